@@ -11,6 +11,9 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "what was counted is worth a look")]
 
+#[path = "whole_processes/through_broker.rs"]
+mod through_broker;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
@@ -91,6 +94,9 @@ struct Progress {
     resumes: u64,
     disconnects: u64,
     lost_sessions: u64,
+    /// What has come from the server.
+    got: HashSet<u64>,
+    is_finished: bool,
     has_ended: bool,
 }
 
@@ -103,6 +109,10 @@ impl Progress {
                 self.resumes += u64::from(resumed == "resumed");
             }
             ["down", ..] => self.disconnects += 1,
+            ["got", number] => {
+                self.got.insert(number.parse().expect("a number"));
+            }
+            ["finished"] => self.is_finished = true,
             ["lost", count] => self.lost_sessions = count.parse().expect("a number"),
             _ => panic!("the client said `{line}`"),
         }
@@ -180,32 +190,22 @@ impl AnyProxy {
     }
 }
 
-/// The two processes with the proxy between them.
-struct Stage {
-    /// Of the transport.
-    scheme: &'static str,
-    folder: tempfile::TempDir,
-    server: Server,
-    client: Child,
-    client_input: ChildStdin,
-    proxy: AnyProxy,
+/// A client process.
+struct ClientProcess {
+    child: Child,
+    input: ChildStdin,
     progress: watch::Receiver<Progress>,
     listening: JoinHandle<()>,
-    kills: u64,
-    stops: u64,
 }
 
-impl Stage {
-    async fn open(scheme: &'static str, seed: u64, plan: Plan) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        write_certificates(scheme, folder.path());
-        let server = Server::start(scheme, folder.path()).await;
-        let proxy = AnyProxy::start(scheme, server.address, plan).await;
-        // The first attempt to connect is not repeated by the client, and may be one that the plan breaks.
-        let (mut client, mut lines) = loop {
-            let mut client = Command::new(env!("CARGO_BIN_EXE_journal-client"))
-                .arg(client_url(scheme, proxy.address(), folder.path()))
-                .arg(folder.path().join("client"))
+impl ClientProcess {
+    /// Starts a client, again until it has connected: the first attempt is not repeated by the client, and may be one that a
+    /// plan breaks.
+    async fn start(url: &str, folder: &Path, seed: u64) -> Self {
+        let (mut child, mut lines) = loop {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_journal-client"))
+                .arg(url)
+                .arg(folder.join("client"))
                 .arg(seed.to_string())
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -213,11 +213,11 @@ impl Stage {
                 .kill_on_drop(true)
                 .spawn()
                 .expect("starts");
-            let mut lines = BufReader::new(client.stdout.take().expect("piped")).lines();
+            let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
             if let Some(line) = soon("a first word", lines.next_line()).await.expect("text") {
                 let mut progress = Progress::default();
                 progress.hear(&line);
-                break (client, lines);
+                break (child, lines);
             }
         };
         let (told, progress) = watch::channel(Progress {
@@ -231,16 +231,10 @@ impl Stage {
             told.send_modify(|progress| progress.has_ended = true);
         });
         Self {
-            scheme,
-            folder,
-            server,
-            client_input: client.stdin.take().expect("piped"),
-            client,
-            proxy,
+            input: child.stdin.take().expect("piped"),
+            child,
             progress,
             listening,
-            kills: 0,
-            stops: 0,
         }
     }
 
@@ -248,7 +242,7 @@ impl Stage {
         let wait = self
             .progress
             .wait_for(|progress| reached(progress) || progress.has_ended);
-        let progress = soon(what, wait).await.expect("is listened to").clone();
+        let progress = soon(what, wait).await.expect("is listened to");
         assert!(reached(&progress), "the client ended early: {progress:?}");
     }
 
@@ -259,16 +253,62 @@ impl Stage {
             .await;
     }
 
+    /// Lets it finish what is open, and end.
+    async fn close(mut self) {
+        drop(self.input);
+        let status = soon("the client to finish", self.child.wait()).await;
+        assert!(status.expect("it ran").success(), "the client failed");
+        self.listening.await.expect("no panic");
+    }
+}
+
+/// The two processes with the proxy between them.
+struct Stage {
+    /// Of the transport.
+    scheme: &'static str,
+    folder: tempfile::TempDir,
+    server: Server,
+    client: ClientProcess,
+    proxy: AnyProxy,
+    kills: u64,
+    stops: u64,
+}
+
+impl Stage {
+    async fn open(scheme: &'static str, seed: u64, plan: Plan) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_certificates(scheme, folder.path());
+        let server = Server::start(scheme, folder.path()).await;
+        let proxy = AnyProxy::start(scheme, server.address, plan).await;
+        let url = client_url(scheme, proxy.address(), folder.path());
+        let client = ClientProcess::start(&url, folder.path(), seed).await;
+        Self {
+            scheme,
+            folder,
+            server,
+            client,
+            proxy,
+            kills: 0,
+            stops: 0,
+        }
+    }
+
+    /// Waits until so much more is well done.
+    async fn work(&mut self, stretch: u64) {
+        self.client.work(stretch).await;
+    }
+
     async fn kill_and_restart_server(&mut self) {
-        let lost = self.progress.borrow().lost_sessions;
+        let lost = self.client.progress.borrow().lost_sessions;
         self.server.child.kill().await.expect("it runs");
         self.kills += 1;
         self.server = Server::start(self.scheme, self.folder.path()).await;
         self.proxy.aim(self.server.address);
-        self.until("the loss of the session to be told", |progress| {
-            progress.lost_sessions > lost
-        })
-        .await;
+        self.client
+            .until("the loss of the session to be told", |progress| {
+                progress.lost_sessions > lost
+            })
+            .await;
     }
 
     fn signal(child: &Child, signal: Signal) {
@@ -279,47 +319,47 @@ impl Stage {
 
     /// Stops the server until the client has given it up, and lets it go on.
     async fn stop_server_until_given_up(&mut self) {
-        let disconnects = self.progress.borrow().disconnects;
+        let disconnects = self.client.progress.borrow().disconnects;
         Self::signal(&self.server.child, Signal::STOP);
         self.stops += 1;
-        self.until("a server that stands still to be given up", |progress| {
-            progress.disconnects > disconnects
-        })
-        .await;
+        self.client
+            .until("a server that stands still to be given up", |progress| {
+                progress.disconnects > disconnects
+            })
+            .await;
         Self::signal(&self.server.child, Signal::CONT);
     }
 
     /// Stops the client, and cuts its connection meanwhile; it goes on with a broken one.
     async fn stop_client_while_cut(&mut self) {
-        let disconnects = self.progress.borrow().disconnects;
+        let disconnects = self.client.progress.borrow().disconnects;
         let mut tally = self.proxy.tally();
         let cuts = tally.borrow().cuts;
-        Self::signal(&self.client, Signal::STOP);
+        Self::signal(&self.client.child, Signal::STOP);
         self.stops += 1;
         self.proxy.cut();
         soon("the cut", tally.wait_for(|tally| tally.cuts > cuts))
             .await
             .expect("runs");
-        Self::signal(&self.client, Signal::CONT);
-        self.until("the cut to be seen", |progress| {
-            progress.disconnects > disconnects
-        })
-        .await;
+        Self::signal(&self.client.child, Signal::CONT);
+        self.client
+            .until("the cut to be seen", |progress| {
+                progress.disconnects > disconnects
+            })
+            .await;
     }
 
     /// Lets what is open finish, and compares what both have written down.
     async fn close(mut self, name: &str, begun: Instant) -> Figures {
-        drop(self.client_input);
-        let status = soon("the client to finish", self.client.wait()).await;
-        assert!(status.expect("it ran").success(), "the client failed");
-        self.listening.await.expect("no panic");
+        let told = self.client.progress.clone();
+        self.client.close().await;
         self.server.child.kill().await.expect("it runs");
         let read = |name: &str| -> Vec<Vec<String>> {
             let path: PathBuf = self.folder.path().join(name);
             Journal::read(&path).expect("can be read")
         };
-        let mut figures = Figures::of(&read("client"), &read("server"));
-        let progress = self.progress.borrow().clone();
+        let mut figures = Figures::of(&read("client"), &read("server"), may_refuse);
+        let progress = told.borrow().clone();
         let tally = *self.proxy.tally().borrow();
         for (what, count) in [
             ("kills", self.kills),
@@ -335,13 +375,7 @@ impl Stage {
         ] {
             figures.add(what, count);
         }
-        println!("{name}, {:.1} s\n{figures}", begun.elapsed().as_secs_f64());
-        assert!(
-            figures.mistakes.is_empty(),
-            "{name}: {} mistakes: {:#?}",
-            figures.mistakes.len(),
-            &figures.mistakes[..figures.mistakes.len().min(20)]
-        );
+        figures.check(name, begun);
         figures
     }
 }
@@ -371,12 +405,27 @@ impl Figures {
         self.counts.get(what).copied().unwrap_or(0)
     }
 
+    /// Prints what was counted; there may be no mistakes.
+    fn check(&self, name: &str, begun: Instant) {
+        println!("{name}, {:.1} s\n{self}", begun.elapsed().as_secs_f64());
+        assert!(
+            self.mistakes.is_empty(),
+            "{name}: {} mistakes: {:#?}",
+            self.mistakes.len(),
+            &self.mistakes[..self.mistakes.len().min(20)]
+        );
+    }
+
     fn mistake(&mut self, mistake: String) {
         self.mistakes.push(mistake);
     }
 
     /// Compares the journals of a client and of its servers.
-    fn of(client: &[Vec<String>], server: &[Vec<String>]) -> Self {
+    fn of(
+        client: &[Vec<String>],
+        server: &[Vec<String>],
+        may_refuse: impl Fn(&[&str]) -> bool,
+    ) -> Self {
         let mut figures = Self::default();
         // Nothing is sent again by the application, so that nothing may be there twice, in whatever session.
         let called = figures.once(server, "call");
@@ -657,7 +706,7 @@ fn what_should_not_be_is_found() {
                 .map(|line| line.split(' ').map(str::to_owned).collect())
                 .collect()
         };
-        let figures = Figures::of(&lines(client), &lines(server));
+        let figures = Figures::of(&lines(client), &lines(server), may_refuse);
         let expected: Vec<&str> = mistake.into_iter().collect();
         assert_eq!(figures.mistakes, expected, "{client:?} and {server:?}");
     }

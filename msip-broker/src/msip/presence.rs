@@ -6,14 +6,14 @@ use msip_runtime::{
 };
 use msip_session::wire::broker::{
     ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd,
-    ServerToClient, SubscriptionEndedInd, TOPIC, client_to_server, server_to_client,
+    ServerToClient, SubscriptionEndedInd, TOPIC, TopicInd, client_to_server, server_to_client,
 };
 use prost::Message as _;
 
 use super::Shared;
 use crate::{
     access::{Access, Rights, Uses},
-    router::{ClientAt, Presence},
+    router::{ClientAt, Presence, TopicSpoken},
     topic::{self, Filter, TopicFilter},
 };
 
@@ -22,6 +22,7 @@ const BROKER: &str = "$broker/";
 
 const DISCONNECT_RSP: Variant = Variant::new(1, "disconnect_rsp", MsgKind::Command);
 const PRESENCE_IND: Variant = Variant::new(2, "presence_ind", MsgKind::Event);
+const TOPIC_IND: Variant = Variant::new(4, "topic_ind", MsgKind::Event);
 /// Urgent, so that an untyped client gets it by itself.
 const SUBSCRIPTION_ENDED_IND: Variant =
     Variant::new(10, "subscription_ended_ind", MsgKind::Event).urgent();
@@ -62,6 +63,21 @@ pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status
         message: Some(server_to_client::Message::PresenceInd(said)),
     };
     UntypedMessage::new(&PRESENCE_IND, body.encode_to_vec())
+        .to_topic(String::from_utf8_lossy(&topic).into_owned())
+}
+
+/// What a typed client is told of the first service of its topic, which has come after it.
+pub(super) fn topic_spoken(spoken: &TopicSpoken) -> Result<UntypedMessage, Status> {
+    let topic = topic::presence(&spoken.topic);
+    let said = TopicInd {
+        topic: String::from_utf8_lossy(&spoken.topic).into_owned(),
+        protocol: spoken.protocol.clone(),
+        fingerprint: spoken.fingerprint,
+    };
+    let body = ServerToClient {
+        message: Some(server_to_client::Message::TopicInd(said)),
+    };
+    UntypedMessage::new(&TOPIC_IND, body.encode_to_vec())
         .to_topic(String::from_utf8_lossy(&topic).into_owned())
 }
 

@@ -176,6 +176,12 @@ impl<'a> Writer<'a> {
                     };
                     self.sender.push(&message).await?;
                 }
+                OutboxItem::TopicSpoken(spoken) => {
+                    let Ok(message) = presence::topic_spoken(&spoken) else {
+                        continue;
+                    };
+                    self.sender.push(&message).await?;
+                }
                 OutboxItem::SubscriptionEnded(filter) => {
                     let Ok(message) = presence::subscription_ended(&filter) else {
                         continue;

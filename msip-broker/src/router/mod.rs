@@ -47,7 +47,7 @@ pub use key::{Dialect, SessionKey};
 pub use limits::Limits;
 pub use open_calls::OpenCall;
 pub use outbox::{Delivery, OutboxItem, Target};
-pub use presence::{About, Introduction, Presence};
+pub use presence::{About, Introduction, Presence, TopicSpoken};
 pub use publication::{Frames, Publication, StateKey};
 pub use publisher::{Published, Publisher};
 pub use refused::{EndReason, Refused};

@@ -23,6 +23,17 @@ pub struct Presence {
     pub introduction: Option<Box<Introduction>>,
 }
 
+/// What the first service of a topic speaks, for the clients that came before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpoken {
+    /// `T`.
+    pub topic: Bytes,
+    /// The package that names the protocol.
+    pub protocol: String,
+    /// The fingerprint of the schema.
+    pub fingerprint: u64,
+}
+
 /// What an instance of a typed service is told of a client before its first message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introduction {

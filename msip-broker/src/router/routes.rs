@@ -66,6 +66,13 @@ impl Routes {
         }
     }
 
+    /// Those that lead to this client alone, `T/$to/<peer>`: it hears them by its subscription to `T`, which does not match them.
+    pub(super) fn outdate_peer(&mut self, topics: &[Bytes], peer: &str) {
+        for about in topics {
+            self.outdate(&topic::to_peer(about, peer));
+        }
+    }
+
     fn outdate_named(&mut self, topic: &[u8]) {
         self.outdate(topic);
         match Internal::of(topic) {

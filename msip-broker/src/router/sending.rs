@@ -453,7 +453,9 @@ impl<'a> Sending<'a> {
                     counters.handed_over.fetch_add(1, Relaxed);
                     self.again.push(Again::Call(request));
                 }
-                OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => {}
+                OutboxItem::Presence(_)
+                | OutboxItem::TopicSpoken(_)
+                | OutboxItem::SubscriptionEnded(_) => {}
             }
         }
     }

@@ -2,8 +2,9 @@
 //!
 //!     journal-client <address> <journal> <seed>
 //!
-//! It works until its standard input ends, finishes what is open, and exits. It says `up <session> <new|resumed>`,
-//! `down <why>`, `lost <count>` when a session is lost, and `done <count>` with each outcome that is good. Its journal
+//! It works until there is a line in its standard input, finishes what is open, and exits when that has ended. It says
+//! `up <session> <new|resumed>`, `down <why>`, `lost <count>` when a session is lost, `done <count>` with each outcome that
+//! is good, `got <number>` for each delivery of the server, and `finished` once nothing of its own is open. Its journal
 //! has `begin <what> <number>` and `end <what> <number> <outcome> <rest>` for everything that it does, and
 //! `got <number>` for each delivery of the server.
 
@@ -36,7 +37,10 @@ use msip_tests::{
     },
     proxy::Random,
 };
-use tokio::{io::AsyncReadExt as _, task::JoinSet};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    task::JoinSet,
+};
 
 /// How much is under way at once.
 const WORKERS: u64 = 12;
@@ -57,6 +61,7 @@ struct Handler {
 impl HandleServerToClient for Handler {
     async fn on_save_ind(&self, _: &Client<Lab>, message: SaveInd) -> Result<(), Status> {
         self.journal.line(&format!("got {}", message.number));
+        println!("got {}", message.number);
         Ok(())
     }
 
@@ -290,12 +295,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("lost {}", count.unwrap_or(0));
         }
     });
-    // The parent process writes nothing, and closes the input when it is time.
-    tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+    // The parent process writes a line when it is time, or closes the input at once.
+    let mut input = BufReader::new(tokio::io::stdin());
+    input.read_line(&mut String::new()).await?;
     work.is_over.store(true, Ordering::Relaxed);
     for _ in 0..WORKERS {
         workers.join_next().await;
     }
+    println!("finished");
+    input.read_line(&mut String::new()).await?;
     client.close().await;
     Ok(())
 }

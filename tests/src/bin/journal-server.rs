@@ -1,10 +1,12 @@
 //! A server of the `lab` protocol in a process of its own that writes down what it has handled, and sends back what it
 //! was sent for acknowledgment.
 //!
-//!     journal-server <address> <journal>
+//!     journal-server <address> <journal> [<offset>]
 //!
 //! It says where it listens. Its journal has `call <number>` for each call and `save <number> <session>` for each
-//! delivery that was handled, and `sent <number> <outcome>` for each that was sent back.
+//! delivery that was handled, and `sent <number> <outcome>` for each that was sent back, with the offset added, by which
+//! servers of one client differ. Where the address has a topic it is attached to the broker there, and shuts down when its
+//! standard input ends.
 
 #![expect(
     clippy::print_stdout,
@@ -18,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use msip_runtime::{CallOptions, Peer, Server, Status, Stream, Streaming};
+use msip_runtime::{CallOptions, Peer, Server, Status, Stream, Streaming, transport::ServiceUrl};
 use msip_tests::{
     LabServer,
     journal::Journal,
@@ -27,7 +29,7 @@ use msip_tests::{
         SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
 };
-use tokio::task::JoinSet;
+use tokio::{io::AsyncReadExt as _, task::JoinSet};
 
 /// How many deliveries back to the client may be in flight; further ones are not sent.
 const MAX_SENDING: usize = 256;
@@ -39,7 +41,9 @@ struct JournalServer {
     journal: Arc<Journal>,
     /// What needs no journal.
     rest: LabServer,
-    sending: Mutex<JoinSet<()>>,
+    sending: Arc<Mutex<JoinSet<()>>>,
+    /// What is added to a number that is sent back.
+    offset: u64,
 }
 
 impl HandleClientToServer for JournalServer {
@@ -58,6 +62,7 @@ impl HandleClientToServer for JournalServer {
         while sending.try_join_next().is_some() {}
         if sending.len() < MAX_SENDING {
             let (peer, journal) = (peer.clone(), Arc::clone(&self.journal));
+            let number = number + self.offset;
             sending.spawn(async move {
                 let back = peer.with(CallOptions::new().timeout(PATIENCE));
                 let outcome = match back.save_ind(SaveInd { number }).await {
@@ -103,19 +108,35 @@ impl HandleClientToServer for JournalServer {
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(url), Some(journal)) = (arguments.next(), arguments.next().map(PathBuf::from)) else {
-        return Err("usage: journal-server <address> <journal>".into());
+        return Err("usage: journal-server <address> <journal> [<offset>]".into());
     };
+    let offset = arguments
+        .next()
+        .map_or(Ok(0), |offset| offset.to_string_lossy().parse())?;
     let journal = Arc::new(Journal::open(&journal)?);
-    let server = Server::<Lab>::bind(url.to_string_lossy()).await?;
-    println!("{}", server.local_url().address());
     // Nobody here listens to what the rest sees.
     let (rest, _) = LabServer::new();
-    server
-        .serve(JournalServer {
-            journal,
-            rest,
-            sending: Mutex::new(JoinSet::new()),
-        })
-        .await;
+    let sending = Arc::<Mutex<JoinSet<()>>>::default();
+    let handler = JournalServer {
+        journal,
+        rest,
+        sending: Arc::clone(&sending),
+        offset,
+    };
+    let url: ServiceUrl = url.to_string_lossy().parse()?;
+    if url.topic().is_some() {
+        let server = Server::<Lab>::attach(url.to_string(), handler).await?;
+        println!("{}", url.address());
+        tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+        // What is on its way back needs the connection.
+        let under_way =
+            std::mem::take(&mut *sending.lock().unwrap_or_else(PoisonError::into_inner));
+        under_way.join_all().await;
+        server.shutdown().await;
+    } else {
+        let server = Server::<Lab>::bind(url.to_string()).await?;
+        println!("{}", server.local_url().address());
+        server.serve(handler).await;
+    }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use msip_runtime::{AttachedServer, CallOptions, Client, Code, Peer, Server, Status};
+use msip_runtime::{
+    AttachedServer, CallOptions, Client, Code, Peer, Protocol as _, Server, Status,
+};
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer,
     lab::{
@@ -141,6 +143,20 @@ async fn two_clients_and_a_server_talk_in_every_shape_through_a_broker() {
     ));
     assert!(server.peers().is_empty());
     soon("the end of the server", server.shutdown()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_came_before_the_first_server_is_told_of_its_schema() {
+    let broker = Broker::start().await;
+    let (ada, mut to_ada) = client(&broker, "room1").await;
+    assert_eq!(ada.connection().server_fingerprint(), 0);
+    let (handler, mut seen) = LabServer::new();
+    let _server = attach(&broker, "room1", handler).await;
+    let of_ada = come(&mut seen).await;
+    // What the broker has told comes before it.
+    of_ada.note_ind(note(1)).await.expect("is sent");
+    assert!(matches!(next(&mut to_ada).await, SeenByClient::Note(1)));
+    assert_eq!(ada.connection().server_fingerprint(), Lab::fingerprint());
 }
 
 #[tokio::test]

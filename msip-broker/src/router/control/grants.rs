@@ -145,6 +145,8 @@ impl Control {
         for filter in entry.subscriptions.keys() {
             self.routes.outdate_matching(filter);
         }
+        let client = &entry.session.client;
+        self.routes.outdate_peer(&client.topics(), &client.peer);
         let gone: Vec<Filter> = entry
             .subscriptions
             .keys()
@@ -185,6 +187,7 @@ impl Control {
             OutboxItem::Presence(presence) => {
                 control.may_hear(entry, &topic::presence(&presence.topic))
             }
+            OutboxItem::TopicSpoken(spoken) => control.may_hear(entry, &spoken.topic),
             OutboxItem::Exchange(assigned) => match Internal::of(&assigned.request.topic) {
                 Internal::Clients(about) | Internal::Services(about) => {
                     control.may_hear(entry, &topic::services(about))

@@ -46,6 +46,8 @@ impl Router {
             for filter in entry.subscriptions.keys() {
                 control.routes.outdate_matching(filter);
             }
+            let client = &session.0.client;
+            control.routes.outdate_peer(&client.topics(), &client.peer);
         }
         let left = session.0.with_outbox(|outbox| {
             if is_chosen {

@@ -147,6 +147,7 @@ impl Router {
             ));
         };
         control.notice(key, &request.filter, most, now, &mut wakes);
+        control.tell_of_first(&session.0, &request, now, &mut wakes);
         if request.is_by_peer {
             control.comes(&session.0, &request, &mut wakes);
         }

@@ -1,6 +1,6 @@
 //! Typed traffic: the clients of a topic, and the instances of its services that hear each of them apart.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use msip_session::wire::Code;
@@ -8,8 +8,8 @@ use msip_session::wire::Code;
 use super::{Control, Difference, Router, SubscribeRequest};
 use crate::{
     router::{
-        ClientAt, OutboxItem, Refused, SessionKey, WakeList, client::Client, session::Session,
-        subscriptions::Spoken,
+        ClientAt, OutboxItem, Refused, SessionKey, TopicSpoken, WakeList, client::Client,
+        session::Session, subscriptions::Spoken,
     },
     topic::{self, Filter, Internal, TopicFilter},
 };
@@ -121,6 +121,44 @@ impl Control {
         instances
     }
 
+    /// Tells the clients that came before the first service of a topic what is spoken there.
+    pub(super) fn tell_of_first(
+        &self,
+        session: &Session,
+        request: &SubscribeRequest,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        let (Some(protocol), Some(serves)) = (&request.protocol, served(&request.filter)) else {
+            return;
+        };
+        for topic in self.topics_of(&serves) {
+            if self.spoken_at(&topic, session.key).is_some() {
+                continue;
+            }
+            let clients = self.subscriptions.by_peer(&topic);
+            let spoken = Arc::new(TopicSpoken {
+                topic,
+                protocol: protocol.clone(),
+                fingerprint: request.fingerprint,
+            });
+            for client in clients {
+                let item = OutboxItem::TopicSpoken(spoken.clone());
+                // One that has no place for it ends by what it does not take.
+                let _ = client.push(item, u64::MAX, now, wakes);
+            }
+        }
+    }
+
+    /// The topics of a service at which somebody is.
+    fn topics_of(&self, serves: &TopicFilter) -> Vec<Bytes> {
+        if serves.is_literal() {
+            return vec![Bytes::copy_from_slice(serves.as_str().as_bytes())];
+        }
+        let all = self.subscriptions.topics();
+        all.filter(|topic| serves.matches(topic)).cloned().collect()
+    }
+
     /// A session has subscribed to typed traffic: as a client of a topic, or as an instance.
     pub(super) fn comes(
         &mut self,
@@ -132,12 +170,7 @@ impl Control {
         let spoken = spoken.map(|protocol| (protocol, request.fingerprint));
         if let Some(serves) = served(&request.filter) {
             // Clients that came before, and that nobody looks after.
-            let all = self.subscriptions.topics();
-            let topics: Vec<_> = match serves.is_literal() {
-                true => vec![Bytes::copy_from_slice(serves.as_str().as_bytes())],
-                false => all.filter(|topic| serves.matches(topic)).cloned().collect(),
-            };
-            for about in topics {
+            for about in self.topics_of(&serves) {
                 for client in self.subscriptions.by_peer(&about) {
                     if client.client.carer(&about).is_none() {
                         let at = ClientAt {

@@ -7,7 +7,8 @@ use msip_session::MsgKind;
 
 use crate::{
     router::{
-        Assigned, ClientAt, Presence, Publication, SessionKey, fault_injection::FaultInjection,
+        Assigned, ClientAt, Presence, Publication, SessionKey, TopicSpoken,
+        fault_injection::FaultInjection,
     },
     topic::Filter,
 };
@@ -22,6 +23,8 @@ pub enum OutboxItem {
     Exchange(Box<Assigned>),
     /// A client of a topic that it serves comes or goes.
     Presence(Arc<Presence>),
+    /// The first service of a topic has come, of which this is a client.
+    TopicSpoken(Arc<TopicSpoken>),
     /// A subscription has ended, since what allowed it was withdrawn. It comes before all else, and alone.
     SubscriptionEnded(Filter),
 }
@@ -56,7 +59,7 @@ impl OutboxItem {
         match self {
             Self::Publication(delivery) => delivery.client.as_ref(),
             Self::Exchange(assigned) => assigned.client.as_ref(),
-            Self::Presence(_) | Self::SubscriptionEnded(_) => None,
+            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(_) => None,
         }
     }
 
@@ -69,6 +72,7 @@ impl OutboxItem {
             }
             Self::Exchange(assigned) => (assigned.request.exchange.pinned(), 1),
             Self::Presence(presence) => (presence.topic.len() + presence.peer.len() + 64, 1),
+            Self::TopicSpoken(spoken) => (spoken.topic.len() + spoken.protocol.len() + 64, 1),
             // It never waits among the others.
             Self::SubscriptionEnded(_) => (0, 0),
         }
@@ -79,7 +83,7 @@ impl OutboxItem {
         match self {
             Self::Publication(delivery) => delivery.target != Target::Everyone,
             Self::Exchange(_) => true,
-            Self::Presence(_) | Self::SubscriptionEnded(_) => false,
+            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(_) => false,
         }
     }
 
@@ -112,7 +116,7 @@ impl OutboxItem {
                 is_acked || delivery.publication.kind == MsgKind::State
             }
             Self::Exchange(_) => false,
-            Self::Presence(_) | Self::SubscriptionEnded(_) => true,
+            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(_) => true,
         }
     }
 

@@ -109,7 +109,9 @@ impl PeerQueue {
             OutboxItem::Exchange(assigned) => {
                 assigned.open.of_client(&self.calls);
             }
-            OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => {}
+            OutboxItem::Presence(_)
+            | OutboxItem::TopicSpoken(_)
+            | OutboxItem::SubscriptionEnded(_) => {}
         }
     }
 

@@ -68,6 +68,8 @@ struct Sim {
     /// What it took and could fail at.
     taken: Vec<Delivery>,
     calls: Vec<(u64, OpenCall)>,
+    /// How many calls ended without an answer since it gave one, and when the last of them did.
+    unanswered: (usize, Duration),
     /// By how many messages urgent ones are ahead of others, while both wait.
     lead: i64,
     /// Since when its queue is long, or something was taken of it.
@@ -185,6 +187,7 @@ impl World {
             lanes: Default::default(),
             taken: Vec::new(),
             calls: Vec::new(),
+            unanswered: (0, Duration::ZERO),
             lead: 0,
             stuck_since: None,
         });

@@ -1,6 +1,7 @@
 //! Typed traffic: instances that hear each client apart.
 
 use super::*;
+use crate::router::fault_injection::FaultInjection;
 
 fn by_peer(peer: &Peer, filter: &str, spoken: (&str, u64)) -> Result<Subscribed, Refused> {
     let filter = Filter::Pattern(TopicFilter::new(filter).expect("a filter"));
@@ -32,6 +33,13 @@ fn told(peer: &Peer) -> Vec<String> {
             });
             let bodies = bodies(&delivery.publication).into_iter();
             bodies.map(|body| format!("{at}{body}")).collect()
+        }
+        OutboxItem::TopicSpoken(spoken) => {
+            let topic = String::from_utf8_lossy(&spoken.topic);
+            vec![format!(
+                "{topic} speaks {} {}",
+                spoken.protocol, spoken.fingerprint
+            )]
         }
         OutboxItem::SubscriptionEnded(_) => vec!["subscription ended".to_owned()],
         OutboxItem::Presence(presence) => {
@@ -405,6 +413,71 @@ fn an_instance_that_leaves_hands_over_what_waits() {
         said.len() == 3 && (expected_new == 1 || said == expected),
         "{said:?}"
     );
+}
+
+#[test]
+fn clients_are_told_what_the_first_service_speaks_that_comes_after_them() {
+    let router = router();
+    let early = Peer::new(&router);
+    by_peer(&early, "a", CHAT).expect("a subscription");
+    let raw = Peer::new(&router);
+    raw.subscribe("a");
+    let elsewhere = Peer::new(&router);
+    by_peer(&elsewhere, "b", CHAT).expect("a subscription");
+    let _first = instance(&router, "a/$in");
+    assert_eq!(told(&early), ["a speaks chat.v1 7"]);
+    let _second = instance(&router, "+/$in");
+    assert_eq!(told(&early), [""; 0], "it knows");
+    assert_eq!(told(&elsewhere), ["b speaks chat.v1 7"]);
+    assert_eq!(told(&raw), [""; 0], "it is no typed client");
+}
+
+#[test]
+fn a_client_that_resumes_gets_what_is_for_it_alone_by_the_route_of_before() {
+    let router = router();
+    let mut service = instance(&router, "a/$in");
+    let client = Peer::new(&router);
+    by_peer(&client, "a", CHAT).expect("a subscription");
+    let topic = format!("a/$to/{}", name(&client));
+    for body in ["before", "after"] {
+        service
+            .publish(MsgKind::Event, &topic, &[body])
+            .expect("it is there");
+        assert_eq!(told(&client), [body]);
+        client.suspend();
+        client.resume(Rights::all());
+    }
+}
+
+#[test]
+fn calls_that_are_left_unanswered_count_which_a_deliberate_fault_shows() {
+    let given = |fault| {
+        FaultInjection::switch(fault);
+        let router = router();
+        let (one, two) = (instance(&router, "a/$in"), instance(&router, "a/$in"));
+        let mut client = Peer::new(&router);
+        let mut hung = 0;
+        for _ in 0..20 {
+            ask(&mut client, None);
+            for (peer, hangs) in [(&one, true), (&two, false)] {
+                for item in peer.items() {
+                    if let OutboxItem::Exchange(assigned) = item {
+                        let open = assigned.into_parts().1;
+                        if hangs {
+                            open.unanswered(NOW);
+                            hung += 1;
+                        } else {
+                            open.answered();
+                        }
+                    }
+                }
+            }
+        }
+        FaultInjection::switch(None);
+        hung
+    };
+    assert_eq!(given(None), 1);
+    assert!(given(Some(FaultInjection::ForgetUnanswered)) > 5);
 }
 
 #[test]

@@ -140,7 +140,25 @@ impl World {
     }
 
     pub(super) fn finish_call(&mut self, at: usize) -> Checked {
-        self.sims[at].calls.pop();
+        let Some((number, open)) = self.sims[at].calls.pop() else {
+            return Ok(());
+        };
+        let how = *self
+            .random
+            .one_of(&["answered", "unanswered", "given back"]);
+        let sim = &mut self.sims[at];
+        match how {
+            "answered" => {
+                open.answered();
+                sim.unanswered.0 = 0;
+            }
+            "unanswered" => {
+                open.unanswered(self.now);
+                sim.unanswered = (sim.unanswered.0 + 1, self.now);
+            }
+            _ => {}
+        }
+        self.say(|| format!("{at} ends the call {number}: {how}"));
         Ok(())
     }
 }

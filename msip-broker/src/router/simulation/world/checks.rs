@@ -26,7 +26,9 @@ impl World {
                     let call = exchange.downcast_ref::<Call>().expect("a call");
                     (vec![call.0], Target::Service, text(&assigned.request.topic))
                 }
-                OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => {
+                OutboxItem::Presence(_)
+                | OutboxItem::TopicSpoken(_)
+                | OutboxItem::SubscriptionEnded(_) => {
                     panic!("nobody asked for it")
                 }
             }

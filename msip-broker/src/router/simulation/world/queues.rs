@@ -113,6 +113,15 @@ impl World {
         queued.filter(|one| one.is_call).count() + self.sims[at].calls.len()
     }
 
+    /// Its open calls, and those that it left unanswered: half of these are forgotten every 10 s.
+    pub(super) fn call_load(&self, at: usize) -> usize {
+        let (mut unanswered, since) = self.sims[at].unanswered;
+        for _ in 0..(self.now - since).as_secs() / 10 {
+            unanswered /= 2;
+        }
+        self.open_calls(at) + unanswered
+    }
+
     /// A session has ended in the model. What is for one of several looks for another.
     pub(super) fn gone(&mut self, at: usize, reason: EndReason) -> Vec<Message> {
         self.say(|| format!("  {at} ends: {reason:?}"));

@@ -151,8 +151,8 @@ impl World {
                     false => Err(format!("{chosen:?} has a call, of {eligible:?}")),
                 };
             };
-            let open = |at: usize| self.open_calls(at);
-            if let Some(less) = eligible.iter().find(|one| open(**one) < open(at)) {
+            let load = |at: usize| self.call_load(at);
+            if let Some(less) = eligible.iter().find(|one| load(**one) < load(at)) {
                 return Err(format!("{less} has fewer calls than {at}"));
             }
             match self.push(at, message.clone()) {

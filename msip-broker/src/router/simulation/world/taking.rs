@@ -63,7 +63,9 @@ impl World {
                     self.sims[at].calls.push((call.0, open));
                     vec![call.0]
                 }
-                OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => continue,
+                OutboxItem::Presence(_)
+                | OutboxItem::TopicSpoken(_)
+                | OutboxItem::SubscriptionEnded(_) => continue,
             };
             let now = self.now;
             let has_expired = |one: &Message| one.expires.is_some_and(|expires| expires <= now);

@@ -1,0 +1,323 @@
+//! A client, a broker and two attached services, each a process of its own, with a proxy on each connection: what holds on a
+//! direct connection holds through a broker, as long as that lives.
+//!
+//! Both services hear each delivery, and one of them each call. The first is never killed.
+
+use std::{net::SocketAddr, path::Path, process::Stdio, time::Instant};
+
+use msip_tests::{
+    journal::Journal,
+    proxy::{Plan, Proxy, Random},
+    soon,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use crate::{CLIENT, ClientProcess, Figures, SERVER, STRETCH, seeds};
+
+/// How many connections the network breaks, of the client and of each service: each way in which it can.
+const TROUBLES: u64 = 7;
+
+/// How often a service or the broker is killed, or a service is drained.
+const ROUNDS: u64 = 8;
+
+/// The numbers that one service sends back, from those of the other.
+const OFFSET: u64 = 1_000_000_000;
+
+/// A broker or a service, and what it has said first.
+async fn start(command: &mut Command) -> (Child, String) {
+    let spawned = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = spawned.expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let line = soon("the first word of a process", lines.next_line()).await;
+    (child, line.expect("text").unwrap_or_default())
+}
+
+/// Starts a broker, and returns where it listens.
+async fn start_broker() -> (Child, SocketAddr) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_journal-broker"));
+    let (child, line) = start(command.arg(format!("tcp://{SERVER}"))).await;
+    let address = line.trim_start_matches("tcp://").parse();
+    (child, address.expect("an address"))
+}
+
+/// Starts a service, again until it is attached: as with a client, the first attempt is not repeated.
+async fn start_service(proxy: &Proxy, folder: &Path, number: u64) -> Child {
+    loop {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_journal-server"));
+        command
+            .arg(url(proxy))
+            .arg(folder.join(format!("service-{number}")))
+            .arg((number * OFFSET).to_string())
+            .stderr(Stdio::null());
+        let (child, line) = start(&mut command).await;
+        if !line.is_empty() {
+            return child;
+        }
+    }
+}
+
+fn url(proxy: &Proxy) -> String {
+    format!("{}/lab?{CLIENT}", proxy.url())
+}
+
+/// The processes with the proxies between them.
+struct Stage {
+    folder: tempfile::TempDir,
+    broker: Child,
+    client: ClientProcess,
+    to_client: Proxy,
+    steady: Child,
+    to_steady: Proxy,
+    other: Child,
+    to_other: Proxy,
+    /// How many services there were, with a journal each.
+    services: u64,
+}
+
+impl Stage {
+    async fn open(seed: u64, troubles: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (broker, address) = start_broker().await;
+        let plan = |part: u64| Plan::seeded(seed ^ part, troubles, 60_000);
+        let to_steady = Proxy::with_plan(address, plan(1)).await;
+        let to_other = Proxy::with_plan(address, plan(2)).await;
+        let to_client = Proxy::with_plan(address, plan(3)).await;
+        let steady = start_service(&to_steady, folder.path(), 0).await;
+        let other = start_service(&to_other, folder.path(), 1).await;
+        let client = ClientProcess::start(&url(&to_client), folder.path(), seed).await;
+        Self {
+            folder,
+            broker,
+            client,
+            to_client,
+            steady,
+            to_steady,
+            other,
+            to_other,
+            services: 2,
+        }
+    }
+
+    fn proxies(&self) -> [&Proxy; 3] {
+        [&self.to_client, &self.to_steady, &self.to_other]
+    }
+
+    /// Starts another in place of the second service, which has gone.
+    async fn replace_other(&mut self) {
+        self.other = start_service(&self.to_other, self.folder.path(), self.services).await;
+        self.services += 1;
+    }
+
+    /// Kills the broker, and starts another, which knows nothing.
+    async fn replace_broker(&mut self) {
+        let lost = self.client.progress.borrow().lost_sessions;
+        self.broker.kill().await.expect("it runs");
+        let address;
+        (self.broker, address) = start_broker().await;
+        for proxy in self.proxies() {
+            proxy.aim(address);
+        }
+        let told = |progress: &crate::Progress| progress.lost_sessions > lost;
+        self.client
+            .until("the loss of the session to be told", told)
+            .await;
+    }
+
+    /// A service handles what it was given, and ends.
+    async fn drain(service: &mut Child) {
+        drop(service.stdin.take());
+        let status = soon("the end of a drained service", service.wait()).await;
+        assert!(status.expect("it ran").success(), "the service failed");
+    }
+
+    fn journal(&self, name: &str) -> Vec<Vec<String>> {
+        Journal::read(&self.folder.path().join(name)).expect("can be read")
+    }
+
+    /// What services sent back and the broker has acknowledged.
+    fn sent_back(&self) -> Vec<u64> {
+        let journals = (0..self.services).map(|one| self.journal(&format!("service-{one}")));
+        let sent = journals.flatten().filter_map(|line| match &line[..] {
+            [sent, number, ok] if sent == "sent" && ok == "ok" => Some(number.parse()),
+            _ => None,
+        });
+        sent.collect::<Result<_, _>>().expect("numbers")
+    }
+
+    /// Lets all finish what is open, and compares what they have written down. `broker_lived` or messages went with it.
+    async fn close(mut self, name: &str, begun: Instant, broker_lived: bool) -> Figures {
+        self.client.input.write_all(b"\n").await.expect("it reads");
+        self.client
+            .until("the client to finish", |progress| progress.is_finished)
+            .await;
+        Self::drain(&mut self.steady).await;
+        Self::drain(&mut self.other).await;
+        if broker_lived {
+            let sent = self.sent_back();
+            self.client
+                .until("all that services sent back", |progress| {
+                    sent.iter().all(|number| progress.got.contains(number))
+                })
+                .await;
+        }
+        let told = self.client.progress.clone();
+        let tallies = self.proxies().map(|proxy| *proxy.tally().borrow());
+        let folder = self.folder;
+        let read = |name: &str| Journal::read(&folder.path().join(name)).expect("can be read");
+        self.client.close().await;
+
+        let client = read("client");
+        let mut services = read("service-0");
+        let mut saves = Vec::new();
+        for number in 1..self.services {
+            let journal = read(&format!("service-{number}"));
+            let (handled, rest) = journal.into_iter().partition(|line| line[0] == "save");
+            saves.push(handled);
+            services.extend::<Vec<_>>(rest);
+        }
+        let mut figures = Figures::of(&client, &services, |words| {
+            matches!(words, ["UNKNOWN:" | "UNAVAILABLE:", ..])
+        });
+        for handled in saves {
+            figures.once(&handled, "save");
+        }
+        for line in &client {
+            if let [_, what, number, refused, code, ..] = &line[..]
+                && (what == "call" && refused == "refused" && code == "UNAVAILABLE:")
+                && services
+                    .iter()
+                    .any(|one| one[0] == "call" && one[1] == *number)
+            {
+                figures.mistake(format!("{number} was handled: {}", line.join(" ")));
+            }
+        }
+        if !broker_lived {
+            // What was only in its memory.
+            let mistakes = figures.mistakes.len();
+            figures.mistakes.retain(|mistake| {
+                let is_save = mistake.starts_with("save") && mistake.ends_with("never handled");
+                !is_save && !mistake.starts_with("the client acknowledged")
+            });
+            let gone = u64::try_from(mistakes - figures.mistakes.len()).expect("fits");
+            figures.add("gone with a broker", gone);
+        }
+        let progress = told.borrow().clone();
+        let sum = |count: fn(&msip_tests::proxy::Tally) -> u64| tallies.iter().map(count).sum();
+        for (what, count) in [
+            ("services", self.services),
+            ("cuts", sum(|tally| tally.cuts)),
+            ("troubles", sum(|tally| tally.troubles())),
+            ("connections", sum(|tally| tally.connections)),
+            ("resumes of the client", progress.resumes),
+            ("sessions lost", progress.lost_sessions),
+        ] {
+            figures.add(what, count);
+        }
+        figures.check(name, begun);
+        figures
+    }
+}
+
+/// Each of these has ended well.
+fn all_are_good(figures: &Figures, what: &str) {
+    let kind = format!("{what}: ");
+    let ended = figures
+        .counts
+        .iter()
+        .filter(|(how, _)| how.starts_with(&kind));
+    let ended: u64 = ended.map(|(_, count)| count).sum();
+    assert_eq!(figures.count(&format!("{what}: good")), ended, "{figures}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn connections_to_a_broker_that_break_lose_and_repeat_nothing() {
+    for seed in seeds() {
+        let begun = Instant::now();
+        let mut stage = Stage::open(seed, TROUBLES).await;
+        for mut tally in stage.proxies().map(Proxy::tally) {
+            let over = tally.wait_for(|tally| tally.troubles() == TROUBLES);
+            soon("the end of the plan", over).await.expect("runs");
+        }
+        stage.client.work(STRETCH).await;
+        for round in 0..9 {
+            stage.proxies()[round % 3].cut();
+            stage.client.work(STRETCH / 4).await;
+        }
+        let figures = stage
+            .close(&format!("broker, network, seed {seed}"), begun, true)
+            .await;
+        assert_eq!(figures.count("sessions lost"), 0, "{figures}");
+        assert!(figures.count("resumes of the client") > 0, "{figures}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_service_that_is_killed_takes_no_acknowledged_message_with_it() {
+    for seed in seeds() {
+        let begun = Instant::now();
+        let mut stage = Stage::open(seed, 0).await;
+        let mut random = Random(seed);
+        for _ in 0..ROUNDS {
+            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.other.kill().await.expect("it runs");
+            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.replace_other().await;
+        }
+        let figures = stage
+            .close(
+                &format!("broker, kill -9 of a service, seed {seed}"),
+                begun,
+                true,
+            )
+            .await;
+        all_are_good(&figures, "save");
+        assert_eq!(figures.count("call: late"), 0, "{figures}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn each_call_through_a_broker_that_is_killed_has_one_outcome() {
+    for seed in seeds() {
+        let begun = Instant::now();
+        let mut stage = Stage::open(seed, 0).await;
+        let mut random = Random(seed);
+        for _ in 0..ROUNDS {
+            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.replace_broker().await;
+        }
+        stage.client.work(STRETCH).await;
+        let figures = stage
+            .close(&format!("broker, kill -9 of it, seed {seed}"), begun, false)
+            .await;
+        assert_eq!(figures.count("sessions lost"), ROUNDS, "{figures}");
+        assert_eq!(figures.count("call: late"), 0, "{figures}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn services_that_drain_under_load_cost_no_call() {
+    for seed in seeds() {
+        let begun = Instant::now();
+        let mut stage = Stage::open(seed, 0).await;
+        let mut random = Random(seed);
+        for _ in 0..ROUNDS {
+            stage.client.work(1 + random.below(STRETCH)).await;
+            Stage::drain(&mut stage.other).await;
+            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.replace_other().await;
+        }
+        let figures = stage
+            .close(&format!("broker, drains, seed {seed}"), begun, true)
+            .await;
+        for what in ["save", "call", "count", "sum", "shout"] {
+            all_are_good(&figures, what);
+        }
+    }
+}
