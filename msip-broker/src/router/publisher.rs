@@ -27,19 +27,39 @@ pub struct Publisher {
     /// What the principal may send, as of this version of its rights.
     rate: Option<Rate>,
     rate_version: Option<u64>,
-    /// Sessions whose outboxes were long when they were given something.
-    congested: Vec<Arc<Session>>,
-    /// Instances, and topics, where so much waits of this client that it waits for them, and when to look at these again.
-    held_up: Vec<(Arc<Session>, Bytes)>,
-    held_up_until: Duration,
-    /// When to look at the others again, at the latest.
-    congested_until: Duration,
-    /// Since when it waits for them.
-    waits_since: Duration,
+    /// For whom it waits. In a box, since most connections never do.
+    push_back: Option<Box<PushBack>>,
     /// Grows each time that it has waited.
     turn: u64,
     /// Until when it waits since its principal has sent enough.
     rate_until: Duration,
+}
+
+/// Those for whom a publisher waits.
+#[derive(Debug, Default)]
+struct PushBack {
+    /// Sessions whose outboxes were long when they were given something.
+    congested: Vec<Arc<Session>>,
+    /// When to look at these again, at the latest.
+    congested_until: Duration,
+    /// Since when it waits for them.
+    waits_since: Duration,
+    /// Instances, and topics, where so much waits of this client that it waits for them, and when to look at these again.
+    held_up: Vec<(Arc<Session>, Bytes)>,
+    held_up_until: Duration,
+}
+
+impl PushBack {
+    fn is_over(&self) -> bool {
+        self.congested.is_empty() && self.held_up.is_empty()
+    }
+
+    /// When to look again, at the latest.
+    fn until(&self) -> Option<Duration> {
+        let congested = (!self.congested.is_empty()).then_some(self.congested_until);
+        let held_up = (!self.held_up.is_empty()).then_some(self.held_up_until);
+        congested.into_iter().chain(held_up).min()
+    }
 }
 
 /// What is known about sending to a topic.
@@ -96,11 +116,7 @@ impl Publisher {
             plans: HashMap::new(),
             rate: None,
             rate_version: None,
-            congested: Vec::new(),
-            held_up: Vec::new(),
-            held_up_until: Duration::ZERO,
-            congested_until: Duration::ZERO,
-            waits_since: Duration::ZERO,
+            push_back: None,
             turn: 1,
             rate_until: Duration::ZERO,
         }
@@ -201,13 +217,14 @@ impl Publisher {
         self.hold_up(held_up, now);
         if !congested.is_empty() {
             published.is_congested = true;
-            if self.congested.is_empty() {
-                self.waits_since = now;
+            let waits = self.push_back.get_or_insert_default();
+            if waits.congested.is_empty() {
+                waits.waits_since = now;
             }
-            self.congested_until = now.saturating_add(self.router.limits().push_back);
+            waits.congested_until = now.saturating_add(self.router.limits().push_back);
             for session in congested {
-                if !self.congested.iter().any(|one| Arc::ptr_eq(one, &session)) {
-                    self.congested.push(session);
+                if !waits.congested.iter().any(|one| Arc::ptr_eq(one, &session)) {
+                    waits.congested.push(session);
                 }
             }
         }
@@ -249,9 +266,10 @@ impl Publisher {
         for (instance, topic) in held_up {
             let is_known =
                 |(other, at): &(Arc<Session>, Bytes)| Arc::ptr_eq(other, &instance) && *at == topic;
-            if !self.held_up.iter().any(is_known) {
-                self.held_up.push((instance, topic));
-                self.held_up_until = now.saturating_add(self.router.limits().push_back);
+            let waits = self.push_back.get_or_insert_default();
+            if !waits.held_up.iter().any(is_known) {
+                waits.held_up.push((instance, topic));
+                waits.held_up_until = now.saturating_add(self.router.limits().push_back);
             }
         }
     }
@@ -263,54 +281,61 @@ impl Publisher {
     ///
     /// [`Limits::push_back`]: super::Limits::push_back
     pub fn poll_ready(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<()> {
-        let limits = self.router.limits();
-        let mut next: Option<Duration> = None;
-        if !self.congested.is_empty() {
-            let starved = self.starved_since();
-            self.congested.retain(|one| {
-                let until =
-                    one.with_outbox(|outbox| outbox.wait_until_short(starved, now, limits, task));
-                next = next.into_iter().chain(until).min();
-                until.is_some()
-            });
-            if self.congested.is_empty() {
-                self.turn += 1;
+        if let Some(mut waits) = self.push_back.take() {
+            self.look_again(&mut waits, now, task);
+            if !waits.is_over() {
+                self.push_back = Some(waits);
             }
         }
-        self.congested_until = next.unwrap_or_default();
-        let peer = self.session.client.peer.clone();
-        self.held_up.retain(|(instance, topic)| {
-            instance.with_outbox(|outbox| outbox.wait_for_client(topic, &peer, limits, task))
-        });
-        self.held_up_until = now.saturating_add(limits.push_back);
-        match self.congested.is_empty() && self.held_up.is_empty() && self.rate_until <= now {
+        match self.push_back.is_none() && self.rate_until <= now {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
     }
 
+    /// Waits no longer for those who have taken enough, or too little for too long.
+    fn look_again(&mut self, waits: &mut PushBack, now: Duration, task: &mut Context<'_>) {
+        let limits = self.router.limits();
+        if !waits.congested.is_empty() {
+            let starved = self.starved_since(waits);
+            let mut next: Option<Duration> = None;
+            waits.congested.retain(|one| {
+                let until =
+                    one.with_outbox(|outbox| outbox.wait_until_short(starved, now, limits, task));
+                next = next.into_iter().chain(until).min();
+                until.is_some()
+            });
+            waits.congested_until = next.unwrap_or_default();
+            if waits.congested.is_empty() {
+                self.turn += 1;
+            }
+        }
+        let peer = &self.session.client.peer;
+        waits.held_up.retain(|(instance, topic)| {
+            instance.with_outbox(|outbox| outbox.wait_for_client(topic, peer, limits, task))
+        });
+        waits.held_up_until = now.saturating_add(limits.push_back);
+    }
+
     /// Since when a receiver of what was sent in this turn has had nothing, while this publisher waits for others.
-    fn starved_since(&self) -> Option<Duration> {
+    fn starved_since(&self, waits: &PushBack) -> Option<Duration> {
         /// More are not looked at: the first one is about as early.
         const FEW: usize = 16;
         let plans = self.plans.values();
         let receivers = plans.flat_map(|plan| plan.receivers(self.turn));
         let others = receivers.filter(|one| {
             one.key != self.session.key
-                && !self.congested.iter().any(|other| Arc::ptr_eq(one, other))
+                && !waits.congested.iter().any(|other| Arc::ptr_eq(one, other))
         });
         let idle = others.filter_map(|one| one.idle_since()).take(FEW).min()?;
-        Some(idle.max(self.waits_since))
+        Some(idle.max(waits.waits_since))
     }
 
     /// When to call [`Publisher::poll_ready`] again at the latest, once it was pending.
     pub fn wait_until(&self) -> Option<Duration> {
-        let congested = (!self.congested.is_empty()).then_some(self.congested_until);
-        let held_up = (!self.held_up.is_empty()).then_some(self.held_up_until);
+        let push_back = self.push_back.as_ref().and_then(|waits| waits.until());
         // The rate does not end the other wait.
-        congested
-            .max(held_up)
-            .max((self.rate_until > Duration::ZERO).then_some(self.rate_until))
+        push_back.max((self.rate_until > Duration::ZERO).then_some(self.rate_until))
     }
 
     /// What is known about sending to a topic, as it is now.
