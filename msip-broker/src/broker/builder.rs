@@ -153,6 +153,7 @@ fn mip_peers(config: &Config, shared: &BrokerShared) -> MipPeers {
         max_body: size(config.max_body),
         max_away: size(config.limits.detached_sessions),
         drain_spread: config.drain_spread,
+        max_memory: size(config.limits.memory),
         connections: shared.connections.clone(),
         ..MipSettings::default()
     };

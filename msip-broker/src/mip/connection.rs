@@ -27,6 +27,7 @@ use super::{
     Admission, Inner, buffers,
     frame::{Fault, write_close, write_error},
     ids::Claimed,
+    partial::Partial,
     session::{Hello, Input, Session},
     translate::Translation,
 };
@@ -124,6 +125,7 @@ pub(super) struct Connection<'a> {
     session: Session,
     /// What was read and is not used.
     buffer: BytesMut,
+    partial: Partial<'a>,
     attached: Option<Attached>,
     writer: Writer,
     draining: Draining,
@@ -179,6 +181,7 @@ impl<'a> Connection<'a> {
             permit,
             session: Session::new(peers.settings.max_body),
             buffer: received,
+            partial: Partial::new(&peers.partial),
             attached: None,
             writer: Writer::default(),
             drain_at: None,
@@ -353,11 +356,26 @@ impl<'a> Connection<'a> {
         let mut wakes = WakeList::new();
         loop {
             match self.session.poll_input(&mut self.buffer, now) {
-                Ok(None) => return Ok(true),
+                Ok(None) => return self.count_partial(),
                 Ok(Some(input)) => self.handle(input, now, &mut wakes)?,
                 Err(fault) => return Err(Ending::Fault(fault)),
             }
         }
+    }
+
+    /// Counts what is there of a frame that has not come whole.
+    fn count_partial(&mut self) -> Result<bool, Ending> {
+        let len = match self.session.partial_len() {
+            0 => 0,
+            _ => self.buffer.len(),
+        };
+        let most = self.peers.settings.max_memory;
+        if self.partial.set(len, most) {
+            return Ok(true);
+        }
+        let text = format!("frames that are not complete have more than {most} bytes (memory)");
+        self.session.fail(Code::ResourceExhausted, &text);
+        Err(Ending::Fault(Fault::new(Code::ResourceExhausted, text, 0)))
     }
 
     fn handle(&mut self, input: Input, now: Duration, wakes: &mut WakeList) -> Result<(), Ending> {
@@ -756,7 +774,7 @@ mod tests {
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let connection = size_of::<Connection<'_>>();
-        assert!(connection <= 740, "{connection} bytes");
+        assert!(connection <= 760, "{connection} bytes");
         let future = returned_len(Connection::<'static>::serve);
         assert!(
             future <= connection + 100,

@@ -11,6 +11,7 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
+mod partial;
 mod session;
 mod translate;
 
@@ -19,7 +20,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -54,6 +55,9 @@ pub struct MipSettings {
     /// Over how long the connections are closed when the broker stops, at most, a millisecond for each, so that not all peers
     /// come back at once. Nothing unless set: they come back 3 s later.
     pub drain_spread: Duration,
+    /// How many bytes of frames that have not come whole all connections may hold together: one that needs more is refused with
+    /// `RESOURCE_EXHAUSTED`. What one read takes, 64 KiB, counts nothing. Any number unless set.
+    pub max_memory: usize,
     /// Where connections register, for people who look at the broker. A table of its own unless set.
     pub connections: Connections,
 }
@@ -65,6 +69,7 @@ impl Default for MipSettings {
             write_timeout: Duration::from_secs(10),
             max_away: 10_000,
             drain_spread: Duration::ZERO,
+            max_memory: usize::MAX,
             connections: Connections::default(),
         }
     }
@@ -98,6 +103,8 @@ struct Inner {
     began: Instant,
     admit: Box<Admit>,
     rights: SharedRights,
+    /// What connections hold of frames that have not come whole.
+    partial: AtomicUsize,
     counters: Counters,
 }
 
@@ -160,6 +167,7 @@ impl MipPeers {
             began,
             admit: Box::new(admit),
             rights: SharedRights::default(),
+            partial: AtomicUsize::new(0),
             counters: Counters::default(),
         }))
     }

@@ -346,6 +346,12 @@ impl Session {
         }
     }
 
+    /// Says why the connection ends.
+    pub(crate) fn fail(&mut self, code: Code, text: &str) {
+        write_error(&mut self.output, code, text, 0);
+        write_close(&mut self.output);
+    }
+
     /// Says goodbye, which is all that a peer is told without having asked.
     pub(crate) fn close(&mut self) {
         write_close(&mut self.output);

@@ -113,6 +113,9 @@ impl<'a> Reader<'a> {
                     return;
                 }
                 self.was_connected = true;
+                if let Some(max_body) = self.peer.max_body() {
+                    self.session.accepts_up_to(max_body);
+                }
                 let address = self.peer.address().map(ToString::to_string);
                 let address = address.unwrap_or_default();
                 let connections = &self.shared.connections;

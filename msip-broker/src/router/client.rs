@@ -70,6 +70,12 @@ impl Client {
         }
     }
 
+    /// Whether it takes part in a topic, or may: in so many at most.
+    pub(super) fn may_take_part(&self, topic: &[u8], most: usize) -> bool {
+        let parts = lock(&self.parts);
+        parts.len() < most || parts.contains_key(topic)
+    }
+
     /// It takes part in a topic no longer; `false` if it has not.
     pub(super) fn leaves(&self, topic: &[u8]) -> bool {
         lock(&self.parts).remove(topic).is_some()

@@ -17,7 +17,8 @@ pub struct Limits {
     pub session_messages: usize,
     /// How long a session is kept that is away. 5 minutes unless set.
     pub session_expiry: Duration,
-    /// How many subscriptions a session may have, of 256 bytes on average. 10,000 unless set.
+    /// How many subscriptions a session may have, of 256 bytes on average, and in how many topics of typed services it may take
+    /// part. 10,000 unless set.
     pub subscriptions: usize,
     /// How many grants a session may give. 1,000 unless set.
     pub grants: usize,

@@ -192,7 +192,9 @@ impl Outbox {
     ) -> Result<bool, (Rejected, OutboxItem)> {
         let (bytes, count) = item.size();
         let most = self.capacity(limits);
-        if self.bytes() + bytes > most.bytes || self.count() + count > most.count {
+        let peers = self.peers.as_ref();
+        let has_place = peers.is_none_or(|peers| peers.has_place_for(client));
+        if !has_place || self.bytes() + bytes > most.bytes || self.count() + count > most.count {
             self.queue.drop_counted(count);
             return Err((Rejected::Crowded, item));
         }
@@ -233,9 +235,9 @@ impl Outbox {
     /// A client has gone from a topic.
     pub(super) fn client_gone(&mut self, client: &ClientAt, wakes: &mut WakeList) {
         if self.knows(client) {
-            self.with_peers(wakes, |peers, _| {
-                peers.client_gone(&client.topic, &client.client)
-            });
+            let peers = self.peers.get_or_insert_default();
+            peers.client_gone(&client.topic, &client.client, wakes);
+            self.wake_writer(wakes);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use msip_session::{
     MsgKind,
-    wire::{Compression, HEADER_LEN},
+    wire::{Compression, Frame, HEADER_LEN, Header, Limits, Payload},
 };
 
 use super::{Dialect, SessionKey};
@@ -85,6 +85,12 @@ impl Publication {
         matches!(self.kind, MsgKind::Log | MsgKind::Metric)
     }
 
+    /// How many bytes the shortest body has, as it is written: nothing where there is a frame that cannot be read.
+    pub(super) fn least_body_len(&self) -> usize {
+        let lens = self.iter().map(|frame| body_len(&frame).unwrap_or(0));
+        lens.min().unwrap_or(0)
+    }
+
     /// The first `count` frames, which are taken out of this publication.
     pub(super) fn split_off(&mut self, count: u32) -> Self {
         let mut rest = self.iter();
@@ -103,6 +109,16 @@ impl Publication {
         self.count = self.count.saturating_sub(count);
         first
     }
+}
+
+fn body_len(frame: &Bytes) -> Option<usize> {
+    let header = Header::parse(frame.first_chunk()?).ok()?;
+    let payload = frame.slice(HEADER_LEN..);
+    let mut limits = Limits::with_max_body(u32::MAX);
+    limits.max_topic = u16::MAX;
+    limits.max_metadata = u16::MAX;
+    let payload = Payload::parse(Frame { header, payload }, &limits).ok()?;
+    Some(payload.body.len())
 }
 
 /// The frames of a publication, one by one.

@@ -132,8 +132,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// It is not allowed, the principal has sent too much, no service is there for a COMMAND, or no more STATEs can be kept.
-    /// Nobody has got the messages.
+    /// It is not allowed, the principal has sent too much, no service is there for a COMMAND, no more STATEs can be kept, or it
+    /// waits for an acknowledgment and is larger than everyone accepts who hears it. Nobody has got the messages.
     pub fn publish(
         &mut self,
         publication: Publication,
@@ -192,12 +192,16 @@ impl Publisher {
             congested,
             held_up,
             is_crowded,
+            too_large,
             unplaced,
             ..
         } = sending;
         let (new, old): (Vec<_>, Vec<_>) = unplaced.into_iter().partition(|one| one.is_new);
         // Sessions that were ended by this leave what was there before.
         self.router.bury(old, &Refused::no_service(), now, wakes);
+        if let Some(refused) = too_large.filter(|_| receivers == 0) {
+            return Err(refused);
+        }
         if is_for_service && receivers == 0 && !new.is_empty() {
             return Err(match is_crowded {
                 true => Refused::crowded(),
@@ -350,12 +354,28 @@ impl Publisher {
             self.rate_version = Some(rights_version);
         }
         let route = self.router.route(topic);
+        // A client that takes part in too many may leave one: this is not remembered.
+        let most = self.router.limits().subscriptions;
+        let client = &self.session.client;
+        let is_one_too_many =
+            !route.by_peer.is_empty() && !client.may_take_part(&route.about, most);
+        let check = |is_call| {
+            self.router.check_send(key, is_call, topic)?;
+            match is_one_too_many {
+                true => Err(Refused::limit(
+                    "topics of typed services",
+                    most,
+                    "subscriptions",
+                )),
+                false => Ok(()),
+            }
+        };
         let plan = Arc::new(Plan {
             rights_version,
             sent_to_everyone: AtomicU64::new(0),
             sent_to_services: AtomicU64::new(0),
-            publish: self.router.check_send(key, false, topic),
-            request: self.router.check_send(key, true, topic),
+            publish: check(false),
+            request: check(true),
             is_for_services: is_for_services(topic)
                 && !route.services.members.iter().any(|one| one.key == key),
             route,
@@ -365,7 +385,7 @@ impl Publisher {
         {
             self.router.appears(key, about, now, wakes);
         }
-        if topic.len() <= LONG {
+        if topic.len() <= LONG && !is_one_too_many {
             if self.plans.len() >= self.router.limits().cached_topics {
                 self.plans.clear();
             }

@@ -44,6 +44,14 @@ impl Refused {
         )
     }
 
+    /// Nobody who hears a message accepts one as large.
+    pub(super) fn too_large(len: usize, max: usize) -> Self {
+        Self {
+            code: Code::ResourceExhausted,
+            text: format!("a body of {len} bytes: the receiver accepts {max} (max_body)").into(),
+        }
+    }
+
     /// A limit is reached.
     pub(super) fn limit(what: &str, most: usize, setting: &str) -> Self {
         Self {

@@ -37,6 +37,8 @@ pub(super) struct Sending<'a> {
     pub(super) held_up: Vec<(Arc<Session>, Bytes)>,
     /// Whether there was no place for something among what waits of other clients.
     pub(super) is_crowded: bool,
+    /// Why somebody got nothing of what waits for an acknowledgment: it is larger than its peer accepts.
+    pub(super) too_large: Option<Refused>,
     /// What has found nobody.
     pub(super) unplaced: Vec<Pending>,
     /// What has to find another way, since the one that was tried is out of date.
@@ -83,6 +85,7 @@ impl<'a> Sending<'a> {
             client: None,
             held_up: Vec::new(),
             is_crowded: false,
+            too_large: None,
             unplaced: Vec::new(),
             again: Vec::new(),
             over: Vec::new(),
@@ -117,7 +120,23 @@ impl<'a> Sending<'a> {
             .ok_or(())
     }
 
-    fn push(&mut self, to: &Arc<Session>, pending: Pending, route: &Route) {
+    fn push(&mut self, to: &Arc<Session>, mut pending: Pending, route: &Route) {
+        let publication = &pending.publication;
+        // A STATE is kept, whoever can have it.
+        if publication.wants_ack
+            && publication.state.is_none()
+            && let Some(max) = to.is_too_small_for(publication)
+        {
+            let count = publication.count;
+            to.with_outbox(|outbox| outbox.drop_counted(count as usize));
+            self.dropped = self.dropped.saturating_add(count);
+            self.too_large = Some(Refused::too_large(publication.least_body_len(), max));
+            if pending.target != Target::Everyone {
+                pending.tried.push(to.key);
+                self.again.push(Again::Messages(pending));
+            }
+            return;
+        }
         let is_new = pending.is_new;
         let client = match pending.client {
             Some(client) if route.by_peer.contains(&to.key) => Some(client),

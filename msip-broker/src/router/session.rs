@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Dialect, EndReason, Limits, OutboxItem, SessionKey, WakeList,
+    Dialect, EndReason, Limits, OutboxItem, Publication, SessionKey, WakeList,
     client::Client,
     open_calls::OpenCalls,
     outbox::{Outbox, Rejected, Status},
@@ -30,6 +30,8 @@ pub(super) struct Session {
     waiting: AtomicUsize,
     pub(super) open_calls: Arc<OpenCalls>,
     is_connected: AtomicBool,
+    /// The largest body that its peer accepts, as far as that is known.
+    max_body: AtomicUsize,
     /// How many messages it has published.
     pub(super) published: AtomicU64,
     /// Grows with each change of its rights, and when it ends.
@@ -52,6 +54,7 @@ impl Session {
             waiting: AtomicUsize::new(0),
             open_calls: Arc::default(),
             is_connected: AtomicBool::new(true),
+            max_body: AtomicUsize::new(usize::MAX),
             published: AtomicU64::new(0),
             rights_version: AtomicU64::new(0),
         }
@@ -90,6 +93,13 @@ impl Session {
     /// How many messages wait for it.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Relaxed)
+    }
+
+    /// How large a body its peer accepts, if all of these are larger: it would get none of them.
+    pub(super) fn is_too_small_for(&self, publication: &Publication) -> Option<usize> {
+        let max = self.max_body.load(Relaxed);
+        // What has fewer bytes with its header is not looked into.
+        (publication.frames.len() > max && publication.least_body_len() > max).then_some(max)
     }
 
     /// Since when its connection has had nothing to write, if it has nothing.
@@ -137,6 +147,11 @@ impl SessionHandle {
     /// How its peer speaks.
     pub fn dialect(&self) -> Dialect {
         self.0.dialect
+    }
+
+    /// Its peer accepts bodies of so many bytes, and no longer ones.
+    pub fn accepts_up_to(&self, max_body: usize) {
+        self.0.max_body.store(max_body, Relaxed);
     }
 
     /// How many messages wait in its outbox.

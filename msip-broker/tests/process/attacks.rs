@@ -3,7 +3,8 @@
 
 use msip_runtime::{
     MsgKind,
-    wire::{Flags, FrameType, Header, Hello, Metadata, MsgId, Side},
+    prost::Message as _,
+    wire::{Flags, FrameType, Header, Hello, Metadata, MsgId, Side, Subscribe},
 };
 use msip_tests::{
     attack::{AttackOnServer, Attacker, Bounds, KIB, MIB, RawMessage, Target, body},
@@ -34,6 +35,33 @@ fn call(topic: &str) -> RawMessage {
 
 fn subscribe(attacker: &mut Attacker, topic: &str) -> Vec<u8> {
     raw::frame(FrameType::Subscribe, attacker.next_id(), topic.as_bytes())
+}
+
+/// A subscription of typed traffic.
+fn subscribe_by_peer(attacker: &mut Attacker, topic: &str) -> Vec<u8> {
+    let asked = Subscribe {
+        protocol: "chat.v1".to_owned(),
+        fingerprint: 7,
+        by_peer: true,
+        ..Subscribe::default()
+    };
+    let asked = asked.encode_to_vec();
+    let len = u16::try_from(asked.len()).expect("is short").to_be_bytes();
+    let header = Header {
+        flags: Flags::META | Flags::ACK_REQUIRED,
+        ..Header::control(FrameType::Subscribe, attacker.next_id())
+    };
+    raw::frame_of(header, &[&len[..], &asked, topic.as_bytes()].concat())
+}
+
+/// An instance of a typed service that reads nothing.
+async fn silent_instance(target: &Target, filter: &str) -> Attacker {
+    let mut instance = target.enter().await;
+    let serves = subscribe_by_peer(&mut instance, filter);
+    instance.send(&serves).await;
+    let answer = instance.hear().await;
+    assert!(answer.is_some(), "it may serve");
+    instance
 }
 
 /// A MIP peer that was greeted.
@@ -81,6 +109,30 @@ fn frames_of_which_a_byte_has_come() {
             let mut mip = mip_peer(&target, b"").await;
             mip.send(&frame).await;
             (msip, mip)
+        });
+}
+
+#[test]
+fn parts_of_long_frames_beyond_the_memory_that_there_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("broker.toml");
+    std::fs::write(&file, "[limits]\nmemory = '4MiB'").expect("is written");
+    let file = file.to_str().expect("text").to_owned();
+    let arguments: &'static [&'static str] = Box::leak(Box::new(["--config", file.leak()]));
+    AttackOnServer::new("40 MIP peers, each with 1 MiB of a frame of 4 MiB, at memory=4MiB")
+        .on_broker(env!("CARGO_BIN_EXE_msip-broker"), arguments)
+        .attackers(40)
+        .within(Bounds {
+            memory: 4 * MIB + 40 * 2 * 64 * KIB + 6 * MIB,
+            descriptors: 60,
+            lines: 120,
+        })
+        .run(async |target| {
+            let mut attacker = mip_peer(&target, b"").await;
+            let mut frame = mip::publish(0, 1, "long", &vec![0; (4 << 20) - 100]);
+            frame.truncate(1 << 20);
+            attacker.send(&frame).await;
+            attacker
         });
 }
 
@@ -401,4 +453,51 @@ fn deliveries_that_are_never_acknowledged() {
             attacker.send(&frames).await;
             (subscriber, attacker)
         });
+}
+
+#[test]
+fn subscriptions_of_typed_traffic_without_end() {
+    attack("100,000 by_peer SUBSCRIBEs, introduced to an instance that reads nothing")
+        .attackers(4)
+        .within(within(4 * 10_000 * 3 * KIB + 8 * MIB))
+        .run(async |target| {
+            let instance = silent_instance(&target, "typed/+/$in").await;
+            let mut attacker = target.enter().await;
+            let first = attacker.next_id().sequence();
+            let mut frames = Vec::new();
+            for number in first..first + 25_000 {
+                let topic = format!("typed/{number}");
+                frames.extend(subscribe_by_peer(&mut attacker, &topic));
+            }
+            attacker.send(&frames).await;
+            (instance, attacker)
+        });
+}
+
+#[test]
+fn clients_that_are_introduced_and_leave_at_once() {
+    attack(
+        "2,000 clients that subscribe by_peer, send and close, at an instance that reads nothing",
+    )
+    .attackers(4)
+    .within(Bounds {
+        memory: 16 * MIB,
+        descriptors: 100,
+        lines: 400,
+    })
+    .run(async |target| {
+        let instance = silent_instance(&target, "typed/$in").await;
+        for _ in 0..500 {
+            let mut client = target.enter().await;
+            let mut frames = subscribe_by_peer(&mut client, "typed");
+            let job = RawMessage::one_way(1, vec![0; 100]).topic(b"typed/$in");
+            frames.extend(client.frame(&job));
+            let close = Header::control(FrameType::Close, MsgId::CONNECTION);
+            frames.extend(raw::frame_of(close, b""));
+            client.send(&frames).await;
+            // Until it is closed.
+            while client.hear().await.is_some() {}
+        }
+        instance
+    });
 }

@@ -262,14 +262,23 @@ fn topics() -> Vec<Case> {
         group: "g".repeat(256),
         ..Subscribe::default()
     };
-    let with_group = {
-        let encoded = msip_runtime::prost::Message::encode_to_vec(&group);
+    let subscribe_with = |asked: &Subscribe, topic: &[u8]| {
+        let encoded = msip_runtime::prost::Message::encode_to_vec(asked);
         let len = u16::try_from(encoded.len()).expect("is short");
         let header = Header {
             flags: Flags::META | Flags::ACK_REQUIRED,
             ..Header::control(FrameType::Subscribe, id(2))
         };
-        raw::frame_of(header, &[&len.to_be_bytes()[..], &encoded, b"a"].concat())
+        raw::frame_of(header, &[&len.to_be_bytes()[..], &encoded, topic].concat())
+    };
+    let with_group = subscribe_with(&group, b"a");
+    let by_peer = Subscribe {
+        by_peer: true,
+        ..Subscribe::default()
+    };
+    let by_peer_in_group = Subscribe {
+        group: "g".to_owned(),
+        ..by_peer.clone()
     };
     vec![
         answered(
@@ -347,6 +356,43 @@ fn topics() -> Vec<Case> {
             "a group with too long a name",
             with_group,
             "INVALID_ARGUMENT: the group has 256 bytes: 255 are allowed",
+        ),
+        answered(
+            "a message in the name of another client of a service",
+            call(b"good/1/$in/0000000000000001"),
+            denied,
+        ),
+        answered(
+            "a subscription to what another client says to a service",
+            subscribe(b"good/1/$in/0000000000000001"),
+            denied,
+        ),
+        answered(
+            "a subscription to what clients say to services",
+            subscribe(b"good/1/$in/+"),
+            denied,
+        ),
+        answered(
+            "a client of typed topics with wildcards",
+            subscribe_with(&by_peer, b"good/+"),
+            "INVALID_ARGUMENT: by_peer is for a topic `T` without wildcards, and for `T/$in`",
+        ),
+        answered(
+            "an instance that shares in a group",
+            subscribe_with(&by_peer_in_group, b"typed/$in"),
+            "INVALID_ARGUMENT: by_peer and a group: instances share the work without one",
+        ),
+        ignored(
+            "credit for a client that is not there",
+            RawMessage::one_way(3, b"\x1a\x0e\x0a\x01x\x18\xff\xff\xff\xff\x0f".to_vec())
+                .topic(b"$broker/good/1")
+                .frame(Side::Connecting, id(2)),
+        ),
+        ignored(
+            "credit that is garbage",
+            RawMessage::one_way(3, b"\xff\xff".to_vec())
+                .topic(b"$broker/good/1")
+                .frame(Side::Connecting, id(2)),
         ),
         answered(
             "metadata beyond the payload",

@@ -214,6 +214,16 @@ impl Handle {
         self.connection.encoding().compression()
     }
 
+    /// The largest body that the other end accepts, in bytes, as it has said when it connected last; `None` while there is no
+    /// connection.
+    #[must_use]
+    pub fn max_body(&self) -> Option<usize> {
+        self.connection
+            .lock()
+            .session()
+            .map(|session| session.peer_max_body())
+    }
+
     /// How many messages were taken to be sent and then dropped.
     #[must_use]
     pub fn dropped(&self) -> Dropped {

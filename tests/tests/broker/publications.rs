@@ -2,7 +2,7 @@
 
 use msip_runtime::{CallOptions, Code, untyped::SubscribeOptions};
 
-use crate::fixture::{Broker, JOB, NOTE, PLACE, message, of_client, of_service};
+use crate::fixture::{Broker, Client, JOB, NOTE, PLACE, message, of_client, of_service};
 
 #[tokio::test]
 async fn a_message_goes_to_whoever_has_a_filter_that_matches() {
@@ -218,4 +218,25 @@ async fn a_client_may_do_what_a_service_enables_and_no_more() {
         let error = hear(malformed).await.expect_err("is no filter");
         assert_eq!(error.code(), Code::InvalidArgument, "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_too_large_for_all_who_hear_it_is_refused() {
+    let broker = Broker::start().await;
+    let mut small = Client::connect(&format!("{}?max_body=1KiB", broker.url), "small").await;
+    small.hear("notes").await;
+    let publisher = broker.client("publisher").await;
+    let deliver = async |len: usize| {
+        let note = message(&NOTE, "notes", &"x".repeat(len));
+        publisher.client.deliver(&note, &CallOptions::new()).await
+    };
+    let error = deliver(1025).await.expect_err("nobody can have it");
+    assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+    assert!(error.to_string().contains("max_body"), "{error}");
+    deliver(1024).await.expect("it fits");
+    assert_eq!(small.next().await.len(), "notes ".len() + 1024);
+    let mut large = broker.client("large").await;
+    large.hear("notes").await;
+    deliver(1025).await.expect("one of them can have it");
+    assert_eq!(large.next().await.len(), "notes ".len() + 1025);
 }

@@ -34,6 +34,9 @@ const MAX_WAITING: usize = 512 * 1024;
 /// How many of its messages.
 const MAX_WAITING_MESSAGES: usize = 4096;
 
+/// How many clients an instance is introduced to by what they send, before it has taken note of those that came before.
+const MAX_UNTOLD: usize = 16 * 1024;
+
 /// The queues of an instance's clients.
 #[derive(Debug, Default)]
 pub(super) struct PeerQueues {
@@ -42,6 +45,9 @@ pub(super) struct PeerQueues {
     ready: VecDeque<Key>,
     /// Those that wait for one of their calls to end.
     awaiting_calls: Vec<Key>,
+    /// How many queues there are, and of how many the instance has not been told whose they are.
+    len: usize,
+    untold: usize,
     bytes: usize,
     count: usize,
     /// How many messages were dropped.
@@ -65,6 +71,8 @@ struct PeerQueue {
     sent_bytes: usize,
     calls: Arc<ClientCalls>,
     deficit: i64,
+    /// Whether the instance has taken the introduction.
+    is_told: bool,
     is_ready: bool,
     awaits_call: bool,
     pushed_back: Vec<Waker>,
@@ -181,6 +189,12 @@ impl PeerQueues {
         self.bytes
     }
 
+    /// Whether there is a place for what this client sends.
+    pub(super) fn has_place_for(&self, of: &ClientAt) -> bool {
+        let peers = self.topics.get(&of.topic);
+        self.untold < MAX_UNTOLD || peers.is_some_and(|peers| peers.contains_key(of.peer()))
+    }
+
     /// Whether the instance was introduced to a client, which has not gone.
     pub(super) fn knows(&self, topic: &[u8], peer: &str) -> bool {
         let queue = self.topics.get(topic).and_then(|peers| peers.get(peer));
@@ -203,6 +217,8 @@ impl PeerQueues {
         let peers = self.topics.entry(of.topic.clone()).or_default();
         let queue = peers.entry(of.client.peer.clone()).or_insert_with(|| {
             let introduction = of.client.introduction(&of.topic, instance, false);
+            self.len += 1;
+            self.untold += 1;
             PeerQueue {
                 client: of.client.clone(),
                 first: VecDeque::from([Arc::new(introduction)]),
@@ -213,6 +229,7 @@ impl PeerQueues {
                 sent_bytes: 0,
                 calls: Arc::default(),
                 deficit: 0,
+                is_told: false,
                 is_ready: false,
                 awaits_call: false,
                 pushed_back: Vec::new(),
@@ -241,11 +258,27 @@ impl PeerQueues {
     }
 
     /// A client has gone: the instance is told so after what waits of it. `false` if it does not know it.
-    pub(super) fn client_gone(&mut self, topic: &Bytes, client: &Client) -> bool {
+    pub(super) fn client_gone(
+        &mut self,
+        topic: &Bytes,
+        client: &Client,
+        wakes: &mut WakeList,
+    ) -> bool {
         let peers = self.topics.get_mut(topic);
         let Some(queue) = peers.and_then(|peers| peers.get_mut(&client.peer)) else {
             return false;
         };
+        if !queue.is_told && queue.queue.count() == 0 {
+            // Clients that come and go faster than the instance hears of them leave nothing here.
+            self.remove(topic, &client.peer, wakes);
+            if self.ready.len() > 2 * self.len + 64 {
+                let topics = &self.topics;
+                self.ready.retain(|(topic, peer)| {
+                    topics.get(topic).is_some_and(|it| it.contains_key(peer))
+                });
+            }
+            return true;
+        }
         queue.last = Some(Arc::new(client.presence(topic, false)));
         // Nobody gives credit for one that has gone.
         queue.forget_sent();
@@ -345,6 +378,9 @@ impl PeerQueues {
                 continue;
             };
             if let Some(presence) = queue.first.pop_front() {
+                if !std::mem::replace(&mut queue.is_told, true) {
+                    self.untold -= 1;
+                }
                 return Some((OutboxItem::Presence(presence), 0));
             }
             let before = (queue.queue.bytes(), queue.queue.count());
@@ -406,6 +442,8 @@ impl PeerQueues {
             return;
         };
         if let Some(queue) = peers.remove(peer) {
+            self.len -= 1;
+            self.untold -= usize::from(!queue.is_told);
             self.bytes -= queue.queue.bytes();
             self.count -= queue.queue.count();
             self.dropped = self.dropped.saturating_add(queue.queue.dropped);

@@ -222,3 +222,40 @@ fn a_session_has_a_bounded_number_of_subscriptions() {
         "too many subscriptions: 2 are allowed (max_subscriptions)"
     );
 }
+
+#[test]
+fn what_everyone_has_too_small_a_limit_for_is_refused() {
+    let router = router();
+    let (small, large) = (Peer::new(&router), Peer::new(&router));
+    small.subscribe("a");
+    small.session.accepts_up_to(10);
+    let mut sender = Peer::new(&router);
+    let refused = sender.publish(MsgKind::Event, "a", &["eleven byte"]);
+    assert_eq!(
+        refused.expect_err("nobody can have it").to_string(),
+        "RESOURCE_EXHAUSTED: a body of 11 bytes: the receiver accepts 10 (max_body)"
+    );
+    let sent = sender.publish(MsgKind::Event, "a", &["ten bytes."]);
+    assert_eq!(sent.expect("it fits").receivers, 1);
+    large.subscribe("a");
+    let sent = sender
+        .publish(MsgKind::Event, "a", &["eleven byte"])
+        .expect("one can have it");
+    assert_eq!((sent.receivers, sent.dropped), (1, 1));
+    assert_eq!((small.take().len(), large.take().len()), (1, 1));
+    assert_eq!(small.session.dropped(), 2);
+    // Of instances another one has it.
+    for service in [&small, &large] {
+        service.subscribe("b/$in");
+    }
+    for _ in 0..2 {
+        sender
+            .publish(MsgKind::Command, "b", &["eleven byte"])
+            .expect("one can have it");
+    }
+    assert_eq!((small.take().len(), large.take().len()), (0, 2));
+    // A STATE is kept for others.
+    sender
+        .publish(MsgKind::State, "c", &["eleven byte"])
+        .expect("it is kept");
+}

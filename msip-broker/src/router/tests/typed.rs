@@ -512,3 +512,95 @@ fn an_instance_that_leaves_calls_unanswered_gets_no_others_in_their_place() {
         drop(open);
     }
 }
+
+#[test]
+fn credit_for_more_than_was_sent_is_worth_what_was_sent() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    for messages in [u32::MAX, 1] {
+        credit(&one, &client, messages);
+        one.session.credit(b"a", "nobody", messages);
+        one.session
+            .credit(b"nowhere", client.session.peer(), messages);
+    }
+    for _ in 0..600 {
+        client
+            .publish(MsgKind::Command, "a", &["job"])
+            .expect("a service is there");
+    }
+    assert_eq!(told(&one).len(), 1 + 256, "the window, and who it is");
+    for _ in 0..3 {
+        credit(&one, &client, u32::MAX);
+    }
+    assert_eq!(told(&one).len(), 256, "one window more");
+}
+
+#[test]
+fn clients_that_come_and_go_unheard_leave_nothing() {
+    let router = router();
+    let one = instance(&router, "+/$in");
+    for _ in 0..1000 {
+        let client = Peer::new(&router);
+        by_peer(&client, "a", CHAT).expect("a subscription");
+        client.end();
+    }
+    let mut stays = Peer::new(&router);
+    by_peer(&stays, "a", CHAT).expect("a subscription");
+    stays
+        .publish(MsgKind::Command, "a", &["1"])
+        .expect("a service is there");
+    let peer = name(&stays);
+    assert_eq!(
+        told(&one),
+        [format!("{peer} cared for"), format!("a/{peer} 1")]
+    );
+    stays.end();
+    assert_eq!(told(&one), [format!("{peer} gone")]);
+}
+
+#[test]
+fn more_clients_than_an_instance_takes_note_of_are_refused_until_it_does() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut clients: Vec<_> = (0..=16 * 1024).map(|_| Peer::new(&router)).collect();
+    let mut last = clients.pop().expect("many");
+    for client in &mut clients {
+        client
+            .publish(MsgKind::Command, "a", &["job"])
+            .expect("a service is there");
+    }
+    let refused = last.publish(MsgKind::Command, "a", &["job"]);
+    assert_eq!(refused.expect_err("too many").code, Code::ResourceExhausted);
+    assert_eq!(told(&one).len(), 2 * clients.len());
+    last.publish(MsgKind::Command, "a", &["job"])
+        .expect("it has taken note of the others");
+    assert_eq!(told(&one).len(), 2);
+}
+
+#[test]
+fn a_client_takes_part_in_so_many_topics_and_no_more() {
+    let router = Router::new(Limits {
+        subscriptions: 3,
+        ..Limits::default()
+    });
+    let one = instance(&router, "+/$in");
+    let mut client = Peer::new(&router);
+    for topic in ["a", "b", "c"] {
+        client
+            .publish(MsgKind::Command, topic, &["job"])
+            .expect("a service is there");
+    }
+    for _ in 0..2 {
+        let refused = client.publish(MsgKind::Command, "d", &["job"]);
+        let refused = refused.expect_err("too many");
+        assert_eq!(
+            refused.to_string(),
+            "RESOURCE_EXHAUSTED: too many topics of typed services: 3 are allowed (subscriptions)"
+        );
+    }
+    client
+        .publish(MsgKind::Command, "a", &["job"])
+        .expect("it takes part there");
+    assert_eq!(told(&one).len(), 3 + 4);
+}
