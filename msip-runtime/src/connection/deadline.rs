@@ -37,8 +37,12 @@ impl Deadline {
     }
 }
 
+/// Rounded up: who is told it, counts it from receipt, and is never the first to give up. Else the caller's own end would race
+/// with an answer that says the same, the more so behind a relay, where each hop would take a part of a millisecond off.
 pub(super) fn whole_ms(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+    let is_more = !duration.subsec_nanos().is_multiple_of(1_000_000);
+    let ms = duration.as_millis().saturating_add(is_more.into());
+    u32::try_from(ms).unwrap_or(u32::MAX)
 }
 
 /// What the schema says of how long an exchange of this variant may take.
@@ -94,5 +98,25 @@ impl ConnectionShared {
             at: self.now().saturating_add(timeout),
             wire_ms: (Some(timeout) != peer_assumes).then(|| whole_ms(timeout)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hop_takes_a_part_of_a_millisecond_off_a_deadline() {
+        for (micros, sent) in [
+            (0, 0),
+            (1, 1),
+            (1_000, 1),
+            (499_100, 500),
+            (500_000, 500),
+            (500_001, 501),
+        ] {
+            assert_eq!(whole_ms(Duration::from_micros(micros)), sent, "{micros}");
+        }
+        assert_eq!(whole_ms(Duration::MAX), u32::MAX);
     }
 }
