@@ -1,7 +1,5 @@
 //! The tests of conversations and of streams once more, through a broker. What cannot hold there says why: `direct_only!`.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 #[path = "runtime/conversation.rs"]
 mod conversation;
 #[path = "runtime/streams.rs"]
