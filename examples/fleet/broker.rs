@@ -8,6 +8,7 @@ use std::{
     future::pending,
     path::{Path, PathBuf},
     process,
+    time::Duration,
 };
 
 use msip_broker::{Broker, Config};
@@ -68,6 +69,8 @@ impl FleetBroker {
         let config = format!("[keys]\nfile = '{}'\n{RIGHTS}", file.0.display());
         let broker = Broker::builder()
             .config(Config::from_toml(&config)?)
+            // What a hub that was killed has asked of a device ends with its session: nobody waits for it any more.
+            .session_expiry(Duration::from_secs(2))
             .listen("tcp://127.0.0.1:0")
             .bind()
             .await?;

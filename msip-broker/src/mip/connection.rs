@@ -48,6 +48,9 @@ const MAX_SLICES: usize = 64;
 /// How often one poll may read and write before others have their turn.
 const MAX_STEPS: usize = 16;
 
+/// To subscribe to a topic that is longer is much work.
+const LONG_TOPIC: usize = 4096;
+
 /// How many turns may pass until it is asked whether the broker stops.
 const DRAIN_TURNS: u32 = 64;
 
@@ -136,6 +139,8 @@ pub(super) struct Connection<'a> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the publisher waits for slow subscribers.
     is_pushed_back: bool,
+    /// Others have their turn next, since what the peer has asked for was much work.
+    is_turn_over: bool,
 }
 
 /// The session of the peer.
@@ -188,6 +193,7 @@ impl<'a> Connection<'a> {
             turns: 0,
             timer: None,
             is_pushed_back: false,
+            is_turn_over: false,
         }
     }
 
@@ -245,6 +251,9 @@ impl<'a> Connection<'a> {
                 return self.park(has_worked, now, task);
             }
             has_worked = true;
+            if std::mem::take(&mut self.is_turn_over) {
+                break;
+            }
         }
         self.turns = self.turns.wrapping_add(1);
         Poll::Ready(Ok(()))
@@ -397,10 +406,12 @@ impl<'a> Connection<'a> {
                 }
             }
             Input::Subscribe(request) => {
+                self.is_turn_over |= request.topic.len() > LONG_TOPIC;
                 let outcome = sessions.subscribe(&attached.claimed, &request.topic, now);
                 self.session.answer(&request, outcome.as_ref().copied());
             }
             Input::Unsubscribe(request) => {
+                self.is_turn_over |= request.topic.len() > LONG_TOPIC;
                 sessions.unsubscribe(&attached.claimed, &request.topic);
                 self.session.answer(&request, Ok(()));
             }

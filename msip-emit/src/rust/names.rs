@@ -41,6 +41,7 @@ pub const RESERVED_METHODS: &[&str] = &[
     "clearing",
     "schema_compared",
     "schema_difference",
+    "topic",
     // Room.
     "join",
     "leave",

@@ -257,7 +257,7 @@ async fn settings_and_urls_that_cannot_be_meant_are_refused_before_anything_is_s
     );
     let url: ServiceUrl = "ws://a:1,b:2/x?topic=t".parse().expect("a URL");
     assert_eq!(url.to_string(), "ws://a:1,b:2/x?topic=t");
-    let connecting = Client::<Lab>::connect("ws://127.0.0.1:1/x?topic=t").await;
+    let connecting = Client::<Lab>::connect("ws://127.0.0.1:1/x?topic=t/$in").await;
     assert!(
         matches!(connecting, Err(ConnectError::Url(_))),
         "{connecting:?}"
