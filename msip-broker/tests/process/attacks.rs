@@ -223,12 +223,12 @@ fn subscribes_without_end() {
 
 #[test]
 fn subscriptions_of_long_topics() {
-    attack("120 subscriptions of MIP peers to topics of 65,535 bytes, each")
-        .attackers(4)
+    attack("300 subscriptions of MIP peers to topics of 65,535 bytes, each")
+        .attackers(2)
         .within(within(32 * MIB))
         .run(async |target| {
             let mut attacker = mip_peer(&target, b"").await;
-            for number in 0..120_u64 {
+            for number in 0..300_u64 {
                 let mut topic = vec![b'x'; 65_535];
                 topic[..8].copy_from_slice(&number.to_be_bytes());
                 attacker
