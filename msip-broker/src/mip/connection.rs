@@ -20,6 +20,7 @@ use msip_runtime::{
 use msip_session::wire::{Code, Escaped};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _},
+    task::yield_now,
     time::{Sleep, sleep_until, timeout},
 };
 
@@ -46,10 +47,7 @@ const MAX_ANSWERS: usize = 256 * 1024;
 const MAX_SLICES: usize = 64;
 
 /// How often one poll may read and write before others have their turn.
-const MAX_STEPS: usize = 16;
-
-/// To subscribe to a topic that is longer is much work.
-const LONG_TOPIC: usize = 4096;
+const MAX_STEPS: usize = 4;
 
 /// How many turns may pass until it is asked whether the broker stops.
 const DRAIN_TURNS: u32 = 64;
@@ -139,8 +137,6 @@ pub(super) struct Connection<'a> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the publisher waits for slow subscribers.
     is_pushed_back: bool,
-    /// Others have their turn next, since what the peer has asked for was much work.
-    is_turn_over: bool,
 }
 
 /// The session of the peer.
@@ -193,7 +189,6 @@ impl<'a> Connection<'a> {
             turns: 0,
             timer: None,
             is_pushed_back: false,
-            is_turn_over: false,
         }
     }
 
@@ -204,7 +199,13 @@ impl<'a> Connection<'a> {
     )]
     pub(super) fn serve(mut self) -> impl Future<Output = ()> + Send + use<'a> {
         async move {
-            let ending = poll_fn(|task| self.poll_serve(task)).await;
+            let ending = loop {
+                match poll_fn(|task| self.poll_steps(task)).await {
+                    // Unlike a wake, it lets tokio look at the sockets of others first.
+                    Ok(()) => yield_now().await,
+                    Err(ending) => break ending,
+                }
+            };
             if self.attached.is_some() {
                 self.peers.counters.ended();
             }
@@ -213,17 +214,6 @@ impl<'a> Connection<'a> {
             }
             // In a box, since most of its life a connection is silent.
             Box::pin(self.end(ending)).await;
-        }
-    }
-
-    fn poll_serve(&mut self, task: &mut Context<'_>) -> Poll<Ending> {
-        match self.poll_steps(task) {
-            Poll::Ready(Err(ending)) => Poll::Ready(ending),
-            Poll::Ready(Ok(())) => {
-                task.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -251,9 +241,6 @@ impl<'a> Connection<'a> {
                 return self.park(has_worked, now, task);
             }
             has_worked = true;
-            if std::mem::take(&mut self.is_turn_over) {
-                break;
-            }
         }
         self.turns = self.turns.wrapping_add(1);
         Poll::Ready(Ok(()))
@@ -406,12 +393,10 @@ impl<'a> Connection<'a> {
                 }
             }
             Input::Subscribe(request) => {
-                self.is_turn_over |= request.topic.len() > LONG_TOPIC;
                 let outcome = sessions.subscribe(&attached.claimed, &request.topic, now);
                 self.session.answer(&request, outcome.as_ref().copied());
             }
             Input::Unsubscribe(request) => {
-                self.is_turn_over |= request.topic.len() > LONG_TOPIC;
                 sessions.unsubscribe(&attached.claimed, &request.topic);
                 self.session.answer(&request, Ok(()));
             }

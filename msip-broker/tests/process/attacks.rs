@@ -224,7 +224,7 @@ fn subscribes_without_end() {
 #[test]
 fn subscriptions_of_long_topics() {
     attack("300 subscriptions of MIP peers to topics of 65,535 bytes, each")
-        .attackers(2)
+        .attackers(4)
         .within(within(32 * MIB))
         .run(async |target| {
             let mut attacker = mip_peer(&target, b"").await;
