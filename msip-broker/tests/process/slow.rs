@@ -5,6 +5,7 @@ use std::time::Duration;
 use msip_tests::soon;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
@@ -18,13 +19,26 @@ const MIB: u64 = 1024 * 1024;
 /// How many messages are published, of 4 KiB each: more than any buffer between the two ends takes.
 const COUNT: u64 = 20_000;
 
-/// Publishes as fast as it can, in runs, and reads no more of the answers than that they are there.
-async fn flood(publisher: Peer, topic: &'static str) {
+/// How far the publisher is ahead of a good reader, at most: less than the broker keeps for it. So no good one is cut that gets no
+/// processor for a while.
+const AHEAD: u64 = 100;
+
+/// How many messages are published together.
+const RUN: u64 = 50;
+
+/// Publishes as fast as the good readers take it, in runs, and reads no more of the answers than that they are there.
+async fn flood(publisher: Peer, topic: &'static str, mut readers: Vec<watch::Receiver<u64>>) {
     let (mut answers, mut requests) = publisher.stream.into_split();
     let writing = tokio::spawn(async move {
         let body = [b'x'; 4096];
-        for first in (0..COUNT).step_by(50) {
-            let run: Vec<u8> = (first..first + 50)
+        for first in (0..COUNT).step_by(RUN as usize) {
+            for reader in &mut readers {
+                let is_near = reader.wait_for(|heard| heard + AHEAD >= first);
+                soon("a good one reads", is_near)
+                    .await
+                    .expect("it is there");
+            }
+            let run: Vec<u8> = (first..first + RUN)
                 .flat_map(|id| publish(0, id, topic, &body))
                 .collect();
             soon("is taken", requests.write_all(&run))
@@ -40,6 +54,19 @@ async fn flood(publisher: Peer, topic: &'static str) {
             .expect("an answer");
     }
     drop(writing.await.expect("no panic"));
+}
+
+/// Reads all messages, in order, and tells how many it has read.
+async fn hear_all(mut good: Peer, progress: watch::Sender<u64>) {
+    for id in 0..COUNT {
+        let (frame_type, heard, _) = good.hear().await.expect("a message");
+        assert_eq!(
+            (frame_type, heard),
+            (EVENT, id),
+            "in order, and none is lost"
+        );
+        progress.send_replace(id + 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,15 +97,9 @@ async fn a_stuck_subscriber_costs_the_others_nothing_and_is_cut() {
     let before = broker.memory().resident;
 
     let address = broker.address().to_owned();
-    let publishing = tokio::spawn(flood(publisher, "flood"));
-    for id in 0..COUNT {
-        let (frame_type, heard, _) = good.hear().await.expect("a message");
-        assert_eq!(
-            (frame_type, heard),
-            (EVENT, id),
-            "in order, and none is lost"
-        );
-    }
+    let (heard, reader) = watch::channel(0);
+    let publishing = tokio::spawn(flood(publisher, "flood", vec![reader]));
+    hear_all(good, heard).await;
     publishing.await.expect("no panic");
     let more = broker.memory().resident.saturating_sub(before);
     println!("with a stuck subscriber: {} KiB more", more / 1024);
@@ -131,20 +152,17 @@ async fn a_slow_subscriber_does_not_slow_down_the_others_and_is_cut() {
     let mut slow = Peer::connect(broker.address()).await;
     slow.subscribe("flood").await;
     let slow = tokio::spawn(read_slowly(slow));
-    let mut readers = Vec::new();
+    let (mut readers, mut paces) = (Vec::new(), Vec::new());
     for _ in 0..4 {
         let mut good = Peer::connect(broker.address()).await;
         good.subscribe("flood").await;
-        readers.push(tokio::spawn(async move {
-            for id in 0..COUNT {
-                let (frame_type, heard, _) = good.hear().await.expect("a message");
-                assert_eq!((frame_type, heard), (EVENT, id), "in order");
-            }
-        }));
+        let (heard, pace) = watch::channel(0);
+        readers.push(tokio::spawn(hear_all(good, heard)));
+        paces.push(pace);
     }
     let publisher = Peer::connect(broker.address()).await;
     // At the pace of the slow one it would take longer than anything here is waited for.
-    soon("all of it is taken", flood(publisher, "flood")).await;
+    soon("all of it is taken", flood(publisher, "flood", paces)).await;
     for reader in readers {
         soon("all of it is heard", reader).await.expect("no panic");
     }
