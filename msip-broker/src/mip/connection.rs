@@ -1,17 +1,14 @@
 //! The task of a connection of a MIP peer: reads, publishes, and writes what its session hears.
 
 use std::{
-    collections::VecDeque,
-    fmt,
     future::{Future, poll_fn},
-    io::{self, IoSlice},
+    io,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use msip_runtime::{
     Draining, Status,
     transport::{self, Stream},
@@ -26,25 +23,20 @@ use tokio::{
 
 use super::{
     Admission, Inner, buffers,
+    ending::Ending,
     frame::{Fault, write_close, write_error},
     ids::Claimed,
     partial::Partial,
     session::{Hello, Input, Session},
-    translate::Translation,
+    writer::{TAKE_LEN, Writer},
 };
 use crate::{
     connections::OpenConnection,
-    router::{Dialect, EndReason, OutboxItem, Publication, Publisher, Refused, WakeList},
+    router::{EndReason, OutboxItem, Publisher, WakeList},
 };
-
-/// How much is taken out of the outbox at once, in bytes; it is written before more is taken.
-const TAKE_LEN: usize = 256 * 1024;
 
 /// Beyond so many bytes of answers that the peer has not read, nothing more is read from it.
 const MAX_ANSWERS: usize = 256 * 1024;
-
-/// How many parts a write gathers.
-const MAX_SLICES: usize = 64;
 
 /// How often one poll may read and write before others have their turn.
 const MAX_STEPS: usize = 4;
@@ -52,70 +44,9 @@ const MAX_STEPS: usize = 4;
 /// How many turns may pass until it is asked whether the broker stops.
 const DRAIN_TURNS: u32 = 64;
 
-/// A buffer for answers that is not larger than this stays with a connection that sleeps.
-const KEPT_ANSWERS: usize = 256;
-
 /// How long, and for how many bytes, a connection that is over is read, so that the last text arrives.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 const CLOSE_READ_LEN: usize = 64 * 1024;
-
-/// Why a connection has ended.
-#[derive(Debug)]
-pub(super) enum Ending {
-    Eof,
-    /// By the peer's CLOSE.
-    Closed,
-    Io(io::Error),
-    /// The peer has broken a rule.
-    Fault(Fault),
-    /// The rest of a frame has not come in time.
-    FrameTimedOut,
-    /// The peer takes nothing.
-    WriteStalled,
-    /// Its session has ended.
-    Ended(EndReason),
-    TakenOver,
-    /// The peer may not hear any longer what it has subscribed to.
-    SubscriptionEnded,
-    /// The peer was refused.
-    Refused,
-    /// The broker stops.
-    Shutdown,
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Eof => "the connection was lost",
-            Self::Closed => "closed",
-            Self::Io(error) => return error.fmt(f),
-            Self::Fault(fault) => return write!(f, "{}: {}", fault.code, fault.text),
-            Self::FrameTimedOut => "the rest of a frame did not come in time",
-            Self::WriteStalled => EndReason::SlowConsumer.name(),
-            Self::Ended(reason) => reason.name(),
-            Self::TakenOver => "another connection has taken the session over",
-            Self::SubscriptionEnded => "it may not hear any longer what it has subscribed to",
-            Self::Refused => "refused",
-            Self::Shutdown => EndReason::Shutdown.name(),
-        })
-    }
-}
-
-/// What is to be written.
-#[derive(Debug)]
-enum Chunk {
-    Messages(Arc<Publication>),
-    Translated(Bytes),
-}
-
-impl Chunk {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Messages(publication) => &publication.frames,
-            Self::Translated(bytes) => bytes,
-        }
-    }
-}
 
 /// A connection, and the session that its peer has asked for.
 pub(super) struct Connection<'a> {
@@ -145,25 +76,6 @@ struct Attached {
     publisher: Publisher,
     /// The connection is listed while this is there.
     listed: OpenConnection,
-}
-
-/// What waits to be written.
-#[derive(Default)]
-struct Writer {
-    /// What was taken out of the outbox, last first.
-    taken: Vec<OutboxItem>,
-    translation: Option<Translation>,
-    chunks: VecDeque<Chunk>,
-    /// How many bytes are in `chunks`.
-    len: usize,
-    /// How much of the first of them is written.
-    offset: usize,
-    /// How much of the answers is written.
-    answers_offset: usize,
-    needs_flush: bool,
-    /// Since when the peer takes nothing.
-    blocked_since: Option<Duration>,
-    dropped: u64,
 }
 
 impl<'a> Connection<'a> {
@@ -615,147 +527,6 @@ async fn close(stream: &mut Stream, last: &[u8]) -> io::Result<()> {
 fn random_part(most: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     most.mul_f64(f64::from(random) / f64::from(u32::MAX))
-}
-
-impl Writer {
-    fn has_bytes(&self, answers: &[u8]) -> bool {
-        self.len > 0 || !answers.is_empty()
-    }
-
-    /// Makes chunks of what was taken, as far as they are to be written next. Returns how many messages they are.
-    fn fill(&mut self, max_body: usize) -> u64 {
-        let mut count = 0;
-        while self.len < TAKE_LEN {
-            if let Some(translation) = &mut self.translation {
-                match translation.next(TAKE_LEN, max_body, &mut self.dropped) {
-                    Some(bytes) => self.push(Chunk::Translated(bytes)),
-                    None => self.translation = None,
-                }
-                continue;
-            }
-            match self.taken.pop() {
-                None => break,
-                Some(OutboxItem::Publication(delivery)) => {
-                    let publication = delivery.publication;
-                    count += u64::from(publication.count);
-                    if publication.dialect == Dialect::Mip {
-                        self.push(Chunk::Messages(publication));
-                    } else {
-                        self.translation = Some(Translation::new(publication));
-                    }
-                }
-                // A MIP peer cannot answer a call.
-                Some(OutboxItem::Exchange(assigned)) => {
-                    let (request, _) = assigned.into_parts();
-                    request.exchange.refuse(Refused::no_service());
-                }
-                // Nor is it told who comes and goes.
-                Some(_) => {}
-            }
-        }
-        count
-    }
-
-    fn push(&mut self, chunk: Chunk) {
-        let len = chunk.bytes().len();
-        if len > 0 {
-            self.len += len;
-            self.chunks.push_back(chunk);
-        }
-    }
-
-    /// One write: the rest of the chunk that is under way, the answers, and the other chunks.
-    fn poll_write(
-        &mut self,
-        stream: &mut Stream,
-        answers: &mut Vec<u8>,
-        task: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let mut count = 0;
-        let mut add = |bytes| {
-            if let Some(slice) = slices.get_mut(count) {
-                *slice = IoSlice::new(bytes);
-                count += 1;
-            }
-        };
-        let mut chunks = self.chunks.iter();
-        if self.offset > 0
-            && let Some(first) = chunks.next()
-        {
-            add(first.bytes().get(self.offset..).unwrap_or_default());
-        }
-        if !answers.is_empty() {
-            add(answers.get(self.answers_offset..).unwrap_or_default());
-        }
-        for chunk in chunks.take(MAX_SLICES) {
-            add(chunk.bytes());
-        }
-        let slices = slices.get(..count).unwrap_or_default();
-        let mut written = ready!(Pin::new(stream).poll_write_vectored(task, slices))?;
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.needs_flush = true;
-        if self.offset > 0 {
-            written -= self.advance(written);
-        }
-        if self.offset == 0 {
-            let len = written.min(answers.len() - self.answers_offset);
-            self.answers_offset += len;
-            written -= len;
-            if self.answers_offset == answers.len() {
-                answers.clear();
-                self.answers_offset = 0;
-            }
-        }
-        while written > 0 {
-            written -= self.advance(written);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// So much is written, of which a part is of the first chunk: returns how long that is.
-    fn advance(&mut self, written: usize) -> usize {
-        let Some(first) = self.chunks.front() else {
-            return written;
-        };
-        let rest = first.bytes().len() - self.offset;
-        let len = written.min(rest);
-        self.len -= len;
-        if len == rest {
-            self.chunks.pop_front();
-            self.offset = 0;
-        } else {
-            self.offset += len;
-        }
-        len
-    }
-
-    /// Gives back memory while nothing is to be written.
-    fn release(&mut self, answers: &mut Vec<u8>) {
-        if answers.is_empty() && answers.capacity() > KEPT_ANSWERS {
-            *answers = Vec::new();
-        }
-        if self.chunks.is_empty() {
-            self.chunks = VecDeque::new();
-        }
-        if self.taken.is_empty() {
-            self.taken = Vec::new();
-        }
-    }
-
-    /// What a connection that is over still has to say: the rest of the chunk that is under way, and the answers.
-    fn last(&self, answers: &[u8]) -> Vec<u8> {
-        let mut last = Vec::new();
-        if self.offset > 0
-            && let Some(first) = self.chunks.front()
-        {
-            last.extend_from_slice(first.bytes().get(self.offset..).unwrap_or_default());
-        }
-        last.extend_from_slice(answers.get(self.answers_offset..).unwrap_or_default());
-        last
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod buffers;
 mod connection;
+mod ending;
 mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -14,6 +15,7 @@ mod ids;
 mod partial;
 mod session;
 mod translate;
+mod writer;
 
 use std::{
     fmt,
