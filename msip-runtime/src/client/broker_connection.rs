@@ -216,6 +216,7 @@ impl BrokerConnection {
         }
         let id = link.endpoints().add_client(Arc::clone(&endpoint) as _);
         let keeping = topic_client::keep(Arc::clone(&endpoint), Arc::clone(link), id);
+        // It ends within twice `drain_timeout` after the last handle is dropped; `close` waits for that.
         tokio::spawn(keeping);
         let client = Client {
             keep: Some(Arc::new(KeepOpen(Arc::clone(&shared)))),

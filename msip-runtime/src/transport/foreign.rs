@@ -10,6 +10,7 @@ use super::{
     Address, Connector, TransportOptions, TransportSettingError, UrlError,
     incoming::BoxFuture,
     listen::BoxListen,
+    renamed::Renamed,
     scheme::{ListenError, Transport},
     tcp::Tcp,
 };
@@ -17,40 +18,39 @@ use msip_session::wire::Side;
 
 /// Another transport, by which a client speaks a dialect.
 pub(super) struct Foreign<T> {
-    scheme: &'static str,
     dialect: &'static str,
-    inner: T,
+    renamed: Renamed<T>,
 }
 
 pub(super) static MIP: Foreign<Tcp> = Foreign {
-    scheme: "mip",
     dialect: "MIP",
-    inner: Tcp,
+    renamed: Renamed {
+        scheme: "mip",
+        inner: Tcp,
+    },
 };
 
 #[cfg(feature = "tls")]
 pub(super) static MIP_TLS: Foreign<Tls> = Foreign {
-    scheme: "mip+tls",
     dialect: "MIP",
-    inner: Tls::UNNAMED,
+    renamed: Renamed {
+        scheme: "mip+tls",
+        inner: Tls::UNNAMED,
+    },
 };
 
 #[cfg(unix)]
 pub(super) static MIP_UNIX: Foreign<Unix> = Foreign {
-    scheme: "mip+unix",
     dialect: "MIP",
-    inner: Unix,
+    renamed: Renamed {
+        scheme: "mip+unix",
+        inner: Unix,
+    },
 };
-
-impl<T: Transport> Foreign<T> {
-    fn inner_address(&self, address: &Address) -> Address {
-        address.with_scheme(self.inner.scheme())
-    }
-}
 
 impl<T: Transport> Transport for Foreign<T> {
     fn scheme(&self) -> &'static str {
-        self.scheme
+        self.renamed.scheme
     }
 
     fn dialect(&self) -> Option<&'static str> {
@@ -58,30 +58,23 @@ impl<T: Transport> Transport for Foreign<T> {
     }
 
     fn path_is_topic(&self) -> bool {
-        self.inner.path_is_topic()
+        self.renamed.inner.path_is_topic()
     }
 
     fn parse(&self, authority: &str, path: &str) -> Result<Vec<Address>, UrlError> {
-        let addresses = self.inner.parse(authority, path)?.into_iter();
-        Ok(addresses
-            .map(|address| address.with_scheme(self.scheme))
-            .collect())
+        self.renamed.parse(authority, path)
     }
 
     fn is_confidential(&self, address: &Address) -> bool {
-        self.inner.is_confidential(&self.inner_address(address))
+        self.renamed.is_confidential(address)
     }
 
     fn settings(&self, side: Side) -> &'static [&'static str] {
-        self.inner.settings(side)
+        self.renamed.inner.settings(side)
     }
 
     fn connector(&self, options: &TransportOptions) -> Result<Connector, TransportSettingError> {
-        let (inner, scheme) = (self.inner.connector(options)?, self.inner.scheme());
-        Ok(Connector::new(move |address: Address| {
-            let inner = inner.clone();
-            async move { inner.connect(&address.with_scheme(scheme)).await }
-        }))
+        self.renamed.connector(options, |connection| connection)
     }
 
     /// A broker tells MIP from MSIP by the first bytes, at any of its listeners.
@@ -90,7 +83,8 @@ impl<T: Transport> Transport for Foreign<T> {
         _: &'a Address,
         _: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
-        let (scheme, dialect, inner) = (self.scheme, self.dialect, self.inner.scheme());
+        let (scheme, dialect) = (self.renamed.scheme, self.dialect);
+        let inner = self.renamed.inner.scheme();
         Box::pin(async move {
             let text = format!(
                 "{scheme}:// is for clients: a broker hears {dialect} where it listens at {inner}://"

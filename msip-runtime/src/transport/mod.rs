@@ -24,6 +24,7 @@ mod proxied;
 #[cfg(feature = "quic")]
 mod quic;
 mod registry;
+mod renamed;
 #[cfg(feature = "testing")]
 mod rough;
 mod scheme;

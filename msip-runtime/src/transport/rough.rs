@@ -18,6 +18,7 @@ use super::{
     incoming::BoxFuture,
     listen::BoxListen,
     memory::Memory,
+    renamed::Renamed,
     scheme::{ListenError, Transport},
     tcp::Tcp,
 };
@@ -34,73 +35,54 @@ const BUFFER_LEN: usize = 16 * 1024;
 const DELAY_EVERY: usize = 3;
 
 /// Another transport, over [`RoughStream`]s. Its connections are upgraded after they are accepted.
-pub(super) struct Rough<T> {
-    scheme: &'static str,
-    inner: T,
-}
+pub(super) struct Rough<T>(Renamed<T>);
 
-pub(super) static ROUGH_TCP: Rough<Tcp> = Rough {
+pub(super) static ROUGH_TCP: Rough<Tcp> = Rough(Renamed {
     scheme: "rough+tcp",
     inner: Tcp,
-};
+});
 
-pub(super) static ROUGH_MEMORY: Rough<Memory> = Rough {
+pub(super) static ROUGH_MEMORY: Rough<Memory> = Rough(Renamed {
     scheme: "rough+mem",
     inner: Memory,
-};
+});
 
 /// What MSIP has of TLS is rough; TLS itself is over TCP as it is.
 #[cfg(feature = "tls")]
-pub(super) static ROUGH_TLS: Rough<Tls> = Rough {
+pub(super) static ROUGH_TLS: Rough<Tls> = Rough(Renamed {
     scheme: "rough+tls",
     inner: Tls::MSIP,
-};
+});
 
 #[cfg(feature = "websocket")]
-pub(super) static ROUGH_WEBSOCKET: Rough<WebSocket<Tcp>> = Rough {
+pub(super) static ROUGH_WEBSOCKET: Rough<WebSocket<Tcp>> = Rough(Renamed {
     scheme: "rough+ws",
     inner: WebSocket::over_tcp(),
-};
-
-impl<T: Transport> Rough<T> {
-    fn inner_address(&self, address: &Address) -> Address {
-        address.with_scheme(self.inner.scheme())
-    }
-}
+});
 
 impl<T: Transport> Transport for Rough<T> {
     fn scheme(&self) -> &'static str {
-        self.scheme
+        self.0.scheme
     }
 
     fn path_is_topic(&self) -> bool {
-        self.inner.path_is_topic()
+        self.0.inner.path_is_topic()
     }
 
     fn parse(&self, authority: &str, path: &str) -> Result<Vec<Address>, UrlError> {
-        let addresses = self.inner.parse(authority, path)?.into_iter();
-        Ok(addresses
-            .map(|address| address.with_scheme(self.scheme))
-            .collect())
+        self.0.parse(authority, path)
     }
 
     fn is_confidential(&self, address: &Address) -> bool {
-        self.inner.is_confidential(&self.inner_address(address))
+        self.0.is_confidential(address)
     }
 
     fn settings(&self, side: Side) -> &'static [&'static str] {
-        self.inner.settings(side)
+        self.0.inner.settings(side)
     }
 
     fn connector(&self, options: &TransportOptions) -> Result<Connector, TransportSettingError> {
-        let (inner, scheme) = (self.inner.connector(options)?, self.inner.scheme());
-        Ok(Connector::new(move |address: Address| {
-            let inner = inner.clone();
-            async move {
-                let address = address.with_scheme(scheme);
-                inner.connect(&address).await.map(roughen)
-            }
-        }))
+        self.0.connector(options, roughen)
     }
 
     fn listen<'a>(
@@ -109,9 +91,9 @@ impl<T: Transport> Transport for Rough<T> {
         options: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
-            let address = self.inner_address(address);
-            let (listener, local) = self.inner.listen(&address, options).await?;
-            let local = local.with_scheme(self.scheme);
+            let address = self.0.inner_address(address);
+            let (listener, local) = self.0.inner.listen(&address, options).await?;
+            let local = local.with_scheme(self.0.scheme);
             Ok((BoxListen::new(RoughListener(listener)), local))
         })
     }

@@ -79,6 +79,7 @@ struct Stage {
     to_other: Proxy,
     /// How many services there were, with a journal each.
     services: u64,
+    begun: Instant,
 }
 
 impl Stage {
@@ -102,7 +103,13 @@ impl Stage {
             other,
             to_other,
             services: 2,
+            begun: Instant::now(),
         }
+    }
+
+    /// The client works for a while.
+    async fn work(&mut self, random: &mut Random) {
+        self.client.work(1 + random.below(STRETCH)).await;
     }
 
     fn proxies(&self) -> [&Proxy; 3] {
@@ -152,7 +159,7 @@ impl Stage {
     }
 
     /// Lets all finish what is open, and compares what they have written down. `broker_lived` or messages went with it.
-    async fn close(mut self, name: &str, begun: Instant, broker_lived: bool) -> Figures {
+    async fn close(mut self, name: &str, broker_lived: bool) -> Figures {
         self.client.input.write_all(b"\n").await.expect("it reads");
         self.client
             .until("the client to finish", |progress| progress.is_finished)
@@ -220,7 +227,7 @@ impl Stage {
         ] {
             figures.add(what, count);
         }
-        figures.check(name, begun);
+        figures.check(name, self.begun);
         figures
     }
 }
@@ -239,7 +246,6 @@ fn all_are_good(figures: &Figures, what: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn connections_to_a_broker_that_break_lose_and_repeat_nothing() {
     for seed in seeds() {
-        let begun = Instant::now();
         let mut stage = Stage::open(seed, TROUBLES).await;
         for mut tally in stage.proxies().map(Proxy::tally) {
             let over = tally.wait_for(|tally| tally.troubles() == TROUBLES);
@@ -251,7 +257,7 @@ async fn connections_to_a_broker_that_break_lose_and_repeat_nothing() {
             stage.client.work(STRETCH / 4).await;
         }
         let figures = stage
-            .close(&format!("broker, network, seed {seed}"), begun, true)
+            .close(&format!("broker, network, seed {seed}"), true)
             .await;
         assert_eq!(figures.count("sessions lost"), 0, "{figures}");
         assert!(figures.count("resumes of the client") > 0, "{figures}");
@@ -261,21 +267,16 @@ async fn connections_to_a_broker_that_break_lose_and_repeat_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_service_that_is_killed_takes_no_acknowledged_message_with_it() {
     for seed in seeds() {
-        let begun = Instant::now();
         let mut stage = Stage::open(seed, 0).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS {
-            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.work(&mut random).await;
             stage.other.kill().await.expect("it runs");
-            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.work(&mut random).await;
             stage.replace_other().await;
         }
         let figures = stage
-            .close(
-                &format!("broker, kill -9 of a service, seed {seed}"),
-                begun,
-                true,
-            )
+            .close(&format!("broker, kill -9 of a service, seed {seed}"), true)
             .await;
         all_are_good(&figures, "save");
         assert_eq!(figures.count("call: late"), 0, "{figures}");
@@ -285,16 +286,15 @@ async fn a_service_that_is_killed_takes_no_acknowledged_message_with_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn each_call_through_a_broker_that_is_killed_has_one_outcome() {
     for seed in seeds() {
-        let begun = Instant::now();
         let mut stage = Stage::open(seed, 0).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS {
-            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.work(&mut random).await;
             stage.replace_broker().await;
         }
         stage.client.work(STRETCH).await;
         let figures = stage
-            .close(&format!("broker, kill -9 of it, seed {seed}"), begun, false)
+            .close(&format!("broker, kill -9 of it, seed {seed}"), false)
             .await;
         assert_eq!(figures.count("sessions lost"), ROUNDS, "{figures}");
         assert_eq!(figures.count("call: late"), 0, "{figures}");
@@ -304,17 +304,16 @@ async fn each_call_through_a_broker_that_is_killed_has_one_outcome() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn services_that_drain_under_load_cost_no_call() {
     for seed in seeds() {
-        let begun = Instant::now();
         let mut stage = Stage::open(seed, 0).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS {
-            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.work(&mut random).await;
             Stage::drain(&mut stage.other).await;
-            stage.client.work(1 + random.below(STRETCH)).await;
+            stage.work(&mut random).await;
             stage.replace_other().await;
         }
         let figures = stage
-            .close(&format!("broker, drains, seed {seed}"), begun, true)
+            .close(&format!("broker, drains, seed {seed}"), true)
             .await;
         for what in ["save", "call", "count", "sum", "shout"] {
             all_are_good(&figures, what);
