@@ -22,10 +22,10 @@ const BROKER: &str = "$broker/";
 
 const DISCONNECT_RSP: Variant = Variant::new(1, "disconnect_rsp", MsgKind::Command);
 const PRESENCE_IND: Variant = Variant::new(2, "presence_ind", MsgKind::Event);
-const TOPIC_IND: Variant = Variant::new(4, "topic_ind", MsgKind::Event);
+const TOPIC_IND: Variant = Variant::new(3, "topic_ind", MsgKind::Event);
 /// Urgent, so that an untyped client gets it by itself.
 const SUBSCRIPTION_ENDED_IND: Variant =
-    Variant::new(10, "subscription_ended_ind", MsgKind::Event).urgent();
+    Variant::new(4, "subscription_ended_ind", MsgKind::Event).urgent();
 
 /// The topic whose service asks the broker something there, where it is such a topic.
 pub(super) fn asks_broker(topic: &str) -> Option<&str> {
@@ -57,7 +57,6 @@ pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status
         protocol: client.protocol,
         fingerprint: client.fingerprint,
         looks_after: introduction.is_some_and(|introduction| introduction.looks_after),
-        ..PresenceInd::default()
     };
     let body = ServerToClient {
         message: Some(server_to_client::Message::PresenceInd(said)),

@@ -17,7 +17,7 @@ use msip_session::wire::{
 pub(super) const PRESENCE: &[u8] = b"$presence/";
 
 const DISCONNECT_REQ: Variant = Variant::new(1, "disconnect_req", MsgKind::Command).call(1);
-const PEER_CREDIT: Variant = Variant::new(3, "peer_credit", MsgKind::Event);
+const PEER_CREDIT: Variant = Variant::new(2, "peer_credit", MsgKind::Event);
 
 /// The longest topic, in bytes (docs/protocol.md, "Limits").
 const MAX_TOPIC: u16 = 255;

@@ -184,7 +184,6 @@ where
             &registry,
             at,
         );
-        peer.set_resumed(about.resumed);
         registry.insert(peer.id(), peer.clone());
         let served = Arc::new(Served {
             is_looked_after: AtomicBool::new(false),

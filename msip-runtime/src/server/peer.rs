@@ -334,11 +334,6 @@ impl<P: Protocol> Peer<P> {
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether its session continues an earlier connection.
-    pub(super) fn set_resumed(&self, resumed: bool) {
-        self.shared.resumed.store(resumed, Ordering::Relaxed);
-    }
-
     /// Whether both are handles of one client's session.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)

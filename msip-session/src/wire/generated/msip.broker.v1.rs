@@ -20,7 +20,7 @@ pub struct Grant {
 #[prost(prost_path = "::prost")]
 pub struct ClientToServer {
     /// The oneof `message`: none or one of its fields.
-    #[prost(oneof = "client_to_server::Message", tags = "1, 2, 3")]
+    #[prost(oneof = "client_to_server::Message", tags = "1, 2")]
     pub message: ::core::option::Option<client_to_server::Message>,
 }
 
@@ -37,11 +37,8 @@ pub mod client_to_server {
         /// A call.
         #[prost(message, tag = "1")]
         DisconnectReq(super::DisconnectReq),
-        /// A call.
-        #[prost(message, tag = "2")]
-        DrainReq(super::DrainReq),
         /// One-way.
-        #[prost(message, tag = "3")]
+        #[prost(message, tag = "2")]
         PeerCredit(super::PeerCredit),
     }
 }
@@ -51,7 +48,7 @@ pub mod client_to_server {
 #[prost(prost_path = "::prost")]
 pub struct ServerToClient {
     /// The oneof `message`: none or one of its fields.
-    #[prost(oneof = "server_to_client::Message", tags = "1, 2, 3, 4, 10")]
+    #[prost(oneof = "server_to_client::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<server_to_client::Message>,
 }
 
@@ -71,14 +68,11 @@ pub mod server_to_client {
         /// To a service.
         #[prost(message, tag = "2")]
         PresenceInd(super::PresenceInd),
-        /// `drain_rsp`, field 3.
-        #[prost(message, tag = "3")]
-        DrainRsp(super::DrainRsp),
         /// To a client.
-        #[prost(message, tag = "4")]
+        #[prost(message, tag = "3")]
         TopicInd(super::TopicInd),
         /// To any.
-        #[prost(message, tag = "10")]
+        #[prost(message, tag = "4")]
         SubscriptionEndedInd(super::SubscriptionEndedInd),
     }
 }
@@ -103,17 +97,6 @@ pub struct DisconnectReq {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct DisconnectRsp {}
-
-/// The instance that calls is given nothing new at the topic: messages and calls go to others. What it has been given it handles
-/// and answers, and then it closes or unsubscribes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-#[prost(prost_path = "::prost")]
-pub struct DrainReq {}
-
-/// Nothing new follows this answer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-#[prost(prost_path = "::prost")]
-pub struct DrainRsp {}
 
 /// An instance of a service has finished with some of a client's one-way messages, deliveries included. Of each client and topic it
 /// is sent 256 messages and 256 KiB ahead of that.
@@ -171,28 +154,22 @@ pub struct PresenceInd {
     /// What it may do, in words of the application.
     #[prost(string, repeated, tag = "7")]
     pub roles: ::std::vec::Vec<::std::string::String>,
-    /// Where it connects from, as the broker sees it, such as "tcp://192.0.2.7:50211".
+    /// Where it connects from, as the broker sees it, such as "192.0.2.7:50211".
     #[prost(string, tag = "8")]
     pub address: ::std::string::String,
     /// The program that connects.
     #[prost(string, tag = "9")]
     pub client_name: ::std::string::String,
-    /// Its version.
-    #[prost(string, tag = "10")]
-    pub client_version: ::std::string::String,
     /// The protocol that it speaks, where it has said so.
-    #[prost(string, tag = "11")]
+    #[prost(string, tag = "10")]
     pub protocol: ::std::string::String,
     /// The fingerprint of its schema.
-    #[prost(fixed64, tag = "12")]
+    #[prost(fixed64, tag = "11")]
     pub fingerprint: u64,
     /// Whether this instance looks after the client: of all instances it alone tells its application that the client has come, and
     /// that it has gone.
-    #[prost(bool, tag = "13")]
+    #[prost(bool, tag = "12")]
     pub looks_after: bool,
-    /// Whether the client's session continues an earlier connection.
-    #[prost(bool, tag = "14")]
-    pub resumed: bool,
 }
 
 /// A subscription of the client has ended, since what allowed it was withdrawn.

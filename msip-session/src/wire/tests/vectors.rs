@@ -6,8 +6,8 @@ use super::super::{
     Code, Codec, Compression, Credit, Detail, ErrorRef, ErrorText, HEADER_LEN, Hello, Identity,
     Limits, Metadata, Payload, SchemaRule, SessionId, Subscribe, Subscribed, Topic, Welcome,
     broker::{
-        ClientToServer, DrainReq, Grant, PeerCredit, Presence, PresenceInd, ServerToClient,
-        client_to_server, server_to_client,
+        ClientToServer, Grant, PeerCredit, Presence, PresenceInd, ServerToClient, client_to_server,
+        server_to_client,
     },
     parse_hello, parse_subscribe, parse_welcome, split_error, write_ack, write_cancel, write_close,
     write_credit, write_error, write_hello, write_long_error, write_metadata, write_ping,
@@ -209,9 +209,6 @@ impl Vector {
                     peer: self.text("body.peer"),
                     items: self.small("body.items"),
                 })),
-            }),
-            "DrainReq" => prost::Message::encode_to_vec(&ClientToServer {
-                message: Some(client_to_server::Message::DrainReq(DrainReq {})),
             }),
             other => panic!("{other} is no message of a broker"),
         }
