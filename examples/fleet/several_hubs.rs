@@ -76,6 +76,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
     olga.close().await;
     third.tell_to_end().await?;
     soon(third.ended()).await??;
+    // The devices go before their broker does.
+    tasks.shutdown().await;
+    drop(broker);
     Ok(())
 }
 
