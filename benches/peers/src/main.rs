@@ -2,6 +2,7 @@
 
 mod grpc;
 mod grpc_stream;
+mod nats;
 mod tarpc;
 
 use std::process::ExitCode;
@@ -27,10 +28,18 @@ enum Other {
     TonicStream,
     /// tarpc, with bincode.
     Tarpc,
+    /// NATS, with its server between.
+    Nats,
 }
 
 impl Contender for Other {
-    const ALL: &'static [Self] = &[Self::Tonic, Self::TonicTls, Self::TonicStream, Self::Tarpc];
+    const ALL: &'static [Self] = &[
+        Self::Tonic,
+        Self::TonicTls,
+        Self::TonicStream,
+        Self::Tarpc,
+        Self::Nats,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -38,6 +47,7 @@ impl Contender for Other {
             Self::TonicTls => "tonic-tls",
             Self::TonicStream => "tonic-stream",
             Self::Tarpc => "tarpc",
+            Self::Nats => "nats",
         }
     }
 
@@ -46,6 +56,7 @@ impl Contender for Other {
             Self::TonicTls => grpc::serve(true, announce).await,
             Self::Tonic | Self::TonicStream => grpc::serve(false, announce).await,
             Self::Tarpc => tarpc::serve(announce).await,
+            Self::Nats => nats::serve(announce).await,
         }
     }
 
@@ -60,6 +71,7 @@ impl Contender for Other {
             Self::Tonic | Self::TonicTls => drive::<grpc::Connection>(target, job, hold).await,
             Self::TonicStream => drive::<grpc_stream::Connection>(target, job, hold).await,
             Self::Tarpc => drive::<tarpc::Connection>(target, job, hold).await,
+            Self::Nats => drive::<nats::Connection>(target, job, hold).await,
         }
     }
 }

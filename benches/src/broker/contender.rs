@@ -119,7 +119,7 @@ pub(super) fn select(servers: &[String], only: &[String]) -> Result<Vec<Contende
 }
 
 /// Builds the broker of this workspace, next to this program.
-fn build(own: &Path) -> Result<PathBuf, Problem> {
+pub(crate) fn build(own: &Path) -> Result<PathBuf, Problem> {
     let target = own.ancestors().nth(2).unwrap_or(own);
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--locked", "--quiet"])

@@ -20,7 +20,10 @@ use std::{io, time::Duration};
 
 use thiserror::Error;
 
-pub(crate) use self::plain_loop::{PlainLoopJob, plain_loop};
+pub(crate) use self::{
+    contender::build,
+    plain_loop::{PlainLoopJob, plain_loop},
+};
 use self::{
     contender::{Broker, Contender},
     load::{Figure, Load},

@@ -4,6 +4,7 @@ mod framed;
 pub(crate) mod msip;
 pub(crate) mod raw;
 mod scheme;
+mod through_broker;
 
 use msip_load::{Contender, Failure, Hold, Job, Load, Outcome, Target, drive};
 
@@ -21,6 +22,10 @@ pub(crate) enum Own {
     Msip,
     /// The same, whose one-way messages go through a sender of their own.
     MsipSender,
+    /// The first of MSIP's, through a broker.
+    MsipBroker,
+    /// The second, through a broker.
+    MsipBrokerSender,
     /// The same, with bodies in JSON.
     MsipJson,
     /// The same, with bodies in MessagePack.
@@ -45,6 +50,8 @@ impl Contender for Own {
         Self::Framed,
         Self::Msip,
         Self::MsipSender,
+        Self::MsipBroker,
+        Self::MsipBrokerSender,
         Self::MsipJson,
         Self::MsipMessagePack,
         Self::MsipZstd,
@@ -65,6 +72,8 @@ impl Contender for Own {
             Self::Framed => "framed",
             Self::Msip => "msip",
             Self::MsipSender => "msip-sender",
+            Self::MsipBroker => "msip-broker",
+            Self::MsipBrokerSender => "msip-broker-sender",
             Self::MsipJson => "msip-json",
             Self::MsipMessagePack => "msip-msgpack",
             Self::MsipZstd => "msip-zstd",
@@ -88,6 +97,7 @@ impl Contender for Own {
             Self::MsipTlsResumed => msip::serve(Scheme::Tls, announce).await,
             Self::RawWebSocket => raw::serve(Way::WebSocket, announce).await,
             Self::Framed => framed::serve(announce).await,
+            Self::MsipBroker | Self::MsipBrokerSender => through_broker::serve(announce).await,
             Self::MsipBy(scheme) => msip::serve(scheme, announce).await,
             Self::Msip
             | Self::MsipSender
@@ -116,6 +126,14 @@ impl Contender for Own {
             }
             Self::MsipSender => {
                 let target = Target::new(port, Scheme::Tcp.url(port));
+                return drive::<msip::Sending>(target, job, hold).await;
+            }
+            Self::MsipBroker => {
+                let target = Target::new(port, through_broker::url(port));
+                return drive::<msip::Shared>(target, job, hold).await;
+            }
+            Self::MsipBrokerSender => {
+                let target = Target::new(port, through_broker::url(port));
                 return drive::<msip::Sending>(target, job, hold).await;
             }
             Self::MsipBy(scheme) => (scheme, ""),

@@ -5,7 +5,7 @@ use std::{env, time::Duration};
 use msip_load::{Callers, Contender as _, Load};
 
 use super::{RunJob, contender_program::ContenderProgram, peers};
-use crate::{contenders::Own, problem::Problem};
+use crate::{broker, contenders::Own, problem::Problem};
 
 /// The contenders and the rounds of a run.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(crate) enum Chapter {
     OneThread,
     /// Other transports than TCP.
     Transports,
+    /// Calls, messages and streams with a broker between.
+    ThroughBroker,
 }
 
 impl Chapter {
@@ -66,9 +68,11 @@ impl Chapter {
     pub(super) fn includes(self, contender: &str) -> bool {
         let by_another = ["-unix", "-tls", "-ws", "-wss", "-quic"];
         let is_by_another = by_another.iter().any(|end| contender.ends_with(end));
+        let has_broker = contender.starts_with("msip-broker") || contender == "nats";
         match self {
             Self::Transports => is_by_another || ["raw", "msip", "tonic"].contains(&contender),
-            _ => !is_by_another,
+            Self::ThroughBroker => has_broker || ["msip", "msip-sender"].contains(&contender),
+            _ => !is_by_another && !has_broker,
         }
     }
 }
@@ -93,6 +97,10 @@ impl Plan {
             contenders.extend(peers::contenders(&own)?);
         }
         contenders.retain(|contender| is_asked(&contender.name));
+        let is_broker = |contender: &ContenderProgram| contender.name.starts_with("msip-broker");
+        if contenders.iter().any(is_broker) {
+            broker::build(&own)?;
+        }
         let asked = |round: &Round| {
             let load = job.load.as_deref().unwrap_or_default();
             round.load.to_string().contains(load)
@@ -139,7 +147,8 @@ fn calls_of_one_task(size: usize, in_flight: usize) -> Load {
 /// The rounds of a full report.
 fn whole() -> Vec<Round> {
     use Chapter::{
-        Broadcast, Calls, Connections, Growth, OneThread, OneWay, Streams, Tail, Transports,
+        Broadcast, Calls, Connections, Growth, OneThread, OneWay, Streams, Tail, ThroughBroker,
+        Transports,
     };
     let mut loads = Vec::new();
     for size in SIZES {
@@ -188,6 +197,7 @@ fn whole() -> Vec<Round> {
         after_burst: false,
     };
     loads.push((Transports, 2, idle));
+    loads.extend(through_broker().map(|load| (ThroughBroker, 2, load)));
     let rounds = loads.into_iter().map(|(chapter, workers, load)| {
         let (repeat, millis) = match load {
             Load::Idle { connections, .. } if connections > 1000 => (1, 1000),
@@ -206,6 +216,27 @@ fn whole() -> Vec<Round> {
         }
     });
     rounds.collect()
+}
+
+/// What is measured with a broker between, and without.
+fn through_broker() -> [Load; 6] {
+    [
+        calls(32, 64),
+        calls(32, 512),
+        Load::OneWay { size: 32 },
+        Load::Answers {
+            size: 32,
+            count: 200_000,
+        },
+        Load::Broadcast {
+            size: 32,
+            peers: 1000,
+        },
+        Load::Idle {
+            connections: 1000,
+            after_burst: false,
+        },
+    ]
 }
 
 /// One short round of each chapter.

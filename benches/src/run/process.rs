@@ -150,9 +150,15 @@ impl Process {
         Ok(said)
     }
 
-    /// Its resident memory, in bytes.
+    /// Its resident memory, in bytes; where it has a child, which is a broker, that of the child.
     fn memory(&self) -> Result<f64, Problem> {
-        let path = format!("/proc/{}/status", self.child.id());
+        let id = self.child.id();
+        // Not every kernel lists children: then it is the server's.
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let child = children
+            .ok()
+            .and_then(|ids| Some(ids.split_whitespace().next()?.parse().ok()?));
+        let path = format!("/proc/{}/status", child.unwrap_or(id));
         let status = fs::read_to_string(path).map_err(Problem::Process)?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
