@@ -230,8 +230,12 @@ fn row_of<E: Envelope>(variant: u16) -> Result<&'static Variant, SendError> {
 pub(crate) async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
     match linked.around() {
         None => {
-            let message = linked.addressed(&message);
-            linked.shared().send(&message, linked.options()).await
+            let (message, connection) = (linked.addressed(&message), linked.shared());
+            // Nearly always: what follows is a future of its own, which costs more than the message.
+            if connection.send_now(&message, linked.options()) {
+                return Ok(());
+            }
+            connection.send(&message, linked.options()).await
         }
         Some(origin) => Box::pin(middleware::send(origin, &message)).await,
     }

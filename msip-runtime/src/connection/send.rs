@@ -111,6 +111,13 @@ impl ConnectionShared {
         self.try_send_outgoing(&OutgoingMessage::new(self, message, options)?)
     }
 
+    /// Sends a one-way message as most are, unless the driver is to write first. `false` where it is another or has to wait, and
+    /// nothing has happened: it is one for [`send`](Self::send).
+    #[inline]
+    pub(crate) fn send_now<E: Outgoing>(&self, message: &E, options: &CallOptions) -> bool {
+        !self.is_write_due.load(Ordering::Relaxed) && self.send_fast(message, options)
+    }
+
     /// Sends a one-way message as most are: a bare one, and at once. `false` where it is another or has to wait, or where
     /// the connection has channels or encodes bodies, and nothing has happened.
     #[inline]

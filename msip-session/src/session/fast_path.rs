@@ -9,10 +9,9 @@ use super::{
     FastFrame, Phase, Session, Slot, Token,
     bare::{BareFrame, topic_of},
     fault_injection::FaultInjection,
-    frame_writer::{Prefix, announced_len, write_frame},
+    frame_writer::{Prefix, announced_len},
     outbound::Opening,
-    outgoing::{OutgoingQueue, Position},
-    request::{BareHead, Priority},
+    request::BareHead,
     to_usize,
 };
 use crate::wire::{Flags, FrameRef, FrameType, Header, Topic};
@@ -89,7 +88,8 @@ impl Session {
     ) -> bool {
         match head.topic {
             None => self.send_bare(head, Prefix::NoTopic, body_len, encode),
-            Some(topic) => self.send_to_topic(head, topic, body_len, encode),
+            // A copy, so that the head of most messages need not be in memory.
+            Some(topic) => self.send_to_topic(&BareHead { ..*head }, topic, body_len, encode),
         }
     }
 
@@ -127,7 +127,7 @@ impl Session {
             payload_len: announced_len(body_len + prefix.bare_len()),
             msg_id: self.outbound.next_id(),
         };
-        let (payload_len, _) = push_bare(&mut self.outgoing, &header, prefix, encode);
+        let (payload_len, _) = self.outgoing.push_bare(&header, prefix, encode);
         self.send_window.spend(payload_len);
         true
     }
@@ -147,7 +147,10 @@ impl Session {
     ) -> Option<Slot> {
         match head.topic {
             None => self.call_bare(head, Prefix::NoTopic, (token, deadline), body_len, encode),
-            Some(topic) => self.call_at_topic(head, topic, (token, deadline), body_len, encode),
+            Some(topic) => {
+                let head = BareHead { ..*head };
+                self.call_at_topic(&head, topic, (token, deadline), body_len, encode)
+            }
         }
     }
 
@@ -189,7 +192,7 @@ impl Session {
             payload_len: announced_len(body_len + prefix.bare_len()),
             msg_id: vacant.id(),
         };
-        let (_, position) = push_bare(&mut self.outgoing, &header, prefix, encode);
+        let (_, position) = self.outgoing.push_bare(&header, prefix, encode);
         let opening = Opening {
             variant: head.variant,
             token,
@@ -200,19 +203,4 @@ impl Session {
         };
         Some(vacant.insert(opening, None))
     }
-}
-
-/// Queues a message, and returns the length of its payload and its position.
-#[inline]
-fn push_bare(
-    outgoing: &mut OutgoingQueue,
-    header: &Header,
-    prefix: Prefix<'_>,
-    encode: impl FnOnce(&mut Vec<u8>),
-) -> (usize, Position) {
-    let mut payload_len = 0;
-    let position = outgoing.push(Priority::Normal, |buffer| {
-        payload_len = write_frame(buffer, header, prefix, encode);
-    });
-    (payload_len, position)
 }

@@ -82,7 +82,9 @@ impl<'a> Prefix<'a> {
 ///
 /// `header.payload_len` is the expected length of the payload, or 0 where it is not known: it is corrected when the
 /// payload has another one, so that a body that is not as long as its message says leaves a whole frame.
-#[inline]
+///
+/// Inlined whatever its size: most callers know the prefix, and all have the header at hand.
+#[inline(always)]
 pub(super) fn write_frame(
     buffer: &mut Vec<u8>,
     header: &Header,

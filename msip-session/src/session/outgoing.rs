@@ -9,10 +9,10 @@ mod lane;
 mod tests;
 
 use super::{
-    frame_writer::{FRAME_COST, first_frame, id_of},
+    frame_writer::{FRAME_COST, Prefix, first_frame, id_of, write_frame},
     request::Priority,
 };
-use crate::wire::MsgId;
+use crate::wire::{HEADER_LEN, Header, MsgId};
 use chunk_pool::ChunkPool;
 use lane::{Lane, ResponseCost};
 
@@ -91,6 +91,35 @@ impl OutgoingQueue {
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Position {
         self.append(priority, 1, write)
+    }
+
+    /// Appends a frame as most are. Returns the length of its payload, and its position.
+    ///
+    /// What [`push`](Self::push) does, in one piece and inlined whatever its size: what a closure captures goes through memory where
+    /// the compiler does not inline it, and it does not where messages with a topic and those without share it.
+    #[inline(always)]
+    pub(super) fn push_bare(
+        &mut self,
+        header: &Header,
+        prefix: Prefix<'_>,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> (usize, Position) {
+        let lane = &mut self.normal;
+        if !lane.has_open_chunk() {
+            lane.chunks.push_back((self.pool.get(), 0));
+        }
+        let start = lane.appended;
+        let mut payload_len = 0;
+        // As in `append`.
+        if let Some((bytes, frames)) = lane.chunks.back_mut() {
+            payload_len = write_frame(bytes, header, prefix, encode);
+            let len = HEADER_LEN + payload_len;
+            *frames += 1;
+            lane.appended += len as u64;
+            self.cost += len + FRAME_COST;
+        }
+        let priority = Priority::Normal;
+        (payload_len, Position { priority, start })
     }
 
     /// Appends so many frames, written by `write`.

@@ -89,7 +89,7 @@ impl Instruments {
         }
     }
 
-    /// Passes on what has changed, if it is time. Returns when to look again.
+    /// Passes on what has changed, if it is time. Returns when to look again, where it is too early.
     #[inline]
     pub(in crate::connection) fn observe(
         &mut self,
@@ -97,15 +97,15 @@ impl Instruments {
         see: impl FnOnce() -> Seen,
     ) -> Option<Duration> {
         let measured = self.0.as_mut().filter(|measured| measured.is_connected)?;
-        let seen = see();
-        if seen == measured.last {
-            return None;
-        }
         if now < measured.next {
+            // Not even a look: a busy connection sleeps after each message.
             return Some(measured.next);
         }
         measured.next = now + PERIOD;
-        measured.tell(seen);
+        let seen = see();
+        if seen != measured.last {
+            measured.tell(seen);
+        }
         None
     }
 }
