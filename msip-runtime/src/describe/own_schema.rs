@@ -137,6 +137,7 @@ fn member(variant: &Variant, others: &[Variant], payload: &TypeName) -> Member {
         compress: Compression::Negotiated,
         idempotent: variant.idempotent,
         key: None,
+        code: variant.code.map(str::to_owned),
         deprecated: false,
         span: Span::NONE,
     }

@@ -75,6 +75,7 @@ impl Draft {
                 .is_some_and(|idempotent| idempotent.value)
                 || method.is_some_and(|method| method.idempotent),
             key: options.key.as_ref().map(|key| key.value.clone()),
+            code: options.code.as_ref().map(|code| code.value.clone()),
             deprecated: options.deprecated || method.is_some_and(|method| method.deprecated),
             span: member.name.span,
         }

@@ -334,6 +334,7 @@ fn member(line: &str) -> Option<(Member, Option<u16>)> {
         compress: Compression::Negotiated,
         idempotent: false,
         key: None,
+        code: None,
         deprecated: false,
         span: Span::NONE,
     };

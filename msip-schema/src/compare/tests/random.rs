@@ -112,6 +112,7 @@ fn description(random: &mut Random) -> Description {
         compress: Compression::Negotiated,
         idempotent: false,
         key: None,
+        code: None,
         deprecated: false,
         span: Span::NONE,
     };
