@@ -12,7 +12,7 @@ use futures_util::{Stream, stream};
 use msip_runtime::{Code, Status};
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot, watch},
-    time::{MissedTickBehavior, interval_at, sleep, Instant, Interval},
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep},
 };
 
 use super::{Caller, Door};
@@ -41,7 +41,7 @@ pub(super) fn busy(text: &'static str) -> GatewayError {
 }
 
 /// One event: `event: <name>`, `id: <id>`, `data: <data>`, the first two where there are any. `data` is one line.
-pub(crate) fn sse_frame(name: &str, id: &str, data: &[u8]) -> Bytes {
+pub(super) fn sse_frame(name: &str, id: &str, data: &[u8]) -> Bytes {
     let mut frame = String::with_capacity(data.len() + name.len() + id.len() + 32);
     // Writing to a string cannot fail.
     if !name.is_empty() {
@@ -112,7 +112,10 @@ impl AnswerStream {
     pub(super) async fn only(mut self) -> Result<(Vec<u8>, HeaderMap), GatewayError> {
         match self.next().await {
             Some(answer) => Ok((answer?, self.caller.answer_headers())),
-            None => Err(GatewayError::new(Code::Internal, "the call has ended without an answer")),
+            None => Err(GatewayError::new(
+                Code::Internal,
+                "the call has ended without an answer",
+            )),
         }
     }
 
@@ -204,7 +207,8 @@ pub(super) fn events(
                         break sse_frame(name, &id, b"null");
                     }
                 }
-                NextEvent::Event(id, event) => match state.lease.json_of(event.number, &event.body) {
+                NextEvent::Event(id, event) => match state.lease.json_of(event.number, &event.body)
+                {
                     Ok((name, json)) => break sse_frame(name, &id, &json),
                     // As a peer of MSIP ignores what it does not know.
                     Err(error) => tracing::debug!(%error, "an event was left out"),

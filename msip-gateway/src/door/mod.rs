@@ -15,12 +15,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::Semaphore;
 
+pub(crate) use body::BodyBudget;
 pub use caller::Caller;
 pub use guard::Hosts;
 pub use limits::DoorLimits;
-pub(crate) use answer::json_response;
-pub(crate) use body::{BodyBudget, read_json_body};
-pub(crate) use event_stream::sse_frame;
 pub(crate) use routes::{RemoteAddress, routes};
 
 use crate::{GatewayError, ProtocolModel, upstream::Upstream};
