@@ -30,6 +30,14 @@ const TRANSPORTS: [&str; 13] = [
     "msip-quic",
     "tonic",
 ];
+/// With a broker between, and without one.
+const THROUGH_BROKER: [&str; 5] = [
+    "msip-broker",
+    "msip-broker-sender",
+    "nats",
+    "msip",
+    "msip-sender",
+];
 /// MSIP in its encodings.
 const ENCODINGS: [&str; 4] = ["msip", "msip-msgpack", "msip-json", "msip-zstd"];
 
@@ -39,6 +47,10 @@ pub(super) fn table(report: &Report, name: &str) -> Option<String> {
     let syscalls = |median: &Median| {
         let count = median.syscalls;
         count.map_or_else(String::new, |count| format!("{count:.3}"))
+    };
+    let rate_or_memory = |median: &Median| match median.memory {
+        Some(bytes) => format!("{:.1} KiB", bytes / 1024.0),
+        None => rate(median),
     };
     let text = match name {
         "machine" => machine(report),
@@ -60,15 +72,14 @@ pub(super) fn table(report: &Report, name: &str) -> Option<String> {
         "connect" => latency(report, |row| {
             row.chapter == Chapter::Connections && row.load == Load::Connect
         }),
-        "transports" => by_load(
+        "transports" => by_load(report, &TRANSPORTS, &[Chapter::Transports], rate_or_memory),
+        "through-broker" => by_load(
             report,
-            &TRANSPORTS,
-            &[Chapter::Transports],
-            |median| match median.memory {
-                Some(bytes) => format!("{:.1} KiB", bytes / 1024.0),
-                None => rate(median),
-            },
+            &THROUGH_BROKER,
+            &[Chapter::ThroughBroker],
+            rate_or_memory,
         ),
+        "through-broker-ratios" => through_broker_ratios(report),
         "tail" => latency(report, |row| row.chapter == Chapter::Tail),
         "memory" => memory(report),
         _ => return None,
@@ -177,6 +188,40 @@ fn ratios(report: &Report) -> String {
             ratio(|median| median.cpu, "raw"),
             ratio(rate, "tonic"),
             ratio(rate, "tarpc"),
+        ];
+        line(&mut text, &load.to_string(), cells.into_iter());
+    }
+    text
+}
+
+/// MSIP through a broker, compared with NATS and with itself without one.
+fn through_broker_ratios(report: &Report) -> String {
+    let mut text = head(&[
+        "load",
+        "speed, of NATS",
+        "processor time, of NATS",
+        "speed, of a direct connection",
+        "processor time, of a direct connection",
+    ]);
+    let is_in = |row: &Measured| {
+        row.chapter == Chapter::ThroughBroker && !matches!(row.load, Load::Idle { .. })
+    };
+    for (chapter, load) in loads(report, is_in) {
+        let find = |contender: &'static str| find(report, chapter, load, contender);
+        let Some(through) = find("msip-broker") else {
+            continue;
+        };
+        let ratio = |of: fn(&Median) -> f64, other: &'static str| {
+            find(other).map_or_else(
+                || "–".to_owned(),
+                |other| format!("{:.2}", of(through) / of(other)),
+            )
+        };
+        let cells = [
+            ratio(|median| median.rate, "nats"),
+            ratio(|median| median.cpu, "nats"),
+            ratio(|median| median.rate, "msip"),
+            ratio(|median| median.cpu, "msip"),
         ];
         line(&mut text, &load.to_string(), cells.into_iter());
     }
