@@ -413,7 +413,9 @@ impl CallOptions {
     /// States who has sent it; the other side believes that of an accepting side only.
     pub(crate) fn stating(mut self, identity: Option<&Identity>) -> Self {
         if let Some(identity) = identity {
-            self.metadata_mut().metadata.0.identity = Some(identity.into());
+            let outgoing = self.metadata_mut();
+            outgoing.is_passed_on = true;
+            outgoing.metadata.0.identity = Some(identity.into());
         }
         self
     }

@@ -25,6 +25,7 @@ use super::{
     Admission, Inner, buffers,
     ending::Ending,
     frame::{Fault, write_close, write_error},
+    gather::Gather,
     ids::Claimed,
     partial::Partial,
     session::{Hello, Input, Session},
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::{
     connections::OpenConnection,
-    router::{EndReason, OutboxItem, Publisher, WakeList},
+    router::{EndReason, OutboxItem, Publisher},
 };
 
 /// Beyond so many bytes of answers that the peer has not read, nothing more is read from it.
@@ -68,6 +69,8 @@ pub(super) struct Connection<'a> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the publisher waits for slow subscribers.
     is_pushed_back: bool,
+    /// What a publisher has sent is gathered here, once it has sent something.
+    gather: Option<Box<Gather>>,
 }
 
 /// The session of the peer.
@@ -101,6 +104,7 @@ impl<'a> Connection<'a> {
             turns: 0,
             timer: None,
             is_pushed_back: false,
+            gather: None,
         }
     }
 
@@ -135,7 +139,8 @@ impl<'a> Connection<'a> {
         let mut has_worked = false;
         // What came with the first bytes was read by the server.
         if self.attached.is_none() && !self.buffer.is_empty() {
-            has_worked |= self.handle_received(now)?;
+            self.handle_received(now)?;
+            has_worked = true;
         }
         for _ in 0..MAX_STEPS {
             if let Some(attached) = &self.attached
@@ -146,9 +151,19 @@ impl<'a> Connection<'a> {
             {
                 return Poll::Ready(Err(Ending::TakenOver));
             }
-            let mut has_progress = self.fill(now, task)?;
-            has_progress |= self.write(now, task)?;
-            has_progress |= self.read(now, task)?;
+            let gather = self.gather.as_ref();
+            let mut has_progress = gather.is_some_and(|gather| gather.is_waiting());
+            if !has_progress {
+                has_progress |= self.fill(now, task)?;
+                has_progress |= self.write(now, task)?;
+            }
+            let len = self.read(now, task)?;
+            if let Some(gather) = &mut self.gather
+                && gather.goes_on(len, now)
+            {
+                break;
+            }
+            has_progress |= len > 0;
             if !has_progress {
                 return self.park(has_worked, now, task);
             }
@@ -180,7 +195,7 @@ impl<'a> Connection<'a> {
             }
         }
         let max_body = self.peers.settings.max_body;
-        let count = writer.fill(max_body);
+        let count = writer.fill(&self.peers.router, max_body);
         let dropped = std::mem::take(&mut writer.dropped);
         let dropped = usize::try_from(dropped).unwrap_or(usize::MAX);
         attached.claimed.session.count_dropped(dropped);
@@ -230,63 +245,61 @@ impl<'a> Connection<'a> {
         Ok(has_progress)
     }
 
-    /// Reads once, and does what the peer asks for.
-    fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
+    /// Reads once, and does what the peer asks for. Returns how many bytes were read.
+    fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<usize, Ending> {
         // First, so that the time at which it is looked again is not in the past.
         if self.is_pushed_back
             && let Some(attached) = &mut self.attached
         {
             if attached.publisher.poll_ready(now, task).is_pending() {
-                return Ok(false);
+                return Ok(0);
             }
             self.is_pushed_back = false;
         }
         if self.session.output().len() - self.writer.answers_offset > MAX_ANSWERS {
-            return Ok(false);
+            return Ok(0);
         }
         let missing = self.session.partial_len().saturating_sub(self.buffer.len());
         buffers::make_place(&mut self.buffer, missing);
         match pin!(self.transport.stream.read_buf(&mut self.buffer)).poll(task) {
-            Poll::Pending => Ok(false),
+            Poll::Pending => Ok(0),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             // Streams with a closing message of their own end so when they are cut off.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Ending::Eof)
             }
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),
-            Poll::Ready(Ok(_)) => self.handle_received(now),
+            Poll::Ready(Ok(len)) => self.handle_received(now).map(|()| len),
         }
     }
 
     /// Does what the peer asks for, as far as it was received.
-    fn handle_received(&mut self, now: Duration) -> Result<bool, Ending> {
-        // All who are given something are woken at the end.
-        let mut wakes = WakeList::new();
+    fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
         loop {
             match self.session.poll_input(&mut self.buffer, now) {
                 Ok(None) => return self.count_partial(),
-                Ok(Some(input)) => self.handle(input, now, &mut wakes)?,
+                Ok(Some(input)) => self.handle(input, now)?,
                 Err(fault) => return Err(Ending::Fault(fault)),
             }
         }
     }
 
     /// Counts what is there of a frame that has not come whole.
-    fn count_partial(&mut self) -> Result<bool, Ending> {
+    fn count_partial(&mut self) -> Result<(), Ending> {
         let len = match self.session.partial_len() {
             0 => 0,
             _ => self.buffer.len(),
         };
         let most = self.peers.settings.max_memory;
         if self.partial.set(len, most) {
-            return Ok(true);
+            return Ok(());
         }
         let text = format!("frames that are not complete have more than {most} bytes (memory)");
         self.session.fail(Code::ResourceExhausted, &text);
         Err(Ending::Fault(Fault::new(Code::ResourceExhausted, text, 0)))
     }
 
-    fn handle(&mut self, input: Input, now: Duration, wakes: &mut WakeList) -> Result<(), Ending> {
+    fn handle(&mut self, input: Input, now: Duration) -> Result<(), Ending> {
         let Some(attached) = &mut self.attached else {
             // The session lets nothing else pass before HELLO.
             return match input {
@@ -299,6 +312,8 @@ impl<'a> Connection<'a> {
             Input::Publish(publication) => {
                 let frames = publication.frames.clone();
                 self.peers.counters.received(publication.count);
+                // Those who are given something are woken once no more is gathered.
+                let wakes = &mut self.gather.get_or_insert_default().wakes;
                 match attached.publisher.publish(publication, now, wakes) {
                     Ok(published) => self.is_pushed_back |= published.is_congested,
                     Err(refused) => self.session.refuse(frames, &refused),
@@ -467,6 +482,7 @@ impl<'a> Connection<'a> {
     /// Leaves the session, tells the peer what is to be told, and closes the connection.
     async fn end(mut self, ending: Ending) {
         let now = self.peers.now();
+        self.gather = None;
         let ended = match &ending {
             Ending::WriteStalled => Some(EndReason::SlowConsumer),
             Ending::Ended(reason) => Some(*reason),

@@ -11,6 +11,7 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gather;
 mod ids;
 mod partial;
 mod session;

@@ -7,7 +7,7 @@ use msip_runtime::{Compression, untyped::decompress};
 use msip_session::wire::{self, Flags, HEADER_LEN, RawHeader};
 
 use super::frame::{COMPRESSED, URGENT};
-use crate::router::{Frames, Publication};
+use crate::router::{Frames, Publication, Router};
 
 /// A publication that is being translated, frame by frame: inflated bodies are never all in memory.
 #[derive(Debug)]
@@ -24,17 +24,37 @@ impl Translation {
 
     /// The next messages, of about `len` bytes or one more message; `None` after the last. Bodies that cannot be inflated, or
     /// have more than `max_body` bytes then, are left out, and `dropped` counts them.
-    pub(super) fn next(&mut self, len: usize, max_body: usize, dropped: &mut u64) -> Option<Bytes> {
+    pub(super) fn next(
+        &mut self,
+        len: usize,
+        (router, max_body): (&Router, usize),
+        dropped: &mut u64,
+    ) -> Option<Bytes> {
         let mut output = Vec::new();
         let mut has_any = false;
         while output.len() < len {
             let Some(frame) = self.rest.next() else { break };
             has_any = true;
-            if self.translate(&frame, max_body, &mut output).is_none() {
+            if self
+                .translate(&frame, (router, max_body), &mut output)
+                .is_none()
+            {
                 *dropped = dropped.saturating_add(1);
             }
         }
         has_any.then(|| output.into())
+    }
+
+    fn inflate(&self, body: &[u8], (router, max_body): (&Router, usize)) -> Option<Bytes> {
+        let inflate = || {
+            let inflated = decompress(self.algorithm(), body, max_body);
+            inflated.ok().map(Bytes::from)
+        };
+        if self.publication.count != 1 {
+            return inflate();
+        }
+        let inflated = router.inflated(&self.publication, inflate)?;
+        (inflated.len() <= max_body).then_some(inflated)
     }
 
     fn algorithm(&self) -> Compression {
@@ -46,7 +66,12 @@ impl Translation {
         }
     }
 
-    fn translate(&self, frame: &[u8], max_body: usize, output: &mut Vec<u8>) -> Option<()> {
+    fn translate(
+        &self,
+        frame: &[u8],
+        (router, max_body): (&Router, usize),
+        output: &mut Vec<u8>,
+    ) -> Option<()> {
         let (header, payload) = frame.split_first_chunk::<HEADER_LEN>()?;
         let header = RawHeader::split(header);
         let before = header.flags;
@@ -57,7 +82,7 @@ impl Translation {
         let (topic, body) = after_length(payload)?;
         let inflated = match before & COMPRESSED {
             0 => None,
-            _ => Some(decompress(self.algorithm(), body, max_body).ok()?),
+            _ => Some(self.inflate(body, (router, max_body))?),
         };
         let body = inflated.as_deref().unwrap_or(body);
         let topic_len = u16::try_from(topic.len()).ok()?.to_be_bytes();
@@ -87,7 +112,7 @@ mod tests {
     use msip_session::{MsgKind, wire::Compression};
 
     use super::*;
-    use crate::router::SessionKey;
+    use crate::router::{Limits, SessionKey};
 
     fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = b"MSIP\x01".to_vec();
@@ -109,9 +134,10 @@ mod tests {
             count,
         );
         publication.compression = compression;
+        let router = Router::new(Limits::default());
         let mut translation = Translation::new(Arc::new(publication));
         let (mut all, mut dropped) = (Vec::new(), 0);
-        while let Some(part) = translation.next(1, max_body, &mut dropped) {
+        while let Some(part) = translation.next(1, (&router, max_body), &mut dropped) {
             all.extend_from_slice(&part);
         }
         (all, dropped)

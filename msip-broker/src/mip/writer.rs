@@ -14,7 +14,7 @@ use msip_runtime::transport::Stream;
 use tokio::io::AsyncWrite as _;
 
 use super::translate::Translation;
-use crate::router::{Dialect, OutboxItem, Publication, Refused};
+use crate::router::{Dialect, OutboxItem, Publication, Refused, Router};
 
 /// How much is taken out of the outbox at once, in bytes; it is written before more is taken.
 pub(super) const TAKE_LEN: usize = 256 * 1024;
@@ -66,11 +66,11 @@ impl Writer {
     }
 
     /// Makes chunks of what was taken, as far as they are to be written next. Returns how many messages they are.
-    pub(super) fn fill(&mut self, max_body: usize) -> u64 {
+    pub(super) fn fill(&mut self, router: &Router, max_body: usize) -> u64 {
         let mut count = 0;
         while self.len < TAKE_LEN {
             if let Some(translation) = &mut self.translation {
-                match translation.next(TAKE_LEN, max_body, &mut self.dropped) {
+                match translation.next(TAKE_LEN, (router, max_body), &mut self.dropped) {
                     Some(bytes) => self.push(Chunk::Translated(bytes)),
                     None => self.translation = None,
                 }

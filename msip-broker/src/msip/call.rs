@@ -1,5 +1,7 @@
 //! Calls: what a client asks, handed whole to the service that answers it.
 
+use std::{pin::pin, sync::Arc};
+
 use msip_runtime::{
     CallError, CallOptions, SendError,
     untyped::{Forwarded, Handle, Requests, Responder, UntypedMessage},
@@ -85,7 +87,7 @@ pub(super) async fn pass_on(
     call: Box<MsipCall>,
     attempt: Attempt,
     service: Handle,
-    shared: &Shared,
+    shared: Arc<Shared>,
 ) {
     let message = match &attempt.at {
         None => call.message.clone(),
@@ -102,20 +104,25 @@ pub(super) async fn pass_on(
         ..
     } = *call;
     if let Some(requests) = requests {
-        let opened = service.open_stream(&message, Unbroken(requests), &options);
+        // In a box, since most calls have one request.
+        let opened = Box::pin(service.open_stream(&message, Unbroken(requests), &options));
         let forwarded = responder.forward_unless(opened, |_| false).await;
-        return ended(&forwarded, &attempt, shared);
+        return ended(&forwarded, &attempt, &shared);
     }
-    let opened = service.open(&message, &options);
     let may_have_it = |error: &CallError| match error {
         CallError::NotSent(error) => is_of_connection(error),
         // It may have run.
         CallError::ConnectionLost => is_idempotent && attempt.tried.len() < MAX_TRIES,
         _ => false,
     };
-    let (responder, error) = match responder.forward_unless(opened, may_have_it).await {
+    let forwarded = {
+        // Pinned where it is made, so that the future of a call, which is moved into its box, holds it once.
+        let opened = pin!(service.open(&message, &options));
+        responder.forward_unless(opened, may_have_it).await
+    };
+    let (responder, error) = match forwarded {
         Forwarded::Another(responder, error) => (responder, error),
-        forwarded => return ended(&forwarded, &attempt, shared),
+        forwarded => return ended(&forwarded, &attempt, &shared),
     };
     let call = MsipCall {
         caller: call.caller,
@@ -126,7 +133,7 @@ pub(super) async fn pass_on(
         is_idempotent,
         key: call.key,
     };
-    again(call, attempt, error, shared);
+    again(call, attempt, error, &shared);
 }
 
 /// A call has ended at its instance: with an answer, unless nobody waits for it any more.
@@ -172,4 +179,20 @@ fn is_of_connection(error: &SendError) -> bool {
             | SendError::ClosedByPeer(_)
             | SendError::RuntimeGone
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function returns.
+    fn returned_len<A, B, C, D, R>(_: impl Fn(A, B, C, D) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn what_every_open_call_holds_is_small() {
+        let call = returned_len(pass_on);
+        assert!(call <= 2432, "{call} bytes");
+    }
 }

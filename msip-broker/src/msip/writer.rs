@@ -23,7 +23,8 @@ use super::{
     reader::CHECK,
 };
 use crate::router::{
-    ClientAt, Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList,
+    ClientAt, Delivery, EndReason, Failed, OutboxItem, Publication, Refused, SessionHandle,
+    WakeList,
 };
 
 /// How many bytes are taken from an outbox at once.
@@ -165,9 +166,8 @@ impl<'a> Writer<'a> {
                     self.sender.flush().await?;
                     if let Some((call, attempt)) = call::take_apart(*assigned) {
                         let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
-                        locked(&self.open).begin(async move {
-                            call::pass_on(call, attempt, service, &shared).await;
-                        });
+                        let work = call::pass_on(call, attempt, service, shared);
+                        locked(&self.open).begin(work);
                     }
                 }
                 OutboxItem::Presence(presence) => {
@@ -229,7 +229,7 @@ impl<'a> Writer<'a> {
         self.sender.flush().await?;
         for frame in publication.iter() {
             let at = delivery.client.as_ref();
-            let Some((message, options)) = self.message(frame, publication.compression, at) else {
+            let Some((message, options)) = self.message(frame, publication, at) else {
                 continue;
             };
             match self.handle.send(&message, &options).await {
@@ -251,17 +251,30 @@ impl<'a> Writer<'a> {
     fn message(
         &self,
         frame: Bytes,
-        compression: wire::Compression,
+        publication: &Arc<Publication>,
         client: Option<&ClientAt>,
     ) -> Option<(UntypedMessage, CallOptions)> {
-        let compression = match compression {
+        let compression = match publication.compression {
             wire::Compression::None => Compression::None,
             wire::Compression::Gzip => Compression::Gzip,
             wire::Compression::Zstd => Compression::Zstd,
             wire::Compression::Lz4 => Compression::Lz4,
         };
         let max_body = self.shared.router.limits().outgoing_bytes;
-        let (message, options) = UntypedMessage::from_frame(frame, compression, max_body)?;
+        let (mut message, options) = UntypedMessage::from_frame(frame, compression, max_body)?;
+        let is_compressed = message.compression() != Compression::None;
+        // Where it cannot be inflated, sending it says why.
+        if is_compressed
+            && message.compression() != self.handle.compression()
+            && let Some(body) = self
+                .shared
+                .router
+                .inflated(publication, || message.body().ok())
+        {
+            let topic = message.topic().to_owned();
+            let inflated = UntypedMessage::new(message.variant(), body);
+            message = inflated.to_topic(topic).ok()?;
+        }
         match client {
             Some(client) => Some((message.to_topic(presence::topic_of(client)).ok()?, options)),
             None => Some((message, options)),
@@ -270,9 +283,9 @@ impl<'a> Writer<'a> {
 
     /// Sends a message that is to be acknowledged, and waits for that beside others.
     fn begin_delivery(&mut self, delivery: Delivery, frame: Bytes) {
-        let compression = delivery.publication.compression;
         let at = delivery.client.as_ref();
-        let Some((message, options)) = self.message(frame.clone(), compression, at) else {
+        let Some((message, options)) = self.message(frame.clone(), &delivery.publication, at)
+        else {
             return;
         };
         let options = options.timeout(ACKNOWLEDGED_WITHIN);

@@ -13,8 +13,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    About, Dialect, EndReason, Limits, SessionHandle, SessionKey,
+    About, Dialect, EndReason, Limits, Publication, SessionHandle, SessionKey,
     client::Client,
+    inflated::InflatedBodies,
     kept::{Kept, KeptTotals},
     rate::{Rate, Rates},
     routes::Routes,
@@ -46,6 +47,7 @@ struct Shared {
     limits: Arc<Limits>,
     kept: KeptTotals,
     counters: Counters,
+    inflated: InflatedBodies,
     control: Mutex<Control>,
 }
 
@@ -125,6 +127,7 @@ impl Router {
             limits: Arc::new(limits),
             kept: KeptTotals::default(),
             counters: Counters::default(),
+            inflated: InflatedBodies::default(),
             control: Mutex::default(),
         }))
     }
@@ -136,6 +139,16 @@ impl Router {
 
     pub(super) fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    /// The inflated body of a compressed message: what `inflate` returns, or returned for another of its receivers a moment ago.
+    /// `None` where it returns none, or where these are several messages.
+    pub(crate) fn inflated(
+        &self,
+        publication: &Arc<Publication>,
+        inflate: impl FnOnce() -> Option<Bytes>,
+    ) -> Option<Bytes> {
+        self.0.inflated.body(publication, inflate)
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {

@@ -12,6 +12,7 @@ mod dead_letter;
 mod exchange;
 mod fault_injection;
 mod handover;
+mod inflated;
 mod kept;
 mod key;
 mod limits;

@@ -8,7 +8,7 @@ use msip_session::{
     wire::{Compression, Frame, HEADER_LEN, Header, Limits, Payload},
 };
 
-use super::{Dialect, SessionKey};
+use super::{Dialect, SessionKey, sync::Mutex};
 
 /// Messages of the same topic, kind and class, one after the other.
 #[derive(Debug, Clone)]
@@ -41,6 +41,17 @@ pub struct Publication {
     pub from: SessionKey,
     /// Whose form the frames have. Those of MIP's have neither metadata nor variant; those of MSIP's unless said otherwise.
     pub dialect: Dialect,
+    pub(super) inflated: InflatedBody,
+}
+
+/// The inflated body of a publication, while it is kept. A clone has none.
+#[derive(Debug, Default)]
+pub(super) struct InflatedBody(pub(super) Mutex<Option<Box<Bytes>>>);
+
+impl Clone for InflatedBody {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Which of a topic's STATEs one is.
@@ -72,6 +83,7 @@ impl Publication {
             state: None,
             from,
             dialect: Dialect::Msip,
+            inflated: InflatedBody::default(),
         }
     }
 

@@ -106,6 +106,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_on_asks_for_no_time_that_its_sender_did_not_ask_for() {
+        let said = |request_time_us| {
+            crate::Metadata::received(Metadata {
+                request_time_us,
+                key: "k".to_owned(),
+                ..Metadata::default()
+            })
+        };
+        for time in [None, Some(7)] {
+            let options = CallOptions::new().pass_on(&said(time));
+            let encoded = encode_metadata(&options, None).unwrap();
+            let passed_on = Metadata::decode(&*encoded).unwrap();
+            assert_eq!((passed_on.request_time_us, &*passed_on.key), (time, "k"));
+        }
+    }
+
+    #[test]
     fn ids_are_made_where_none_was_given() {
         let ids = CorrelationIds::new();
         let id = |options: &CallOptions| {

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
 };
@@ -58,8 +58,8 @@ impl Responder {
         items: impl Stream<Item = Result<UntypedMessage, Status>> + Send + 'static,
     ) {
         let cancellation = self.cancellation();
-        let _ =
-            unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), self.1)).await;
+        let work = pin!(self.0.answer_stream(Box::pin(items), self.1));
+        let _ = unless_cancelled(&cancellation, work).await;
     }
 
     /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error, with
@@ -93,46 +93,50 @@ impl Responder {
     ) -> Forwarded {
         let cancellation = self.cancellation();
         let mut back = None;
-        let forwarding = async {
-            let mut responses = match responses.await {
-                Ok(responses) => responses,
-                Err(error) if another(&error) => {
-                    back = Some((self, error));
-                    return;
-                }
-                Err(error) => return self.fail(&error.into()),
-            };
-            let metadata = ResponseMetadata::new();
-            responses.0.keep_metadata(&metadata);
-            match responses.next().await {
-                None => {
-                    self.forward_headers(&metadata);
-                    self.0.end();
-                }
-                Some(Ok(message)) if message.is_answer() => {
-                    self.forward_headers(&metadata);
-                    self.answer(&message);
-                }
-                Some(Ok(message)) => {
-                    let items = Chained {
-                        first: Some(message),
-                        responses,
-                    };
-                    let sent = self.0.send_answers(Box::pin(items), self.1).await;
-                    self.forward_headers(&metadata);
-                    match sent {
-                        Ok(()) => self.0.end(),
-                        Err(status) => self.fail(&status),
+        let is_done = {
+            // Pinned where it is made: each time it is moved the future of a call would hold it once more.
+            let forwarding = pin!(async {
+                let mut responses = match responses.await {
+                    Ok(responses) => responses,
+                    Err(error) if another(&error) => {
+                        back = Some((self, error));
+                        return;
+                    }
+                    Err(error) => return self.fail(&error.into()),
+                };
+                let metadata = ResponseMetadata::new();
+                responses.0.keep_metadata(&metadata);
+                match responses.next().await {
+                    None => {
+                        self.forward_headers(&metadata);
+                        self.0.end();
+                    }
+                    Some(Ok(message)) if message.is_answer() => {
+                        self.forward_headers(&metadata);
+                        self.answer(&message);
+                    }
+                    Some(Ok(message)) => {
+                        let items = Chained {
+                            first: Some(message),
+                            responses,
+                        };
+                        // In a box, since most calls have one answer.
+                        let sent = Box::pin(self.0.send_answers(Box::pin(items), self.1)).await;
+                        self.forward_headers(&metadata);
+                        match sent {
+                            Ok(()) => self.0.end(),
+                            Err(status) => self.fail(&status),
+                        }
+                    }
+                    Some(Err(error)) if another(&error) => back = Some((self, error)),
+                    Some(Err(error)) => {
+                        self.forward_headers(&metadata);
+                        self.fail(&error.into());
                     }
                 }
-                Some(Err(error)) if another(&error) => back = Some((self, error)),
-                Some(Err(error)) => {
-                    self.forward_headers(&metadata);
-                    self.fail(&error.into());
-                }
-            }
+            });
+            unless_cancelled(&cancellation, forwarding).await
         };
-        let is_done = unless_cancelled(&cancellation, forwarding).await;
         match back {
             Some((responder, error)) => Forwarded::Another(responder, error),
             None if is_done => Forwarded::Answered,
@@ -181,20 +185,22 @@ impl Stream for Chained {
     type Item = Result<UntypedMessage, Status>;
 
     fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         task: &mut std::task::Context<'_>,
     ) -> Poll<Option<Self::Item>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let next = std::task::ready!(std::pin::Pin::new(&mut self.responses).poll_next(task));
+        let next = std::task::ready!(Pin::new(&mut self.responses).poll_next(task));
         Poll::Ready(next.map(|next| next.map_err(Status::from)))
     }
 }
 
 /// Runs some work until its call is cancelled; `false` where that was first.
-async fn unless_cancelled(cancellation: &Cancellation, work: impl Future<Output = ()>) -> bool {
-    let mut work = pin!(work);
+async fn unless_cancelled(
+    cancellation: &Cancellation,
+    mut work: Pin<&mut impl Future<Output = ()>>,
+) -> bool {
     let mut cancelled = pin!(cancellation.cancelled());
     poll_fn(|task| {
         if work.as_mut().poll(task).is_ready() {
