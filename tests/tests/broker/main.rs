@@ -10,4 +10,5 @@ mod identities;
 mod publications;
 mod sessions;
 mod shared_connection;
+mod shared_services;
 mod typed;
