@@ -12,7 +12,9 @@ mod encoding;
 pub(crate) mod integer;
 #[cfg(feature = "json")]
 mod json;
-mod key;
+#[cfg(feature = "json")]
+pub(crate) mod json_message;
+pub(crate) mod key;
 mod member;
 mod message;
 #[cfg(feature = "msgpack")]

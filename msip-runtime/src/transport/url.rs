@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Address, TransportOptions, UrlError,
+    Address, DialectName, TransportOptions, UrlError,
     escape::{decode, encode},
     registry,
 };
@@ -71,7 +71,8 @@ impl ServiceUrl {
     }
 
     /// The same without its topic.
-    pub(crate) fn without_topic(mut self) -> Self {
+    #[must_use]
+    pub fn without_topic(mut self) -> Self {
         self.topic = None;
         self
     }
@@ -87,7 +88,7 @@ impl ServiceUrl {
     }
 
     /// What is spoken there, where that is not MSIP.
-    pub(crate) fn dialect(&self) -> Option<&'static str> {
+    pub(crate) fn dialect(&self) -> Option<DialectName> {
         registry::dialect(&self.address)
     }
 
