@@ -157,7 +157,7 @@ impl Process {
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         let child = children
             .ok()
-            .and_then(|ids| Some(ids.split_whitespace().next()?.parse().ok()?));
+            .and_then(|ids| ids.split_whitespace().next()?.parse().ok());
         let path = format!("/proc/{}/status", child.unwrap_or(id));
         let status = fs::read_to_string(path).map_err(Problem::Process)?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
