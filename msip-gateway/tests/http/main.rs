@@ -4,7 +4,6 @@
 
 mod calls;
 mod client;
-mod docs;
 mod events;
 mod fixture;
 mod hostile;
