@@ -7,6 +7,7 @@ mod client;
 mod events;
 mod fixture;
 mod hostile;
+mod https;
 mod process;
 mod sessions;
 mod streams;
