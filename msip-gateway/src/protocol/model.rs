@@ -227,7 +227,7 @@ impl ProtocolModel {
     }
 
     /// The name and the content of what a server has sent.
-    pub(crate) fn from_server(&self, number: u16) -> Option<(&str, &Content)> {
+    pub(crate) fn server_member(&self, number: u16) -> Option<(&str, &Content)> {
         let (name, content) = self.0.from_server.get(&number)?;
         Some((name, content))
     }
