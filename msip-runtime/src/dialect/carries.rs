@@ -25,6 +25,7 @@ pub(crate) enum Feature {
     Idempotency,
     /// Keys that distinguish one STATE from another.
     Keys,
+    Topics,
     Groups,
     Wildcards,
     Grants,
@@ -38,6 +39,8 @@ pub(crate) enum Feature {
     Compression,
     /// Bodies in another codec than protobuf.
     Codecs,
+    /// Clients without a schema.
+    Untyped,
 }
 
 impl Feature {
@@ -49,6 +52,7 @@ impl Feature {
             Self::CorrelationIds => "correlation ids",
             Self::Idempotency => "idempotency in metadata",
             Self::Keys => "keys of STATEs",
+            Self::Topics => "topics",
             Self::Groups => "groups",
             Self::Wildcards => "wildcards",
             Self::Grants => "grants",
@@ -59,6 +63,7 @@ impl Feature {
             Self::Channels => "channels",
             Self::Compression => "compression",
             Self::Codecs => "codecs but protobuf",
+            Self::Untyped => "clients without a schema",
         }
     }
 }

@@ -37,8 +37,11 @@
 
 mod carries;
 mod client;
+#[cfg(feature = "flyrpc")]
+mod flyrpc;
 mod mip;
 mod output;
+mod protocol;
 mod stream;
 
 use std::time::Duration;
