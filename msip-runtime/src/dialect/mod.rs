@@ -51,6 +51,8 @@ use msip_session::wire::Header;
 
 pub(crate) use carries::{Carries, Feature};
 pub(crate) use client::ClientDialect;
+#[cfg(all(any(test, fuzzing), feature = "flyrpc"))]
+pub(crate) use flyrpc::fuzzing::run as fuzz_flyrpc;
 pub(crate) use output::Output;
 pub(crate) use stream::{DialectError, DialectStream};
 

@@ -15,6 +15,12 @@ pub fn websocket(data: &[u8]) {
     crate::transport::fuzz_websocket(data);
 }
 
+/// Packets of FlyRPC, and a session behind them.
+#[cfg(feature = "flyrpc")]
+pub fn flyrpc(data: &[u8]) {
+    crate::dialect::fuzz_flyrpc::<kitchen::Kitchen>(data);
+}
+
 /// Datagrams over UDP: made, repeated, changed and made up.
 pub fn udp_datagram(data: &[u8]) {
     crate::transport::fuzz_udp_datagram(data);
@@ -32,5 +38,7 @@ mod tests {
         replay("connected_peer", connected_peer, 50);
         replay("websocket", websocket, 2000);
         replay("udp_datagram", udp_datagram, 2000);
+        #[cfg(feature = "flyrpc")]
+        replay("flyrpc", flyrpc, 5000);
     }
 }

@@ -5,6 +5,8 @@
 
 mod codes;
 mod error_code;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod inbound;
 mod packet;
 mod requests;
@@ -182,71 +184,70 @@ impl FlyRpc {
         now: Duration,
         output: &mut Output,
     ) -> Result<(), DialectError> {
-        let id = header.msg_id;
-        let flags = header.flags;
-        // The runtime refuses all of this before: it is for what finds its way here all the same.
-        let Some(member) = self.config.codes.outgoing(header.variant) else {
-            refuse(header, Feature::Untyped, output);
-            return Ok(());
-        };
-        if flags.contains(Flags::MORE) || flags.contains(Flags::ITEM) {
-            refuse(header, Feature::Streams, output);
-            return Ok(());
-        }
-        let rest = if flags.contains(Flags::META) {
-            // A deadline, a trace context, the time of sending: see `Carries::check_metadata`.
-            after_length(payload).map(|(_, rest)| rest)
-        } else {
-            Some(payload)
-        };
-        let Some((topic, body)) = rest.and_then(after_length) else {
-            return Ok(());
-        };
-        let lacking = if !topic.is_empty() {
-            Some(Feature::Topics)
-        } else if body.is_empty() {
-            // It clears a STATE.
-            Some(Feature::Keys)
-        } else {
-            None
-        };
-        if let Some(lacking) = lacking {
-            refuse(header, lacking, output);
-            return Ok(());
-        }
         let mut message = Vec::new();
-        if let Err(reason) = member.message(self.config.codec).unwrap(body, &mut message) {
-            let text = format!(
-                "the body of {} is not as {NAME} needs it: {reason}",
-                member.name
-            );
-            write_error(
-                &mut output.to_session,
-                Flags::NONE,
-                id,
-                Code::Internal,
-                &text,
-            );
-            return Ok(());
-        }
+        let member = match self.unwrap(header, payload, &mut message) {
+            Ok(member) => member,
+            Err((code, text)) => {
+                self.requests.earn_unsent(header);
+                fail_sent(header, code, &text, output);
+                return Ok(());
+            }
+        };
         let code = member.code;
+        let id = header.msg_id;
         let seq = match member.exchange {
             Exchange::Call { response, .. } => self.requests.open(Asked::Call { id, response })?,
             _ => {
-                let delivery = flags.contains(Flags::ACK_REQUIRED).then_some(id);
+                let delivery = header.flags.contains(Flags::ACK_REQUIRED).then_some(id);
                 self.requests
                     .open_message(delivery, header.payload_len, now)?
             }
         };
         // A message too is sent as the reference does: its response says that the peer is done with it.
-        write_packet(
-            &mut output.to_peer,
-            PacketKind::Request,
-            seq,
-            code,
-            &message,
-        );
+        let kind = PacketKind::Request;
+        write_packet(&mut output.to_peer, kind, seq, code, &message);
         Ok(())
+    }
+
+    /// Takes the message out of what the session sends. The runtime has refused before whatever fails here but for a body that
+    /// is none.
+    fn unwrap(
+        &self,
+        header: &Header,
+        payload: &[u8],
+        message: &mut Vec<u8>,
+    ) -> Result<&CodedMember, (Code, String)> {
+        let lacks = |feature| match CARRIES.check(feature) {
+            Err(unsupported) => (Code::Unimplemented, unsupported.to_string()),
+            Ok(()) => (Code::Internal, "it cannot be translated".to_owned()),
+        };
+        let codes = &self.config.codes;
+        let member = codes.outgoing(header.variant);
+        let member = member.ok_or_else(|| lacks(Feature::Untyped))?;
+        if header.flags.contains(Flags::MORE) || header.flags.contains(Flags::ITEM) {
+            return Err(lacks(Feature::Streams));
+        }
+        let rest = if header.flags.contains(Flags::META) {
+            // A deadline, a trace context, the time of sending: see `Carries::check_metadata`.
+            after_length(payload).map(|(_, rest)| rest)
+        } else {
+            Some(payload)
+        };
+        let (topic, body) = rest.and_then(after_length).unwrap_or_default();
+        if !topic.is_empty() {
+            return Err(lacks(Feature::Topics));
+        }
+        if body.is_empty() {
+            // It clears a STATE.
+            return Err(lacks(Feature::Keys));
+        }
+        let unwrapped = member.message(self.config.codec).unwrap(body, message);
+        unwrapped.map_err(|reason| {
+            let name = member.name;
+            let text = format!("the body of {name} is not as {NAME} needs it: {reason}");
+            (Code::Internal, text)
+        })?;
+        Ok(member)
     }
 
     /// The session answers a request of the peer.
@@ -518,12 +519,14 @@ const fn never_opened(side: Side) -> MsgId {
     MsgId::exchange(session, u64::MAX)
 }
 
-/// Answers a frame of the session that has no translation.
-fn refuse(header: &Header, feature: Feature, output: &mut Output) {
-    if let Err(unsupported) = CARRIES.check(feature) {
-        let text = unsupported.to_string();
-        let (id, code) = (header.msg_id, Code::Unimplemented);
-        write_error(&mut output.to_session, Flags::NONE, id, code, &text);
+/// Fails what the session sends.
+fn fail_sent(header: &Header, code: Code, text: &str, output: &mut Output) {
+    let is_awaited = header.flags.contains(Flags::ACK_REQUIRED);
+    if is_awaited && !header.flags.contains(Flags::ITEM) {
+        let (flags, id) = (Flags::NONE, header.msg_id);
+        write_error(&mut output.to_session, flags, id, code, text);
+    } else {
+        tracing::warn!(variant = header.variant, %code, text, "a message cannot be sent");
     }
 }
 
@@ -567,13 +570,17 @@ impl Dialect for FlyRpc {
             (FrameType::Ack, State::Open | State::Closed) => self.answer(header, payload, output),
             (FrameType::Error, State::Open | State::Closed) => self.fail(header, payload, output),
             (FrameType::Subscribe | FrameType::Unsubscribe, State::Open) => {
-                refuse(header, Feature::Topics, output);
+                if let Err(unsupported) = CARRIES.check(Feature::Topics) {
+                    let text = unsupported.to_string();
+                    fail_sent(header, Code::Unimplemented, &text, output);
+                }
             }
             (FrameType::Ping, _) => self.ping(header, payload, output)?,
             (FrameType::Close, _) => self.close(output),
             // What FlyRPC has no place for and nobody waits for: CANCEL, and what belongs to streams.
             _ => {}
         }
+        self.grant(output);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use msip_session::wire::{Credit, MsgId};
+use msip_session::wire::{Credit, Flags, Header, MsgId};
 
 use super::{super::DialectError, packet::fault};
 
@@ -102,6 +102,15 @@ impl Requests {
         if let Some((_, len)) = self.messages.remove(&nth) {
             self.earned.items = self.earned.items.saturating_add(1);
             self.earned.bytes = self.earned.bytes.saturating_add(len);
+        }
+    }
+
+    /// What was not sent at all is no more under way. A call has taken no credit.
+    pub(super) fn earn_unsent(&mut self, header: &Header) {
+        let is_call = header.flags.contains(Flags::ACK_REQUIRED) && !header.msg_id.is_delivery();
+        if !is_call && !header.flags.contains(Flags::ITEM) {
+            self.earned.items = self.earned.items.saturating_add(1);
+            self.earned.bytes = self.earned.bytes.saturating_add(header.payload_len);
         }
     }
 
