@@ -94,6 +94,8 @@ pub struct DraftMethod {
     pub response_stream: Option<Span>,
     /// Whether its `idempotency_level` allows repeating it.
     pub idempotent: bool,
+    /// Whether its `idempotency_level` is `NO_SIDE_EFFECTS`.
+    pub no_side_effects: bool,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,
     /// The comment above it.

@@ -248,6 +248,7 @@ fn method(request: &str, response: &str, response_stream: bool) -> DraftMethod {
         request_stream: Some(Span::NONE),
         response_stream: response_stream.then_some(Span::NONE),
         idempotent: false,
+        no_side_effects: false,
         deprecated: false,
         doc: String::new(),
     }

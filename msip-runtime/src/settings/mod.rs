@@ -5,6 +5,8 @@ mod error;
 mod schema_rule;
 mod value;
 
+#[cfg(feature = "messi")]
+use std::ops::RangeInclusive;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -17,6 +19,8 @@ use msip_session::{
     wire::{DEFAULT_MAX_BODY, Limits, Side},
 };
 
+#[cfg(feature = "flyrpc")]
+use value::SettingValue as _;
 use value::{in_range, parsed};
 
 pub use choices::{CodecSet, CompressionSet, CompressionsFor};
@@ -34,6 +38,26 @@ const READ_BY_CLIENT: [&str; 3] = [TOKEN_SETTINGS[0], TOKEN_SETTINGS[1], CHANNEL
 
 /// Names that would have a secret for a value.
 const SECRETS: [&str; 5] = ["token", "credential", "api_key", "password", "secret"];
+
+/// Reads a time that is no setting of every client or server.
+#[cfg(feature = "messi")]
+pub(crate) fn duration(
+    name: &'static str,
+    value: &str,
+    range: &RangeInclusive<Duration>,
+) -> Result<Duration, SettingError> {
+    let value = parsed(name, value)?;
+    in_range(name, &value, range)?;
+    Ok(value)
+}
+
+/// Reads a codec that is no setting of every client or server.
+#[cfg(feature = "flyrpc")]
+pub(crate) fn codec(name: &'static str, value: &str) -> Result<Codec, SettingError> {
+    let codec: Codec = parsed(name, value)?;
+    codec.check_built()?;
+    Ok(codec)
+}
 
 /// Calls a macro with the table of settings. Each row is the doc comment of the builder method, the name, the type, the
 /// default and the accepted range.

@@ -235,7 +235,8 @@ impl End {
                     Exchange::Call { response, .. } if is_call => response,
                     _ => 0,
                 };
-                let body = table.get(answer).map(|row| self.body(row));
+                let row = table.variants.iter().find(|row| row.number == answer);
+                let body = row.map(|row| self.body(row));
                 let header = Header {
                     variant: answer,
                     ..Header::control(FrameType::Ack, id)
@@ -271,9 +272,8 @@ impl End {
             Side::Connecting => self.protocol.server_to_client,
             Side::Accepting => self.protocol.client_to_server,
         };
-        table
-            .get(variant)
-            .map_or(Exchange::OneWay, |row| row.exchange)
+        let row = table.variants.iter().find(|row| row.number == variant);
+        row.map_or(Exchange::OneWay, |row| row.exchange)
     }
 
     /// The session sends a message, or calls.

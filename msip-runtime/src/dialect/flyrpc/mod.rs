@@ -4,6 +4,7 @@
 //! sides ask, and are alike. It has no greeting and no goodbye, so that the session's are answered here.
 
 mod codes;
+mod config;
 mod error_code;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
@@ -25,15 +26,15 @@ use crate::{
     Exchange,
     body::{Codec, Negotiable as _},
 };
-use codes::CodedMember;
-pub(crate) use codes::Codes;
+use codes::{CodedMember, Codes};
+pub(crate) use config::{ClientConfig, ServerConfig};
 use error_code::{code_of, error_of};
 use inbound::{Asker, Inbound, Request};
 use packet::{Head, PacketKind, fault, write_packet};
 use requests::{Asked, Requests};
 
 /// What FlyRPC lacks.
-pub(super) const CARRIES: Carries = Carries {
+pub(super) static CARRIES: Carries = Carries {
     dialect: NAME,
     lacks: &[
         Feature::Streams,

@@ -111,6 +111,7 @@ fn description(random: &mut Random) -> Description {
         urgent: false,
         compress: Compression::Negotiated,
         idempotent: false,
+        no_side_effects: false,
         key: None,
         code: None,
         deprecated: false,
