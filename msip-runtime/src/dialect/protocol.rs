@@ -31,10 +31,6 @@ pub(crate) struct DialectProtocol {
 pub(crate) struct EnvelopeTable {
     /// By ascending number.
     pub(crate) variants: &'static [Variant],
-    #[cfg_attr(
-        not(feature = "messi"),
-        expect(dead_code, reason = "for dialects that read bodies")
-    )]
     check: fn(&Encoding, u16, &Bytes) -> Result<(), BodyError>,
 }
 

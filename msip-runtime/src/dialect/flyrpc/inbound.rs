@@ -79,6 +79,11 @@ impl Inbound {
         self.kept_len >= self.max_kept
     }
 
+    /// Whether the session has not answered all that it was asked.
+    pub(super) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// The session is there, and allows so many open calls.
     pub(super) fn start(&mut self, max_calls: usize, output: &mut Vec<u8>) {
         self.is_open = true;

@@ -17,8 +17,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use msip_session::wire::{
     Code, Credit, ErrorText, Flags, FrameType, Header, Hello, MsgId, SessionId, Side, Welcome,
-    begin_frame, finish_frame, parse_hello, parse_welcome, write_ack, write_close, write_credit,
-    write_error, write_hello, write_pong, write_welcome,
+    begin_frame, finish_frame, parse_hello, parse_welcome, write_ack, write_credit, write_error,
+    write_hello, write_pong, write_welcome,
 };
 
 use super::{Carries, Dialect, DialectError, Feature, Output};
@@ -93,7 +93,7 @@ enum State {
     /// What is said to a session that waits for a HELLO.
     Greeting(Box<Greeting>),
     Open,
-    /// Either side has said CLOSE.
+    /// The session has said CLOSE.
     Closed,
 }
 
@@ -307,20 +307,12 @@ impl FlyRpc {
         Ok(())
     }
 
-    /// The session says CLOSE. The peer has no word for it, and what it would say is said here, so that nobody waits for it.
+    /// The session says CLOSE, for which the peer has no word. What is open is finished, and then the connection is over.
     fn close(&mut self, output: &mut Output) {
-        if !matches!(self.state, State::Open) {
-            return;
-        }
         self.state = State::Closed;
         for asker in self.inbound.close() {
             respond_with(asker, Code::Unavailable.name(), output);
         }
-        write_close(
-            &mut output.to_session,
-            Code::Unavailable,
-            "closed in answer",
-        );
     }
 
     /// Handles a packet of the peer.
@@ -598,6 +590,12 @@ impl Dialect for FlyRpc {
 
     fn wants_bytes(&self) -> bool {
         !self.inbound.is_full()
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed)
+            && !self.inbound.has_open()
+            && !self.requests.has_awaited()
     }
 
     fn poll_timeout(&self) -> Option<Duration> {

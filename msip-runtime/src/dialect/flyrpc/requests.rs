@@ -26,10 +26,22 @@ pub(super) enum Asked {
     Ping { id: MsgId, len: usize },
 }
 
+impl Asked {
+    const fn is_awaited(self) -> bool {
+        match self {
+            Self::Call { .. } => true,
+            Self::Message { delivery, .. } => delivery.is_some(),
+            Self::Ping { .. } => false,
+        }
+    }
+}
+
 /// The requests that were sent, by their numbers. A number is not used again before its response is there.
 #[derive(Debug)]
 pub(super) struct Requests {
     open: HashMap<u16, Asked>,
+    /// How many of them somebody waits for.
+    awaited: usize,
     next: u16,
     /// The messages whose credit was not given back: when they were sent, and their length. Their number is bounded by the
     /// credit.
@@ -43,6 +55,7 @@ impl Requests {
     pub(super) fn new() -> Self {
         Self {
             open: HashMap::new(),
+            awaited: 0,
             next: 1,
             messages: BTreeMap::new(),
             next_message: 0,
@@ -68,6 +81,9 @@ impl Requests {
         let seq = self.next;
         self.next = seq.wrapping_add(1);
         self.open.insert(seq, asked);
+        if asked.is_awaited() {
+            self.awaited += 1;
+        }
         Ok(seq)
     }
 
@@ -92,10 +108,18 @@ impl Requests {
     /// Takes out what the peer answers; `None` where nobody waits for that.
     pub(super) fn answered(&mut self, seq: u16) -> Option<Asked> {
         let asked = self.open.remove(&seq)?;
+        if asked.is_awaited() {
+            self.awaited = self.awaited.saturating_sub(1);
+        }
         if let Asked::Message { nth, .. } = asked {
             self.earn(nth);
         }
         Some(asked)
+    }
+
+    /// Whether somebody waits for a response.
+    pub(super) const fn has_awaited(&self) -> bool {
+        self.awaited > 0
     }
 
     fn earn(&mut self, nth: u64) {

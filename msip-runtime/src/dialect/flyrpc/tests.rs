@@ -611,7 +611,7 @@ fn a_client_pings_by_the_empty_code_and_a_server_answers_itself() {
 }
 
 #[test]
-fn a_close_is_answered_and_nothing_begins_after_it() {
+fn after_a_close_what_is_open_is_finished_and_nothing_begins() {
     let mut server = End::open(Side::Accepting);
     for seq in 1..=4 {
         server
@@ -619,15 +619,22 @@ fn a_close_is_answered_and_nothing_begins_after_it() {
             .unwrap();
     }
     let open = server.frames();
+    server.send(3, Flags::ACK_REQUIRED, "{\"doubleReq\":{}}");
+    server.sends(b"\x40\0\x01double\0\x02{}");
     server.written(|frame| write_close(frame, Code::Unavailable, "shuts down"));
-    assert_eq!(server.only_frame().header.frame_type, FrameType::Close);
     // One waits still.
     server.sends(b"\x80\0\x04UNAVAILABLE\0\0");
     server.receive(b"\x40\0\x06add\0\x02{}").unwrap();
     server.sends(b"\x80\0\x06UNAVAILABLE\0\0");
     assert!(server.frames().is_empty());
-    server.answer(open[0].header.msg_id, 1, "{\"addRsp\":{}}");
-    server.sends(b"\x80\0\x01\0\x02{}");
+    for got in &open {
+        server.answer(got.header.msg_id, 1, "{\"addRsp\":{}}");
+    }
+    server.sends(b"\x80\0\x01\0\x02{}\x80\0\x02\0\x02{}\x80\0\x03\0\x02{}");
+    assert!(!server.dialect.is_over());
+    server.receive(b"\x80\0\x01\0\x02{}").unwrap();
+    assert_eq!(server.only_frame().header.frame_type, FrameType::Ack);
+    assert!(server.dialect.is_over());
 }
 
 #[test]
