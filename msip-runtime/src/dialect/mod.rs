@@ -38,7 +38,7 @@
 mod carries;
 mod client;
 #[cfg(feature = "messi")]
-mod messi;
+pub(crate) mod messi;
 mod mip;
 mod output;
 #[cfg_attr(
@@ -54,6 +54,11 @@ mod server;
 #[cfg(feature = "messi")]
 mod session_peer;
 mod stream;
+#[cfg_attr(
+    not(feature = "messi"),
+    expect(dead_code, reason = "for dialects that have such texts")
+)]
+mod texts;
 
 use std::time::Duration;
 
@@ -66,6 +71,7 @@ pub(crate) use output::Output;
 pub(crate) use protocol::DialectProtocol;
 pub(crate) use server::{ListenerError, ServerDialect};
 pub(crate) use stream::{DialectError, DialectStream};
+pub(crate) use texts::Texts;
 
 /// The translation of one connection. See the [module](self).
 ///
