@@ -6,8 +6,8 @@ use msip_runtime::{CallError, CallOptions, Client, DisconnectReason, Peer, Serve
 use msip_tests::{
     Authority, LabClient, LabServer, Recorder, SeenByClient, SeenByServer,
     lab::{
-        ActReq, AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd, SendClientToServer as _,
-        SendServerToClient as _,
+        ActReq, AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd,
+        SendClientToServer as _, SendServerToClient as _,
     },
     messi_chat::{
         self, Chat, ConnectReq, HandleServerToClient, MessageInd, SendClientToServer as _,
@@ -115,13 +115,17 @@ async fn a_broadcast_with_a_nul_in_its_text_skips_those_who_cannot_read_it() {
     let (native, messi) = chat("").await;
     let (seen, mut heard) = recorder();
     let messi = format!("messi://{messi}");
-    let hearing = Client::<Chat>::builder(&messi).handler(Hear(seen)).connect();
+    let hearing = Client::<Chat>::builder(&messi)
+        .handler(Hear(seen))
+        .connect();
     let hearing = soon("a client", hearing).await.expect("connects");
     // It is among those who hear a broadcast.
     let greeting = hearing.connect_req(ConnectReq::default());
     soon("an answer", greeting).await.expect("is answered");
     let (seen, mut heard_too) = recorder();
-    let speaking = Client::<Chat>::builder(&native).handler(Hear(seen)).connect();
+    let speaking = Client::<Chat>::builder(&native)
+        .handler(Hear(seen))
+        .connect();
     let speaking = soon("a client", speaking).await.expect("connects");
     for text in ["a\0b", "c"] {
         let message = MessageInd {

@@ -39,10 +39,7 @@ async fn urls_are_refused_for_what_they_lack_or_have_too_much() {
         ),
     ] {
         let error = bind(urls).await.map(drop).expect_err(text).to_string();
-        assert!(
-            error.contains(text),
-            "{error}"
-        );
+        assert!(error.contains(text), "{error}");
     }
     bind(["tcp://127.0.0.1:0?insecure=true", "messi://0.0.0.0:0"])
         .await

@@ -270,3 +270,36 @@ fn nothing_is_said_at_a_close() {
     assert!(server.dialect.is_over());
     assert_eq!(server.told(), "02 00 00 02 0a 00");
 }
+
+#[test]
+fn the_conversation_of_the_protocols_page_is_what_it_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let block = page.split("```messi name=messi-chat\n").nth(1).unwrap();
+    let block = block.split("```").next().unwrap();
+    let mut server = server();
+    let (mut lines, mut said) = (0, 0);
+    for line in block.lines() {
+        let (side, hex) = line.split_once(": ").unwrap();
+        let digits: Vec<char> = hex.chars().filter(|digit| *digit != ' ').collect();
+        let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
+        let hex = pairs.join(" ");
+        lines += 1;
+        if side == "client" {
+            server.hear(&hex);
+            for (frame_type, id, variant, body) in server.given() {
+                assert_eq!(frame_type, FrameType::Publish);
+                if variant == 1 {
+                    server.answer(id, 1, EMPTY_MEMBER);
+                } else {
+                    let body: Vec<_> = body.iter().map(|byte| format!("{byte:02x}")).collect();
+                    server.send(Side::Accepting, Flags::NONE, 2, &body.join(" "));
+                }
+            }
+        } else {
+            said += 1;
+            assert_eq!(server.told(), hex);
+        }
+    }
+    assert_eq!((lines, said), (6, 3));
+}
