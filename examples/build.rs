@@ -2,7 +2,11 @@
 
 fn main() -> Result<(), msip_codegen::CompileError> {
     msip_codegen::compile_protos(
-        &["proto/chat.proto", "fleet/protocol.proto"],
-        &["proto", "fleet"],
+        &[
+            "proto/chat.proto",
+            "fleet/protocol.proto",
+            "messi/messi_chat.proto",
+        ],
+        &["proto", "fleet", "messi"],
     )
 }

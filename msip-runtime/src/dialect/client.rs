@@ -1,6 +1,6 @@
 //! The dialect that the URL of a client names.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::flyrpc;
 #[cfg(feature = "messi")]
 use super::messi;
 use super::{
-    Carries, DialectProtocol, DialectStream, Feature,
+    Carries, DialectProtocol, DialectStream, Feature, Texts,
     mip::{self, MipClient, MipConfig},
 };
 use crate::{
@@ -26,6 +26,8 @@ pub(crate) struct ClientDialect {
     topic: Option<Bytes>,
     /// What is spoken, where the client has a schema.
     protocol: Option<DialectProtocol>,
+    /// The texts of what the client says, where not every text is carried.
+    texts: Option<Arc<Texts>>,
     max_body: usize,
 }
 
@@ -64,6 +66,7 @@ impl ClientDialect {
                 .topic()
                 .map(|topic| Bytes::copy_from_slice(topic.as_bytes())),
             protocol: None,
+            texts: None,
             max_body: settings.max_body,
         };
         let wants = [
@@ -88,6 +91,9 @@ impl ClientDialect {
             return Err(UrlError::NoTopic);
         }
         self.protocol = Some(protocol);
+        if self.carries().check(Feature::NulText).is_err() {
+            self.texts = Texts::of_client(&protocol).map(Arc::new);
+        }
         Ok(self)
     }
 
@@ -109,6 +115,11 @@ impl ClientDialect {
             #[cfg(feature = "messi")]
             Speaks::Messi(_) => &messi::TO_SERVERS,
         }
+    }
+
+    /// Where what it sends has text that may have to be refused.
+    pub(crate) fn texts(&self) -> Option<Arc<Texts>> {
+        self.texts.clone()
     }
 
     /// The stream of MSIP over a new connection.
@@ -140,7 +151,8 @@ impl ClientDialect {
                     // A client without a schema was refused before.
                     return Err(io::ErrorKind::Unsupported.into());
                 };
-                let dialect = messi::MessiClient::new(config, protocol, self.max_body);
+                let dialect =
+                    messi::MessiClient::new(config, protocol, self.texts(), self.max_body);
                 Ok(Stream::boxed(DialectStream::new(stream, dialect)))
             }
         }

@@ -40,7 +40,7 @@ mod client;
 #[cfg(feature = "flyrpc")]
 mod flyrpc;
 #[cfg(feature = "messi")]
-mod messi;
+pub(crate) mod messi;
 mod mip;
 mod output;
 #[cfg_attr(
@@ -56,6 +56,11 @@ mod server;
 #[cfg(feature = "messi")]
 mod session_peer;
 mod stream;
+#[cfg_attr(
+    not(feature = "messi"),
+    expect(dead_code, reason = "for dialects that have such texts")
+)]
+mod texts;
 
 use std::time::Duration;
 
@@ -70,6 +75,7 @@ pub(crate) use output::Output;
 pub(crate) use protocol::DialectProtocol;
 pub(crate) use server::{ListenerError, ServerDialect};
 pub(crate) use stream::{DialectError, DialectStream};
+pub(crate) use texts::Texts;
 
 /// The translation of one connection. See the [module](self).
 ///

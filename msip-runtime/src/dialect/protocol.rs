@@ -19,10 +19,6 @@ pub(crate) struct DialectProtocol {
     pub(crate) client_to_server: EnvelopeTable,
     pub(crate) server_to_client: EnvelopeTable,
     /// The schema as an encoded `google.protobuf.FileDescriptorSet`, imports included.
-    #[cfg_attr(
-        not(feature = "flyrpc"),
-        expect(dead_code, reason = "for dialects that translate bodies")
-    )]
     pub(crate) descriptor_set: fn() -> &'static [u8],
 }
 

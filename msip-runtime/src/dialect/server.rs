@@ -1,6 +1,6 @@
 //! The dialect that the URL of a listener names.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use msip_session::wire::{Hello, SECRET_LEN, SessionId};
 use thiserror::Error;
@@ -11,7 +11,7 @@ use super::DialectStream;
 use super::flyrpc;
 #[cfg(feature = "messi")]
 use super::messi;
-use super::{Carries, DialectProtocol};
+use super::{Carries, DialectProtocol, Feature, Texts};
 use crate::{
     Identity, SettingError,
     settings::Settings,
@@ -24,6 +24,8 @@ pub(crate) struct ServerDialect {
     speaks: Speaks,
     principal: Option<String>,
     protocol: DialectProtocol,
+    /// The texts of what the server says, where not every text is carried.
+    texts: Option<Arc<Texts>>,
     /// The largest body that the server takes.
     max_body: usize,
 }
@@ -96,8 +98,11 @@ impl ServerDialect {
             let named = named.map(str::to_owned);
             return Err(ListenerError::Protocol { dialect, named });
         };
+        let refuses_nul = speaks.carries().check(Feature::NulText).is_err();
+        let texts = refuses_nul.then(|| Texts::of_server(protocol)).flatten();
         Ok(Some(Self {
             speaks,
+            texts: texts.map(Arc::new),
             principal: principal.map(str::to_owned),
             protocol: *protocol,
             max_body: settings.max_body,
@@ -107,6 +112,11 @@ impl ServerDialect {
     /// What it carries to its clients.
     pub(crate) fn carries(&self) -> &'static Carries {
         self.speaks.carries()
+    }
+
+    /// Where what it sends has text that may have to be refused.
+    pub(crate) fn texts(&self) -> Option<Arc<Texts>> {
+        self.texts.clone()
     }
 
     /// Who its clients are, in place of what an authenticator would say.
@@ -137,7 +147,13 @@ impl ServerDialect {
             #[cfg(feature = "messi")]
             Speaks::Messi(ref config) => {
                 let client = self.client(messi::MAX_PAYLOAD)?;
-                let dialect = messi::MessiServer::new(config, self.protocol, self.max_body, client);
+                let dialect = messi::MessiServer::new(
+                    config,
+                    self.protocol,
+                    self.texts(),
+                    self.max_body,
+                    client,
+                );
                 Ok(Stream::boxed(DialectStream::new(stream, dialect)))
             }
         }

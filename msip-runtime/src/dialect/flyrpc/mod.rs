@@ -41,6 +41,7 @@ pub(super) static CARRIES: Carries = Carries {
         Feature::Headers,
         Feature::CorrelationIds,
         Feature::Keys,
+        Feature::Clearing,
         Feature::Topics,
         Feature::Groups,
         Feature::Wildcards,
@@ -218,10 +219,7 @@ impl FlyRpc {
         payload: &[u8],
         message: &mut Vec<u8>,
     ) -> Result<&CodedMember, (Code, String)> {
-        let lacks = |feature| match CARRIES.check(feature) {
-            Err(unsupported) => (Code::Unimplemented, unsupported.to_string()),
-            Ok(()) => (Code::Internal, "it cannot be translated".to_owned()),
-        };
+        let lacks = |feature| (Code::Unimplemented, CARRIES.refusal(feature).to_string());
         let codes = &self.config.codes;
         let member = codes.outgoing(header.variant);
         let member = member.ok_or_else(|| lacks(Feature::Untyped))?;
@@ -239,8 +237,7 @@ impl FlyRpc {
             return Err(lacks(Feature::Topics));
         }
         if body.is_empty() {
-            // It clears a STATE.
-            return Err(lacks(Feature::Keys));
+            return Err(lacks(Feature::Clearing));
         }
         let unwrapped = member.message(self.config.codec).unwrap(body, message);
         unwrapped.map_err(|reason| {
@@ -563,10 +560,8 @@ impl Dialect for FlyRpc {
             (FrameType::Ack, State::Open | State::Closed) => self.answer(header, payload, output),
             (FrameType::Error, State::Open | State::Closed) => self.fail(header, payload, output),
             (FrameType::Subscribe | FrameType::Unsubscribe, State::Open) => {
-                if let Err(unsupported) = CARRIES.check(Feature::Topics) {
-                    let text = unsupported.to_string();
-                    fail_sent(header, Code::Unimplemented, &text, output);
-                }
+                let text = CARRIES.refusal(Feature::Topics).to_string();
+                fail_sent(header, Code::Unimplemented, &text, output);
             }
             (FrameType::Ping, _) => self.ping(header, payload, output)?,
             (FrameType::Close, _) => self.close(output),

@@ -651,7 +651,7 @@ fn what_flyrpc_lacks_is_refused_here_too() {
                 client.publish(id, 3, Flags::ACK_REQUIRED, "");
                 id
             },
-            "UNIMPLEMENTED: the FlyRPC dialect has no keys of STATEs",
+            "UNIMPLEMENTED: the FlyRPC dialect has no clearing of STATEs",
         ),
         (
             client.send(1, Flags::ACK_REQUIRED, "no body"),
