@@ -6,7 +6,8 @@ fn main() -> Result<(), msip_codegen::CompileError> {
             "proto/chat.proto",
             "fleet/protocol.proto",
             "messi/messi_chat.proto",
+            "flyrpc/flyrpc_calc.proto",
         ],
-        &["proto", "fleet", "messi"],
+        &["proto", "fleet", "messi", "flyrpc"],
     )
 }

@@ -11,6 +11,7 @@ mod chat;
 mod chat_tls;
 mod chat_web;
 mod fleet;
+mod flyrpc_calc;
 mod inspect_json;
 mod messi_chat;
 mod mock;

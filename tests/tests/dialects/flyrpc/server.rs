@@ -12,53 +12,46 @@ use super::{CalcServer, Raw, calculator, packet};
 #[tokio::test]
 async fn a_conversation_is_byte_for_byte_that_of_the_reference() {
     let (handler, address) = calculator("").await;
-    let said: &[(&[u8], &[u8])] = &[
-        (b"\x40\x00\x01ack\x00\x00", b"\x80\x00\x01\x00\x00"),
-        (
-            b"\x40\x00\x02add\x00\x0e{\"a\":2,\"b\":40}",
-            b"\x80\x00\x02\x00\x0a{\"sum\":42}",
-        ),
-        (
-            b"\x40\x00\x02upper\x00\x07gr\xc3\xbc\xc3\x9fe",
-            b"\x80\x00\x02\x00\x07GR\xc3\x9c\xc3\x9fE",
-        ),
-        (
-            b"\x40\x00\x04echo\x00\x05\x00\x01\xff\x00\x80",
-            b"\x80\x00\x04\x00\x05\x00\x01\xff\x00\x80",
-        ),
-        (
-            b"\x40\x00\x02fail\x00\x05E_FOO",
-            b"\x80\x00\x02E_FOO\x00\x00",
-        ),
-        (
-            b"\x40\x00\x02no-such-code\x00\x01x",
-            b"\x80\x00\x02NOT_FOUND\x00\x00",
-        ),
-        (b"\x40\x00\x02\x00\x01x", b"\x80\x00\x02NOT_FOUND\x00\x00"),
-        (
-            b"\x40\x00\x02panic\x00\x01x",
-            b"\x80\x00\x02HANDLER_PANIC\x00\x00",
-        ),
-        // Longer than needed: taken, and answered with the shortest.
-        (
-            b"\x43\x00\x03echo\x00\x00\x00\x00\x00\x00\x00\x00\x04wide",
-            b"\x80\x00\x03\x00\x04wide",
-        ),
-    ];
     let mut client = Raw::dial(address).await;
-    for (request, response) in said {
-        client.say(request).await;
-        client.hears(response).await;
+    let mut lines = 0;
+    for line in conversation() {
+        let (speaker, hex) = line.split_once(": ").expect("somebody speaks");
+        let bytes = bytes(hex);
+        match speaker {
+            "client" => client.say(&bytes).await,
+            _ => client.hears(&bytes).await,
+        }
+        lines += 1;
     }
+    assert_eq!(lines, 23);
     assert_eq!(handler.acks.load(Ordering::Relaxed), 1);
-    // Another connection numbers its requests from the start, and so does the server.
+}
+
+/// The lines of the conversation in docs/protocol.md, as FlyRPC's own client and server have said them.
+fn conversation() -> impl Iterator<Item = &'static str> {
+    let page = include_str!("../../../../docs/protocol.md");
+    let (_, block) = page
+        .split_once("```flyrpc name=flyrpc-calc\n")
+        .expect("has the conversation");
+    block.lines().take_while(|line| !line.starts_with("```"))
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<_> = hex.chars().filter(|c| !c.is_whitespace()).collect();
+    let byte = |pair: &[char]| {
+        let pair: String = pair.iter().collect();
+        u8::from_str_radix(&pair, 16).expect("two digits")
+    };
+    digits.chunks(2).map(byte).collect()
+}
+
+#[tokio::test]
+async fn a_flood_of_responses_to_nothing_ends_the_connection() {
+    let (_, address) = calculator("").await;
     let mut client = Raw::dial(address).await;
-    client.say(b"\x40\x00\x02call-back\x00\x08{\"n\":21}").await;
-    client.hears(b"\x40\x00\x01double\x00\x08{\"n\":21}").await;
-    client.say(b"\x80\x00\x01\x00\x08{\"n\":42}").await;
-    client
-        .hears(b"\x40\x00\x02told\x00\x05hello\x80\x00\x02\x00\x08{\"n\":42}")
-        .await;
+    let flood: Vec<u8> = (0..4000).flat_map(|n| packet(0x80, n, "", b"")).collect();
+    client.say(&flood).await;
+    client.is_let_go().await;
 }
 
 #[tokio::test]
