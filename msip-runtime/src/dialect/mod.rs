@@ -57,7 +57,7 @@ mod server;
 mod session_peer;
 mod stream;
 #[cfg_attr(
-    not(feature = "messi"),
+    not(any(feature = "flyrpc", feature = "messi")),
     expect(dead_code, reason = "for dialects that have such texts")
 )]
 mod texts;
