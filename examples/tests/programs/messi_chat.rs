@@ -20,10 +20,7 @@ fn clients_of_messi_and_of_msip_are_in_one_chat() {
     };
     let native = listening(&mut server, "tcp");
     let messi = listening(&mut server, "messi");
-    let enter = |user: &str, url: &str| {
-        let client = Program::start(user, PATH, &["client", user, "--url", url]);
-        client
-    };
+    let enter = |user: &str, url: &str| Program::start(user, PATH, &["client", user, "--url", url]);
     let mut erik = enter("Erik", &messi);
     erik.until("Connected to the server.");
     server.until("Client <Erik> connected by Messi.");
@@ -37,8 +34,10 @@ fn clients_of_messi_and_of_msip_are_in_one_chat() {
         said.sort();
         assert_eq!(said, ["<Erik> Hello", "<Åsa> Hej ⚽"]);
     }
+    erik.end_input();
     assert_eq!(erik.ended().code, Some(0));
     server.until("Client <Erik> disconnected.");
+    asa.end_input();
     assert_eq!(asa.ended().code, Some(0));
     #[cfg(unix)]
     {

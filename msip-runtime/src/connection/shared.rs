@@ -183,16 +183,21 @@ impl ConnectionShared {
     }
 
     /// Refuses a text that the peer of a dialect cannot read, in the body that `write` writes.
-    pub(crate) fn check_texts(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Unsupported> {
-        let Some(texts) = &self.texts else {
+    pub(super) fn check_texts(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Unsupported> {
+        if self.texts.is_none() {
             return Ok(());
-        };
+        }
         let mut body = Vec::new();
         write(&mut body);
-        if texts.have_nul(&body) {
-            self.check_carried(Feature::NulText)?;
+        self.check_texts_of(&body)
+    }
+
+    /// The same in a body that is there.
+    pub(crate) fn check_texts_of(&self, body: &[u8]) -> Result<(), Unsupported> {
+        match &self.texts {
+            Some(texts) if texts.have_nul(body) => self.check_carried(Feature::NulText),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Refuses what the dialect of the peer lacks.

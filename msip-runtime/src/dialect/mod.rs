@@ -56,10 +56,6 @@ mod server;
 #[cfg(feature = "messi")]
 mod session_peer;
 mod stream;
-#[cfg_attr(
-    not(any(feature = "flyrpc", feature = "messi")),
-    expect(dead_code, reason = "for dialects that have such texts")
-)]
 mod texts;
 
 use std::time::Duration;

@@ -66,5 +66,6 @@ pub(super) static TO_CLIENTS: Carries = Carries {
     ],
 };
 
-#[cfg(all(test, feature = "derive"))]
+#[cfg(feature = "derive")]
+#[cfg(test)]
 mod tests;

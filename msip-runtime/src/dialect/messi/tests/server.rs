@@ -174,9 +174,7 @@ fn the_time_of_the_keepalive_is_restarted_by_pings_alone() {
 fn a_client_that_is_not_read_cannot_ping() {
     let mut server = server();
     while server.dialect.wants_bytes() {
-        server.hear(&format!(
-            "01 00 03 d4 12 d1 07 0a 04 45 72 69 6b 12 c8 07 78*968"
-        ));
+        server.hear("01 00 03 d4 12 d1 07 0a 04 45 72 69 6b 12 c8 07 78*968");
     }
     assert_eq!(server.dialect.poll_timeout(), None);
     server.wait_until(seconds(600)).unwrap();
