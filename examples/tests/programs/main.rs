@@ -12,6 +12,7 @@ mod chat_tls;
 mod chat_web;
 mod fleet;
 mod flyrpc_calc;
+mod http_door;
 mod inspect_json;
 mod messi_chat;
 mod mock;
