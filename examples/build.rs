@@ -2,7 +2,12 @@
 
 fn main() -> Result<(), msip_codegen::CompileError> {
     msip_codegen::compile_protos(
-        &["proto/chat.proto", "fleet/protocol.proto"],
-        &["proto", "fleet"],
+        &[
+            "proto/chat.proto",
+            "fleet/protocol.proto",
+            "messi/messi_chat.proto",
+            "flyrpc/flyrpc_calc.proto",
+        ],
+        &["proto", "fleet", "messi", "flyrpc"],
     )
 }

@@ -41,6 +41,11 @@ fn main() -> Result<(), CompileError> {
         .include("proto/messi")
         .out_dir(out("messi"))
         .compile(&["chat.proto", "my_protocol.proto"])?;
+    // FlyRPC's members, by its codes.
+    Builder::new()
+        .include("proto/flyrpc")
+        .out_dir(out("flyrpc"))
+        .compile(&["calc.proto"])?;
     // Two releases of one protocol, which has one name.
     for release in ["old", "new"] {
         Builder::new()

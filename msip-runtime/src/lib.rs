@@ -168,6 +168,7 @@ mod extensions;
     feature = "gzip",
     feature = "json",
     feature = "lz4",
+    feature = "messi",
     feature = "msgpack",
     feature = "websocket",
     feature = "zstd"

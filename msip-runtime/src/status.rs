@@ -12,6 +12,9 @@ pub use detail::Detail;
 use detail::Details;
 use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped, Metadata};
 
+/// What the peer is told of a handler that has panicked.
+pub(crate) const HANDLER_PANICKED: &str = "the handler panicked";
+
 /// An error that is sent to the peer: a code and a message, and [details](Self::with_detail) for programs.
 ///
 /// Handlers return it, and callers receive it as [`CallError::Status`](crate::CallError::Status). `?` converts most

@@ -62,3 +62,8 @@ pub mod messi_chat {
 pub mod my_protocol {
     include!(concat!(env!("OUT_DIR"), "/messi/my_protocol.rs"));
 }
+
+/// A calculator, by FlyRPC's codes.
+pub mod calc {
+    include!(concat!(env!("OUT_DIR"), "/flyrpc/calc.rs"));
+}

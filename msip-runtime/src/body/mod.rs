@@ -3,6 +3,8 @@
 //! Generated code encodes and decodes one member at a time with functions of this module that are not listed here. The
 //! encoding on the wire is defined in this module alone.
 
+#[cfg(feature = "flyrpc")]
+mod alone;
 mod choice;
 pub(crate) mod compression;
 mod depth;
@@ -25,6 +27,8 @@ mod transcoder;
 mod tree;
 
 pub use crate::protocol::{Body, BodyError};
+#[cfg(feature = "flyrpc")]
+pub(crate) use alone::{MessageAlone, MessageForm};
 pub(crate) use choice::Negotiable;
 pub use choice::{Codec, Compression};
 pub(crate) use depth::MAX as MAX_DEPTH;

@@ -157,6 +157,9 @@ impl Parts {
             }
             return Ok(self);
         };
+        if let Some(codec) = dialect.codec() {
+            self.settings.codec = codec;
+        }
         let wants = [
             (self.credential.is_some(), Feature::Credentials),
             (self.has_channels(), Feature::Channels),

@@ -48,7 +48,7 @@ pub(super) async fn start<E: Endpoint>(
     instruments::describe();
     let connection = ConnectionShared::new(&target.settings);
     let connection = Arc::new(match &target.dialect {
-        Some(dialect) => connection.carrying(dialect.carries()),
+        Some(dialect) => connection.carrying(dialect.carries(), dialect.texts()),
         None => connection,
     });
     let order = target.settings.address_order;

@@ -84,6 +84,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         }
         let encoding = connection.encoding();
         let prepared = message.prepare(&encoding).map_err(SendError::Unwritable)?;
+        connection.check_texts(|body| message.encode(body))?;
         Ok(Self {
             message: Some(message),
             variant,

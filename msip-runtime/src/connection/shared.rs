@@ -17,7 +17,7 @@ use crate::{
     CloseReason, Dropped, Identity, MemoryUse, Metadata, Status, Unsupported,
     body::Encoding,
     decode_pool::DecodeQueue,
-    dialect::{Carries, Feature},
+    dialect::{Carries, Feature, Texts},
     settings::Settings,
     sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
@@ -49,6 +49,8 @@ pub(crate) struct ConnectionShared {
     pub(super) write_timeout: Duration,
     /// What can be sent, where the peer speaks another dialect.
     pub(super) carries: Option<&'static Carries>,
+    /// The texts of what is sent, where the peer cannot read every text.
+    texts: Option<Arc<Texts>>,
     /// Where a message without a correlation id is given one.
     pub(super) correlation_ids: Option<CorrelationIds>,
     budget: Arc<Budget>,
@@ -157,6 +159,7 @@ impl ConnectionShared {
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
             carries: None,
+            texts: None,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             budget: Arc::clone(&settings.budget),
             channel_kinds: AtomicU8::new(0),
@@ -166,8 +169,9 @@ impl ConnectionShared {
     }
 
     /// A connection to a peer of another dialect. No message takes the fast path, which looks at nothing.
-    pub(crate) fn carrying(mut self, carries: &'static Carries) -> Self {
+    pub(crate) fn carrying(mut self, carries: &'static Carries, texts: Option<Arc<Texts>>) -> Self {
         self.carries = Some(carries);
+        self.texts = texts;
         self.is_plain = AtomicBool::new(false);
         self.sends_fast = AtomicBool::new(false);
         self
@@ -176,6 +180,24 @@ impl ConnectionShared {
     /// What the peer speaks, where that is not MSIP.
     pub(crate) fn dialect(&self) -> Option<&'static str> {
         self.carries.map(|carries| carries.dialect)
+    }
+
+    /// Refuses a text that the peer of a dialect cannot read, in the body that `write` writes.
+    pub(super) fn check_texts(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Unsupported> {
+        if self.texts.is_none() {
+            return Ok(());
+        }
+        let mut body = Vec::new();
+        write(&mut body);
+        self.check_texts_of(&body)
+    }
+
+    /// The same in a body that is there.
+    pub(crate) fn check_texts_of(&self, body: &[u8]) -> Result<(), Unsupported> {
+        match &self.texts {
+            Some(texts) if texts.have_nul(body) => self.check_carried(Feature::NulText),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses what the dialect of the peer lacks.

@@ -46,6 +46,8 @@ pub(crate) enum Feature {
     Codecs,
     /// Clients without a schema.
     Untyped,
+    /// Text with a NUL character.
+    NulText,
 }
 
 impl Feature {
@@ -72,6 +74,7 @@ impl Feature {
             Self::Compression => "compression",
             Self::Codecs => "codecs but protobuf",
             Self::Untyped => "clients without a schema",
+            Self::NulText => "text with NUL characters",
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The dialect that the URL of a client names.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 
+#[cfg(feature = "flyrpc")]
+use super::flyrpc;
 #[cfg(feature = "messi")]
 use super::messi;
 use super::{
-    Carries, DialectProtocol, DialectStream, Feature,
+    Carries, DialectProtocol, DialectStream, Feature, Texts,
     mip::{self, MipClient, MipConfig},
 };
 use crate::{
@@ -24,12 +26,16 @@ pub(crate) struct ClientDialect {
     topic: Option<Bytes>,
     /// What is spoken, where the client has a schema.
     protocol: Option<DialectProtocol>,
+    /// The texts of what the client says, where not every text is carried.
+    texts: Option<Arc<Texts>>,
     max_body: usize,
 }
 
 #[derive(Debug, Clone)]
 enum Speaks {
     Mip,
+    #[cfg(feature = "flyrpc")]
+    FlyRpc(flyrpc::ClientConfig),
     #[cfg(feature = "messi")]
     Messi(messi::ClientConfig),
 }
@@ -49,6 +55,8 @@ impl ClientDialect {
         let speaks = match url.dialect() {
             None => return Ok(None),
             Some(DialectName::Mip) => Speaks::Mip,
+            #[cfg(feature = "flyrpc")]
+            Some(DialectName::FlyRpc) => Speaks::FlyRpc(flyrpc::ClientConfig::of(url, settings)),
             #[cfg(feature = "messi")]
             Some(DialectName::Messi) => Speaks::Messi(messi::ClientConfig::of(options, settings)?),
         };
@@ -58,6 +66,7 @@ impl ClientDialect {
                 .topic()
                 .map(|topic| Bytes::copy_from_slice(topic.as_bytes())),
             protocol: None,
+            texts: None,
             max_body: settings.max_body,
         };
         let wants = [
@@ -82,16 +91,35 @@ impl ClientDialect {
             return Err(UrlError::NoTopic);
         }
         self.protocol = Some(protocol);
+        if self.carries().check(Feature::NulText).is_err() {
+            self.texts = Texts::of_client(&protocol).map(Arc::new);
+        }
         Ok(self)
+    }
+
+    /// The codec of the bodies of its session, where the settings do not say it.
+    pub(crate) const fn codec(&self) -> Option<Codec> {
+        match &self.speaks {
+            #[cfg(feature = "flyrpc")]
+            Speaks::FlyRpc(config) => Some(config.codec),
+            _ => None,
+        }
     }
 
     /// What it carries.
     pub(crate) fn carries(&self) -> &'static Carries {
         match self.speaks {
             Speaks::Mip => &mip::CARRIES,
+            #[cfg(feature = "flyrpc")]
+            Speaks::FlyRpc(_) => &flyrpc::CARRIES,
             #[cfg(feature = "messi")]
             Speaks::Messi(_) => &messi::TO_SERVERS,
         }
+    }
+
+    /// Where what it sends has text that may have to be refused.
+    pub(crate) fn texts(&self) -> Option<Arc<Texts>> {
+        self.texts.clone()
     }
 
     /// The stream of MSIP over a new connection.
@@ -110,13 +138,21 @@ impl ClientDialect {
                 });
                 Ok(Stream::boxed(DialectStream::new(stream, dialect)))
             }
+            #[cfg(feature = "flyrpc")]
+            Speaks::FlyRpc(config) => {
+                // A client without a schema was refused before.
+                let protocol = self.protocol.ok_or(io::ErrorKind::Unsupported)?;
+                let dialect = config.client(&protocol);
+                Ok(Stream::boxed(DialectStream::new(stream, dialect)))
+            }
             #[cfg(feature = "messi")]
             Speaks::Messi(config) => {
                 let Some(protocol) = self.protocol else {
                     // A client without a schema was refused before.
                     return Err(io::ErrorKind::Unsupported.into());
                 };
-                let dialect = messi::MessiClient::new(config, protocol, self.max_body);
+                let dialect =
+                    messi::MessiClient::new(config, protocol, self.texts(), self.max_body);
                 Ok(Stream::boxed(DialectStream::new(stream, dialect)))
             }
         }

@@ -37,23 +37,26 @@
 
 mod carries;
 mod client;
+#[cfg(feature = "flyrpc")]
+mod flyrpc;
 #[cfg(feature = "messi")]
-mod messi;
+pub(crate) mod messi;
 mod mip;
 mod output;
 #[cfg_attr(
-    not(feature = "messi"),
+    not(any(feature = "flyrpc", feature = "messi")),
     expect(dead_code, reason = "for dialects of servers")
 )]
 mod protocol;
 #[cfg_attr(
-    not(feature = "messi"),
+    not(any(feature = "flyrpc", feature = "messi")),
     expect(dead_code, reason = "for dialects of servers")
 )]
 mod server;
 #[cfg(feature = "messi")]
 mod session_peer;
 mod stream;
+mod texts;
 
 use std::time::Duration;
 
@@ -62,10 +65,13 @@ use msip_session::wire::Header;
 
 pub(crate) use carries::{Carries, Feature};
 pub(crate) use client::ClientDialect;
+#[cfg(all(any(test, fuzzing), feature = "flyrpc"))]
+pub(crate) use flyrpc::fuzzing::run as fuzz_flyrpc;
 pub(crate) use output::Output;
 pub(crate) use protocol::DialectProtocol;
 pub(crate) use server::{ListenerError, ServerDialect};
 pub(crate) use stream::{DialectError, DialectStream};
+pub(crate) use texts::Texts;
 
 /// The translation of one connection. See the [module](self).
 ///

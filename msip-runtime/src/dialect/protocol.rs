@@ -19,7 +19,6 @@ pub(crate) struct DialectProtocol {
     pub(crate) client_to_server: EnvelopeTable,
     pub(crate) server_to_client: EnvelopeTable,
     /// The schema as an encoded `google.protobuf.FileDescriptorSet`, imports included.
-    #[expect(dead_code, reason = "for dialects that translate bodies")]
     pub(crate) descriptor_set: fn() -> &'static [u8],
 }
 
@@ -57,6 +56,10 @@ impl EnvelopeTable {
     }
 
     /// The variant of this number.
+    #[cfg_attr(
+        not(feature = "messi"),
+        expect(dead_code, reason = "for dialects that read bodies")
+    )]
     pub(crate) fn get(&self, number: u16) -> Option<&'static Variant> {
         let place = self
             .variants
@@ -71,6 +74,10 @@ impl EnvelopeTable {
     /// # Errors
     ///
     /// What is wrong with it.
+    #[cfg_attr(
+        not(feature = "messi"),
+        expect(dead_code, reason = "for dialects that read bodies")
+    )]
     pub(crate) fn check(
         &self,
         encoding: &Encoding,

@@ -1,13 +1,17 @@
 //! The dialect that the URL of a listener names.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use msip_session::wire::{Hello, SECRET_LEN, SessionId};
 use thiserror::Error;
 
-use super::{Carries, DialectProtocol};
+#[cfg(any(feature = "flyrpc", feature = "messi"))]
+use super::DialectStream;
+#[cfg(feature = "flyrpc")]
+use super::flyrpc;
 #[cfg(feature = "messi")]
-use super::{DialectStream, messi};
+use super::messi;
+use super::{Carries, DialectProtocol, Feature, Texts};
 use crate::{
     Identity, SettingError,
     settings::Settings,
@@ -20,12 +24,16 @@ pub(crate) struct ServerDialect {
     speaks: Speaks,
     principal: Option<String>,
     protocol: DialectProtocol,
+    /// The texts of what the server says, where not every text is carried.
+    texts: Option<Arc<Texts>>,
     /// The largest body that the server takes.
     max_body: usize,
 }
 
 #[derive(Debug)]
 enum Speaks {
+    #[cfg(feature = "flyrpc")]
+    FlyRpc(flyrpc::ServerConfig),
     #[cfg(feature = "messi")]
     Messi(messi::ServerConfig),
 }
@@ -63,6 +71,10 @@ impl ServerDialect {
     ) -> Result<Option<Self>, ListenerError> {
         let speaks = match url.dialect() {
             None | Some(DialectName::Mip) => None,
+            #[cfg(feature = "flyrpc")]
+            Some(DialectName::FlyRpc) => {
+                Some(Speaks::FlyRpc(flyrpc::ServerConfig::of(options, settings)?))
+            }
             #[cfg(feature = "messi")]
             Some(DialectName::Messi) => {
                 Some(Speaks::Messi(messi::ServerConfig::of(options, settings)?))
@@ -86,8 +98,11 @@ impl ServerDialect {
             let named = named.map(str::to_owned);
             return Err(ListenerError::Protocol { dialect, named });
         };
+        let refuses_nul = speaks.carries().check(Feature::NulText).is_err();
+        let texts = refuses_nul.then(|| Texts::of_server(protocol)).flatten();
         Ok(Some(Self {
             speaks,
+            texts: texts.map(Arc::new),
             principal: principal.map(str::to_owned),
             protocol: *protocol,
             max_body: settings.max_body,
@@ -97,6 +112,11 @@ impl ServerDialect {
     /// What it carries to its clients.
     pub(crate) fn carries(&self) -> &'static Carries {
         self.speaks.carries()
+    }
+
+    /// Where what it sends has text that may have to be refused.
+    pub(crate) fn texts(&self) -> Option<Arc<Texts>> {
+        self.texts.clone()
     }
 
     /// Who its clients are, in place of what an authenticator would say.
@@ -110,13 +130,30 @@ impl ServerDialect {
     /// # Errors
     ///
     /// The system has no random numbers.
-    #[cfg_attr(not(feature = "messi"), expect(unused_variables))]
+    #[cfg_attr(
+        not(any(feature = "flyrpc", feature = "messi")),
+        expect(unused_variables)
+    )]
     pub(crate) fn wrap(&self, stream: Stream) -> io::Result<Stream> {
         match self.speaks {
+            #[cfg(feature = "flyrpc")]
+            Speaks::FlyRpc(ref config) => {
+                // Nobody tells what a client accepts.
+                let max_body = u32::try_from(self.max_body).unwrap_or(u32::MAX);
+                let client = self.client(max_body)?;
+                let dialect = config.server(&self.protocol, self.max_body, client);
+                Ok(Stream::boxed(DialectStream::new(stream, dialect)))
+            }
             #[cfg(feature = "messi")]
             Speaks::Messi(ref config) => {
                 let client = self.client(messi::MAX_PAYLOAD)?;
-                let dialect = messi::MessiServer::new(config, self.protocol, self.max_body, client);
+                let dialect = messi::MessiServer::new(
+                    config,
+                    self.protocol,
+                    self.texts(),
+                    self.max_body,
+                    client,
+                );
                 Ok(Stream::boxed(DialectStream::new(stream, dialect)))
             }
         }
@@ -147,6 +184,8 @@ impl Speaks {
     fn carries(&self) -> &'static Carries {
         // Without any feature of a dialect there is none.
         match *self {
+            #[cfg(feature = "flyrpc")]
+            Self::FlyRpc(_) => &flyrpc::CARRIES,
             #[cfg(feature = "messi")]
             Self::Messi(_) => &messi::TO_CLIENTS,
         }

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::Driver;
-use crate::{DisconnectReason, transport::Stream};
+use crate::{DisconnectReason, dialect::DialectError, transport::Stream};
 use msip_session::{
     Fault, FaultKind, Lost, Suspended, TimedOut, first_frame, refuse_late,
     wire::{Code, Decoder, ErrorText, FrameType, Side, write_close},
@@ -248,7 +248,12 @@ fn reason(
                 (Some(blame), _, _) => DisconnectReason::ProtocolReportedByPeer(blame.into()),
                 (None, Some(goodbye), _) => DisconnectReason::ClosedByPeer(goodbye.into()),
                 (None, None, Ending::Eof) => DisconnectReason::Eof,
-                (None, None, Ending::Io(error)) => error.into(),
+                (None, None, Ending::Io(error)) => match DialectError::of(&error) {
+                    Some(DialectError { rule, .. }) => {
+                        DisconnectReason::Protocol { rule: rule.clone() }
+                    }
+                    None => error.into(),
+                },
                 (None, None, _) => DisconnectReason::ClosedByUs,
             }
         }

@@ -5,14 +5,22 @@
 mod bodies;
 mod frames;
 pub(crate) mod kitchen;
+mod messi;
 mod peer;
 
 pub use bodies::{body_codecs, decompress};
+pub use messi::messi;
 pub use peer::connected_peer;
 
 /// Upgrades and frames of WebSockets, as a peer may send them.
 pub fn websocket(data: &[u8]) {
     crate::transport::fuzz_websocket(data);
+}
+
+/// Packets of FlyRPC, and a session behind them.
+#[cfg(feature = "flyrpc")]
+pub fn flyrpc(data: &[u8]) {
+    crate::dialect::fuzz_flyrpc::<kitchen::Kitchen>(data);
 }
 
 /// Datagrams over UDP: made, repeated, changed and made up.
@@ -31,6 +39,9 @@ mod tests {
         replay("body_codecs", body_codecs, 1000);
         replay("connected_peer", connected_peer, 50);
         replay("websocket", websocket, 2000);
+        replay("messi", messi, 2000);
         replay("udp_datagram", udp_datagram, 2000);
+        #[cfg(feature = "flyrpc")]
+        replay("flyrpc", flyrpc, 5000);
     }
 }

@@ -521,7 +521,7 @@ async fn greet(
     let mut stream = accepted.stream;
     let connection = ConnectionShared::new(settings);
     let connection = Arc::new(match &dialect {
-        Some(dialect) => connection.carrying(dialect.carries()),
+        Some(dialect) => connection.carrying(dialect.carries(), dialect.texts()),
         None => connection,
     });
     let mut session = Session::accepting(config, connection.now());

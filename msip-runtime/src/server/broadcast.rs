@@ -315,6 +315,7 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 bodies.len() - 1
             });
             if let Some((_, Some(body))) = bodies.get(place)
+                && connection.check_texts_of(&body.bytes).is_ok()
                 && connection.try_send_prepared(variant, peer.to(), &metadata, body, || {
                     key_of(&message, variant)
                 })

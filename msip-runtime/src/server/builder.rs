@@ -458,6 +458,10 @@ impl<P> ServerBuilder<P> {
     /// transport over TLS. Settings of the server are in the first URL or here, and an error in another one. Whether an
     /// address is confidential is checked for each of them.
     ///
+    /// Where the scheme is that of a dialect, such as `messi` with the feature of that name, its clients are translated, and served as all
+    /// others: [`PeerConnection::dialect`](crate::PeerConnection::dialect) tells them apart. They have no credential and name no protocol: the URL has
+    /// the setting `principal` where the server authenticates, and `protocol` where it offers several (docs/dialects.md).
+    ///
     /// ```
     /// # mod chat {
     /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};

@@ -10,7 +10,7 @@ use std::{
 
 use futures_core::Stream;
 
-use crate::{Status, VariantLabel, log_rate::PANICS};
+use crate::{Status, VariantLabel, log_rate::PANICS, status::HANDLER_PANICKED};
 
 /// Runs a handler, and turns its panic into an error with the panic's text.
 pub(crate) async fn caught<F: Future>(handler: F) -> Result<F::Output, String> {
@@ -72,5 +72,5 @@ pub(crate) fn panicked(variant: VariantLabel, panic: &str) -> Status {
     if let Some(unsaid) = PANICS.may_log() {
         tracing::error!(%variant, panic, unsaid, "a handler panicked");
     }
-    Status::internal("the handler panicked")
+    Status::internal(HANDLER_PANICKED)
 }

@@ -19,6 +19,8 @@ use msip_session::{
     wire::{DEFAULT_MAX_BODY, Limits, Side},
 };
 
+#[cfg(feature = "flyrpc")]
+use value::SettingValue as _;
 use value::{in_range, parsed};
 
 pub use choices::{CodecSet, CompressionSet, CompressionsFor};
@@ -47,6 +49,14 @@ pub(crate) fn duration(
     let value = parsed(name, value)?;
     in_range(name, &value, range)?;
     Ok(value)
+}
+
+/// Reads a codec that is no setting of every client or server.
+#[cfg(feature = "flyrpc")]
+pub(crate) fn codec(name: &'static str, value: &str) -> Result<Codec, SettingError> {
+    let codec: Codec = parsed(name, value)?;
+    codec.check_built()?;
+    Ok(codec)
 }
 
 /// Calls a macro with the table of settings. Each row is the doc comment of the builder method, the name, the type, the

@@ -1,5 +1,5 @@
 //! Transports that carry another dialect than MSIP: `mip://host:port`, `mip+tls://host:port`, `mip+unix:///path`, and the same
-//! with `messi`.
+//! with `messi` and `flyrpc`.
 //!
 //! The bytes travel as those of the transport below. What they say is translated by the client that has connected, and by the
 //! server that has accepted.
@@ -48,6 +48,33 @@ pub(super) static MIP_UNIX: Foreign<Unix> = Foreign {
     dialect: DialectName::Mip,
     renamed: Renamed {
         scheme: "mip+unix",
+        inner: Unix,
+    },
+};
+
+#[cfg(feature = "flyrpc")]
+pub(super) static FLYRPC: Foreign<Tcp> = Foreign {
+    dialect: DialectName::FlyRpc,
+    renamed: Renamed {
+        scheme: "flyrpc",
+        inner: Tcp,
+    },
+};
+
+#[cfg(all(feature = "flyrpc", feature = "tls"))]
+pub(super) static FLYRPC_TLS: Foreign<Tls> = Foreign {
+    dialect: DialectName::FlyRpc,
+    renamed: Renamed {
+        scheme: "flyrpc+tls",
+        inner: Tls::UNNAMED,
+    },
+};
+
+#[cfg(all(feature = "flyrpc", unix))]
+pub(super) static FLYRPC_UNIX: Foreign<Unix> = Foreign {
+    dialect: DialectName::FlyRpc,
+    renamed: Renamed {
+        scheme: "flyrpc+unix",
         inner: Unix,
     },
 };

@@ -1,5 +1,11 @@
 //! The registry of transports, by scheme.
 
+#[cfg(feature = "flyrpc")]
+use super::foreign::FLYRPC;
+#[cfg(all(feature = "flyrpc", feature = "tls"))]
+use super::foreign::FLYRPC_TLS;
+#[cfg(all(feature = "flyrpc", unix))]
+use super::foreign::FLYRPC_UNIX;
 #[cfg(feature = "messi")]
 use super::foreign::MESSI;
 #[cfg(all(feature = "messi", feature = "tls"))]
@@ -52,6 +58,12 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &MIP_TLS,
     #[cfg(unix)]
     &MIP_UNIX,
+    #[cfg(feature = "flyrpc")]
+    &FLYRPC,
+    #[cfg(all(feature = "flyrpc", feature = "tls"))]
+    &FLYRPC_TLS,
+    #[cfg(all(feature = "flyrpc", unix))]
+    &FLYRPC_UNIX,
     #[cfg(feature = "messi")]
     &MESSI,
     #[cfg(all(feature = "messi", feature = "tls"))]
@@ -89,6 +101,8 @@ pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
         "ws" => "the feature `websocket`",
         "wss" => "the features `tls` and `websocket`",
         "quic" => "the feature `quic`",
+        "flyrpc" | "flyrpc+unix" => "the feature `flyrpc`",
+        "flyrpc+tls" => "the features `flyrpc` and `tls`",
         "messi" | "messi+unix" => "the feature `messi`",
         "messi+tls" => "the features `messi` and `tls`",
         "udp" => "the feature `datagram`",

@@ -31,7 +31,8 @@ impl<'a> JsonReader<'a> {
         })
     }
 
-    fn rest(&self) -> &'a str {
+    /// What was not read.
+    pub(in crate::body) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 

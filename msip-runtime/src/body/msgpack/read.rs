@@ -32,6 +32,12 @@ impl<'a> MsgpackReader<'a> {
         }
     }
 
+    /// What was not read.
+    #[cfg(feature = "flyrpc")]
+    pub(in crate::body) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     fn error(&self, problem: &str) -> TreeError {
         let at = self.len.saturating_sub(self.rest.len());
         TreeError::new(format!("invalid MessagePack before byte {at}: {problem}"))

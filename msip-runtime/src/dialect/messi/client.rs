@@ -1,6 +1,6 @@
 //! Messi on the side of a client: its foreign peer is a server.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use msip_session::wire::{Header, MsgId};
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        Dialect, DialectError, DialectProtocol, Feature, Output,
+        Dialect, DialectError, DialectProtocol, Feature, Output, Texts,
         session_peer::{FromSession, Heard, SessionPeer},
     },
     protocol::Exchange,
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) struct MessiClient {
     config: ClientConfig,
     protocol: DialectProtocol,
+    texts: Option<Arc<Texts>>,
     max_body: usize,
     session: SessionPeer,
     /// What this side has asked, by the variant that answers it.
@@ -41,10 +42,16 @@ pub(crate) struct MessiClient {
 }
 
 impl MessiClient {
-    pub(crate) fn new(config: &ClientConfig, protocol: DialectProtocol, max_body: usize) -> Self {
+    pub(crate) fn new(
+        config: &ClientConfig,
+        protocol: DialectProtocol,
+        texts: Option<Arc<Texts>>,
+        max_body: usize,
+    ) -> Self {
         Self {
             config: config.clone(),
             protocol,
+            texts,
             max_body,
             session: SessionPeer::server(&TO_SERVERS, MAX_KEPT),
             questions: Questions::default(),
@@ -118,7 +125,16 @@ impl Dialect for MessiClient {
                 write_frame(&mut output.to_peer, CLIENT_TO_SERVER, said.body);
             }
             Some(FromSession::Answer { body, .. }) => {
-                write_frame(&mut output.to_peer, CLIENT_TO_SERVER, body);
+                if self
+                    .texts
+                    .as_ref()
+                    .is_some_and(|texts| texts.have_nul(body))
+                {
+                    let refused = TO_SERVERS.refusal(Feature::NulText);
+                    tracing::warn!(%refused, "an answer is not sent");
+                } else {
+                    write_frame(&mut output.to_peer, CLIENT_TO_SERVER, body);
+                }
             }
             Some(FromSession::Call(id, said)) => {
                 let asked = self.protocol.client_to_server.get(said.variant);

@@ -13,15 +13,15 @@ mod server;
 
 use super::{Carries, Feature};
 
-pub(super) use client::MessiClient;
-pub(super) use config::{ClientConfig, ServerConfig};
+pub(crate) use client::MessiClient;
+pub(crate) use config::{ClientConfig, ServerConfig};
 pub(super) use frame::MAX_PAYLOAD;
-pub(super) use server::MessiServer;
+pub(crate) use server::MessiServer;
 
 const NAME: &str = "Messi";
 
 /// How much is kept of a peer beyond what the session takes, before nothing more is read of it; or one message of the largest.
-const MAX_KEPT: usize = 1024 * 1024;
+pub(crate) const MAX_KEPT: usize = 1024 * 1024;
 
 /// What a client lacks that speaks to a server of Messi. A deadline ends the waiting here; what only observes is left out: a
 /// correlation id, a trace context.
@@ -45,6 +45,7 @@ pub(super) static TO_SERVERS: Carries = Carries {
         Feature::Compression,
         Feature::Codecs,
         Feature::Untyped,
+        Feature::NulText,
     ],
 };
 
@@ -61,5 +62,10 @@ pub(super) static TO_CLIENTS: Carries = Carries {
         Feature::Pings,
         Feature::PingPayloads,
         Feature::Channels,
+        Feature::NulText,
     ],
 };
+
+#[cfg(feature = "derive")]
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Messi on the side of a server: its foreign peer is a client.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use msip_session::wire::{Code, Header, Hello, SessionId};
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     body::Encoding,
     dialect::{
-        Dialect, DialectError, DialectProtocol, Feature, Output,
+        Dialect, DialectError, DialectProtocol, Feature, Output, Texts,
         session_peer::{FromSession, Heard, SessionPeer},
     },
     protocol::Exchange,
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) struct MessiServer {
     protocol: DialectProtocol,
     encoding: Encoding,
+    texts: Option<Arc<Texts>>,
     max_body: usize,
     silence: Duration,
     session: SessionPeer,
@@ -43,12 +44,14 @@ impl MessiServer {
     pub(crate) fn new(
         config: &ServerConfig,
         protocol: DialectProtocol,
+        texts: Option<Arc<Texts>>,
         max_body: usize,
         (session_id, hello): (SessionId, Hello),
     ) -> Self {
         Self {
             protocol,
             encoding: config.encoding.clone(),
+            texts,
             max_body,
             silence: config.silence,
             session: SessionPeer::client(&TO_CLIENTS, session_id, hello, MAX_KEPT),
@@ -146,7 +149,16 @@ impl Dialect for MessiServer {
                 write_frame(&mut output.to_peer, SERVER_TO_CLIENT, said.body);
             }
             Some(FromSession::Answer { body, .. }) => {
-                write_frame(&mut output.to_peer, SERVER_TO_CLIENT, body);
+                if self
+                    .texts
+                    .as_ref()
+                    .is_some_and(|texts| texts.have_nul(body))
+                {
+                    let refused = TO_CLIENTS.refusal(Feature::NulText);
+                    tracing::warn!(%refused, "an answer is not sent");
+                } else {
+                    write_frame(&mut output.to_peer, SERVER_TO_CLIENT, body);
+                }
             }
             Some(FromSession::Call(id, said)) => {
                 let asked = self.protocol.server_to_client.get(said.variant);

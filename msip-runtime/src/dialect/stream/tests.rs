@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::*;
 
-/// Each PING becomes a letter, and each letter a PONG; a `!` is a fault, and a digit says how many letters are wanted. A dot is said
+/// Each PING becomes a letter, and each letter a PONG; a `!` is a fault, and a digit says how many letters are wanted. A `?` is answered with many, and a `~` ends the dots. A dot is said
 /// every two seconds, and after the third the peer is dead.
 #[derive(Debug, Default)]
 struct Letters {
@@ -56,6 +56,8 @@ impl Dialect for Letters {
             match input.split_to(1).as_ref() {
                 b"!" => return Err(fault("shouting")),
                 b"=" => self.held_up = true,
+                b"?" => output.to_peer.extend_from_slice(&[b'?'; 1024]),
+                b"~" => self.beats = false,
                 letter => write_ping(&mut output.to_session, MsgId::new(1), letter),
             }
         }
@@ -215,4 +217,53 @@ async fn what_is_due_is_done_while_it_reads() {
     let mut heard = Vec::new();
     far.read_to_end(&mut heard).await.unwrap();
     assert_eq!(heard, b"...");
+}
+
+#[tokio::test]
+async fn who_does_not_read_its_answers_is_not_read() {
+    let (near, mut far) = duplex(1024);
+    let mut near = DialectStream::new(near, Letters::default());
+    let mut task = Context::from_waker(Waker::noop());
+    let mut bytes = [0; 64];
+    let mut written = 0;
+    // As much as fits, again and again.
+    loop {
+        let more = Pin::new(&mut far).poll_write(&mut task, &[b'?'; 16]);
+        let Poll::Ready(len) = more else {
+            break;
+        };
+        written += len.unwrap();
+        let read = Pin::new(&mut near).poll_read(&mut task, &mut ReadBuf::new(&mut bytes));
+        assert!(read.is_pending());
+    }
+    assert!(near.to_peer.rest().len() < MAX_UNWRITTEN + 1024 * 1024);
+    // Once it reads, it is read.
+    far.write_all(b"").await.unwrap();
+    let mut heard = vec![0; written * 1024];
+    let answering =
+        poll_fn(|task| Pin::new(&mut near).poll_read(task, &mut ReadBuf::new(&mut bytes)));
+    tokio::select! {
+        read = far.read_exact(&mut heard) => drop(read.unwrap()),
+        read = answering => panic!("{read:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_come_is_read_before_anybody_is_taken_for_dead() {
+    let (near, mut far) = duplex(64);
+    let dialect = Letters {
+        beats: true,
+        ..Letters::default()
+    };
+    let mut near = DialectStream::new(near, dialect);
+    far.write_all(b"~a").await.unwrap();
+    // The task that reads did not run.
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let mut given = vec![0; ping(b"a").len()];
+    near.read_exact(&mut given).await.unwrap();
+    assert_eq!(given, ping(b"a"));
+    drop(near);
+    let mut heard = Vec::new();
+    far.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"");
 }

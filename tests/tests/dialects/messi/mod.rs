@@ -1,5 +1,9 @@
 //! Messi: its clients against our server, and our client against its servers.
 
+mod both;
+mod client;
+mod listeners;
+mod python;
 mod server;
 
 use std::net::SocketAddr;
@@ -14,7 +18,7 @@ use msip_tests::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 /// Messi's example of a server: it welcomes everybody, and repeats what anybody says to all.
@@ -80,6 +84,28 @@ impl Bytes {
         let mut rest = Vec::new();
         let _ = soon("the end", self.0.read_to_end(&mut rest)).await;
         assert!(rest.is_empty(), "{}", rest.escape_ascii());
+    }
+}
+
+/// A server of Messi, written from its wire, that does what a test says.
+struct Fake(TcpListener);
+
+impl Fake {
+    async fn start() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.expect("listens"))
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("listens")
+    }
+
+    fn url(&self, settings: &str) -> String {
+        format!("messi://{}?{settings}", self.address())
+    }
+
+    async fn accept(&self) -> Bytes {
+        let accepted = soon("a connection", self.0.accept()).await;
+        Bytes(accepted.expect("accepts").0)
     }
 }
 

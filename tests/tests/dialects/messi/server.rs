@@ -92,3 +92,22 @@ async fn a_client_that_does_not_ping_is_let_go() {
     let mut silent = Bytes::dial(address).await;
     silent.is_let_go().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_whose_pongs_are_not_read_end_the_connection() {
+    let (_, address) = super::chat_at("messi://127.0.0.1:0?keepalive_timeout=500ms", "").await;
+    let mut client = Bytes::dial(address).await;
+    let pings = super::bytes(&PING.repeat(4096).replace("0003", "00 03"));
+    // Until the system's buffers are full, this side's 64 KiB are, and nothing more is read.
+    let flooding = async {
+        loop {
+            if tokio::io::AsyncWriteExt::write_all(&mut client.0, &pings)
+                .await
+                .is_err()
+            {
+                break;
+            }
+        }
+    };
+    msip_tests::soon("the end", flooding).await;
+}
