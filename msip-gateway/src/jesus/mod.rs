@@ -1,0 +1,3 @@
+//! jesus
+mod validation;
+pub use validation::SchemaError;

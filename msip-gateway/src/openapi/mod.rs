@@ -1,0 +1,11 @@
+//! OpenAPI 3.1 of protocols: what the gateway offers at which path, from the schema and its comments.
+
+mod components;
+mod document;
+mod operation;
+mod parameters;
+
+pub use document::document;
+
+#[cfg(test)]
+mod tests;
