@@ -13,15 +13,15 @@
 //! | `cli` | yes | the program |
 //! | `quic`, `tls`, `websocket` | yes | upstreams at `quic://`, `tls://`, `ws://` and `wss://`; with `tls`, a listener at `https://` |
 
+mod base64;
 mod error;
-mod jesus;
+pub mod jesus;
 mod json_schema;
 mod openapi;
 mod page;
 mod protocol;
 
 pub use error::GatewayError;
-pub use jesus::SchemaError as JsonSchemaError;
 pub use json_schema::message_schema;
 pub use openapi::document as openapi;
 pub use protocol::{Operation, ProtocolModel, SchemaError, Shape};

@@ -1,3 +1,20 @@
-//! jesus
+//! jesus manners: the paths, verbs, bodies and errors that clients of jesus know, in front of the same protocols (docs/dialects.md).
+
+mod answer;
+mod data;
+mod error;
+mod fields;
+mod meta;
+mod method;
+mod methods;
+mod shape;
+mod signature;
+mod upload;
 mod validation;
+
+pub use error::MethodsError;
+pub use methods::Methods;
 pub use validation::SchemaError;
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use base64::encode;
-
-mod base64;
+use crate::base64::encode;
 
 const HTML: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");
