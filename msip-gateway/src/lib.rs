@@ -25,3 +25,10 @@ pub use error::GatewayError;
 pub use json_schema::message_schema;
 pub use openapi::document as openapi;
 pub use protocol::{Operation, ProtocolModel, SchemaError, Shape};
+
+/// The bodies of fuzz targets in `fuzz/`. Built only for fuzzing and for the tests of this crate.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::jesus::fuzzing::jesus_data;
+}

@@ -4,6 +4,8 @@ mod answer;
 mod data;
 mod error;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod meta;
 mod method;
 mod methods;
