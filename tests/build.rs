@@ -12,6 +12,8 @@ fn main() -> Result<(), CompileError> {
         .compile(&[
             "gauges.proto",
             "lab.proto",
+            "pantry.proto",
+            "rest.proto",
             "names.proto",
             "sampler.proto",
             "chat.proto",

@@ -32,7 +32,7 @@ pub(super) struct Refusal(StatusCode, String);
 
 impl Refusal {
     pub(super) fn into_response(self, method: &str) -> Response {
-        Failure::new(Some(method), self.1).into_response(self.0)
+        Failure::new(Some(method).filter(|method| !method.is_empty()), self.1).into_response(self.0)
     }
 
     fn bad(what: impl ToString) -> Self {
@@ -44,6 +44,10 @@ impl Refusal {
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body is longer than {limit} bytes"),
         )
+    }
+
+    pub(super) fn slow() -> Self {
+        Self(StatusCode::REQUEST_TIMEOUT, "the body did not come in time".to_owned())
     }
 
     pub(super) fn file(what: String) -> Self {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     error::MethodsError,
-    validation::{Validator, of_message},
+    validation::{Validator, is_scalar, of_message},
 };
 use crate::{Operation, ProtocolModel, Shape};
 
@@ -166,6 +166,11 @@ impl Method {
 }
 
 impl Method {
+    /// Whether its message is a scalar in JSON, which data has as `value`, since data is an object.
+    pub(super) fn takes_scalar(&self) -> bool {
+        is_scalar(&self.request)
+    }
+
     /// The names of a message's fields.
     pub(super) fn fields_of(&self, name: &TypeName) -> Vec<&str> {
         match self.model.schema().types().get(name) {

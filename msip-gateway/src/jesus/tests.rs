@@ -21,7 +21,7 @@ use super::{
 use crate::{GatewayError, ProtocolModel};
 
 fn model() -> ProtocolModel {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
     let file = format!("{folder}/rest.proto");
     ProtocolModel::from_protos(&[file.as_str()], &[folder])
         .unwrap()

@@ -6,12 +6,15 @@
 
 mod document;
 mod message;
+mod routes;
 mod scalar;
 mod well_known;
 
 pub use document::message_schema;
 pub(crate) use document::{Definitions, payload_name};
 pub(crate) use message::field as field_schema;
+pub(crate) use routes::routes;
+pub(crate) use well_known::is_scalar;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use super::message_schema;
 use crate::ProtocolModel;
 
 fn pantry() -> ProtocolModel {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
     let file = format!("{folder}/pantry.proto");
     ProtocolModel::from_protos(&[file.as_str()], &[folder])
         .unwrap()

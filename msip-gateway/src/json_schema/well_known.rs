@@ -10,6 +10,15 @@ pub(super) fn is_known(name: &TypeName) -> bool {
     schema(name).is_some()
 }
 
+/// Whether a well-known type is one text, number or flag in JSON.
+pub(crate) fn is_scalar(name: &TypeName) -> bool {
+    let short = name.as_str().strip_prefix("google.protobuf.");
+    short.is_some_and(|short| {
+        matches!(short, "Timestamp" | "Duration" | "FieldMask") || short.len() > 5 && short.ends_with("Value")
+            && !matches!(short, "ListValue" | "NullValue")
+    })
+}
+
 /// What a well-known type is in JSON; `None` for any other.
 pub(super) fn schema(name: &TypeName) -> Option<Value> {
     let short = name.as_str().strip_prefix("google.protobuf.")?;

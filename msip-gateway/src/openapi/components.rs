@@ -119,29 +119,19 @@ pub(super) fn parameters() -> Value {
         "CorrelationId": {
             "name": "X-Correlation-Id",
             "in": "header",
-            "description": "What follows a chain of calls; made where it is missing.",
+            "description": "What follows a chain of calls.",
             "schema": { "type": "string" },
         },
         "Session": {
             "name": "Msip-Session",
             "in": "header",
             "description": "Which of several sessions of one caller is meant.",
-            "schema": { "type": "string" },
+            "schema": { "type": "string", "maxLength": 128 },
         },
         "LastEventId": {
             "name": "Last-Event-ID",
             "in": "header",
             "description": "The last event that was seen: what came after it follows, as far as it is kept.",
-            "schema": { "type": "string" },
-        },
-    })
-}
-
-/// The headers of responses.
-pub(super) fn headers() -> Value {
-    json!({
-        "CorrelationId": {
-            "description": "What follows a chain of calls.",
             "schema": { "type": "string" },
         },
     })

@@ -52,7 +52,6 @@ pub fn document(schemas: &[&Schema]) -> Value {
         "components": {
             "schemas": types,
             "parameters": components::parameters(),
-            "headers": components::headers(),
             "responses": components::responses(),
             "securitySchemes": components::security_schemes(),
         },

@@ -4,8 +4,10 @@ mod components;
 mod document;
 mod operation;
 mod parameters;
+mod routes;
 
 pub use document::document;
+pub(crate) use routes::routes;
 
 #[cfg(test)]
 mod tests;

@@ -115,22 +115,19 @@ impl<'a> Call<'a> {
 
     fn responses(&self) -> Value {
         let definitions = Definitions::new(self.schema.types(), SCHEMAS);
-        let headers =
-            json!({ "X-Correlation-Id": { "$ref": "#/components/headers/CorrelationId" } });
         let (status, success) = match &self.answer {
             Answer::None => (
                 "202",
-                json!({ "description": "It was taken over. Nothing answers it.", "headers": headers }),
+                json!({ "description": "It was taken over. Nothing answers it." }),
             ),
             Answer::Acknowledgment => (
                 "204",
-                json!({ "description": "It was handled.", "headers": headers }),
+                json!({ "description": "It was handled." }),
             ),
             Answer::Message(name) => (
                 "200",
                 json!({
                     "description": "The answer.",
-                    "headers": headers,
                     "content": { "application/json": { "schema": definitions.of_type(name) } },
                 }),
             ),
@@ -138,7 +135,6 @@ impl<'a> Call<'a> {
                 "200",
                 json!({
                     "description": "The answers, each the data of an event, until `event: end` or `event: error`.",
-                    "headers": headers,
                     "content": stream(definitions.of_type(name)),
                 }),
             ),
@@ -186,7 +182,8 @@ pub(super) fn events(schema: &Schema) -> Value {
         "The server sends nothing on its own.".to_owned()
     } else {
         format!(
-            "What the server sends on its own. The name of an event is that of its message:\n{list}"
+            "What the server sends on its own, as server-sent events that are named as their messages. `event: lost` says that \
+             some were lost, `event: error` ends the stream. A STATE that was cleared is `null`.\n{list}"
         )
     };
     let mut responses = Map::new();

@@ -1,28 +1,54 @@
-//! Requests by GET: the fields of a message as a query.
+//! Requests by GET: the fields of a message as a query, those of messages inside of it with a dot.
 
-use msip_schema::{Cardinality, Field, FieldType, TypeDef, TypeName, Types, json_name};
+use msip_schema::{Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types, json_name};
 use serde_json::{Map, Value, json};
 
 use super::document::SCHEMAS;
-use crate::json_schema::{Definitions, field_schema};
+use crate::json_schema::{Definitions, field_schema, is_scalar};
 
-/// The fields of this message that a query can have: scalars, enums, and lists of those.
+/// How many messages inside of each other are listed, though more can be named.
+const MAX_DEPTH: usize = 2;
+
+/// The fields of this message that a query can have.
 pub(super) fn query(types: &Types, name: &TypeName) -> Vec<Value> {
-    let Some(TypeDef::Message(message)) = types.get(name) else {
-        return Vec::new();
-    };
-    let definitions = Definitions::new(types, SCHEMAS);
-    let fields = message.fields.iter().filter(|field| is_plain(field));
-    fields.map(|field| parameter(&definitions, field)).collect()
+    let mut query = Query { types, found: Vec::new() };
+    if let Some(TypeDef::Message(message)) = types.get(name) {
+        query.message(message, "", &mut vec![name]);
+    }
+    query.found
 }
 
-fn is_plain(field: &Field) -> bool {
-    !matches!(field.cardinality, Cardinality::Map(_)) && !matches!(field.ty, FieldType::Message(_))
+struct Query<'a> {
+    types: &'a Types,
+    found: Vec<Value>,
 }
 
-fn parameter(definitions: &Definitions<'_>, field: &Field) -> Value {
-    let own = field.json_name.as_ref().filter(|name| !name.is_empty());
-    let name = own.map_or_else(|| json_name(&field.name), Clone::clone);
+impl<'a> Query<'a> {
+    fn message(&mut self, message: &'a MessageType, prefix: &str, above: &mut Vec<&'a TypeName>) {
+        for field in &message.fields {
+            let own = field.json_name.as_ref().filter(|name| !name.is_empty());
+            let name = own.map_or_else(|| json_name(&field.name), Clone::clone);
+            let name = format!("{prefix}{name}");
+            match (&field.ty, &field.cardinality) {
+                (_, Cardinality::Map(_)) => {}
+                (FieldType::Message(inner), cardinality) if !is_scalar(inner) => {
+                    let is_new = !above.contains(&inner) && above.len() <= MAX_DEPTH;
+                    if let (Some(TypeDef::Message(message)), true) = (self.types.get(inner), is_new)
+                        && *cardinality == Cardinality::Optional
+                        && !inner.is_well_known()
+                    {
+                        above.push(inner);
+                        self.message(message, &format!("{name}."), above);
+                        above.pop();
+                    }
+                }
+                _ => self.found.push(parameter(self.types, field, &name)),
+            }
+        }
+    }
+}
+
+fn parameter(types: &Types, field: &Field, name: &str) -> Value {
     let mut parameter = Map::new();
     parameter.insert("name".to_owned(), json!(name));
     parameter.insert("in".to_owned(), json!("query"));
@@ -33,6 +59,7 @@ fn parameter(definitions: &Definitions<'_>, field: &Field) -> Value {
     if field.deprecated {
         parameter.insert("deprecated".to_owned(), json!(true));
     }
-    parameter.insert("schema".to_owned(), field_schema(definitions, field));
+    let schema = field_schema(&Definitions::new(types, SCHEMAS), field);
+    parameter.insert("schema".to_owned(), schema);
     Value::Object(parameter)
 }

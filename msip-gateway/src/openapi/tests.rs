@@ -4,7 +4,7 @@ use super::document;
 use crate::ProtocolModel;
 
 fn pantry() -> Value {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
     let file = format!("{folder}/pantry.proto");
     let model = ProtocolModel::from_protos(&[file.as_str()], &[folder])
         .unwrap()

@@ -1,6 +1,10 @@
 //! The page that lists the methods and lets a person try one: one document, without anything from elsewhere.
 
+mod routes;
+
 use sha2::{Digest as _, Sha256};
+
+pub(crate) use routes::routes;
 
 use crate::base64::encode;
 

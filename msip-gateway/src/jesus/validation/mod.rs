@@ -10,7 +10,7 @@ mod supported;
 mod violation;
 mod walk;
 
-pub(super) use schema::of_message;
+pub(super) use schema::{is_scalar, of_message};
 pub use supported::SchemaError;
 pub(super) use violation::Violation;
 

@@ -11,6 +11,17 @@ use serde_json::{Map, Value, json};
 pub(in crate::jesus) fn of_message(types: &Types, name: &TypeName, required: &[String]) -> Value {
     let Some(TypeDef::Message(message)) = types.get(name) else {
         return match well_known(name) {
+            // Data is an object: a scalar is its `value`.
+            Some(schema) if is_scalar(name) => json!({
+                "type": "object",
+                "properties": { "value": schema },
+                "required": ["value"],
+                "additionalProperties": false,
+            }),
+            Some(Value::Object(mut schema)) => {
+                schema.insert("type".to_owned(), json!("object"));
+                Value::Object(schema)
+            }
             Some(schema) => schema,
             None => json!({ "type": "object", "additionalProperties": false }),
         };
@@ -140,4 +151,10 @@ fn well_known(name: &TypeName) -> Option<Value> {
         "BoolValue" => json!({ "type": "boolean" }),
         _ => return None,
     })
+}
+
+/// Whether a message is a scalar in JSON.
+pub(in crate::jesus) fn is_scalar(name: &TypeName) -> bool {
+    let short = name.as_str().strip_prefix("google.protobuf.");
+    short.is_some_and(|short| !matches!(short, "Any" | "Empty" | "Struct" | "Value"))
 }

@@ -1,0 +1,29 @@
+//! Where the schemas of messages are.
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderValue, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use msip_runtime::Code;
+use msip_schema::TypeName;
+
+use super::message_schema;
+use crate::{GatewayError, ProtocolModel};
+
+/// `/schemas/<message>`, by its full name.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(models: &[ProtocolModel]) -> Router<S> {
+    let models = models.to_vec();
+    let answer = async move |Path(name): Path<String>| schema(&models, &name);
+    Router::new().route("/schemas/{message}", get(answer))
+}
+
+fn schema(models: &[ProtocolModel], name: &str) -> Result<Response, GatewayError> {
+    let name = TypeName::new(name);
+    let found = models.iter().find_map(|model| message_schema(model.schema(), &name));
+    let schema = found.ok_or_else(|| GatewayError::new(Code::NotFound, "there is no message of this name"))?;
+    let json = HeaderValue::from_static("application/schema+json");
+    Ok(([(header::CONTENT_TYPE, json)], schema.to_string()).into_response())
+}
