@@ -73,6 +73,8 @@ pub struct MemberOptions {
     pub idempotent: Option<Spanned<bool>>,
     /// `(msip.key)`: the field that tells one message from another of the same variant.
     pub key: Option<Spanned<String>>,
+    /// `(msip.code)`: what peers of a dialect call it that names messages by text.
+    pub code: Option<Spanned<String>>,
     /// Protobuf's own `deprecated`.
     pub deprecated: bool,
 }

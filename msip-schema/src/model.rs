@@ -138,6 +138,8 @@ pub struct Member {
     pub no_side_effects: bool,
     /// The field that tells one message from another of the same variant.
     pub key: Option<String>,
+    /// What peers of a dialect call it that names messages by text, where that is not its name.
+    pub code: Option<String>,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,
     /// The span of its name. Two sources of the same protocol differ in it, so compare fingerprints, not schemas.

@@ -138,6 +138,7 @@ fn member(variant: &Variant, others: &[Variant], payload: &TypeName) -> Member {
         idempotent: variant.idempotent,
         no_side_effects: false,
         key: None,
+        code: variant.code.map(str::to_owned),
         deprecated: false,
         span: Span::NONE,
     }

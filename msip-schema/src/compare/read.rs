@@ -335,6 +335,7 @@ fn member(line: &str) -> Option<(Member, Option<u16>)> {
         idempotent: false,
         no_side_effects: false,
         key: None,
+        code: None,
         deprecated: false,
         span: Span::NONE,
     };

@@ -242,6 +242,7 @@ impl Parser {
                 "idempotent" => options.idempotent = Some(Spanned::new(value == "true", span)),
                 "deprecated" => options.deprecated = value == "true",
                 "key" => options.key = Some(Spanned::new(value.to_owned(), span)),
+                "code" => options.code = Some(Spanned::new(value.to_owned(), span)),
                 other => panic!("{other} is no option"),
             }
             self.eat(",");

@@ -113,6 +113,7 @@ fn description(random: &mut Random) -> Description {
         idempotent: false,
         no_side_effects: false,
         key: None,
+        code: None,
         deprecated: false,
         span: Span::NONE,
     };
