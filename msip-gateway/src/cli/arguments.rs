@@ -18,7 +18,12 @@ variable or a schema is wrong.";
 #[command(name = "msip-gateway", version, after_help = AFTER)]
 pub(super) struct Arguments {
     /// Where to listen: http://HOST:PORT, or https://HOST:PORT?cert=FILE&key=FILE
-    #[arg(long, value_name = "URL", env = "MSIP_GATEWAY_LISTEN", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MSIP_GATEWAY_LISTEN",
+        default_value = "http://127.0.0.1:8080"
+    )]
     listen: String,
 
     /// The server, such as tcp://HOST:PORT, or a topic of a broker, tcp://HOST:PORT/TOPIC
@@ -26,19 +31,40 @@ pub(super) struct Arguments {
     upstream: String,
 
     /// A .proto file that declares a protocol, or a descriptor set (.bin, .pb, .binpb); several times for several
-    #[arg(long, value_name = "FILE", env = "MSIP_GATEWAY_SCHEMA", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MSIP_GATEWAY_SCHEMA",
+        value_delimiter = ',',
+        required = true
+    )]
     schema: Vec<PathBuf>,
 
     /// A folder in which files and imports are looked for; without any, the folders of the files
-    #[arg(long, value_name = "FOLDER", env = "MSIP_GATEWAY_INCLUDE", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        env = "MSIP_GATEWAY_INCLUDE",
+        value_delimiter = ','
+    )]
     include: Vec<PathBuf>,
 
     /// A name under which it is called, such as api.example.org, or * for any; IP addresses and localhost always are
-    #[arg(long, value_name = "NAME", env = "MSIP_GATEWAY_HOST", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MSIP_GATEWAY_HOST",
+        value_delimiter = ','
+    )]
     host: Vec<String>,
 
     /// An origin whose pages may call it, such as https://app.example.org, or * for any
-    #[arg(long, value_name = "ORIGIN", env = "MSIP_GATEWAY_CORS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "MSIP_GATEWAY_CORS",
+        value_delimiter = ','
+    )]
     cors: Vec<String>,
 
     /// The largest body of a request, in bytes
@@ -66,7 +92,12 @@ pub(super) struct Arguments {
     pub(super) log: LogLevel,
 
     /// How it logs
-    #[arg(long, value_enum, env = "MSIP_GATEWAY_LOG_FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        value_enum,
+        env = "MSIP_GATEWAY_LOG_FORMAT",
+        default_value = "text"
+    )]
     pub(super) log_format: LogFormat,
 
     /// Looks whether the configuration is right, with the files that it names, and ends
@@ -96,8 +127,14 @@ impl Arguments {
     /// The gateway that they describe.
     pub(super) fn gateway(&self) -> Result<GatewayBuilder, Failure> {
         let protocols = ProtocolModel::from_files(&self.schema, &self.include)?;
-        let hosts = self.host.iter().fold(Hosts::default(), |hosts, name| hosts.host(name));
-        let hosts = self.cors.iter().fold(hosts, |hosts, origin| hosts.origin(origin));
+        let hosts = self
+            .host
+            .iter()
+            .fold(Hosts::default(), |hosts, name| hosts.host(name));
+        let hosts = self
+            .cors
+            .iter()
+            .fold(hosts, |hosts, origin| hosts.origin(origin));
         Ok(Gateway::builder(&self.listen)
             .upstream(&self.upstream, protocols)
             .hosts(hosts)
@@ -144,7 +181,14 @@ mod tests {
         };
         let all = [
             told(&[]),
-            told(&["--upstream", "tcp://127.0.0.1:1", "--schema", "x", "--max-body", "much"]),
+            told(&[
+                "--upstream",
+                "tcp://127.0.0.1:1",
+                "--schema",
+                "x",
+                "--max-body",
+                "much",
+            ]),
             told(&["--upsteam", "x"]),
         ];
         insta::assert_snapshot!(all.join("\n"));

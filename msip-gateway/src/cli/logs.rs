@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},

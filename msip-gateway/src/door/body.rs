@@ -130,7 +130,10 @@ fn inflate(bytes: &[u8], max: usize, reserved: &mut Reserved) -> Result<Vec<u8>,
     loop {
         let step = STEP.min(max + 1 - inflated.len());
         let before = inflated.len();
-        let read = decoder.by_ref().take(step as u64).read_to_end(&mut inflated);
+        let read = decoder
+            .by_ref()
+            .take(step as u64)
+            .read_to_end(&mut inflated);
         read.map_err(|error| wrong(&error.to_string()))?;
         let len = inflated.len() - before;
         if inflated.len() > max {
@@ -233,7 +236,11 @@ mod tests {
         assert!(bomb.len() < 60_000, "{}", bomb.len());
         assert_eq!(inflated(&bomb, 100_000).unwrap_err().0, 413);
         assert_eq!(inflated(&gzip(&text), text.len() - 1).unwrap_err().0, 413);
-        assert_eq!(inflated(&bomb, 10 << 20).unwrap_err().0, 503, "the memory of all");
+        assert_eq!(
+            inflated(&bomb, 10 << 20).unwrap_err().0,
+            503,
+            "the memory of all"
+        );
     }
 
     #[test]

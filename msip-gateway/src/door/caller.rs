@@ -5,11 +5,7 @@ use std::{fmt, time::Duration};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use msip_runtime::{CallOptions, Code, Metadata, ResponseMetadata};
 
-use crate::{
-    GatewayError,
-    upstream::Principal,
-    upstream::MAX_SESSION_NAME,
-};
+use crate::{GatewayError, upstream::MAX_SESSION_NAME, upstream::Principal};
 
 /// A header of the application is this and its name.
 const METADATA: &str = "msip-";
@@ -243,7 +239,10 @@ mod tests {
     #[test]
     fn a_credential_is_what_follows_bearer() {
         let of = |values: &[&str]| {
-            let values: Vec<_> = values.iter().map(|value| ("authorization", *value)).collect();
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| ("authorization", *value))
+                .collect();
             bearer(&headers(&values))
                 .map(|token| token.map(<[u8]>::to_vec))
                 .map_err(|error| error.status().as_u16())
@@ -251,7 +250,12 @@ mod tests {
         assert_eq!(of(&[]), Ok(None));
         assert_eq!(of(&["Bearer msip_1"]), Ok(Some(b"msip_1".to_vec())));
         assert_eq!(of(&["bearer  t "]), Ok(Some(b"t".to_vec())));
-        for wrong in [&["Basic YTpi"][..], &["Bearer "], &["Bearer"], &["Bearer a", "Bearer b"]] {
+        for wrong in [
+            &["Basic YTpi"][..],
+            &["Bearer "],
+            &["Bearer"],
+            &["Bearer a", "Bearer b"],
+        ] {
             assert_eq!(of(wrong), Err(401), "{wrong:?}");
         }
     }

@@ -12,7 +12,7 @@ use futures_util::{Stream, stream};
 use msip_runtime::{Code, Status};
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot, watch},
-    time::{MissedTickBehavior, interval_at, sleep, Instant, Interval},
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep},
 };
 
 use super::{Caller, Door};
@@ -112,7 +112,10 @@ impl AnswerStream {
     pub(super) async fn only(mut self) -> Result<(Vec<u8>, HeaderMap), GatewayError> {
         match self.next().await {
             Some(answer) => Ok((answer?, self.caller.answer_headers())),
-            None => Err(GatewayError::new(Code::Internal, "the call has ended without an answer")),
+            None => Err(GatewayError::new(
+                Code::Internal,
+                "the call has ended without an answer",
+            )),
         }
     }
 
@@ -204,7 +207,8 @@ pub(super) fn events(
                         break sse_frame(name, &id, b"null");
                     }
                 }
-                NextEvent::Event(id, event) => match state.lease.json_of(event.number, &event.body) {
+                NextEvent::Event(id, event) => match state.lease.json_of(event.number, &event.body)
+                {
                     Ok((name, json)) => break sse_frame(name, &id, &json),
                     // As a peer of MSIP ignores what it does not know.
                     Err(error) => tracing::debug!(%error, "an event was left out"),

@@ -82,17 +82,19 @@ impl Hosts {
     }
 
     /// The origin of the page that sends a request; `None` where it is no page of another site.
-    fn check_origin(&self, headers: &HeaderMap, host: &str) -> Result<Option<HeaderValue>, GatewayError> {
+    fn check_origin(
+        &self,
+        headers: &HeaderMap,
+        host: &str,
+    ) -> Result<Option<HeaderValue>, GatewayError> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else {
             return Ok(None);
         };
         let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let is_own = text
-            .split_once("://")
-            .is_some_and(|(scheme, rest)| {
-                matches!(scheme, "http" | "https") && rest.eq_ignore_ascii_case(host)
-            });
+        let is_own = text.split_once("://").is_some_and(|(scheme, rest)| {
+            matches!(scheme, "http" | "https") && rest.eq_ignore_ascii_case(host)
+        });
         if origins.next().is_none() {
             if is_own {
                 return Ok(None);
@@ -184,9 +186,11 @@ mod tests {
     use super::*;
 
     fn request(all: &[(HeaderName, &str)]) -> Request {
-        let request = all.iter().fold(Request::builder(), |request, (name, value)| {
-            request.header(name, *value)
-        });
+        let request = all
+            .iter()
+            .fold(Request::builder(), |request, (name, value)| {
+                request.header(name, *value)
+            });
         request.body(Body::empty()).unwrap()
     }
 
@@ -240,7 +244,11 @@ mod tests {
         ] {
             let request = request(&[(header::ORIGIN, origin)]);
             let checked = hosts.check_origin(request.headers(), host);
-            assert_eq!(checked.ok().map(|origin| origin.is_some()), allowed, "{origin}");
+            assert_eq!(
+                checked.ok().map(|origin| origin.is_some()),
+                allowed,
+                "{origin}"
+            );
         }
         let own = (header::ORIGIN, "http://localhost:8080");
         let two = request(&[own.clone(), own]);

@@ -15,12 +15,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::Semaphore;
 
-pub use caller::Caller;
-pub use guard::Hosts;
-pub use limits::DoorLimits;
 pub(crate) use answer::json_response;
 pub(crate) use body::{BodyBudget, read_json_body};
+pub use caller::Caller;
 pub(crate) use event_stream::sse_frame;
+pub use guard::Hosts;
+pub use limits::DoorLimits;
 pub(crate) use routes::{RemoteAddress, routes};
 
 use crate::{GatewayError, ProtocolModel, upstream::Upstream};

@@ -19,7 +19,9 @@ pub(super) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, GatewayErro
     let read = Query::<Vec<(String, String)>>::try_from_uri(uri);
     let Query(parameters) = read.map_err(|error| wrong(format!("the query: {error}")))?;
     if parameters.len() > MAX_PARAMETERS {
-        return Err(wrong(format!("the query has more than {MAX_PARAMETERS} parameters")));
+        return Err(wrong(format!(
+            "the query has more than {MAX_PARAMETERS} parameters"
+        )));
     }
     Ok(parameters)
 }

@@ -23,10 +23,7 @@ use super::{
     guard::guard,
     lines, query, shown,
 };
-use crate::{
-    GatewayError, Operation, Shape,
-    upstream::Upstream,
-};
+use crate::{GatewayError, Operation, Shape, upstream::Upstream};
 
 /// By which a browser says what it has got.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -138,7 +135,8 @@ async fn answer(
                 true => "GET, POST",
                 false => "POST",
             };
-            let text = "GET is for calls that the schema says have no side effects, and all else for POST";
+            let text =
+                "GET is for calls that the schema says have no side effects, and all else for POST";
             return Err(method_not_allowed(text)
                 .with_header(header::ALLOW, HeaderValue::from_static(allowed)));
         }
@@ -150,8 +148,15 @@ async fn answer(
     } = *operation.shape()
     {
         let caller = Caller::of(&head.headers)?;
-        let call = Call { door, upstream, operation, from };
-        return call.streaming(&head.headers, body, caller, response_stream).await;
+        let call = Call {
+            door,
+            upstream,
+            operation,
+            from,
+        };
+        return call
+            .streaming(&head.headers, body, caller, response_stream)
+            .await;
     }
     let caller;
     let json;
@@ -173,7 +178,12 @@ async fn answer(
     }
     let protobuf = operation.request_of(&json, door.limits.max_body)?;
     drop(json);
-    let call = Call { door, upstream, operation, from };
+    let call = Call {
+        door,
+        upstream,
+        operation,
+        from,
+    };
     call.single(&head.headers, &protobuf, caller).await
 }
 
@@ -194,14 +204,19 @@ impl Call<'_> {
         caller: Caller,
     ) -> Result<Response, GatewayError> {
         let operation = self.operation;
-        let session = self.upstream.session(caller.principal(), self.from.0).await?;
+        let session = self
+            .upstream
+            .session(caller.principal(), self.from.0)
+            .await?;
         match operation.shape() {
             Shape::OneWay => {
                 session.send(operation, request, caller.options()).await?;
                 Ok(StatusCode::ACCEPTED.into_response())
             }
             Shape::Acknowledged => {
-                session.deliver(operation, request, caller.options()).await?;
+                session
+                    .deliver(operation, request, caller.options())
+                    .await?;
                 Ok(StatusCode::NO_CONTENT.into_response())
             }
             Shape::Call {
@@ -235,7 +250,10 @@ impl Call<'_> {
     ) -> Result<Response, GatewayError> {
         let permit = permit(self.door)?;
         let requests = lines::requests(self.door, self.operation, asked, body)?;
-        let session = self.upstream.session(caller.principal(), self.from.0).await?;
+        let session = self
+            .upstream
+            .session(caller.principal(), self.from.0)
+            .await?;
         let answers = session
             .open_stream(self.operation, requests.messages, caller.options())
             .await?;

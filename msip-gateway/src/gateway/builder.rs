@@ -10,6 +10,8 @@ use super::Gateway;
 use crate::{
     ProtocolModel,
     door::{Door, DoorLimits, Hosts},
+    jesus::JesusManners,
+    json_schema, openapi, page,
     server::{HttpServer, ListenUrl, ListenUrlError},
     upstream::{Upstream, UpstreamLimits},
 };
@@ -24,6 +26,7 @@ pub struct GatewayBuilder {
     limits: DoorLimits,
     upstream_limits: UpstreamLimits,
     more: Router<Arc<Door>>,
+    is_described: bool,
 }
 
 /// A gateway cannot listen.
@@ -70,6 +73,7 @@ impl GatewayBuilder {
             limits: DoorLimits::default(),
             upstream_limits: UpstreamLimits::default(),
             more: Router::new(),
+            is_described: true,
         }
     }
 
@@ -110,6 +114,19 @@ impl GatewayBuilder {
         self
     }
 
+    /// Whether it says what it offers: OpenAPI 3.1 at `/openapi.json`, JSON Schema at `/schemas/<message>`, and a page that lets a person
+    /// try a method at `/`. It does unless told otherwise.
+    pub fn described(mut self, yes: bool) -> Self {
+        self.is_described = yes;
+        self
+    }
+
+    /// Also serves clients of jesus, at `/<method>` (docs/dialects.md).
+    pub fn jesus(mut self, manners: JesusManners) -> Self {
+        self.more = self.more.merge(manners.routes());
+        self
+    }
+
     /// Whether all of it can be used: URLs, certificates and protocols. It listens nowhere and connects to nobody.
     ///
     /// # Errors
@@ -131,10 +148,21 @@ impl GatewayBuilder {
         let upstreams = self.open_upstreams()?;
         let server = HttpServer::bind(&url).await;
         let server = server.map_err(|source| self.cannot_listen(source))?;
+        let mut more = self.more;
+        if self.is_described {
+            let models: Vec<_> = upstreams
+                .iter()
+                .map(|upstream| upstream.model().clone())
+                .collect();
+            more = more
+                .merge(openapi::routes(&models))
+                .merge(json_schema::routes(&models))
+                .merge(page::routes());
+        }
         Ok(Gateway {
             server,
             door: Arc::new(Door::new(upstreams, self.hosts, self.limits)),
-            more: self.more,
+            more,
         })
     }
 

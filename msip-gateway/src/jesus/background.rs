@@ -18,7 +18,10 @@ pub(super) struct Background {
 
 impl Background {
     pub(super) fn new() -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_RUNNING)), tasks: Mutex::default() }
+        Self {
+            permits: Arc::new(Semaphore::new(MAX_RUNNING)),
+            tasks: Mutex::default(),
+        }
     }
 
     /// Runs this beside its caller, once there is room.

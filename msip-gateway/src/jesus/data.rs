@@ -47,7 +47,10 @@ impl Refusal {
     }
 
     pub(super) fn slow() -> Self {
-        Self(StatusCode::REQUEST_TIMEOUT, "the body did not come in time".to_owned())
+        Self(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not come in time".to_owned(),
+        )
     }
 
     pub(super) fn file(what: String) -> Self {

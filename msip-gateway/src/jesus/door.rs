@@ -80,7 +80,11 @@ async fn by_path(
     let mut reserved = door.bodies.reserve();
     let is_form = request.headers().get(header::CONTENT_TYPE);
     let is_parts = is_form.is_some_and(|value| value.as_bytes().starts_with(b"multipart/"));
-    let most = if is_parts { settings.uploads.max_total } else { MAX_BODY };
+    let most = if is_parts {
+        settings.uploads.max_total
+    } else {
+        MAX_BODY
+    };
     if let Err(error) = reserved.add(most) {
         return refused(&method.name, &error);
     }
@@ -90,8 +94,17 @@ async fn by_path(
         Ok(Err(refusal)) => return refusal.into_response(&method.name),
         Err(_) => return Refusal::slow().into_response(&method.name),
     };
-    let channel = if settings.is_public { "httpPublic" } else { "http" };
-    let sender = Sender { door: &door, caller: &caller, from, channel };
+    let channel = if settings.is_public {
+        "httpPublic"
+    } else {
+        "http"
+    };
+    let sender = Sender {
+        door: &door,
+        caller: &caller,
+        from,
+        channel,
+    };
     answer(settings, method, sender, data, &meta, Style::Http).await
 }
 
@@ -121,7 +134,12 @@ async fn by_envelope(
         return refused("", &error);
     }
     let is_stream = request.uri().path() == "/_httpMessageStream";
-    let body = match timeout(door.limits.body_timeout, to_bytes(request.into_body(), MAX_BODY)).await {
+    let body = match timeout(
+        door.limits.body_timeout,
+        to_bytes(request.into_body(), MAX_BODY),
+    )
+    .await
+    {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return Refusal::too_large(MAX_BODY).into_response(""),
         Err(_) => return Refusal::slow().into_response(""),
@@ -131,7 +149,8 @@ async fn by_envelope(
     };
     let method = settings.methods.find(&envelope.method, settings.is_public);
     // A stream is asked for at the path of streams, and nothing else is.
-    let method = method.filter(|method| (method.response_type == ResponseType::Stream) == is_stream);
+    let method =
+        method.filter(|method| (method.response_type == ResponseType::Stream) == is_stream);
     let Some(method) = method else {
         return Failure::unknown(&envelope.method).into_response(StatusCode::OK);
     };
@@ -143,10 +162,22 @@ async fn by_envelope(
             other => (name, other.to_string()),
         })
         .collect();
-    let meta = Meta::of(texts.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let meta = Meta::of(
+        texts
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
     let value = envelope.data.unwrap_or_else(|| Value::Object(Map::new()));
-    let data = Data { value, files: Vec::new() };
-    let sender = Sender { door: &door, caller: &caller, from, channel: "socket" };
+    let data = Data {
+        value,
+        files: Vec::new(),
+    };
+    let sender = Sender {
+        door: &door,
+        caller: &caller,
+        from,
+        channel: "socket",
+    };
     answer(settings, method, sender, data, &meta, Style::Socket).await
 }
 
@@ -170,14 +201,18 @@ async fn answer(
     let mut response = match (outcome, style) {
         (Outcome::Nothing, Style::Http) => StatusCode::NO_CONTENT.into_response(),
         (Outcome::Nothing, Style::Socket) => StatusCode::OK.into_response(),
-        (Outcome::Acknowledged, _) => json_response(StatusCode::OK, r#"{"aknowlegment":1}"#.to_owned()),
+        (Outcome::Acknowledged, _) => {
+            json_response(StatusCode::OK, r#"{"aknowlegment":1}"#.to_owned())
+        }
         (Outcome::Result(value), style) => {
             let response = match &method.response {
                 Some(name) => answer::result(method.model.schema().types(), name, value),
                 None => json_response(StatusCode::OK, value.to_string()),
             };
             match style {
-                Style::Socket if response.status() == StatusCode::NOT_FOUND => StatusCode::OK.into_response(),
+                Style::Socket if response.status() == StatusCode::NOT_FOUND => {
+                    StatusCode::OK.into_response()
+                }
                 _ => response,
             }
         }
@@ -206,11 +241,17 @@ fn events(method: &Method, stream: StreamOf, limit: Duration, style: Style) -> R
                         let value = shape(model.schema().types(), response, value);
                         (value.to_string(), Some(stream))
                     }
-                    _ => (Failure::new(Some(&name), "an event is nested too deep").to_json(), None),
+                    _ => (
+                        Failure::new(Some(&name), "an event is nested too deep").to_json(),
+                        None,
+                    ),
                 },
                 Ok(Some(Err(error))) => (Failure::call(&name, &error).to_json(), None),
                 Err(_) => {
-                    let text = format!("the stream was open for {} s, which is its limit", limit.as_secs());
+                    let text = format!(
+                        "the stream was open for {} s, which is its limit",
+                        limit.as_secs()
+                    );
                     (Failure::new(Some(&name), text).to_json(), None)
                 }
             };
@@ -222,7 +263,10 @@ fn events(method: &Method, stream: StreamOf, limit: Duration, style: Style) -> R
         }
     });
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, Body::from_stream(frames)).into_response()

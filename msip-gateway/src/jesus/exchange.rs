@@ -70,11 +70,15 @@ pub(super) async fn exchange(
 ) -> Outcome {
     let request = match request_of(method, data, sender.door.limits.max_body) {
         Ok(request) => request,
-        Err(failure) => return Outcome::failure(failure),
+        Err(failure) => return Outcome::failure(*failure),
     };
     let package = method.model.schema().package();
     let session = match sender.door.upstream(package) {
-        Ok(upstream) => upstream.session(sender.caller.principal(), sender.from.0).await,
+        Ok(upstream) => {
+            upstream
+                .session(sender.caller.principal(), sender.from.0)
+                .await
+        }
         Err(error) => Err(error),
     };
     let session = match session {
@@ -88,11 +92,18 @@ pub(super) async fn exchange(
         ResponseType::Acknowledgment => Outcome::Acknowledged,
         ResponseType::Stream => {
             let Ok(permit) = Arc::clone(&sender.door.streams).try_acquire_owned() else {
-                let failure = Failure::new(Some(&method.name), "too many streams are open (max_streams)");
+                let failure = Failure::new(
+                    Some(&method.name),
+                    "too many streams are open (max_streams)",
+                );
                 return Outcome::Failure(StatusCode::SERVICE_UNAVAILABLE, failure);
             };
             return match session.open(operation, &request, &options).await {
-                Ok(answers) => Outcome::Stream(StreamOf { answers, _lease: session, _permit: permit }),
+                Ok(answers) => Outcome::Stream(StreamOf {
+                    answers,
+                    _lease: session,
+                    _permit: permit,
+                }),
                 Err(error) => failed(&error),
             };
         }
@@ -117,7 +128,11 @@ pub(super) async fn exchange(
             _ => session.call(&operation, &request, &options).await.map(drop),
         };
         if let Err(error) = done {
-            tracing::info!(method = name, code = error.code().name(), "a method that nobody waits for has failed");
+            tracing::info!(
+                method = name,
+                code = error.code().name(),
+                "a method that nobody waits for has failed"
+            );
         }
     };
     settings.background.run(running).await;
@@ -127,11 +142,16 @@ pub(super) async fn exchange(
 /// The result of a method, which may be validated.
 fn result_of(method: &Method, json: &[u8]) -> Outcome {
     let Ok(mut value) = serde_json::from_slice::<Value>(json) else {
-        return Outcome::failure(Failure::new(Some(&method.name), "the result is nested too deep"));
+        return Outcome::failure(Failure::new(
+            Some(&method.name),
+            "the result is nested too deep",
+        ));
     };
-    if let (ResponseType::Response, Some(schema)) = (method.response_type, &method.response_schema) {
+    if let (ResponseType::Response, Some(schema)) = (method.response_type, &method.response_schema)
+    {
         let name = method.response.as_ref();
-        let shaped = name.map(|name| super::shape::shape(method.model.schema().types(), name, value.clone()));
+        let shaped = name
+            .map(|name| super::shape::shape(method.model.schema().types(), name, value.clone()));
         let errors = schema.validate(&mut shaped.unwrap_or(value.clone()));
         if !errors.is_empty() {
             return Outcome::failure(Failure::validation(&method.name, "responseSchema", &errors));
@@ -141,22 +161,22 @@ fn result_of(method: &Method, json: &[u8]) -> Outcome {
 }
 
 /// The message of a method, in protobuf.
-fn request_of(method: &Method, data: Data, max_len: usize) -> Result<Vec<u8>, Failure> {
+fn request_of(method: &Method, data: Data, max_len: usize) -> Result<Vec<u8>, Box<Failure>> {
     let mut value = data.value;
     if !value.is_object() {
-        return Err(Failure::not_valid());
+        return Err(Failure::not_valid().into());
     }
     if let Some(schema) = &method.request_schema {
         let errors = schema.validate(&mut value);
         if !errors.is_empty() {
-            return Err(Failure::validation(&method.name, "requestSchema", &errors));
+            return Err(Failure::validation(&method.name, "requestSchema", &errors).into());
         }
     }
     if let Value::Object(fields) = &mut value {
         for (name, file) in data.files {
             let Some(file) = file.into_field(method, &name) else {
                 let shown: String = name.chars().take(64).collect();
-                return Err(Failure::new(Some(&method.name), format!("the method takes no file `{shown}`")));
+                return Err(Failure::new(Some(&method.name), format!("the method takes no file `{shown}`")).into());
             };
             fields.insert(name, file);
         }
@@ -166,15 +186,25 @@ fn request_of(method: &Method, data: Data, max_len: usize) -> Result<Vec<u8>, Fa
     }
     let json = value.to_string().into_bytes();
     let request = method.operation.request_of(&json, max_len);
-    request.map_err(|error| Failure::call(&method.name, &error))
+    request.map_err(|error| Failure::call(&method.name, &error).into())
 }
 
 /// The options of a message: the caller's, and its meta. `corrid` is made where the caller names none.
-pub(super) fn options(caller: &Caller, meta: &Meta, channel: &str, is_stream: bool) -> (CallOptions, String) {
+pub(super) fn options(
+    caller: &Caller,
+    meta: &Meta,
+    channel: &str,
+    is_stream: bool,
+) -> (CallOptions, String) {
     let corrid = meta.correlation_id().map_or_else(fresh_id, str::to_owned);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
     let options = caller.options().clone().correlation_id(corrid.clone());
-    (options.headers(meta.headers(channel, is_stream, now)), corrid)
+    (
+        options.headers(meta.headers(channel, is_stream, now)),
+        corrid,
+    )
 }
 
 /// An id that no other message has: hashers begin with random keys.

@@ -13,6 +13,29 @@ const MAX_SAFE: u64 = (1 << 53) - 1;
 
 /// Brings the canonical JSON of a message into the form of jesus.
 pub(super) fn shape(types: &Types, name: &TypeName, value: Value) -> Value {
+    as_javascript(typed(types, name, value))
+}
+
+/// Numbers without a fraction have no point: JavaScript knows no difference.
+fn as_javascript(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            // `5` for `5.0`; what a double writes with an exponent stays as it is.
+            let whole = format!("{number}").strip_suffix(".0").and_then(|text| text.parse::<i64>().ok());
+            match whole {
+                Some(whole) if whole.unsigned_abs() <= MAX_SAFE => json!(whole),
+                _ => Value::Number(number),
+            }
+        }
+        Value::Array(items) => items.into_iter().map(as_javascript).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, as_javascript(value))).collect())
+        }
+        other => other,
+    }
+}
+
+fn typed(types: &Types, name: &TypeName, value: Value) -> Value {
     if let Some(wrapped) = wrapped(name) {
         return scalar(&wrapped, value);
     }
@@ -74,7 +97,7 @@ fn field(types: &Types, field: &Field, value: Value) -> Value {
 
 fn one(types: &Types, ty: &FieldType, value: Value) -> Value {
     match ty {
-        FieldType::Message(name) => shape(types, name, value),
+        FieldType::Message(name) => typed(types, name, value),
         FieldType::Enum(_) => value,
         ty => scalar(ty, value),
     }

@@ -22,8 +22,11 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(models: &[ProtocolModel])
 
 fn schema(models: &[ProtocolModel], name: &str) -> Result<Response, GatewayError> {
     let name = TypeName::new(name);
-    let found = models.iter().find_map(|model| message_schema(model.schema(), &name));
-    let schema = found.ok_or_else(|| GatewayError::new(Code::NotFound, "there is no message of this name"))?;
+    let found = models
+        .iter()
+        .find_map(|model| message_schema(model.schema(), &name));
+    let schema = found
+        .ok_or_else(|| GatewayError::new(Code::NotFound, "there is no message of this name"))?;
     let json = HeaderValue::from_static("application/schema+json");
     Ok(([(header::CONTENT_TYPE, json)], schema.to_string()).into_response())
 }

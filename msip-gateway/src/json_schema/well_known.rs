@@ -14,8 +14,10 @@ pub(super) fn is_known(name: &TypeName) -> bool {
 pub(crate) fn is_scalar(name: &TypeName) -> bool {
     let short = name.as_str().strip_prefix("google.protobuf.");
     short.is_some_and(|short| {
-        matches!(short, "Timestamp" | "Duration" | "FieldMask") || short.len() > 5 && short.ends_with("Value")
-            && !matches!(short, "ListValue" | "NullValue")
+        matches!(short, "Timestamp" | "Duration" | "FieldMask")
+            || short.len() > 5
+                && short.ends_with("Value")
+                && !matches!(short, "ListValue" | "NullValue")
     })
 }
 

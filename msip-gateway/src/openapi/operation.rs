@@ -120,10 +120,7 @@ impl<'a> Call<'a> {
                 "202",
                 json!({ "description": "It was taken over. Nothing answers it." }),
             ),
-            Answer::Acknowledgment => (
-                "204",
-                json!({ "description": "It was handled." }),
-            ),
+            Answer::Acknowledgment => ("204", json!({ "description": "It was handled." })),
             Answer::Message(name) => (
                 "200",
                 json!({

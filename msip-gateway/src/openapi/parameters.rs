@@ -1,6 +1,8 @@
 //! Requests by GET: the fields of a message as a query, those of messages inside of it with a dot.
 
-use msip_schema::{Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types, json_name};
+use msip_schema::{
+    Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types, json_name,
+};
 use serde_json::{Map, Value, json};
 
 use super::document::SCHEMAS;
@@ -11,7 +13,10 @@ const MAX_DEPTH: usize = 2;
 
 /// The fields of this message that a query can have.
 pub(super) fn query(types: &Types, name: &TypeName) -> Vec<Value> {
-    let mut query = Query { types, found: Vec::new() };
+    let mut query = Query {
+        types,
+        found: Vec::new(),
+    };
     if let Some(TypeDef::Message(message)) = types.get(name) {
         query.message(message, "", &mut vec![name]);
     }

@@ -23,12 +23,17 @@ fn respond(html: Bytes, policy: &str) -> Response {
         fixed(header::CACHE_CONTROL, "no-cache"),
         fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         fixed(header::REFERRER_POLICY, "no-referrer"),
-        fixed(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        fixed(
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
     ];
     let mut response = (headers, Html(html)).into_response();
     // Letters, digits and punctuation of ASCII.
     if let Ok(policy) = HeaderValue::from_str(policy) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }

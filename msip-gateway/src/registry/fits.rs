@@ -48,10 +48,19 @@ impl fmt::Display for Fit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Same { package } => write!(f, "{package} fits"),
-            Self::Other { package, ours, theirs } => {
-                write!(f, "{package} does not fit: {ours:016x} here, {theirs:016x} on the server")
+            Self::Other {
+                package,
+                ours,
+                theirs,
+            } => {
+                write!(
+                    f,
+                    "{package} does not fit: {ours:016x} here, {theirs:016x} on the server"
+                )
             }
-            Self::Unknown { package, reason } => write!(f, "whether {package} fits is not known: {reason}"),
+            Self::Unknown { package, reason } => {
+                write!(f, "whether {package} fits is not known: {reason}")
+            }
         }
     }
 }
@@ -70,19 +79,31 @@ pub async fn check_fingerprints(url: &str, models: &[ProtocolModel]) -> Vec<Fit>
         let package = model.schema().package().to_owned();
         let ours = model.schema().fingerprint();
         let client = UntypedClient::builder(url, package.clone(), ours).name("msip-gateway");
-        fits.push(match tokio::time::timeout(PATIENCE, client.connect()).await {
-            Ok(Ok(client)) => {
-                let theirs = client.connection().server_fingerprint();
-                client.close().await;
-                if theirs == ours {
-                    Fit::Same { package }
-                } else {
-                    Fit::Other { package, ours, theirs }
+        fits.push(
+            match tokio::time::timeout(PATIENCE, client.connect()).await {
+                Ok(Ok(client)) => {
+                    let theirs = client.connection().server_fingerprint();
+                    client.close().await;
+                    if theirs == ours {
+                        Fit::Same { package }
+                    } else {
+                        Fit::Other {
+                            package,
+                            ours,
+                            theirs,
+                        }
+                    }
                 }
-            }
-            Ok(Err(error)) => Fit::Unknown { package, reason: error.to_string() },
-            Err(_) => Fit::Unknown { package, reason: "the server does not answer".to_owned() },
-        });
+                Ok(Err(error)) => Fit::Unknown {
+                    package,
+                    reason: error.to_string(),
+                },
+                Err(_) => Fit::Unknown {
+                    package,
+                    reason: "the server does not answer".to_owned(),
+                },
+            },
+        );
     }
     fits
 }

@@ -32,7 +32,10 @@ pub(super) fn files(folder: &Path) -> Result<Vec<Stamp>, RegistryError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(error(folder))? {
         let path = entry.map_err(error(folder))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if name.starts_with('.') || !ENDS.iter().any(|end| name.ends_with(end)) {
             continue;
         }
@@ -47,9 +50,16 @@ pub(super) fn files(folder: &Path) -> Result<Vec<Stamp>, RegistryError> {
         }
         if files.len() >= MAX_FILES {
             let what = format!("more than {MAX_FILES} descriptor sets");
-            return Err(RegistryError::TooLarge { path: folder.to_owned(), what });
+            return Err(RegistryError::TooLarge {
+                path: folder.to_owned(),
+                what,
+            });
         }
-        files.push(Stamp { len: metadata.len(), modified: metadata.modified().ok(), path });
+        files.push(Stamp {
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
+            path,
+        });
     }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
@@ -62,5 +72,8 @@ pub(super) fn read(stamp: &Stamp) -> Result<Vec<u8>, RegistryError> {
         let what = format!("{} bytes, and at most {MAX_LEN} are read", stamp.len);
         return Err(RegistryError::TooLarge { path: path(), what });
     }
-    fs::read(&stamp.path).map_err(|source| RegistryError::Io { path: path(), source })
+    fs::read(&stamp.path).map_err(|source| RegistryError::Io {
+        path: path(),
+        source,
+    })
 }

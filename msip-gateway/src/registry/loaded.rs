@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use msip_schema::compare::{Description, Sides, compare};
@@ -70,7 +70,10 @@ impl Loaded {
         for file in files {
             let bytes = folder::read(file)?;
             let models = ProtocolModel::from_descriptor_set(&bytes).map_err(|source| {
-                RegistryError::Schema { path: file.path.clone(), source }
+                RegistryError::Schema {
+                    path: file.path.clone(),
+                    source,
+                }
             })?;
             for model in models {
                 match found.entry(model.schema().package().to_owned()) {
@@ -89,18 +92,31 @@ impl Loaded {
     }
 }
 
-fn conflict(path: &PathBuf, taken: &ProtocolModel, other_path: &PathBuf, other: &ProtocolModel) -> Option<Conflict> {
+fn conflict(
+    path: &Path,
+    taken: &ProtocolModel,
+    other_path: &Path,
+    other: &ProtocolModel,
+) -> Option<Conflict> {
     let (ours, theirs) = (taken.schema().fingerprint(), other.schema().fingerprint());
     if ours == theirs {
         return None;
     }
-    let comparison = compare(&Description::of(taken.schema()), &Description::of(other.schema()));
-    let sides = Sides { ours: "in the first", theirs: "in the other" };
+    let comparison = compare(
+        &Description::of(taken.schema()),
+        &Description::of(other.schema()),
+    );
+    let sides = Sides {
+        ours: "in the first",
+        theirs: "in the other",
+    };
     let differences = comparison.differences().iter();
     Some(Conflict {
         package: taken.schema().package().to_owned(),
-        taken: (path.clone(), ours),
-        other: (other_path.clone(), theirs),
-        differences: differences.map(|difference| difference.text(sides)).collect(),
+        taken: (path.to_owned(), ours),
+        other: (other_path.to_owned(), theirs),
+        differences: differences
+            .map(|difference| difference.text(sides))
+            .collect(),
     })
 }

@@ -7,12 +7,12 @@ mod error;
 mod fits;
 mod folder;
 mod loaded;
-mod registry;
+mod watched;
 
 pub use error::RegistryError;
 pub use fits::{Fit, check_fingerprints};
 pub use loaded::{Conflict, Loaded};
-pub use registry::Registry;
+pub use watched::Registry;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,10 @@ pub(crate) struct ListenUrl {
 
 /// The files of a listener over TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "refused without TLS"))]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "refused without TLS")
+)]
 pub(crate) struct TlsFiles {
     pub(super) cert: PathBuf,
     pub(super) key: PathBuf,
@@ -24,7 +27,9 @@ pub(crate) struct TlsFiles {
 #[non_exhaustive]
 pub enum ListenUrlError {
     /// It is none of HTTP.
-    #[error("a gateway listens at http://host:port or https://host:port?cert=FILE&key=FILE, not at {url}")]
+    #[error(
+        "a gateway listens at http://host:port or https://host:port?cert=FILE&key=FILE, not at {url}"
+    )]
     Scheme {
         /// The URL.
         url: String,
@@ -136,7 +141,10 @@ mod tests {
         assert_eq!(taken("http://127.0.0.1:8080").authority(), "127.0.0.1:8080");
         assert_eq!(taken("http://[::1]:0/").authority(), "[::1]:0");
         assert_eq!(taken("http://localhost:80").tls(), None);
-        assert_eq!(taken("http://0.0.0.0:80?insecure=true").authority(), "0.0.0.0:80");
+        assert_eq!(
+            taken("http://0.0.0.0:80?insecure=true").authority(),
+            "0.0.0.0:80"
+        );
         let secure = taken("https://0.0.0.0:443?cert=a.pem&key=b.pem");
         assert_eq!(secure.tls().unwrap().key, PathBuf::from("b.pem"));
     }
@@ -145,10 +153,22 @@ mod tests {
     fn what_is_wrong_is_told() {
         let told = |text: &str| text.parse::<ListenUrl>().unwrap_err();
         for text in ["tcp://127.0.0.1:1", "127.0.0.1:1", "", "HTTP//x"] {
-            assert!(matches!(told(text), ListenUrlError::Scheme { .. }), "{text}");
+            assert!(
+                matches!(told(text), ListenUrlError::Scheme { .. }),
+                "{text}"
+            );
         }
-        for text in ["http://127.0.0.1", "http://:80", "http://a:b", "http://127.0.0.1:1/x", "http://u@localhost:1"] {
-            assert!(matches!(told(text), ListenUrlError::Authority { .. }), "{text}");
+        for text in [
+            "http://127.0.0.1",
+            "http://:80",
+            "http://a:b",
+            "http://127.0.0.1:1/x",
+            "http://u@localhost:1",
+        ] {
+            assert!(
+                matches!(told(text), ListenUrlError::Authority { .. }),
+                "{text}"
+            );
         }
         for text in [
             "https://localhost:1",
@@ -158,10 +178,20 @@ mod tests {
             "http://localhost:1?insecure=true&insecure=true",
             "https://localhost:1?cert=&key=",
         ] {
-            assert!(matches!(told(text), ListenUrlError::Setting { .. }), "{text}");
+            assert!(
+                matches!(told(text), ListenUrlError::Setting { .. }),
+                "{text}"
+            );
         }
-        for text in ["http://0.0.0.0:80", "http://example.org:80", "http://[::]:80?insecure=false"] {
-            assert!(matches!(told(text), ListenUrlError::Insecure { .. }), "{text}");
+        for text in [
+            "http://0.0.0.0:80",
+            "http://example.org:80",
+            "http://[::]:80?insecure=false",
+        ] {
+            assert!(
+                matches!(told(text), ListenUrlError::Insecure { .. }),
+                "{text}"
+            );
         }
     }
 }

@@ -6,12 +6,7 @@ mod stall;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{

@@ -8,8 +8,8 @@ mod service;
 mod session;
 
 pub(crate) use events::{EventReader, NextEvent};
-pub use pool::{Upstream, UpstreamLimits};
-pub use principal::Principal;
-pub(crate) use principal::MAX_SESSION_NAME;
 pub(crate) use pool::Lease;
+pub use pool::{Upstream, UpstreamLimits};
+pub(crate) use principal::MAX_SESSION_NAME;
+pub use principal::Principal;
 pub(crate) use session::{Answers, request_message};

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::{StatusCode, header, HeaderValue};
+use axum::http::{HeaderValue, StatusCode, header};
 use msip_runtime::{Code, transport::ServiceUrl};
 use tokio::sync::OnceCell;
 
@@ -130,7 +130,9 @@ impl Slot {
     }
 
     fn is_closed(&self) -> bool {
-        self.session.get().is_some_and(|session| session.is_closed())
+        self.session
+            .get()
+            .is_some_and(|session| session.is_closed())
     }
 
     /// How long nobody has used it.
@@ -271,7 +273,9 @@ impl Upstream {
         pool.slots.remove(&key);
         let limits = &self.0.limits;
         let own = pool.slots.values();
-        let own = own.filter(|slot| slot.principal.is_same_as(principal)).count();
+        let own = own
+            .filter(|slot| slot.principal.is_same_as(principal))
+            .count();
         if own >= limits.max_sessions_per_principal {
             pool.make_room(|slot| slot.principal.is_same_as(principal))?;
         } else if pool.slots.len() >= limits.max_sessions {

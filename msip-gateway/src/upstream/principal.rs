@@ -77,9 +77,7 @@ mod tests {
             (Some("keya"), ""),
             (Some(""), ""),
         ]
-        .map(|(credential, session)| {
-            Principal::new(credential.map(str::as_bytes), session)
-        });
+        .map(|(credential, session)| Principal::new(credential.map(str::as_bytes), session));
         for (index, one) in all.iter().enumerate() {
             for other in &all[..index] {
                 assert_ne!(one.key(), other.key());

@@ -52,7 +52,9 @@ impl Session {
         }
         let client = builder.connect().await.map_err(connect_error)?;
         if let Some(topic) = &target.topic {
-            let options = SubscribeOptions::new().by_peer().protocol(package, fingerprint);
+            let options = SubscribeOptions::new()
+                .by_peer()
+                .protocol(package, fingerprint);
             client.subscribe(topic, &options).await?;
         } else {
             let theirs = client.connection().server_fingerprint();

@@ -69,16 +69,23 @@ fn parse(bytes: &[u8]) -> Answer {
     let end = end.unwrap_or_else(|| panic!("no head: {}", String::from_utf8_lossy(bytes)));
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
     let headers: BTreeMap<String, String> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let mut rest = &bytes[end + 4..];
     let (mut body, mut chunks) = (Vec::new(), Vec::new());
-    if headers.get("transfer-encoding").is_some_and(|value| value == "chunked") {
+    if headers
+        .get("transfer-encoding")
+        .is_some_and(|value| value == "chunked")
+    {
         while let Some(at) = rest.windows(2).position(|window| window == b"\r\n") {
-            let len = usize::from_str_radix(&String::from_utf8_lossy(&rest[..at]), 16).expect("a length");
+            let len =
+                usize::from_str_radix(&String::from_utf8_lossy(&rest[..at]), 16).expect("a length");
             let chunk = &rest[at + 2..at + 2 + len];
             rest = &rest[at + 4 + len..];
             if len == 0 {
@@ -90,5 +97,10 @@ fn parse(bytes: &[u8]) -> Answer {
     } else {
         body = rest.to_vec();
     }
-    Answer { status: status.expect("a status"), headers, body, chunks }
+    Answer {
+        status: status.expect("a status"),
+        headers,
+        body,
+        chunks,
+    }
 }

@@ -42,24 +42,42 @@ async fn the_four_response_types() {
     let url = &running.url;
 
     let sum = post(url, "/sum", r#"{"n":5,"more":[1,2]}"#).await;
-    assert_eq!((sum.status, sum.header("content-type")), (200, "application/json; charset=utf-8"));
+    assert_eq!(
+        (sum.status, sum.header("content-type")),
+        (200, "application/json; charset=utf-8")
+    );
     assert_eq!(sum.json()["sum"], 8);
 
     let note = post(url, "/note", r#"{"n":1}"#).await;
     assert_eq!((note.status, note.text()), (204, String::new()));
-    assert_eq!(soon("the service", running.seen.recv()).await, Some(Seen::Note(1)));
-
-    // Its handler never ends: it was acknowledged before.
-    let save = post(url, "/save", r#"{"n":13}"#).await;
-    assert_eq!((save.status, save.text()), (200, r#"{"aknowlegment":1}"#.to_owned()));
-    assert_eq!(soon("the service", running.seen.recv()).await, Some(Seen::Save(13)));
+    assert_eq!(
+        soon("the service", running.seen.recv()).await,
+        Some(Seen::Note(1))
+    );
 
     let count = post(url, "/count", r#"{"to":2}"#).await;
-    assert_eq!((count.status, count.header("content-type")), (200, "text/event-stream"));
+    assert_eq!(
+        (count.status, count.header("content-type")),
+        (200, "text/event-stream")
+    );
     assert_eq!(count.header("cache-control"), "no-cache");
     assert_eq!(count.chunks.len(), 3);
     assert_eq!(count.chunks[0], "data: {\"number\":0,\"text\":\"\"}\n\n");
-    assert_eq!(soon("the service", running.seen.recv()).await, Some(Seen::StreamDropped));
+    assert_eq!(
+        soon("the service", running.seen.recv()).await,
+        Some(Seen::StreamDropped)
+    );
+
+    // Its handler never ends: it was acknowledged before.
+    let save = post(url, "/save", r#"{"n":13}"#).await;
+    assert_eq!(
+        (save.status, save.text()),
+        (200, r#"{"aknowlegment":1}"#.to_owned())
+    );
+    assert_eq!(
+        soon("the service", running.seen.recv()).await,
+        Some(Seen::Save(13))
+    );
 }
 
 /// 1
@@ -68,9 +86,14 @@ async fn a_stream_has_a_time_limit_and_its_handler_hears_that_the_reader_leaves(
     let mut running = start(private().stream_limit(Duration::from_millis(50))).await;
     let endless = post(&running.url, "/count", "{}").await;
     assert_eq!(endless.chunks.len(), 2, "{endless:?}");
-    let last = endless.chunks[1].strip_prefix("data: ").and_then(|data| serde_json::from_str::<Value>(data).ok());
+    let last = endless.chunks[1]
+        .strip_prefix("data: ")
+        .and_then(|data| serde_json::from_str::<Value>(data).ok());
     assert_eq!(last.expect("JSON")["__RESULT_TYPE__"], "error");
-    assert_eq!(soon("the service", running.seen.recv()).await, Some(Seen::StreamDropped));
+    assert_eq!(
+        soon("the service", running.seen.recv()).await,
+        Some(Seen::StreamDropped)
+    );
 
     let mut running = start(private()).await;
     let authority = running.url.trim_start_matches("http://");
@@ -80,7 +103,10 @@ async fn a_stream_has_a_time_limit_and_its_handler_hears_that_the_reader_leaves(
     reader.readable().await.expect("the head of the answer");
     assert!(running.seen.try_recv().is_err(), "it goes on");
     drop(reader);
-    assert_eq!(soon("the service", running.seen.recv()).await, Some(Seen::StreamDropped));
+    assert_eq!(
+        soon("the service", running.seen.recv()).await,
+        Some(Seen::StreamDropped)
+    );
 }
 
 /// 2
@@ -95,14 +121,28 @@ async fn paths_verbs_queries_forms_and_parts() {
         ("POST /sum/room/12", JSON, r#"{"n":5,"more":[1,2]}"#),
         ("PUT /sum", form, "n=5&more=1&more=2&room=12"),
         ("PATCH /sum/", form, "n=5&more[]=1&more[]=2&room=12"),
-        ("DELETE /sum?n=5&more=1&more=2&room=12", ("x-nothing", "1"), ""),
+        (
+            "DELETE /sum?n=5&more=1&more=2&room=12",
+            ("x-nothing", "1"),
+            "",
+        ),
     ] {
         let answer = ask(url, line, &[header], body.as_bytes()).await;
         let json = answer.json();
-        assert_eq!((&json["sum"], &json["room"]), (&json!(8), &json!("12")), "{line}: {json}");
+        assert_eq!(
+            (&json["sum"], &json["room"]),
+            (&json!(8), &json!("12")),
+            "{line}: {json}"
+        );
     }
     let parts = "--b\r\ncontent-disposition: form-data; name=\"n\"\r\n\r\n8\r\n--b--\r\n";
-    let answer = ask(url, "POST /sum", &[("content-type", "multipart/form-data; boundary=b")], parts.as_bytes()).await;
+    let answer = ask(
+        url,
+        "POST /sum",
+        &[("content-type", "multipart/form-data; boundary=b")],
+        parts.as_bytes(),
+    )
+    .await;
     assert_eq!(answer.json()["sum"], 8);
 }
 
@@ -112,23 +152,60 @@ async fn each_type_of_result_is_answered() {
     let running = start(private()).await;
     let url = &running.url;
     for (path, body, status, content_type, text) in [
-        ("/page", r#"{"value":"ada"}"#, 200, "text/html; charset=utf-8", "<h1>ada</h1>"),
+        (
+            "/page",
+            r#"{"value":"ada"}"#,
+            200,
+            "text/html; charset=utf-8",
+            "<h1>ada</h1>",
+        ),
         ("/nothing", "{}", 404, "", ""),
         ("/echo", r#"{"echo":null}"#, 404, "", ""),
-        ("/echo", r#"{"echo":5}"#, 200, "application/json; charset=utf-8", "5"),
-        ("/echo", r#"{"echo":true}"#, 200, "application/json; charset=utf-8", "true"),
-        ("/echo", r#"{"echo":[1,"a"]}"#, 200, "application/json; charset=utf-8", r#"[1,"a"]"#),
-        ("/size", r#"{"value":"7"}"#, 200, "application/json; charset=utf-8", "7"),
+        (
+            "/echo",
+            r#"{"echo":5}"#,
+            200,
+            "application/json; charset=utf-8",
+            "5",
+        ),
+        (
+            "/echo",
+            r#"{"echo":true}"#,
+            200,
+            "application/json; charset=utf-8",
+            "true",
+        ),
+        (
+            "/echo",
+            r#"{"echo":[1,"a"]}"#,
+            200,
+            "application/json; charset=utf-8",
+            r#"[1,"a"]"#,
+        ),
+        (
+            "/size",
+            r#"{"value":"7"}"#,
+            200,
+            "application/json; charset=utf-8",
+            "7",
+        ),
     ] {
         let answer = post(url, path, body).await;
         assert_eq!(
-            (answer.status, answer.header("content-type"), answer.text().as_str()),
+            (
+                answer.status,
+                answer.header("content-type"),
+                answer.text().as_str()
+            ),
             (status, content_type, text),
             "{path} {body}"
         );
     }
     let picture = post(url, "/picture", r#"{"value":""}"#).await;
-    assert_eq!((picture.status, picture.header("content-type")), (200, "image/png"));
+    assert_eq!(
+        (picture.status, picture.header("content-type")),
+        (200, "image/png")
+    );
     assert!(picture.body.starts_with(b"\x89PNG"));
 }
 
@@ -140,12 +217,18 @@ async fn errors_are_told_in_answers_and_in_streams() {
     let failed = post(url, "/fail", "{}").await;
     assert_eq!(
         (failed.status, failed.text().as_str()),
-        (200, r#"{"__RESULT_TYPE__":"error","method":"fail","error":"boom"}"#)
+        (
+            200,
+            r#"{"__RESULT_TYPE__":"error","method":"fail","error":"boom"}"#
+        )
     );
     let scalar = post(url, "/sum", "7").await;
     assert_eq!(
         (scalar.status, scalar.text().as_str()),
-        (200, r#"{"__RESULT_TYPE__":"error","error":"MESSAGE IS NOT VALID"}"#)
+        (
+            200,
+            r#"{"__RESULT_TYPE__":"error","error":"MESSAGE IS NOT VALID"}"#
+        )
     );
     let unknown = post(url, "/gone", "{}").await;
     assert_eq!(
@@ -177,11 +260,16 @@ async fn an_event_is_exactly_one_chunk() {
         .chunks
         .iter()
         .map(|chunk| {
-            let data = chunk.strip_prefix("data: ").and_then(|data| data.strip_suffix("\n\n"));
+            let data = chunk
+                .strip_prefix("data: ")
+                .and_then(|data| data.strip_suffix("\n\n"));
             serde_json::from_str(data.expect("one event")).expect("JSON")
         })
         .collect();
-    let numbers: Vec<_> = events.iter().map(|event| event["number"].as_u64()).collect();
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|event| event["number"].as_u64())
+        .collect();
     assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3)]);
     assert_eq!(events[1]["text"].as_str().map(str::len), Some(100_000));
 }
@@ -205,8 +293,15 @@ async fn meta_goes_along_and_makes_nobody_somebody() {
     ] {
         assert_eq!(meta[name], expected, "{name} in {meta}");
     }
-    assert_eq!((meta.get("app-meta-userid"), meta.get("app-meta-from")), (None, None));
-    assert!(meta["app-meta-timestamp"].as_str().is_some_and(|text| text.parse::<u64>().is_ok()));
+    assert_eq!(
+        (meta.get("app-meta-userid"), meta.get("app-meta-from")),
+        (None, None)
+    );
+    assert!(
+        meta["app-meta-timestamp"]
+            .as_str()
+            .is_some_and(|text| text.parse::<u64>().is_ok())
+    );
 
     let nobody = ask(&running.url, "POST /sum", &[JSON], b"{}").await;
     let made = nobody.header("app-meta-corrid");
@@ -236,15 +331,31 @@ async fn data_is_coerced_and_checked_and_the_errors_are_those_of_ajv() {
             r##"{"__RESULT_TYPE__":"error","method":"sum","error":"validation errors","data":{"type":"schemaValidation","schemaField":"requestSchema","errors":[{"keyword":"additionalProperties","dataPath":"","schemaPath":"#/additionalProperties","params":{"additionalProperty":"nonsense"},"message":"should NOT have additional properties"},{"keyword":"required","dataPath":"","schemaPath":"#/required","params":{"missingProperty":"n"},"message":"should have required property 'n'"},{"keyword":"type","dataPath":".more[0]","schemaPath":"#/properties/more/items/type","params":{"type":"integer"},"message":"should be integer"}]}}"##
         )
     );
-    assert_eq!(post(url, "/sum", r#"{"n":"5","room":7}"#).await.json()["room"], "7", "types are coerced");
+    assert_eq!(
+        post(url, "/sum", r#"{"n":"5","room":7}"#).await.json()["room"],
+        "7",
+        "types are coerced"
+    );
     let unchecked = post(url, "/strict", r#"{"nonsense":1}"#).await.json();
-    assert_eq!(unchecked["__RESULT_TYPE__"], "error", "not checked by a schema, but a message has its fields: {unchecked}");
+    assert_eq!(
+        unchecked["__RESULT_TYPE__"], "error",
+        "not checked by a schema, but a message has its fields: {unchecked}"
+    );
     let own = post(url, "/own", r#"{"n":6}"#).await.json();
     assert_eq!(own["data"]["errors"][0]["params"]["limit"], 5);
     let response = post(url, "/checked", r#"{"echo":{"a":"x"}}"#).await.json();
-    assert_eq!(response["data"]["schemaField"], "responseSchema", "{response}");
-    assert_eq!(post(url, "/checked", r#"{"echo":{"a":true}}"#).await.text(), r#"{"a":true}"#);
-    assert_eq!(post(url, "/unchecked", r#"{"echo":{"b":1}}"#).await.text(), r#"{"b":1}"#);
+    assert_eq!(
+        response["data"]["schemaField"], "responseSchema",
+        "{response}"
+    );
+    assert_eq!(
+        post(url, "/checked", r#"{"echo":{"a":true}}"#).await.text(),
+        r#"{"a":true}"#
+    );
+    assert_eq!(
+        post(url, "/unchecked", r#"{"echo":{"b":1}}"#).await.text(),
+        r#"{"b":1}"#
+    );
 }
 
 /// 8
@@ -252,35 +363,71 @@ async fn data_is_coerced_and_checked_and_the_errors_are_those_of_ajv() {
 async fn a_private_method_is_not_there_at_a_public_door() {
     let file = r#"{ "sum": { "public": true }, "note": {}, "save": { "public": false } }"#;
     let public = start(JesusManners::public(methods(Some(file)))).await;
-    assert_eq!(post(&public.url, "/sum", r#"{"n":1}"#).await.json()["sum"], 1);
-    let told = |name: &str| {
-        json!({ "__RESULT_TYPE__": "error", "method": name, "error": format!("{name} is not valid (not defined in methods config)") })
-    };
+    assert_eq!(
+        post(&public.url, "/sum", r#"{"n":1}"#).await.json()["sum"],
+        1
+    );
+    let told = |name: &str| json!({ "__RESULT_TYPE__": "error", "method": name, "error": format!("{name} is not valid (not defined in methods config)") });
     for name in ["note", "save", "fail", "v1"] {
-        assert_eq!(post(&public.url, &format!("/{name}"), "{}").await.json(), told(name), "as one that does not exist");
+        assert_eq!(
+            post(&public.url, &format!("/{name}"), "{}").await.json(),
+            told(name),
+            "as one that does not exist"
+        );
     }
     let meta = post(&public.url, "/sum", "{}").await.json();
     assert_eq!(meta["meta"]["app-meta-channel"], "httpPublic");
 
     let private = start(JesusManners::private(methods(Some(file)))).await;
     assert_eq!(post(&private.url, "/note", "{}").await.status, 204);
-    assert_eq!(post(&private.url, "/fail", "{}").await.json(), told("fail"), "the file does not list it");
+    assert_eq!(
+        post(&private.url, "/fail", "{}").await.json(),
+        told("fail"),
+        "the file does not list it"
+    );
 }
 
 /// 8
 #[tokio::test]
 async fn pages_of_other_origins_call_only_where_they_are_listed() {
     let hosts = Hosts::default().origin("https://app.example.org");
-    let running = start_at("http://127.0.0.1:0", private(), hosts, DoorLimits::default()).await;
+    let running = start_at(
+        "http://127.0.0.1:0",
+        private(),
+        hosts,
+        DoorLimits::default(),
+    )
+    .await;
     let form = ("content-type", "application/x-www-form-urlencoded");
     // A form needs no permission of the browser: whoever it comes from is looked at.
-    let foreign = ask(&running.url, "POST /sum", &[form, ("origin", "https://evil.example")], b"n=1").await;
+    let foreign = ask(
+        &running.url,
+        "POST /sum",
+        &[form, ("origin", "https://evil.example")],
+        b"n=1",
+    )
+    .await;
     assert_eq!(foreign.status, 403, "{foreign:?}");
     assert_eq!(running.calls.load(Ordering::Relaxed), 0);
-    let listed = ask(&running.url, "POST /sum", &[form, ("origin", "https://app.example.org")], b"n=1").await;
+    let listed = ask(
+        &running.url,
+        "POST /sum",
+        &[form, ("origin", "https://app.example.org")],
+        b"n=1",
+    )
+    .await;
     assert_eq!(listed.status, 200);
-    assert_eq!(listed.header("access-control-allow-origin"), "https://app.example.org");
-    let rebound = ask(&running.url, "POST /sum", &[form, ("host", "evil.example")], b"n=1").await;
+    assert_eq!(
+        listed.header("access-control-allow-origin"),
+        "https://app.example.org"
+    );
+    let rebound = ask(
+        &running.url,
+        "POST /sum",
+        &[form, ("host", "evil.example")],
+        b"n=1",
+    )
+    .await;
     assert_eq!(rebound.status, 400, "two hosts");
 }
 
@@ -291,20 +438,35 @@ async fn uploads_have_limits_and_nothing_of_them_stays() {
     let before = temporary_files();
     let png = b"\x89PNG\r\n\x1a\nand so on";
     let upload = async |name: &str, content: &[u8]| {
-        let mut body = b"--b\r\ncontent-disposition: form-data; name=\"title\"\r\n\r\nme\r\n".to_vec();
-        let head = format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"a.png\"\r\n\r\n");
+        let mut body =
+            b"--b\r\ncontent-disposition: form-data; name=\"title\"\r\n\r\nme\r\n".to_vec();
+        let head = format!(
+            "--b\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"a.png\"\r\n\r\n"
+        );
         body.extend_from_slice(head.as_bytes());
         body.extend_from_slice(content);
         body.extend_from_slice(b"\r\n--b--\r\n");
-        ask(&running.url, "POST /upload", &[("content-type", "multipart/form-data; boundary=b")], &body).await
+        ask(
+            &running.url,
+            "POST /upload",
+            &[("content-type", "multipart/form-data; boundary=b")],
+            &body,
+        )
+        .await
     };
-    assert_eq!(upload("avatar", png).await.json()["text"], "me: avatar a.png image/png 17 17");
+    assert_eq!(
+        upload("avatar", png).await.json()["text"],
+        "me: avatar a.png image/png 17 17"
+    );
     assert_eq!(upload("raw", png).await.json()["text"], "me:    0 17");
     let other = upload("other", png).await;
     assert_eq!(other.json()["error"], "the method takes no file `other`");
     let wrong = upload("avatar", b"GIF89a").await;
     assert_eq!(wrong.status, 415);
-    assert_eq!(wrong.json()["error"], "a file is image/gif, and not one of image/png, image/jpeg");
+    assert_eq!(
+        wrong.json()["error"],
+        "a file is image/gif, and not one of image/png, image/jpeg"
+    );
     let long = [&png[..], &[0; 1000]].concat();
     let too_long = upload("avatar", &long).await;
     assert_eq!(too_long.status, 413);
@@ -314,9 +476,14 @@ async fn uploads_have_limits_and_nothing_of_them_stays() {
 
 /// Files that this process has in the folder for temporary ones, open or not: none of a gateway are.
 fn temporary_files() -> usize {
-    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
     let folder = std::env::temp_dir();
-    open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).filter(|path| path.starts_with(&folder)).count()
+    open.filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .filter(|path| path.starts_with(&folder))
+        .count()
 }
 
 /// 8
@@ -324,13 +491,27 @@ fn temporary_files() -> usize {
 async fn a_body_that_cannot_be_taken_is_an_error_with_a_type() {
     let running = start(private()).await;
     for (body, status, error) in [
-        ("{".to_owned(), 400, "the body is not JSON: EOF while parsing an object at line 1 column 1"),
-        (format!("{{\"room\":\"{}\"}}", "x".repeat(100 * 1024)), 413, "the body is longer than 102400 bytes"),
+        (
+            "{".to_owned(),
+            400,
+            "the body is not JSON: EOF while parsing an object at line 1 column 1",
+        ),
+        (
+            format!("{{\"room\":\"{}\"}}", "x".repeat(100 * 1024)),
+            413,
+            "the body is longer than 102400 bytes",
+        ),
     ] {
         let answer = post(&running.url, "/sum", &body).await;
         assert_eq!(answer.status, status);
-        assert_eq!(answer.json(), json!({ "__RESULT_TYPE__": "error", "method": "sum", "error": error }));
-        assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
+        assert_eq!(
+            answer.json(),
+            json!({ "__RESULT_TYPE__": "error", "method": "sum", "error": error })
+        );
+        assert_eq!(
+            answer.header("content-type"),
+            "application/json; charset=utf-8"
+        );
     }
 }
 
@@ -341,13 +522,23 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     limits.body_timeout = Duration::from_millis(50);
     let running = start_at("http://127.0.0.1:0", private(), Hosts::default(), limits).await;
     let authority = running.url.trim_start_matches("http://");
-    let head = ["content-type: multipart/form-data; boundary=b", "content-type: application/json"];
+    let head = [
+        "content-type: multipart/form-data; boundary=b",
+        "content-type: application/json",
+    ];
     for content_type in head {
         let mut stream = TcpStream::connect(authority).await.expect("connects");
-        let head = format!("POST /sum HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n{content_type}\r\ncontent-length: 1000\r\n\r\n--b");
+        let head = format!(
+            "POST /sum HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n{content_type}\r\ncontent-length: 1000\r\n\r\n--b"
+        );
         stream.write_all(head.as_bytes()).await.expect("sent");
         let mut answer = String::new();
-        soon("an answer", tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)).await.expect("text");
+        soon(
+            "an answer",
+            tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer),
+        )
+        .await
+        .expect("text");
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     }
     soon("the end", running.stop()).await;

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use msip_gateway::{DoorLimits, Gateway, Hosts, ProtocolModel, jesus::{JesusManners, Methods}};
+use msip_gateway::{
+    DoorLimits, Gateway, Hosts, ProtocolModel,
+    jesus::{JesusManners, Methods},
+};
 use msip_runtime::{Code, Peer, Server, Status, Stream, prost_types::Value, transport::ServiceUrl};
 use msip_tests::rest::{
     CountReq, CountRsp, HandleClientToServer, Rest, SumReq, SumRsp, UploadReq, UploadRsp,
@@ -52,7 +55,12 @@ impl HandleClientToServer for Service {
             meta.insert("corrid".to_owned(), id.to_owned());
         }
         Ok(SumRsp {
-            sum: i64::from(request.n) + request.more.iter().map(|more| i64::from(*more)).sum::<i64>(),
+            sum: i64::from(request.n)
+                + request
+                    .more
+                    .iter()
+                    .map(|more| i64::from(*more))
+                    .sum::<i64>(),
             room: request.room,
             meta,
             ..SumRsp::default()
@@ -88,20 +96,27 @@ impl HandleClientToServer for Service {
     ) -> Result<impl Stream<Item = Result<CountRsp, Status>> + Send + 'static, Status> {
         let on_drop = OnDrop(self.seen.clone());
         let state = (0_u32, on_drop);
-        Ok(futures_util::stream::unfold(state, move |(number, on_drop)| async move {
-            if request.fail_after > 0 && number == request.fail_after {
-                let error = Status::new(Code::Aborted, "enough");
-                return Some((Err(error), (number + 1, on_drop)));
-            }
-            if number > request.to && request.to > 0 {
-                return None;
-            }
-            if request.to == 0 && number > 0 {
-                std::future::pending::<()>().await;
-            }
-            let text = if number == 1 { "long ".repeat(20_000) } else { String::new() };
-            Some((Ok(CountRsp { number, text }), (number + 1, on_drop)))
-        }))
+        Ok(futures_util::stream::unfold(
+            state,
+            move |(number, on_drop)| async move {
+                if request.fail_after > 0 && number == request.fail_after {
+                    let error = Status::new(Code::Aborted, "enough");
+                    return Some((Err(error), (number + 1, on_drop)));
+                }
+                if number > request.to && request.to > 0 {
+                    return None;
+                }
+                if request.to == 0 && number > 0 {
+                    std::future::pending::<()>().await;
+                }
+                let text = if number == 1 {
+                    "long ".repeat(20_000)
+                } else {
+                    String::new()
+                };
+                Some((Ok(CountRsp { number, text }), (number + 1, on_drop)))
+            },
+        ))
     }
 
     async fn on_note_ind(&self, _: &Peer<Rest>, note: SumReq) {
@@ -171,7 +186,9 @@ impl Running {
 pub(crate) fn model() -> ProtocolModel {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
     let file = format!("{folder}/rest.proto");
-    ProtocolModel::from_protos(&[file.as_str()], &[folder]).expect("it compiles").remove(0)
+    ProtocolModel::from_protos(&[file.as_str()], &[folder])
+        .expect("it compiles")
+        .remove(0)
 }
 
 pub(crate) fn methods(file: Option<&str>) -> Methods {
@@ -179,15 +196,32 @@ pub(crate) fn methods(file: Option<&str>) -> Methods {
 }
 
 pub(crate) async fn start(manners: JesusManners) -> Running {
-    start_at("http://127.0.0.1:0", manners, Hosts::default(), DoorLimits::default()).await
+    start_at(
+        "http://127.0.0.1:0",
+        manners,
+        Hosts::default(),
+        DoorLimits::default(),
+    )
+    .await
 }
 
-pub(crate) async fn start_at(listen: &str, manners: JesusManners, hosts: Hosts, limits: DoorLimits) -> Running {
+pub(crate) async fn start_at(
+    listen: &str,
+    manners: JesusManners,
+    hosts: Hosts,
+    limits: DoorLimits,
+) -> Running {
     let (seen, seen_by) = mpsc::unbounded_channel();
     let calls = Arc::new(AtomicUsize::new(0));
-    let service = Service { seen, calls: Arc::clone(&calls) };
+    let service = Service {
+        seen,
+        calls: Arc::clone(&calls),
+    };
     let url: ServiceUrl = "tcp://127.0.0.1:0".parse().expect("a URL");
-    let server = Server::<Rest>::builder(url.to_string()).bind().await.expect("binds");
+    let server = Server::<Rest>::builder(url.to_string())
+        .bind()
+        .await
+        .expect("binds");
     let upstream = server.local_url().to_string();
     let mut tasks = JoinSet::new();
     let gateway = Gateway::builder(listen)
@@ -206,5 +240,11 @@ pub(crate) async fn start_at(listen: &str, manners: JesusManners, hosts: Hosts, 
     tasks.spawn(async move {
         server.serve(service).await;
     });
-    Running { url, seen: seen_by, calls, stop: Some(stop), tasks }
+    Running {
+        url,
+        seen: seen_by,
+        calls,
+        stop: Some(stop),
+        tasks,
+    }
 }

@@ -40,6 +40,9 @@ struct Walk<'a> {
     depth: usize,
 }
 
+/// A keyword, its comparison, whether it excludes the limit, and what has to hold.
+type Limit = (&'static str, &'static str, bool, fn(f64, f64) -> bool);
+
 /// Where the walk is.
 struct Place {
     data: String,
@@ -203,7 +206,7 @@ impl Walk<'_> {
         let Some(value) = data.as_f64() else {
             return;
         };
-        let limits: [(&'static str, &str, bool, fn(f64, f64) -> bool); 4] = [
+        let limits: [Limit; 4] = [
             ("maximum", "<=", false, |value, limit| value <= limit),
             ("exclusiveMaximum", "<", true, |value, limit| value < limit),
             ("minimum", ">=", false, |value, limit| value >= limit),

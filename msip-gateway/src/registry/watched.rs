@@ -87,7 +87,10 @@ impl Registry {
                 continue;
             };
             // A folder that stays unreadable is reported once.
-            let was_unreadable = std::mem::replace(&mut is_unreadable, matches!(result, Err(RegistryError::Io { .. })));
+            let was_unreadable = std::mem::replace(
+                &mut is_unreadable,
+                matches!(result, Err(RegistryError::Io { .. })),
+            );
             self.log(&result, was_unreadable);
         }
     }
