@@ -41,6 +41,11 @@ fn main() -> Result<(), CompileError> {
         .include("proto")
         .out_dir(out("doors"))
         .compile(&["pantry.proto", "rest.proto"])?;
+    // Messi's own examples; one of them has the name of another's.
+    Builder::new()
+        .include("proto/messi")
+        .out_dir(out("messi"))
+        .compile(&["chat.proto", "my_protocol.proto"])?;
     // Two releases of one protocol, which has one name.
     for release in ["old", "new"] {
         Builder::new()

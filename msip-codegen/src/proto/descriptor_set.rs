@@ -27,7 +27,8 @@ pub(crate) struct SetFiles {
 /// Reads an encoded set; what is wrong with it is reported.
 pub(crate) fn read(encoded: &[u8], report: &mut Report) -> Option<SetFiles> {
     let mut wrong = |text: String| {
-        let help = "write the set anew, with all imports: `protoc --include_imports --descriptor_set_out`";
+        let help =
+            "write the set anew, with all imports: `protoc --include_imports --descriptor_set_out`";
         report.push(Diagnostic::new(Code::INVALID_SCHEMA, Span::NONE, text).help(help));
     };
     if encoded.len() > MAX_SET_LEN {

@@ -7,9 +7,9 @@ use msip_schema::{Code, Diagnostic, OPTIONS_FILE, Span};
 use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
 
+use super::descriptor_set::SetFiles;
 use super::files::{Files, Origin, ProtoFile};
 use super::include::IncludeFolders;
-use super::descriptor_set::SetFiles;
 use super::parse::{of_set, parse, read};
 use super::report::Report;
 use super::source_info::{SourceInfo, tag};

@@ -142,7 +142,11 @@ pub(crate) fn of_set(
     };
     if is_input && descriptor.syntax() != "proto3" {
         let text = format!("`{name}` is not written in proto3, and only that is supported");
-        return refuse(Code::UNSUPPORTED_SYNTAX, text, "write `syntax = \"proto3\";`");
+        return refuse(
+            Code::UNSUPPORTED_SYNTAX,
+            text,
+            "write `syntax = \"proto3\";`",
+        );
     }
     let len = descriptor.package().len();
     if len > MAX_PACKAGE_LEN {

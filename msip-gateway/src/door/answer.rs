@@ -9,7 +9,7 @@ use axum::{
 use super::compress::gzip;
 
 /// A response of JSON; `asked` are the headers of the request.
-pub(crate) fn json_response(asked: &HeaderMap, mut headers: HeaderMap, json: Vec<u8>) -> Response {
+pub(super) fn json_response(asked: &HeaderMap, mut headers: HeaderMap, json: Vec<u8>) -> Response {
     let content_type = HeaderValue::from_static("application/json");
     headers.insert(header::CONTENT_TYPE, content_type);
     let body = gzip(asked, json, &mut headers);

@@ -70,7 +70,7 @@ pub(crate) struct RequestBody {
 }
 
 /// Reads JSON.
-pub(crate) async fn read_json_body(
+pub(super) async fn read_json_body(
     headers: &HeaderMap,
     body: Body,
     budget: &BodyBudget,
@@ -81,7 +81,7 @@ pub(crate) async fn read_json_body(
 }
 
 /// Reads a body of any content type.
-pub(crate) async fn read_body(
+pub(super) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     budget: &BodyBudget,

@@ -15,8 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::Semaphore;
 
-pub(crate) use answer::json_response;
-pub(crate) use body::{BodyBudget, read_json_body};
+pub(crate) use body::BodyBudget;
 pub use caller::Caller;
 pub(crate) use event_stream::sse_frame;
 pub use guard::Hosts;
