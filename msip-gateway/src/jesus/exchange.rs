@@ -176,7 +176,11 @@ fn request_of(method: &Method, data: Data, max_len: usize) -> Result<Vec<u8>, Bo
         for (name, file) in data.files {
             let Some(file) = file.into_field(method, &name) else {
                 let shown: String = name.chars().take(64).collect();
-                return Err(Failure::new(Some(&method.name), format!("the method takes no file `{shown}`")).into());
+                return Err(Failure::new(
+                    Some(&method.name),
+                    format!("the method takes no file `{shown}`"),
+                )
+                .into());
             };
             fields.insert(name, file);
         }

@@ -21,16 +21,21 @@ fn as_javascript(value: Value) -> Value {
     match value {
         Value::Number(number) if number.is_f64() => {
             // `5` for `5.0`; what a double writes with an exponent stays as it is.
-            let whole = format!("{number}").strip_suffix(".0").and_then(|text| text.parse::<i64>().ok());
+            let whole = format!("{number}")
+                .strip_suffix(".0")
+                .and_then(|text| text.parse::<i64>().ok());
             match whole {
                 Some(whole) if whole.unsigned_abs() <= MAX_SAFE => json!(whole),
                 _ => Value::Number(number),
             }
         }
         Value::Array(items) => items.into_iter().map(as_javascript).collect(),
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, as_javascript(value))).collect())
-        }
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(name, value)| (name, as_javascript(value)))
+                .collect(),
+        ),
         other => other,
     }
 }

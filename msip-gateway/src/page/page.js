@@ -69,7 +69,7 @@
       for (const line of lines) {
         if (line === "") {
           if (event.data.length) take({ ...event, data: event.data.join("\n") });
-          event = { name: "message", id: event.id, data: [] };
+          event = { name: "message", id: "", data: [] };
           continue;
         }
         const colon = line.indexOf(":");

@@ -3,11 +3,16 @@
 #![allow(missing_docs)]
 
 mod calls;
+mod chunks;
 mod client;
+mod described;
 mod docs;
 mod events;
 mod fixture;
 mod hostile;
+mod jesus;
+mod page;
 mod process;
+mod rest;
 mod sessions;
 mod streams;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
-    ask::{Answer, ask},
-    service::{Seen, methods, start, start_at},
+    chunks::{Answer, ask},
+    rest::{Seen, methods, start, start_at},
 };
 
 const JSON: (&str, &str) = ("content-type", "application/json");
