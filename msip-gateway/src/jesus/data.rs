@@ -4,13 +4,12 @@ use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{FromRequest as _, Multipart, Request, multipart::MultipartError},
     http::{HeaderMap, Method as Verb, StatusCode, header},
-    response::Response,
 };
 use serde_json::{Map, Value};
 
 use super::{
-    answer::Failure,
-    fields::{self, Fields, FieldsError},
+    fields::{self, Fields},
+    refusal::Refusal,
     upload::{File, Uploads},
 };
 
@@ -24,44 +23,6 @@ pub(super) struct Data {
     pub(super) value: Value,
     /// Its files, by the names of their fields.
     pub(super) files: Vec<(String, File)>,
-}
-
-/// Why there is no data: a status, and what is wrong.
-#[derive(Debug)]
-pub(super) struct Refusal(StatusCode, String);
-
-impl Refusal {
-    pub(super) fn into_response(self, method: &str) -> Response {
-        Failure::new(Some(method).filter(|method| !method.is_empty()), self.1).into_response(self.0)
-    }
-
-    fn bad(what: impl ToString) -> Self {
-        Self(StatusCode::BAD_REQUEST, what.to_string())
-    }
-
-    pub(super) fn too_large(limit: usize) -> Self {
-        Self(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is longer than {limit} bytes"),
-        )
-    }
-
-    pub(super) fn slow() -> Self {
-        Self(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body did not come in time".to_owned(),
-        )
-    }
-
-    pub(super) fn file(what: String) -> Self {
-        Self(StatusCode::UNSUPPORTED_MEDIA_TYPE, what)
-    }
-}
-
-impl From<FieldsError> for Refusal {
-    fn from(error: FieldsError) -> Self {
-        Self::bad(error)
-    }
 }
 
 /// Reads the data of a request. Of what follows the method in the path, `room/12` is the field `room` with the value `12`.
@@ -114,7 +75,7 @@ async fn body(request: Request, uploads: &Uploads) -> Result<Data, Refusal> {
             let query = request.uri().query().unwrap_or_default().to_owned();
             if !whole(request.into_body()).await?.is_empty() {
                 let shown: String = other.chars().take(64).collect();
-                return Err(Refusal(
+                return Err(Refusal::new(
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
                     format!(
                         "the content type is JSON, a form or multipart/form-data, and not `{shown}`"
@@ -150,10 +111,10 @@ async fn whole(body: Body) -> Result<Bytes, Refusal> {
 
 /// Fields and files, each within its limits. What was read of files is dropped with the data, wherever reading ends.
 async fn multipart(request: Request, uploads: &Uploads) -> Result<Data, Refusal> {
-    let wrong = |error: MultipartError| Refusal(error.status(), error.body_text());
+    let wrong = |error: MultipartError| Refusal::new(error.status(), error.body_text());
     let mut parts = Multipart::from_request(request, &())
         .await
-        .map_err(|error| Refusal(error.status(), error.body_text()))?;
+        .map_err(|error| Refusal::new(error.status(), error.body_text()))?;
     let (mut fields, mut files) = (Fields::default(), Vec::new());
     let mut left = uploads.max_total;
     while let Some(mut part) = parts.next_field().await.map_err(wrong)? {
@@ -175,7 +136,7 @@ async fn multipart(request: Request, uploads: &Uploads) -> Result<Data, Refusal>
         match file_name {
             Some(file_name) => {
                 if files.len() >= uploads.max_files {
-                    return Err(Refusal(
+                    return Err(Refusal::new(
                         StatusCode::PAYLOAD_TOO_LARGE,
                         format!("more than {} files", uploads.max_files),
                     ));

@@ -17,12 +17,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     answer::{self, Failure, json_response},
-    data::{self, Data, MAX_BODY, Refusal},
+    data::{self, Data, MAX_BODY},
     exchange::{Outcome, Sender, StreamOf, exchange, options},
     fields::decode,
     manners::{JesusManners, Settings},
     meta::Meta,
     method::{Method, ResponseType},
+    refusal::Refusal,
     shape::shape,
 };
 use crate::{

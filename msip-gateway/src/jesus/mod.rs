@@ -13,6 +13,7 @@ mod manners;
 mod meta;
 mod method;
 mod methods;
+mod refusal;
 mod shape;
 mod signature;
 mod upload;

@@ -3,7 +3,7 @@
 use msip_schema::FieldType;
 use serde_json::{Map, Value, json};
 
-use super::{data::Refusal, method::Method, signature::mime_type};
+use super::{method::Method, refusal::Refusal, signature::mime_type};
 use crate::base64;
 
 /// What may be uploaded. Files are kept in memory, and for one request only: nothing is left behind, whatever happens.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use msip_schema::{FieldType, Payload, Schema, TypeDef, TypeName, Types};
+use msip_schema::{FieldType, Payload, Schema, TypeDef, TypeName};
 use serde_json::{Map, Value, json};
 
-use super::{message, well_known};
+use super::{definitions::Definitions, message, well_known};
 
 /// The dialect of JSON Schema that is written.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -38,7 +38,7 @@ pub fn message_schema(schema: &Schema, name: &TypeName) -> Option<Value> {
     if let Value::Object(reference) = definitions.of_type(name) {
         document.extend(reference);
     }
-    let reached = definitions.reached([name]);
+    let reached = reached(&definitions, [name]);
     if !reached.is_empty() {
         document.insert("$defs".to_owned(), Value::Object(reached));
     }
@@ -53,60 +53,34 @@ pub(crate) fn payload_name(payload: &Payload) -> TypeName {
     }
 }
 
-/// Writes schemas that refer to each other below one place.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Definitions<'a> {
-    types: &'a Types,
-    /// What precedes the name of a type in a reference, such as `#/$defs/`.
-    prefix: &'static str,
-}
-
-impl<'a> Definitions<'a> {
-    pub(crate) fn new(types: &'a Types, prefix: &'static str) -> Self {
-        Self { types, prefix }
-    }
-
-    pub(super) fn find(&self, name: &TypeName) -> Option<&'a TypeDef> {
-        self.types.get(name)
-    }
-
-    /// The schema of one value of this type: of a well-known type what it is in JSON, of any other a reference.
-    pub(crate) fn of_type(&self, name: &TypeName) -> Value {
-        match well_known::schema(name) {
-            Some(schema) => schema,
-            None => json!({ "$ref": format!("{}{name}", self.prefix) }),
+/// The definitions of these types and of all that they reach, by full name; of well-known types there are none.
+pub(crate) fn reached<'n>(
+    definitions: &Definitions<'_>,
+    roots: impl IntoIterator<Item = &'n TypeName>,
+) -> Map<String, Value> {
+    let mut seen: BTreeSet<TypeName> = BTreeSet::new();
+    let mut open: VecDeque<TypeName> = roots.into_iter().cloned().collect();
+    while let Some(name) = open.pop_front() {
+        if well_known::is_known(&name) || seen.contains(&name) {
+            continue;
         }
-    }
-
-    /// The definitions of these types and of all that they reach, by full name; of well-known types there are none.
-    pub(crate) fn reached<'n>(
-        &self,
-        roots: impl IntoIterator<Item = &'n TypeName>,
-    ) -> Map<String, Value> {
-        let mut seen: BTreeSet<TypeName> = BTreeSet::new();
-        let mut open: VecDeque<TypeName> = roots.into_iter().cloned().collect();
-        while let Some(name) = open.pop_front() {
-            if well_known::is_known(&name) || seen.contains(&name) {
-                continue;
-            }
-            if let Some(TypeDef::Message(message)) = self.types.get(&name) {
-                for field in &message.fields {
-                    if let FieldType::Message(inner) | FieldType::Enum(inner) = &field.ty {
-                        open.push_back(inner.clone());
-                    }
+        if let Some(TypeDef::Message(message)) = definitions.find(&name) {
+            for field in &message.fields {
+                if let FieldType::Message(inner) | FieldType::Enum(inner) = &field.ty {
+                    open.push_back(inner.clone());
                 }
             }
-            seen.insert(name);
         }
-        let definitions = seen.into_iter().map(|name| {
-            let schema = match self.types.get(&name) {
-                Some(TypeDef::Message(ty)) => message::message(self, ty),
-                Some(TypeDef::Enum(ty)) => message::enumeration(ty),
-                // A type that nothing describes, of a schema without its types: anything.
-                None => json!({}),
-            };
-            (name.as_str().to_owned(), schema)
-        });
-        definitions.collect()
+        seen.insert(name);
     }
+    let all = seen.into_iter().map(|name| {
+        let schema = match definitions.find(&name) {
+            Some(TypeDef::Message(ty)) => message::message(definitions, ty),
+            Some(TypeDef::Enum(ty)) => message::enumeration(ty),
+            // A type that nothing describes, of a schema without its types: anything.
+            None => json!({}),
+        };
+        (name.as_str().to_owned(), schema)
+    });
+    all.collect()
 }

@@ -3,7 +3,7 @@
 use msip_schema::{Cardinality, EnumType, Field, FieldType, MessageType, TypeDef, json_name};
 use serde_json::{Map, Value, json};
 
-use super::{document::Definitions, scalar};
+use super::{definitions::Definitions, scalar};
 
 /// The schema of a message.
 pub(super) fn message(definitions: &Definitions<'_>, message: &MessageType) -> Value {

@@ -4,14 +4,16 @@
 //! (numbers for 64-bit integers, the names of the schema for fields) is not. Fields that a schema does not know are let through,
 //! as protobuf does.
 
+mod definitions;
 mod document;
 mod message;
 mod routes;
 mod scalar;
 mod well_known;
 
+pub(crate) use definitions::Definitions;
 pub use document::message_schema;
-pub(crate) use document::{Definitions, payload_name};
+pub(crate) use document::{payload_name, reached};
 pub(crate) use message::field as field_schema;
 pub(crate) use routes::routes;
 pub(crate) use well_known::is_scalar;

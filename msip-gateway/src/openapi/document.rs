@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use msip_schema::{Direction, Schema, TypeName};
 use serde_json::{Map, Value, json};
 
-use super::{components, operation};
-use crate::json_schema::{Definitions, payload_name};
-
-/// Where the schemas of messages are in a document.
-pub(super) const SCHEMAS: &str = "#/components/schemas/";
+use super::{
+    components, operation,
+    words::{SCHEMAS, summary},
+};
+use crate::json_schema::{Definitions, payload_name, reached};
 
 /// The OpenAPI 3.1 document of these protocols, as the gateway serves it at `/openapi.json`.
 ///
@@ -67,7 +67,7 @@ fn definitions(schema: &Schema) -> Map<String, Value> {
     let roots: BTreeSet<TypeName> = members
         .map(|member| payload_name(&member.payload))
         .collect();
-    Definitions::new(schema.types(), SCHEMAS).reached(&roots)
+    reached(&Definitions::new(schema.types(), SCHEMAS), &roots)
 }
 
 fn info(schemas: &[&Schema]) -> Value {
@@ -124,15 +124,4 @@ fn tags(schemas: &[&Schema]) -> Value {
         Value::Object(tag)
     });
     tags.collect()
-}
-
-/// The first sentence of a comment, without its full stop.
-pub(super) fn summary(doc: &str) -> Option<String> {
-    let paragraph = doc.trim().split("\n\n").next()?.trim();
-    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let sentence = line
-        .split_once(". ")
-        .map_or(line.as_str(), |(sentence, _)| sentence);
-    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
-    (!sentence.is_empty()).then(|| sentence.to_owned())
 }

@@ -5,6 +5,7 @@ mod document;
 mod operation;
 mod parameters;
 mod routes;
+mod words;
 
 pub use document::document;
 pub(crate) use routes::routes;

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     components::failures,
-    document::{SCHEMAS, summary},
     parameters::query,
+    words::{SCHEMAS, summary},
 };
 use crate::json_schema::{Definitions, payload_name};
 

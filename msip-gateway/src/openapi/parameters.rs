@@ -5,7 +5,7 @@ use msip_schema::{
 };
 use serde_json::{Map, Value, json};
 
-use super::document::SCHEMAS;
+use super::words::SCHEMAS;
 use crate::json_schema::{Definitions, field_schema, is_scalar};
 
 /// How many messages inside of each other are listed, though more can be named.
