@@ -6,12 +6,13 @@ use axum::Router;
 use msip_runtime::transport::UrlError;
 use thiserror::Error;
 
-use super::Gateway;
+use super::{Gateway, followed::FollowedRegistry};
 use crate::{
     ProtocolModel,
     door::{Door, DoorLimits, Hosts},
     jesus::JesusManners,
     json_schema, openapi, page,
+    registry::Registry,
     server::{HttpServer, ListenUrl, ListenUrlError},
     upstream::{Upstream, UpstreamLimits},
 };
@@ -27,6 +28,7 @@ pub struct GatewayBuilder {
     upstream_limits: UpstreamLimits,
     more: Router<Arc<Door>>,
     is_described: bool,
+    registries: Vec<(String, Arc<Registry>)>,
 }
 
 /// A gateway cannot listen.
@@ -74,6 +76,7 @@ impl GatewayBuilder {
             upstream_limits: UpstreamLimits::default(),
             more: Router::new(),
             is_described: true,
+            registries: Vec::new(),
         }
     }
 
@@ -86,6 +89,14 @@ impl GatewayBuilder {
     ) -> Self {
         self.upstreams
             .push((url.into(), protocols.into_iter().collect()));
+        self
+    }
+
+    /// Offers the protocols of a folder of descriptor sets, which the server at this URL speaks. While the gateway serves, the folder
+    /// is looked at every second, and read again where it has changed; at the start, and then, the log says which schemas
+    /// the server has in another version.
+    pub fn registry(mut self, url: impl Into<String>, registry: Registry) -> Self {
+        self.registries.push((url.into(), Arc::new(registry)));
         self
     }
 
@@ -148,21 +159,22 @@ impl GatewayBuilder {
         let upstreams = self.open_upstreams()?;
         let server = HttpServer::bind(&url).await;
         let server = server.map_err(|source| self.cannot_listen(source))?;
+        let limits = self.upstream_limits;
+        let registries = self.registries.into_iter();
+        let registries =
+            registries.map(|(url, registry)| FollowedRegistry::new(url, registry, limits));
         let mut more = self.more;
         if self.is_described {
-            let models: Vec<_> = upstreams
-                .iter()
-                .map(|upstream| upstream.model().clone())
-                .collect();
             more = more
-                .merge(openapi::routes(&models))
-                .merge(json_schema::routes(&models))
+                .merge(openapi::routes())
+                .merge(json_schema::routes())
                 .merge(page::routes());
         }
         Ok(Gateway {
             server,
             door: Arc::new(Door::new(upstreams, self.hosts, self.limits)),
             more,
+            registries: registries.collect(),
         })
     }
 
@@ -176,10 +188,14 @@ impl GatewayBuilder {
     fn open_upstreams(&self) -> Result<Vec<Upstream>, BindError> {
         let mut upstreams = Vec::new();
         let mut packages = BTreeSet::new();
-        for (url, protocols) in &self.upstreams {
+        let registries = self.registries.iter();
+        let registries =
+            registries.map(|(url, registry)| (url.clone(), registry.current().models().to_vec()));
+        let all: Vec<_> = self.upstreams.iter().cloned().chain(registries).collect();
+        for (url, protocols) in &all {
             for protocol in protocols {
                 let package = protocol.schema().package();
-                if !packages.insert(package) {
+                if !packages.insert(package.to_owned()) {
                     return Err(BindError::SamePackage {
                         package: package.to_owned(),
                     });

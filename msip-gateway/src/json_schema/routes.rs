@@ -1,8 +1,10 @@
 //! Where the schemas of messages are.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, State},
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -11,12 +13,13 @@ use msip_runtime::Code;
 use msip_schema::TypeName;
 
 use super::message_schema;
-use crate::{GatewayError, ProtocolModel};
+use crate::{GatewayError, ProtocolModel, door::Door};
 
 /// `/schemas/<message>`, by its full name.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(models: &[ProtocolModel]) -> Router<S> {
-    let models = models.to_vec();
-    let answer = async move |Path(name): Path<String>| schema(&models, &name);
+pub(crate) fn routes() -> Router<Arc<Door>> {
+    let answer = async |State(door): State<Arc<Door>>, Path(name): Path<String>| {
+        schema(&door.models(), &name)
+    };
     Router::new().route("/schemas/{message}", get(answer))
 }
 

@@ -1,19 +1,44 @@
 //! Where the document is.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use axum::{
     Router,
+    extract::State,
     http::{HeaderValue, header},
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 use bytes::Bytes;
 
 use super::document;
-use crate::ProtocolModel;
+use crate::{ProtocolModel, door::Door};
 
-/// `/openapi.json`, made once.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(models: &[ProtocolModel]) -> Router<S> {
-    let schemas: Vec<_> = models.iter().map(ProtocolModel::schema).collect();
-    let json = Bytes::from(document(&schemas).to_string());
+/// The document, and the fingerprints of the schemas that it is of.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<(Vec<u64>, Bytes)>>);
+
+impl Written {
+    /// The document of these protocols, which is written again where they have changed.
+    fn of(&self, models: &[ProtocolModel]) -> Bytes {
+        let schemas: Vec<_> = models.iter().map(ProtocolModel::schema).collect();
+        let fingerprints: Vec<u64> = schemas.iter().map(|schema| schema.fingerprint()).collect();
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.1.is_empty() || written.0 != fingerprints {
+            *written = (fingerprints, Bytes::from(document(&schemas).to_string()));
+        }
+        written.1.clone()
+    }
+}
+
+/// `/openapi.json`.
+pub(crate) fn routes() -> Router<Arc<Door>> {
+    let written = Written::default();
+    let answer = async move |State(door): State<Arc<Door>>| respond(written.of(&door.models()));
+    Router::new().route("/openapi.json", get(answer))
+}
+
+fn respond(json: Bytes) -> Response {
     let headers = [
         (
             header::CONTENT_TYPE,
@@ -21,5 +46,5 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(models: &[ProtocolModel])
         ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
-    Router::new().route("/openapi.json", get(async move || (headers, json)))
+    (headers, json).into_response()
 }

@@ -543,3 +543,75 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     }
     soon("the end", running.stop()).await;
 }
+
+/// 3
+#[tokio::test]
+async fn the_envelope_of_the_socket_channel() {
+    let running = start(private().envelope()).await;
+    let url = &running.url;
+    let send = async |path: &str, body: Value| {
+        ask(
+            url,
+            &format!("POST {path}"),
+            &[JSON],
+            body.to_string().as_bytes(),
+        )
+        .await
+    };
+    let meta =
+        json!({ "corrid": "c7", "userid": "u1", "from": "net1", "timestamp": 1795170958272u64 });
+    let sum = send(
+        "/_httpMessage",
+        json!({ "method": "sum", "data": { "n": "5" }, "meta": meta }),
+    )
+    .await;
+    let json = sum.json();
+    assert_eq!(
+        (&json["sum"], &json["meta"]["corrid"]),
+        (&json!(5), &json!("c7"))
+    );
+    assert_eq!(json["meta"]["app-meta-channel"], "socket");
+    assert_eq!(json["meta"]["app-meta-claimed-userid"], "u1");
+    let nothing = send(
+        "/_httpMessage",
+        json!({ "method": "note", "data": {}, "meta": {} }),
+    )
+    .await;
+    assert_eq!((nothing.status, nothing.text()), (200, String::new()));
+    let null = send("/_httpMessage", json!({ "method": "nothing" })).await;
+    assert_eq!((null.status, null.text()), (200, String::new()));
+    let stream = send(
+        "/_httpMessageStream",
+        json!({ "method": "count", "data": { "to": 1 }, "meta": {} }),
+    )
+    .await;
+    assert_eq!(stream.chunks.len(), 2, "{stream:?}");
+    let events: Vec<Value> = serde_json::Deserializer::from_slice(&stream.body)
+        .into_iter()
+        .map(|event| event.expect("JSON"))
+        .collect();
+    assert_eq!(
+        events[0],
+        json!({ "number": 0, "text": "" }),
+        "with nothing between them"
+    );
+    for wrong in [json!([]), json!({ "data": {} }), json!("x")] {
+        assert_eq!(
+            send("/_httpMessage", wrong).await.json()["error"],
+            "MESSAGE IS NOT VALID"
+        );
+    }
+    let unary = send("/_httpMessageStream", json!({ "method": "sum" })).await;
+    assert_eq!(unary.json()["__RESULT_TYPE__"], "error");
+    assert_eq!(
+        ask(url, "GET /other/path", &[], b"").await.json()["__RESULT_TYPE__"],
+        "error"
+    );
+
+    let without = start(private()).await;
+    let answer = ask(&without.url, "POST /_httpMessage", &[JSON], b"{}").await;
+    assert_eq!(
+        answer.json()["error"],
+        "_httpMessage is not valid (not defined in methods config)"
+    );
+}

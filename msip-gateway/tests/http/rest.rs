@@ -183,6 +183,13 @@ impl Running {
     }
 }
 
+/// A service alone, and what it sees.
+pub(crate) fn service() -> (Service, mpsc::UnboundedReceiver<Seen>) {
+    let (seen, seen_by) = mpsc::unbounded_channel();
+    let calls = Arc::new(AtomicUsize::new(0));
+    (Service { seen, calls }, seen_by)
+}
+
 pub(crate) fn model() -> ProtocolModel {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
     let file = format!("{folder}/rest.proto");
