@@ -26,7 +26,8 @@ pub struct GatewayError {
     status: StatusCode,
     code: Code,
     message: Cow<'static, str>,
-    headers: HeaderMap,
+    /// Few have any: an error is small.
+    headers: Option<Box<HeaderMap>>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +43,7 @@ impl GatewayError {
             status: status_of(code),
             code,
             message: message.into(),
-            headers: HeaderMap::new(),
+            headers: None,
         }
     }
 
@@ -56,7 +57,7 @@ impl GatewayError {
     /// The same with one more header in its response.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 

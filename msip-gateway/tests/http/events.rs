@@ -146,3 +146,25 @@ async fn a_session_that_the_server_ends_is_told() {
     );
     assert_eq!(connection.event().await, None);
 }
+
+#[tokio::test]
+async fn a_session_that_is_lost_is_told_and_the_next_one_is_heard() {
+    let mut lab = Lab::start().await;
+    let (mut connection, _) = listen(&mut lab, Ask::get(EVENTS)).await;
+    lab.server.abort();
+    let _ = (&mut lab.server).await;
+    let (_, mut events, _server) = msip_tests::start(&lab.server_url).await;
+    let peer = soon("a client", async {
+        loop {
+            if let Some(SeenByServer::Connected(peer)) = events.recv().await {
+                return peer;
+            }
+        }
+    });
+    let peer = peer.await;
+    peer.note_ind(note(4)).await.unwrap();
+    let (_, lost) = parts(&connection.event().await.unwrap());
+    assert_eq!(lost, "event: lost\ndata: {}");
+    let (_, event) = parts(&connection.event().await.unwrap());
+    assert_eq!(event, "event: note_ind\ndata: {\"number\":\"4\"}");
+}

@@ -9,6 +9,7 @@ mod described;
 mod events;
 mod fixture;
 mod hostile;
+mod https;
 mod jesus;
 mod page;
 mod process;
