@@ -132,7 +132,7 @@ impl IntoResponse for GatewayError {
             }
             _ => {}
         }
-        headers.extend(self.headers);
+        headers.extend(self.headers.map(|headers| *headers).unwrap_or_default());
         response
     }
 }
