@@ -26,7 +26,7 @@ pub struct GatewayError {
     status: StatusCode,
     code: Code,
     message: Cow<'static, str>,
-    /// Few have any: an error is small.
+    /// Boxed, so that results are small.
     headers: Option<Box<HeaderMap>>,
 }
 
@@ -132,7 +132,7 @@ impl IntoResponse for GatewayError {
             }
             _ => {}
         }
-        headers.extend(self.headers.map(|headers| *headers).unwrap_or_default());
+        headers.extend(self.headers.map(|own| *own).unwrap_or_default());
         response
     }
 }
