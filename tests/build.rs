@@ -36,6 +36,11 @@ fn main() -> Result<(), CompileError> {
         .include("proto/shapes")
         .out_dir(out("shapes"))
         .compile(&["shapes.proto"])?;
+    // What HTTP clients call.
+    Builder::new()
+        .include("proto")
+        .out_dir(out("doors"))
+        .compile(&["pantry.proto", "rest.proto"])?;
     // Messi's own examples; one of them has the name of another's.
     Builder::new()
         .include("proto/messi")

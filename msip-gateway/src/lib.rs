@@ -14,16 +14,31 @@
 //! | `cli` | yes | the program |
 //! | `quic`, `tls`, `websocket` | yes | upstreams at `quic://`, `tls://`, `ws://` and `wss://`; with `tls`, a listener at `https://` |
 
+mod base64;
 mod door;
 mod error;
 mod gateway;
+pub mod jesus;
+mod json_schema;
+mod openapi;
+mod page;
 mod protocol;
+pub mod registry;
 mod server;
 mod upstream;
 
 pub use door::{Caller, Door, DoorLimits, Hosts};
 pub use error::GatewayError;
 pub use gateway::{BindError, Gateway, GatewayBuilder};
+pub use json_schema::message_schema;
+pub use openapi::document as openapi;
 pub use protocol::{Operation, ProtocolModel, SchemaError, Shape};
 pub use server::{DrainReport, ListenUrlError};
 pub use upstream::{Principal, Upstream, UpstreamLimits};
+
+/// The bodies of fuzz targets in `fuzz/`. Built only for fuzzing and for the tests of this crate.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::jesus::fuzzing::jesus_data;
+}

@@ -43,6 +43,16 @@ pub mod shapes {
     include!(concat!(env!("OUT_DIR"), "/shapes/shapes.rs"));
 }
 
+/// A protocol with one of everything in comments and types, for what a gateway says of it.
+pub mod pantry {
+    include!(concat!(env!("OUT_DIR"), "/doors/pantry.v1.rs"));
+}
+
+/// A protocol with what methods of jesus have.
+pub mod rest {
+    include!(concat!(env!("OUT_DIR"), "/doors/rest.rs"));
+}
+
 /// A protocol as it was.
 pub mod rolling_old {
     include!(concat!(env!("OUT_DIR"), "/old/rolling.rs"));

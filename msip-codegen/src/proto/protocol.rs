@@ -69,6 +69,10 @@ fn package_span(root: &NodePath<'_>, lowering: &mut Lowering<'_>) -> Span {
     if let Some(span) = package_name(&root.file.source_info, lowering.report) {
         return span;
     }
+    // A descriptor set may be without positions.
+    if !root.file.package().is_empty() {
+        return Span::NONE;
+    }
     let file = root.file.source_info.file();
     let bytes = root
         .file

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use msip_gateway::{DoorLimits, Gateway, GatewayBuilder, Hosts, ProtocolModel};
+use msip_gateway::{
+    DoorLimits, Gateway, GatewayBuilder, Hosts, ProtocolModel,
+    jesus::{JesusManners, Methods},
+    registry::Registry,
+};
 
 use super::failure::Failure;
 
@@ -36,7 +40,7 @@ pub(super) struct Arguments {
         value_name = "FILE",
         env = "MSIP_GATEWAY_SCHEMA",
         value_delimiter = ',',
-        required = true
+        required_unless_present = "registry"
     )]
     schema: Vec<PathBuf>,
 
@@ -48,6 +52,31 @@ pub(super) struct Arguments {
         value_delimiter = ','
     )]
     include: Vec<PathBuf>,
+
+    /// A folder of descriptor sets, which is read again where it has changed
+    #[arg(long, value_name = "FOLDER", env = "MSIP_GATEWAY_REGISTRY")]
+    registry: Option<PathBuf>,
+
+    /// Serves clients of jesus too: all methods, or those that are public
+    #[arg(long, value_enum, env = "MSIP_GATEWAY_JESUS")]
+    jesus: Option<Audience>,
+
+    /// The methods of jesus' clients: its methods.json
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MSIP_GATEWAY_JESUS_METHODS",
+        requires = "jesus"
+    )]
+    jesus_methods: Option<PathBuf>,
+
+    /// Data of jesus' clients is checked as it is: "5" does not become 5
+    #[arg(long, env = "MSIP_GATEWAY_JESUS_STRICT", requires = "jesus")]
+    jesus_strict: bool,
+
+    /// Does not say what it offers: no OpenAPI document, no schemas, no page
+    #[arg(long, env = "MSIP_GATEWAY_UNDESCRIBED")]
+    undescribed: bool,
 
     /// A name under which it is called, such as api.example.org, or * for any; IP addresses and localhost always are
     #[arg(
@@ -105,6 +134,13 @@ pub(super) struct Arguments {
     pub(super) check_config: bool,
 }
 
+/// For whom a door with jesus manners is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Audience {
+    Private,
+    Public,
+}
+
 /// From which level on it logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogLevel {
@@ -126,7 +162,10 @@ pub(super) enum LogFormat {
 impl Arguments {
     /// The gateway that they describe.
     pub(super) fn gateway(&self) -> Result<GatewayBuilder, Failure> {
-        let protocols = ProtocolModel::from_files(&self.schema, &self.include)?;
+        let protocols = match self.schema.is_empty() {
+            true => Vec::new(),
+            false => ProtocolModel::from_files(&self.schema, &self.include)?,
+        };
         let hosts = self
             .host
             .iter()
@@ -135,10 +174,38 @@ impl Arguments {
             .cors
             .iter()
             .fold(hosts, |hosts, origin| hosts.origin(origin));
-        Ok(Gateway::builder(&self.listen)
+        let mut all = protocols.clone();
+        let mut builder = Gateway::builder(&self.listen)
             .upstream(&self.upstream, protocols)
+            .described(!self.undescribed)
             .hosts(hosts)
-            .limits(self.limits()))
+            .limits(self.limits());
+        if let Some(folder) = &self.registry {
+            let registry =
+                Registry::open(folder).map_err(|error| Failure::configuration(&error))?;
+            all.extend_from_slice(registry.current().models());
+            builder = builder.registry(&self.upstream, registry);
+        }
+        if let Some(audience) = self.jesus {
+            builder = builder.jesus(self.manners(audience, &all)?);
+        }
+        Ok(builder)
+    }
+
+    fn manners(
+        &self,
+        audience: Audience,
+        models: &[ProtocolModel],
+    ) -> Result<JesusManners, Failure> {
+        let methods = match &self.jesus_methods {
+            Some(file) => Methods::read(models, file, !self.jesus_strict),
+            None => Methods::new(models, None, !self.jesus_strict),
+        };
+        let methods = methods.map_err(|error| Failure::configuration(&error))?;
+        Ok(match audience {
+            Audience::Private => JesusManners::private(methods),
+            Audience::Public => JesusManners::public(methods),
+        })
     }
 
     fn limits(&self) -> DoorLimits {

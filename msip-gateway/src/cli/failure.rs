@@ -20,6 +20,14 @@ impl Failure {
         }
     }
 
+    /// Something that it was told is wrong.
+    pub(super) fn configuration(error: &dyn Error) -> Self {
+        Self {
+            text: with_causes(error),
+            code: 2,
+        }
+    }
+
     pub(super) fn code(&self) -> ExitCode {
         self.code.into()
     }

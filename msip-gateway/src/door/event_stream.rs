@@ -39,7 +39,7 @@ pub(super) fn busy(text: &'static str) -> GatewayError {
 }
 
 /// One event: `event: <name>`, `id: <id>`, `data: <data>`, the first two where there are any. `data` is one line.
-pub(super) fn sse_frame(name: &str, id: &str, data: &[u8]) -> Bytes {
+pub(crate) fn sse_frame(name: &str, id: &str, data: &[u8]) -> Bytes {
     let mut frame = String::with_capacity(data.len() + name.len() + id.len() + 32);
     // Writing to a string cannot fail.
     if !name.is_empty() {

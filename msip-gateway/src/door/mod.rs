@@ -15,10 +15,11 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use body::BodyBudget;
 pub use caller::Caller;
+pub(crate) use event_stream::sse_frame;
 pub use guard::Hosts;
 pub use limits::DoorLimits;
 pub(crate) use routes::{RemoteAddress, routes};
@@ -28,8 +29,8 @@ use crate::{GatewayError, ProtocolModel, upstream::Upstream};
 /// What all requests of a gateway share.
 #[derive(Debug)]
 pub struct Door {
-    /// By package.
-    upstreams: BTreeMap<String, Upstream>,
+    /// By package; replaced where schemas are read again.
+    upstreams: watch::Sender<Arc<BTreeMap<String, Upstream>>>,
     pub(crate) hosts: Hosts,
     pub(crate) limits: DoorLimits,
     /// Requests that are answered.
@@ -38,7 +39,7 @@ pub struct Door {
     pub(crate) streams: Arc<Semaphore>,
     /// The memory of bodies.
     pub(crate) bodies: BodyBudget,
-    pub(crate) is_draining: tokio::sync::watch::Sender<bool>,
+    pub(crate) is_draining: watch::Sender<bool>,
 }
 
 impl Door {
@@ -53,19 +54,28 @@ impl Door {
             (package, upstream)
         });
         Self {
-            upstreams: upstreams.collect(),
+            upstreams: watch::Sender::new(Arc::new(upstreams.collect())),
             hosts,
             requests: Arc::new(Semaphore::new(limits.max_requests)),
             streams: Arc::new(Semaphore::new(limits.max_streams)),
             bodies: BodyBudget::new(limits.max_body_memory),
             limits,
-            is_draining: tokio::sync::watch::Sender::new(false),
+            is_draining: watch::Sender::new(false),
         }
     }
 
     /// The protocols that are offered, by their packages.
-    pub fn models(&self) -> impl Iterator<Item = &ProtocolModel> {
-        self.upstreams.values().map(Upstream::model)
+    #[must_use]
+    pub fn models(&self) -> Vec<ProtocolModel> {
+        let upstreams = self.offered();
+        upstreams
+            .values()
+            .map(|upstream| upstream.model().clone())
+            .collect()
+    }
+
+    fn offered(&self) -> Arc<BTreeMap<String, Upstream>> {
+        Arc::clone(&self.upstreams.borrow())
     }
 
     /// Where the protocol of this package is spoken.
@@ -73,15 +83,44 @@ impl Door {
     /// # Errors
     ///
     /// It is not offered.
-    pub fn upstream(&self, package: &str) -> Result<&Upstream, GatewayError> {
-        self.upstreams.get(package).ok_or_else(|| {
+    pub fn upstream(&self, package: &str) -> Result<Upstream, GatewayError> {
+        self.offered().get(package).cloned().ok_or_else(|| {
             let text = format!("there is no protocol {package}", package = shown(package));
             GatewayError::new(msip_runtime::Code::NotFound, text)
         })
     }
 
-    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
-        self.upstreams.values()
+    pub(crate) fn upstreams(&self) -> Vec<Upstream> {
+        self.offered().values().cloned().collect()
+    }
+
+    /// Hears of each time that protocols were replaced.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<BTreeMap<String, Upstream>>> {
+        self.upstreams.subscribe()
+    }
+
+    /// Offers these protocols of one server in place of those that it had: of each whose schema is the same, sessions go on.
+    pub(crate) fn replace(
+        &self,
+        before: &[ProtocolModel],
+        now: impl IntoIterator<Item = Upstream>,
+    ) {
+        self.upstreams.send_modify(|offered| {
+            let mut next = BTreeMap::clone(offered);
+            for model in before {
+                next.remove(model.schema().package());
+            }
+            for upstream in now {
+                let schema = upstream.model().schema();
+                let (package, fingerprint) = (schema.package().to_owned(), schema.fingerprint());
+                let same = offered
+                    .get(&package)
+                    .filter(|kept| kept.model().schema().fingerprint() == fingerprint);
+                let upstream = same.cloned().unwrap_or(upstream);
+                next.insert(package, upstream);
+            }
+            *offered = Arc::new(next);
+        });
     }
 }
 

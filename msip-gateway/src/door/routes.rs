@@ -88,7 +88,7 @@ async fn event_stream_or_call(
     if request.method() != Method::GET {
         return answer(&door, from, &package, "events", request).await;
     }
-    let upstream = door.upstream(&package)?;
+    let upstream = &door.upstream(&package)?;
     let headers = request.headers();
     let parameters = query::parameters(request.uri())?;
     let parameter = |wanted: &str| {
@@ -122,7 +122,7 @@ async fn answer(
     member: &str,
     request: Request,
 ) -> Result<Response, GatewayError> {
-    let upstream = door.upstream(package)?;
+    let upstream = &door.upstream(package)?;
     let operation = upstream.model().operation(member).ok_or_else(|| {
         let text = format!("{package} has no request {}", shown(member));
         GatewayError::new(Code::NotFound, text)

@@ -6,10 +6,13 @@ use axum::Router;
 use msip_runtime::transport::UrlError;
 use thiserror::Error;
 
-use super::Gateway;
+use super::{Gateway, followed::FollowedRegistry};
 use crate::{
     ProtocolModel,
     door::{Door, DoorLimits, Hosts},
+    jesus::JesusManners,
+    json_schema, openapi, page,
+    registry::Registry,
     server::{HttpServer, ListenUrl, ListenUrlError},
     upstream::{Upstream, UpstreamLimits},
 };
@@ -24,6 +27,8 @@ pub struct GatewayBuilder {
     limits: DoorLimits,
     upstream_limits: UpstreamLimits,
     more: Router<Arc<Door>>,
+    is_described: bool,
+    registries: Vec<(String, Arc<Registry>)>,
 }
 
 /// A gateway cannot listen.
@@ -70,6 +75,8 @@ impl GatewayBuilder {
             limits: DoorLimits::default(),
             upstream_limits: UpstreamLimits::default(),
             more: Router::new(),
+            is_described: true,
+            registries: Vec::new(),
         }
     }
 
@@ -82,6 +89,14 @@ impl GatewayBuilder {
     ) -> Self {
         self.upstreams
             .push((url.into(), protocols.into_iter().collect()));
+        self
+    }
+
+    /// Offers the protocols of a folder of descriptor sets, which the server at this URL speaks. While the gateway serves, the folder
+    /// is looked at every second, and read again where it has changed; at the start, and then, the log says which schemas
+    /// the server has in another version.
+    pub fn registry(mut self, url: impl Into<String>, registry: Registry) -> Self {
+        self.registries.push((url.into(), Arc::new(registry)));
         self
     }
 
@@ -110,6 +125,19 @@ impl GatewayBuilder {
         self
     }
 
+    /// Whether it says what it offers: OpenAPI 3.1 at `/openapi.json`, JSON Schema at `/schemas/<message>`, and a page that lets a person
+    /// try a method at `/`. It does unless told otherwise.
+    pub fn described(mut self, yes: bool) -> Self {
+        self.is_described = yes;
+        self
+    }
+
+    /// Also serves clients of jesus, at `/<method>` (docs/dialects.md).
+    pub fn jesus(mut self, manners: JesusManners) -> Self {
+        self.more = self.more.merge(manners.routes());
+        self
+    }
+
     /// Whether all of it can be used: URLs, certificates and protocols. It listens nowhere and connects to nobody.
     ///
     /// # Errors
@@ -131,10 +159,22 @@ impl GatewayBuilder {
         let upstreams = self.open_upstreams()?;
         let server = HttpServer::bind(&url).await;
         let server = server.map_err(|source| self.cannot_listen(source))?;
+        let limits = self.upstream_limits;
+        let registries = self.registries.into_iter();
+        let registries =
+            registries.map(|(url, registry)| FollowedRegistry::new(url, registry, limits));
+        let mut more = self.more;
+        if self.is_described {
+            more = more
+                .merge(openapi::routes())
+                .merge(json_schema::routes())
+                .merge(page::routes());
+        }
         Ok(Gateway {
             server,
             door: Arc::new(Door::new(upstreams, self.hosts, self.limits)),
-            more: self.more,
+            more,
+            registries: registries.collect(),
         })
     }
 
@@ -148,10 +188,14 @@ impl GatewayBuilder {
     fn open_upstreams(&self) -> Result<Vec<Upstream>, BindError> {
         let mut upstreams = Vec::new();
         let mut packages = BTreeSet::new();
-        for (url, protocols) in &self.upstreams {
+        let registries = self.registries.iter();
+        let registries =
+            registries.map(|(url, registry)| (url.clone(), registry.current().models().to_vec()));
+        let all: Vec<_> = self.upstreams.iter().cloned().chain(registries).collect();
+        for (url, protocols) in &all {
             for protocol in protocols {
                 let package = protocol.schema().package();
-                if !packages.insert(package) {
+                if !packages.insert(package.to_owned()) {
                     return Err(BindError::SamePackage {
                         package: package.to_owned(),
                     });

@@ -1,10 +1,14 @@
 //! The gateway: its settings, and how it runs.
 
 mod builder;
+mod followed;
 
 use std::{future::pending, sync::Arc};
 
 pub use builder::{BindError, GatewayBuilder};
+
+use followed::FollowedRegistry;
+use futures_util::future::join_all;
 
 use crate::{
     door::{Door, routes},
@@ -32,6 +36,7 @@ pub struct Gateway {
     server: HttpServer,
     door: Arc<Door>,
     more: axum::Router<Arc<Door>>,
+    registries: Vec<FollowedRegistry>,
 }
 
 impl Gateway {
@@ -68,16 +73,36 @@ impl Gateway {
     ///
     /// Dropping the future breaks every connection.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) -> DrainReport {
-        let Self { server, door, more } = self;
+        let Self {
+            server,
+            door,
+            more,
+            registries,
+        } = self;
         let routes = routes(&door, more);
         let expiring = async {
-            let expiring = door.upstreams().map(Upstream::expire);
-            futures_util::future::join_all(expiring).await;
+            let mut offered = door.subscribe();
+            loop {
+                let upstreams = door.upstreams();
+                let expiring = async {
+                    join_all(upstreams.iter().map(Upstream::expire)).await;
+                    pending::<()>().await;
+                };
+                tokio::select! {
+                    () = expiring => {}
+                    // The sender is in the door, which we hold.
+                    _ = offered.changed() => {}
+                }
+            }
+        };
+        let following = async {
+            join_all(registries.iter().map(|registry| registry.follow(&door))).await;
             pending::<()>().await;
         };
         let report = tokio::select! {
             report = server.serve(routes, &door.limits, stop, &door.is_draining) => report,
             () = expiring => DrainReport::default(),
+            () = following => DrainReport::default(),
         };
         for upstream in door.upstreams() {
             upstream.close().await;

@@ -3,11 +3,17 @@
 #![allow(missing_docs)]
 
 mod calls;
+mod chunks;
 mod client;
+mod described;
 mod events;
 mod fixture;
 mod hostile;
 mod https;
+mod jesus;
+mod page;
 mod process;
+mod registry;
+mod rest;
 mod sessions;
 mod streams;

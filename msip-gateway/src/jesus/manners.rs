@@ -1,0 +1,117 @@
+//! The settings of a door with jesus manners.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{background::Background, methods::Methods, upload::Uploads};
+
+/// jesus manners of a door: its methods are at `/<method>`, beside the paths of the gateway.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use msip_gateway::{ProtocolModel, jesus::{JesusManners, Methods}};
+///
+/// let models = ProtocolModel::from_protos(&["proto/shop.proto"], &["proto"])?;
+/// let methods = Methods::read(&models, "methods.json".as_ref(), true)?;
+/// let manners = JesusManners::public(methods).stream_limit(Duration::from_secs(60)).max_file(1 << 20);
+/// # let _ = manners;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct JesusManners(Arc<Settings>);
+
+/// What all requests share.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) methods: Methods,
+    pub(super) is_public: bool,
+    pub(super) has_envelope: bool,
+    pub(super) stream_limit: Duration,
+    pub(super) uploads: Uploads,
+    pub(super) background: Arc<Background>,
+}
+
+impl JesusManners {
+    /// A door for anyone, which has the methods that are public and no others: jesus' `httpPublic`.
+    #[must_use]
+    pub fn public(methods: Methods) -> Self {
+        Self::new(methods, true)
+    }
+
+    /// A door among services, which has all methods: jesus' `http` and `socket`.
+    #[must_use]
+    pub fn private(methods: Methods) -> Self {
+        Self::new(methods, false)
+    }
+
+    fn new(methods: Methods, is_public: bool) -> Self {
+        Self(Arc::new(Settings {
+            methods,
+            is_public,
+            has_envelope: false,
+            stream_limit: Duration::from_secs(120),
+            uploads: Uploads {
+                types: ["image/png", "image/jpeg"].map(str::to_owned).to_vec(),
+                max_file: 5 << 20,
+                max_total: 10 << 20,
+                max_files: 8,
+            },
+            background: Arc::new(Background::new()),
+        }))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Also takes messages in the envelope of jesus' `socket`: `{"method", "data", "meta"}` at `/_httpMessage`, and at
+    /// `/_httpMessageStream` for streams. It is for a door at a Unix socket.
+    #[must_use]
+    pub fn envelope(self) -> Self {
+        self.with(|settings| settings.has_envelope = true)
+    }
+
+    /// How long a stream may take; then it is ended with an error. Default 120 s.
+    #[must_use]
+    pub fn stream_limit(self, limit: Duration) -> Self {
+        self.with(|settings| settings.stream_limit = limit)
+    }
+
+    /// The MIME types of files that may be uploaded, which their signature has to show: `image/png` and `image/jpeg` unless told
+    /// otherwise.
+    #[must_use]
+    pub fn file_types<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
+        self.with(|settings| settings.uploads.types = types.into_iter().map(Into::into).collect())
+    }
+
+    /// The longest file, in bytes. Default 5 MiB.
+    #[must_use]
+    pub fn max_file(self, len: usize) -> Self {
+        self.with(|settings| settings.uploads.max_file = len)
+    }
+
+    /// All that one request may upload, in bytes. Default 10 MiB.
+    #[must_use]
+    pub fn max_upload(self, len: usize) -> Self {
+        self.with(|settings| settings.uploads.max_total = len)
+    }
+
+    /// The most files of one request. Default 8.
+    #[must_use]
+    pub fn max_files(self, count: usize) -> Self {
+        self.with(|settings| settings.uploads.max_files = count)
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0
+    }
+}
+
+impl fmt::Debug for JesusManners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JesusManners")
+            .field("is_public", &self.0.is_public)
+            .field("has_envelope", &self.0.has_envelope)
+            .finish_non_exhaustive()
+    }
+}
