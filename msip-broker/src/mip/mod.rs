@@ -13,6 +13,7 @@ mod frame;
 pub mod fuzzing;
 mod ids;
 mod partial;
+
 mod session;
 mod translate;
 mod writer;
@@ -42,6 +43,8 @@ use crate::{
 };
 use connection::Connection as PeerConnection;
 use ids::Sessions;
+#[cfg(feature = "middleman")]
+pub(crate) use partial::Partial;
 
 /// What MIP peers may use.
 #[derive(Debug, Clone)]

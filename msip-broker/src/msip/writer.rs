@@ -15,8 +15,11 @@ use msip_runtime::{
 use msip_session::wire::{self, Flags, HEADER_LEN, Header};
 use tokio::{task::yield_now, time::timeout};
 
+#[cfg(feature = "middleman")]
+use super::foreign;
 use super::{
-    Shared, call,
+    Shared,
+    call::{self, Call},
     link::{Link, LinkWatch},
     open_work::OpenWork,
     presence,
@@ -165,9 +168,19 @@ impl<'a> Writer<'a> {
                     self.sender.flush().await?;
                     if let Some((call, attempt)) = call::take_apart(*assigned) {
                         let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
-                        locked(&self.open).begin(async move {
-                            call::pass_on(call, attempt, service, &shared).await;
-                        });
+                        match call {
+                            Call::Msip(call) => locked(&self.open).begin(async move {
+                                call::pass_on(call, attempt, service, &shared).await;
+                            }),
+                            #[cfg(feature = "middleman")]
+                            Call::Foreign(call) => {
+                                let session = self.session.clone();
+                                locked(&self.open).begin(async move {
+                                    foreign::pass_on(call, attempt, session, service, &shared)
+                                        .await;
+                                });
+                            }
+                        }
                     }
                 }
                 OutboxItem::Presence(presence) => {

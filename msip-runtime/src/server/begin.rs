@@ -470,6 +470,13 @@ async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> 
     let config = settings.session(Side::Accepting);
     let mut decoder = Decoder::new(config.limits.max_hello);
     if !shared.handoffs.is_empty() {
+        if let Some(handoff) = shared.handoffs.claiming(&accepted.local) {
+            return Some(First::Foreign(Foreign {
+                connection: accepted,
+                received: BytesMut::new(),
+                handoff,
+            }));
+        }
         let first = first_bytes(&mut accepted.stream, &mut decoder, begins_with_hello);
         match timeout_at(deadline, first).await {
             Ok(Ok(true)) => {}

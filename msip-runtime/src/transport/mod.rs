@@ -2,7 +2,7 @@
 //!
 //! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls`, `quic` and
 //! WebSockets with the features of those names. With the feature `datagram` there is `udp`, which has datagrams alone. By `mip`, `mip+tls` and `mip+unix` a
-//! client speaks MIP. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
+//! client speaks MIP; at `mm` and `mm+tls` a broker hears MiddleMan, with the feature `middleman`. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
 //! hand a server single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
@@ -18,6 +18,8 @@ mod lane;
 mod listen;
 mod listener;
 mod memory;
+#[cfg(feature = "middleman")]
+mod middleman;
 mod options;
 mod peer;
 mod proxied;
