@@ -36,6 +36,11 @@ fn main() -> Result<(), CompileError> {
         .include("proto/shapes")
         .out_dir(out("shapes"))
         .compile(&["shapes.proto"])?;
+    // Messi's own examples; one of them has the name of another's.
+    Builder::new()
+        .include("proto/messi")
+        .out_dir(out("messi"))
+        .compile(&["chat.proto", "my_protocol.proto"])?;
     // Two releases of one protocol, which has one name.
     for release in ["old", "new"] {
         Builder::new()

@@ -29,9 +29,9 @@ mod clock;
 pub mod config;
 mod connections;
 mod directory;
-#[cfg(all(feature = "middleman", not(fuzzing)))]
+#[cfg(all(feature = "middleman", not(any(test, fuzzing))))]
 mod middleman;
-#[cfg(all(feature = "middleman", fuzzing))]
+#[cfg(all(feature = "middleman", any(test, fuzzing)))]
 #[doc(hidden)]
 pub mod middleman;
 pub mod mip;

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use msip_emit::Emitter;
 use msip_emit::rust::Sides;
+use msip_emit::{Compilation, Emitter};
 use syn::parse::Parser as _;
 
 use crate::error::CompileError;
@@ -361,6 +361,45 @@ impl Builder {
             };
         }
         outputs.write()
+    }
+
+    /// Reads and checks these files and everything that they import, and writes nothing: for programs that need a schema while
+    /// they run, such as gateways.
+    ///
+    /// Of the settings only the include folders, [`messages_only`](Self::messages_only) and
+    /// [emitters](Self::emitter), whose rules the schemas must follow, matter.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), msip_codegen::CompileError> {
+    /// let read = msip_codegen::Builder::new().include("proto").read(&["proto/chat.proto"])?;
+    /// for protocol in &read.protocols {
+    ///     println!("{}: {:016x}", protocol.schema.package(), protocol.schema.fingerprint());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All mistakes of all files together.
+    pub fn read(&self, protos: &[impl AsRef<Path>]) -> Result<Compilation, CompileError> {
+        let inputs: Vec<PathBuf> = protos
+            .iter()
+            .map(|proto| proto.as_ref().to_owned())
+            .collect();
+        let includes = self.include_folders(&inputs);
+        let emitters: Vec<&dyn Emitter> = self
+            .emitters
+            .iter()
+            .map(|(_, emitter)| &**emitter)
+            .collect();
+        let outcome = proto::compile(Request {
+            inputs: &inputs,
+            includes: &includes,
+            messages_only: self.messages_only,
+            emitters: &emitters,
+        });
+        outcome.result.map_err(CompileError::schema)
     }
 
     /// Every language of the run, Rust first.

@@ -40,6 +40,7 @@ pub(crate) struct Options {
     pub(crate) compress: Option<OptionValue<Compression>>,
     pub(crate) idempotent: Option<OptionValue<bool>>,
     pub(crate) key: Option<OptionValue<String>>,
+    pub(crate) code: Option<OptionValue<String>>,
 }
 
 impl Options {
@@ -165,6 +166,7 @@ impl Options {
             }
             "idempotent" => once(&mut self.idempotent, at, argument.flag(at)?),
             "key" => once(&mut self.key, at, argument.text(at)?),
+            "code" => once(&mut self.code, at, argument.text(at)?),
             // `allows` has rejected all other names.
             _ => Ok(()),
         }

@@ -196,6 +196,7 @@ impl Member {
             compress: said.copied(options.compress),
             idempotent: said.copied(options.idempotent),
             key: said.text(options.key.as_ref()),
+            code: said.text(options.code.as_ref()),
             deprecated: self.deprecated,
         };
         DraftMember {

@@ -74,7 +74,8 @@ use proc_macro::TokenStream;
 /// - `request = STREAM`: the request of the call is a stream,
 /// - `timeout = "5s"` (`ms`, `s`, `m`, `h`) or `timeout_ms = 5000`,
 /// - `urgent`, `uncompressed`, `idempotent`,
-/// - `key = "vehicle_id"`: the field that tells one message of this variant from another.
+/// - `key = "vehicle_id"`: the field that tells one message of this variant from another,
+/// - `code = "add"`: what peers of a dialect call it that names messages by text.
 ///
 /// The enum with `#[derive(ServerToClient)]` follows in the same module.
 #[proc_macro_derive(ClientToServer, attributes(msip))]

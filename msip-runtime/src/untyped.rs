@@ -11,6 +11,7 @@
 //! - [`UntypedServer`] offers protocols by name, or any; [`ServerBuilder::untyped`](crate::ServerBuilder::untyped) adds one to a typed
 //!   server. [`UntypedClient`] connects with a name and a fingerprint.
 //!
+//! - `JsonTranslator` (feature `json`) turns bodies into JSON and back, by descriptors that are read while the program runs.
 //! - [`Handoff`] serves whole connections of peers that speak something else, at the same port.
 //!
 //! **This module is less stable than the typed API**: a minor version may change it.
@@ -22,6 +23,8 @@
 //! [subscribes](UntypedClient::subscribe) to them; a server whose protocol was given
 //! [topics](UntypedProtocol::with_topics) is such a broker.
 
+#[cfg(feature = "json")]
+pub use crate::body::json_message::{JsonError, JsonMessage, JsonTranslator};
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
     Acknowledgment, Event, Forwarded, Grant, Handle, Inbound, MessageRef, Messages, Reply,

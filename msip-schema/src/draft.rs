@@ -73,6 +73,8 @@ pub struct MemberOptions {
     pub idempotent: Option<Spanned<bool>>,
     /// `(msip.key)`: the field that tells one message from another of the same variant.
     pub key: Option<Spanned<String>>,
+    /// `(msip.code)`: what peers of a dialect call it that names messages by text.
+    pub code: Option<Spanned<String>>,
     /// Protobuf's own `deprecated`.
     pub deprecated: bool,
 }
@@ -92,6 +94,8 @@ pub struct DraftMethod {
     pub response_stream: Option<Span>,
     /// Whether its `idempotency_level` allows repeating it.
     pub idempotent: bool,
+    /// Whether its `idempotency_level` is `NO_SIDE_EFFECTS`.
+    pub no_side_effects: bool,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,
     /// The comment above it.

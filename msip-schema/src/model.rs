@@ -133,8 +133,13 @@ pub struct Member {
     pub compress: Compression,
     /// Whether a call may be repeated when its fate is unknown.
     pub idempotent: bool,
+    /// Whether a call only asks: its method's `idempotency_level` is `NO_SIDE_EFFECTS`. It is idempotent then. Only a `service`
+    /// says so, and neither the wire nor the fingerprint knows of it: a gateway offers such a call by GET.
+    pub no_side_effects: bool,
     /// The field that tells one message from another of the same variant.
     pub key: Option<String>,
+    /// What peers of a dialect call it that names messages by text, where that is not its name.
+    pub code: Option<String>,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,
     /// The span of its name. Two sources of the same protocol differ in it, so compare fingerprints, not schemas.

@@ -23,7 +23,8 @@ pub use echo::{Echo, HANG};
 pub use events::{Recorder, next, recorder};
 pub use process::ServerProcess;
 pub use protocols::{
-    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, shapes, tree,
+    fleet_client, fleet_server, gauges, lab, messi_chat, my_protocol, rolling_new, rolling_old,
+    sampler, shapes, tree,
 };
 pub use raw_caller::RawCaller;
 pub use server::{LabServer, SeenByServer, connected, start, start_gated, with_settings};

@@ -52,3 +52,13 @@ pub mod rolling_old {
 pub mod rolling_new {
     include!(concat!(env!("OUT_DIR"), "/new/rolling.rs"));
 }
+
+/// Messi's example of a chat.
+pub mod messi_chat {
+    include!(concat!(env!("OUT_DIR"), "/messi/chat.rs"));
+}
+
+/// Messi's protocol of empty messages.
+pub mod my_protocol {
+    include!(concat!(env!("OUT_DIR"), "/messi/my_protocol.rs"));
+}

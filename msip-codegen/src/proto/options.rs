@@ -17,7 +17,7 @@ use super::report::Report;
 use super::source_info::tag;
 
 /// The names of MSIP's options, without `msip.`.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "kind",
     "request",
     "reply",
@@ -27,6 +27,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "compress",
     "idempotent",
     "key",
+    "code",
 ];
 
 const REPLIES: [(&str, Reply); 4] = [
@@ -98,6 +99,7 @@ pub(crate) fn member_options(
             }),
             "idempotent" => reader.set(&mut read.idempotent, Reader::flag),
             "key" => reader.set(&mut read.key, Reader::text),
+            "code" => reader.set(&mut read.code, Reader::text),
             _ => reader.unknown(),
         }
     }
@@ -240,10 +242,10 @@ impl Reader<'_> {
             let help = format!(
                 "write `(msip.{}) = \"{}\"`",
                 self.name,
-                if self.name == "key" {
-                    "id"
-                } else {
-                    "connect_rsp"
+                match self.name {
+                    "key" => "id",
+                    "code" => "connect",
+                    _ => "connect_rsp",
                 }
             );
             self.wrong("a text in quotes", help);

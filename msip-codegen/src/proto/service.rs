@@ -42,6 +42,7 @@ fn method_of(
         |part: i32, is_stream: bool| is_stream.then(|| at.span(&[part], lowering.report));
     let request_stream = stream(tag::METHOD_CLIENT_STREAMING, method.client_streaming());
     let response_stream = stream(tag::METHOD_SERVER_STREAMING, method.server_streaming());
+    let level = idempotency_level(method);
     Some(DraftMethod {
         name: Spanned::new(
             method.name().to_owned(),
@@ -51,7 +52,8 @@ fn method_of(
         response: response?,
         request_stream,
         response_stream,
-        idempotent: is_idempotent(method),
+        idempotent: level != IdempotencyLevel::IdempotencyUnknown,
+        no_side_effects: level == IdempotencyLevel::NoSideEffects,
         deprecated: method
             .options
             .as_ref()
@@ -60,22 +62,16 @@ fn method_of(
     })
 }
 
-/// Whether its `idempotency_level` allows repeating a method.
-fn is_idempotent(method: &MethodDescriptorProto) -> bool {
+/// What the `idempotency_level` of a method says.
+fn idempotency_level(method: &MethodDescriptorProto) -> IdempotencyLevel {
     let Some(options) = &method.options else {
-        return false;
+        return IdempotencyLevel::IdempotencyUnknown;
     };
-    let repeatable = [
-        IdempotencyLevel::NoSideEffects,
-        IdempotencyLevel::Idempotent,
-    ];
-    let said = options.uninterpreted_option.iter().any(|option| {
+    // The parser leaves options uninterpreted; files from elsewhere have them interpreted.
+    let said = options.uninterpreted_option.iter().find_map(|option| {
         let is_level =
             matches!(option.name.as_slice(), [part] if part.name_part == "idempotency_level");
-        is_level
-            && repeatable
-                .iter()
-                .any(|level| level.as_str_name() == option.identifier_value())
+        is_level.then(|| IdempotencyLevel::from_str_name(option.identifier_value()))?
     });
-    said || repeatable.contains(&options.idempotency_level())
+    said.unwrap_or_else(|| options.idempotency_level())
 }

@@ -39,6 +39,8 @@ pub struct MemberPlan<'a> {
     pub idempotent: bool,
     /// The field that tells one message from another of the same variant.
     pub key: Option<KeyPlan<'a>>,
+    /// What peers of a dialect call it that names messages by text, where that is not its name.
+    pub code: Option<&'a str>,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,
 }
@@ -119,6 +121,7 @@ impl<'a> MemberPlan<'a> {
                 field: message
                     .and_then(|message| message.fields.iter().find(|field| field.name == name)),
             }),
+            code: member.code.as_deref(),
             deprecated: member.deprecated,
         }
     }

@@ -310,6 +310,9 @@ fn row(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
         let name = key.name;
         row.extend(quote!(.key(#name, #number)));
     }
+    if let Some(code) = plan.code {
+        row.extend(quote!(.code(#code)));
+    }
     row
 }
 

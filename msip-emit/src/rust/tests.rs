@@ -149,6 +149,7 @@ fn kitchen_sink() -> Schema {
                 options.urgent = Some(spanned(true));
                 options.idempotent = Some(spanned(true));
                 options.timeout_ms = Some(spanned(123_456));
+                options.code = Some(spanned("cook".to_owned()));
             }),
             member("ready_req", "", ""),
             with(member("order", "acme.kitchen.v1.Order", "Is acknowledged."), acknowledged),
@@ -247,6 +248,7 @@ fn method(request: &str, response: &str, response_stream: bool) -> DraftMethod {
         request_stream: Some(Span::NONE),
         response_stream: response_stream.then_some(Span::NONE),
         idempotent: false,
+        no_side_effects: false,
         deprecated: false,
         doc: String::new(),
     }

@@ -66,6 +66,7 @@ impl Place {
                 "uncompressed",
                 "idempotent",
                 "key",
+                "code",
             ],
             Self::Message | Self::OneOf => &["name", "rename_all", "reserved", "crate"],
             Self::Field => &["tag", "name", "as", "oneof"],

@@ -12,7 +12,7 @@ use msip_runtime::{ClientToServer, Message, ServerToClient};
 pub enum ClientToServer {
     #[msip(tag = 1)]
     ScalarsInd(Scalars),
-    #[msip(tag = 2, reply = ACK, timeout = "250ms", idempotent)]
+    #[msip(tag = 2, reply = ACK, timeout = "250ms", idempotent, code = "many")]
     ManyInd(Many),
     #[msip(tag = 3, response = "found", timeout = "2m")]
     FindReq(Maps),

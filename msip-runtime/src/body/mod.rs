@@ -12,6 +12,8 @@ mod encoding;
 pub(crate) mod integer;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "json")]
+pub(crate) mod json_message;
 mod key;
 mod member;
 mod message;

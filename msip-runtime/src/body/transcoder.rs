@@ -9,7 +9,7 @@ use super::msgpack::{MsgpackReader, MsgpackWriter};
 use super::{
     choice::Codec,
     descriptor_pool::{DescriptorPool, MessageId},
-    tree::{TreeError, read_tree, write_tree},
+    tree::{TreeError, Unknown, read_tree, write_tree},
 };
 use crate::{Envelope, Protocol};
 use msip_session::wire::Side;
@@ -125,7 +125,14 @@ impl Transcoder {
     fn read(&self, id: MessageId, body: &[u8], max_len: usize) -> Result<Vec<u8>, TreeError> {
         match self.format {
             #[cfg(feature = "json")]
-            Format::Json => read_tree(&self.pool, id, JsonReader::new(body)?, body.len(), max_len),
+            Format::Json => read_tree(
+                &self.pool,
+                id,
+                JsonReader::new(body)?,
+                body.len(),
+                max_len,
+                Unknown::Skip,
+            ),
             #[cfg(feature = "msgpack")]
             Format::MessagePack => read_tree(
                 &self.pool,
@@ -133,6 +140,7 @@ impl Transcoder {
                 MsgpackReader::new(body),
                 body.len(),
                 max_len,
+                Unknown::Skip,
             ),
         }
     }

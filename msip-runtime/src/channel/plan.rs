@@ -167,7 +167,8 @@ impl Channel {
         };
         let url = ServiceUrl::parse(&self.url).map_err(invalid)?;
         url.check_direct().map_err(invalid)?;
-        let own = url.transport_options(Side::Connecting).names();
+        let options = url.transport_options(Side::Connecting);
+        let own = options.names();
         let taken = match url.check_streams() {
             Ok(()) => &SETTINGS[..],
             Err(_) => &DATAGRAM_SETTINGS,

@@ -21,11 +21,14 @@ use crate::{
     channel::{self, ChannelPlan},
     compatibility::PeerSchemas,
     describe::OwnSchema,
-    dialect::{ClientDialect, Feature},
+    dialect::{ClientDialect, DialectProtocol, Feature},
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl, UrlError},
+    transport::{
+        self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl, TransportOptions,
+        UrlError,
+    },
 };
 use msip_session::wire::Side;
 
@@ -142,11 +145,13 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Finds what is spoken at the URL, and refuses what that cannot carry.
-    fn with_dialect(mut self) -> Result<Self, ConnectError> {
-        self.dialect = ClientDialect::of(&self.url, &self.settings)?;
+    fn with_dialect(mut self, options: &TransportOptions) -> Result<Self, ConnectError> {
+        self.dialect = ClientDialect::of(&self.url, options, &self.settings)?;
         let Some(dialect) = &self.dialect else {
             for channel in &self.channels {
-                if let Some(dialect) = ClientDialect::of(&channel.url, &channel.settings)? {
+                let options = channel.url.transport_options(Side::Connecting);
+                let dialect = ClientDialect::of(&channel.url, &options, &channel.settings)?;
+                if let Some(dialect) = dialect {
                     dialect.carries().check(Feature::Channels)?;
                 }
             }
@@ -178,10 +183,19 @@ impl Parts {
         !self.channels.is_empty()
     }
 
-    /// A dialect gives all messages of a schema to one topic.
-    fn typed(mut self) -> Result<Self, ConnectError> {
-        self.dialect = self.dialect.map(ClientDialect::typed).transpose()?;
+    /// A dialect may need to know what is spoken.
+    fn typed(mut self, protocol: DialectProtocol) -> Result<Self, ConnectError> {
+        let typed = self.dialect.map(|dialect| dialect.typed(protocol));
+        self.dialect = typed.transpose()?;
         Ok(self)
+    }
+
+    /// Refuses a dialect that cannot do without a schema.
+    pub(super) fn refuse_untyped(&self) -> Result<(), ConnectError> {
+        if let Some(dialect) = &self.dialect {
+            dialect.carries().check(Feature::Untyped)?;
+        }
+        Ok(())
     }
 
     /// Refuses channels, for a client whose service consumes one connection.
@@ -412,7 +426,7 @@ impl<P, H> ClientBuilder<P, H> {
             #[cfg(feature = "datagram")]
             udp,
         };
-        Ok((handler, parts.with_dialect()?))
+        Ok((handler, parts.with_dialect(&options)?))
     }
 }
 
@@ -502,7 +516,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         H: Send + Sync + 'static,
     {
         let (handler, parts) = self.finish()?;
-        let parts = parts.typed()?;
+        let parts = parts.typed(DialectProtocol::of::<P>())?;
         let protocol = ProtocolId {
             name: P::NAME.into(),
             fingerprint: P::fingerprint(),

@@ -258,6 +258,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
     pub async fn connect(self) -> Result<UntypedClient, ConnectError> {
         let (before, parts) = self.finish()?;
         parts.refuse_topic()?;
+        parts.refuse_untyped()?;
         parts.refuse_channels()?;
         let UntypedService {
             protocol,

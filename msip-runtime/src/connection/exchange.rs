@@ -104,6 +104,7 @@ impl ConnectionShared {
         if len > MAX_PING {
             return Err(SendError::TooLarge { len, max: MAX_PING }.into());
         }
+        self.check_carried(Feature::Pings)?;
         if len > 0 {
             self.check_carried(Feature::PingPayloads)?;
         }
@@ -134,9 +135,10 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(Outcome, Encoding, Duration), CallError> {
-        if matches!(queue, Queue::Calls) {
-            self.check_carried(Feature::Calls)?;
-        }
+        self.check_carried(match queue {
+            Queue::Calls => Feature::Calls,
+            Queue::Messages => Feature::Acknowledgments,
+        })?;
         let outgoing = OutgoingMessage::new(self, message, options)?;
         let deadline = self.deadline(outgoing.variant, options)?;
         let limit = deadline.timeout.unwrap_or(self.call_timeout);

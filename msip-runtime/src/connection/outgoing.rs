@@ -17,6 +17,7 @@ use super::{
 use crate::{
     CallOptions, MsgKind, SendError, Status,
     body::{Encoding, Prepared},
+    dialect::Feature,
     protocol::{Exchange, Variant},
     sync::Ordering,
 };
@@ -109,6 +110,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         options: &CallOptions,
     ) -> Result<Self, SendError> {
         check_clearable(variant)?;
+        connection.check_carried(Feature::Clearing)?;
         let mut metadata = metadata_of(connection, message, variant, options)?;
         let which = wire::Metadata {
             cleared: message.key_only(),

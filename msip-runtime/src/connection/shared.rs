@@ -173,8 +173,13 @@ impl ConnectionShared {
         self
     }
 
+    /// What the peer speaks, where that is not MSIP.
+    pub(crate) fn dialect(&self) -> Option<&'static str> {
+        self.carries.map(|carries| carries.dialect)
+    }
+
     /// Refuses what the dialect of the peer lacks.
-    pub(super) fn check_carried(&self, feature: Feature) -> Result<(), Unsupported> {
+    pub(crate) fn check_carried(&self, feature: Feature) -> Result<(), Unsupported> {
         self.carries
             .map_or(Ok(()), |carries| carries.check(feature))
     }

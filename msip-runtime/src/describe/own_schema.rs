@@ -136,7 +136,9 @@ fn member(variant: &Variant, others: &[Variant], payload: &TypeName) -> Member {
         urgent: variant.urgent,
         compress: Compression::Negotiated,
         idempotent: variant.idempotent,
+        no_side_effects: false,
         key: None,
+        code: variant.code.map(str::to_owned),
         deprecated: false,
         span: Span::NONE,
     }

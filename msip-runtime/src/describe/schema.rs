@@ -290,5 +290,6 @@ fn options(variant: &Variant, others: &[Variant]) -> MemberOptions {
         .then(|| explicit(Compression::Never))
         .flatten();
     options.key = variant.key.and_then(|key| explicit(key.to_owned()));
+    options.code = variant.code.and_then(|code| explicit(code.to_owned()));
     options
 }

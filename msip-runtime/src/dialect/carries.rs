@@ -18,6 +18,8 @@ pub(crate) struct Carries {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feature {
     Calls,
+    /// One-way messages that are acknowledged.
+    Acknowledgments,
     Streams,
     Headers,
     CorrelationIds,
@@ -25,11 +27,15 @@ pub(crate) enum Feature {
     Idempotency,
     /// Keys that distinguish one STATE from another.
     Keys,
+    /// The clearing of a STATE.
+    Clearing,
+    Topics,
     Groups,
     Wildcards,
     Grants,
     /// What is spoken at the topic of a subscription.
     SubscribedProtocols,
+    Pings,
     PingPayloads,
     /// Servers that are attached to a broker, and what else is typed at several topics of one connection.
     Endpoints,
@@ -38,27 +44,34 @@ pub(crate) enum Feature {
     Compression,
     /// Bodies in another codec than protobuf.
     Codecs,
+    /// Clients without a schema.
+    Untyped,
 }
 
 impl Feature {
     const fn text(self) -> &'static str {
         match self {
             Self::Calls => "calls",
+            Self::Acknowledgments => "acknowledgments",
             Self::Streams => "streams",
             Self::Headers => "headers",
             Self::CorrelationIds => "correlation ids",
             Self::Idempotency => "idempotency in metadata",
             Self::Keys => "keys of STATEs",
+            Self::Clearing => "clearing of STATEs",
+            Self::Topics => "topics",
             Self::Groups => "groups",
             Self::Wildcards => "wildcards",
             Self::Grants => "grants",
             Self::SubscribedProtocols => "protocols of subscriptions",
+            Self::Pings => "pings from this side",
             Self::PingPayloads => "payloads of PINGs",
             Self::Endpoints => "servers or clients of a broker's typed topics",
             Self::Credentials => "credentials",
             Self::Channels => "channels",
             Self::Compression => "compression",
             Self::Codecs => "codecs but protobuf",
+            Self::Untyped => "clients without a schema",
         }
     }
 }
@@ -69,10 +82,15 @@ impl Carries {
         if !self.lacks.contains(&feature) {
             return Ok(());
         }
-        Err(Unsupported {
+        Err(self.refusal(feature))
+    }
+
+    /// The refusal of what the dialect lacks.
+    pub(crate) const fn refusal(&self, lacking: Feature) -> Unsupported {
+        Unsupported {
             dialect: self.dialect,
-            what: feature.text(),
-        })
+            what: lacking.text(),
+        }
     }
 
     /// Refuses metadata that the dialect lacks. A deadline ends the waiting on this side, so that it need not be carried; nor

@@ -4,23 +4,34 @@ use std::io;
 
 use bytes::Bytes;
 
+#[cfg(feature = "messi")]
+use super::messi;
 use super::{
-    Carries, DialectStream, Feature,
+    Carries, DialectProtocol, DialectStream, Feature,
     mip::{self, MipClient, MipConfig},
 };
 use crate::{
     ConnectError,
     body::{Codec, Compression},
     settings::Settings,
-    transport::{ServiceUrl, Stream, UrlError},
+    transport::{DialectName, ServiceUrl, Stream, TransportOptions, UrlError},
 };
 
 /// What a client speaks besides MSIP.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientDialect {
+    speaks: Speaks,
     topic: Option<Bytes>,
-    is_typed: bool,
+    /// What is spoken, where the client has a schema.
+    protocol: Option<DialectProtocol>,
     max_body: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Speaks {
+    Mip,
+    #[cfg(feature = "messi")]
+    Messi(messi::ClientConfig),
 }
 
 impl ClientDialect {
@@ -28,22 +39,32 @@ impl ClientDialect {
     ///
     /// # Errors
     ///
-    /// A setting asks for what the dialect does not carry.
-    pub(crate) fn of(url: &ServiceUrl, settings: &Settings) -> Result<Option<Self>, ConnectError> {
-        if url.dialect().is_none() {
-            return Ok(None);
-        }
+    /// A setting asks for what the dialect does not carry, or is invalid.
+    #[cfg_attr(not(feature = "messi"), expect(unused_variables))]
+    pub(crate) fn of(
+        url: &ServiceUrl,
+        options: &TransportOptions,
+        settings: &Settings,
+    ) -> Result<Option<Self>, ConnectError> {
+        let speaks = match url.dialect() {
+            None => return Ok(None),
+            Some(DialectName::Mip) => Speaks::Mip,
+            #[cfg(feature = "messi")]
+            Some(DialectName::Messi) => Speaks::Messi(messi::ClientConfig::of(options, settings)?),
+        };
         let dialect = Self {
+            speaks,
             topic: url
                 .topic()
                 .map(|topic| Bytes::copy_from_slice(topic.as_bytes())),
-            is_typed: false,
+            protocol: None,
             max_body: settings.max_body,
         };
         let wants = [
             (settings.codec != Codec::Protobuf, Feature::Codecs),
             (settings.compress != Compression::None, Feature::Compression),
             (settings.correlation_ids, Feature::CorrelationIds),
+            (dialect.topic.is_some(), Feature::Topics),
         ];
         for (_, feature) in wants.iter().filter(|(wants, _)| *wants) {
             dialect.carries().check(*feature)?;
@@ -51,24 +72,26 @@ impl ClientDialect {
         Ok(Some(dialect))
     }
 
-    /// The same for a client with a schema, whose messages all belong to the topic of the URL.
+    /// The same for a client with a schema.
     ///
     /// # Errors
     ///
-    /// The URL names no topic.
-    pub(crate) fn typed(mut self) -> Result<Self, UrlError> {
-        if self.topic.is_none() {
+    /// The URL names no topic, and the dialect gives all messages of a schema to one.
+    pub(crate) fn typed(mut self, protocol: DialectProtocol) -> Result<Self, UrlError> {
+        if matches!(self.speaks, Speaks::Mip) && self.topic.is_none() {
             return Err(UrlError::NoTopic);
         }
-        self.is_typed = true;
+        self.protocol = Some(protocol);
         Ok(self)
     }
 
     /// What it carries.
-    #[expect(clippy::unused_self, reason = "there will be other dialects")]
     pub(crate) fn carries(&self) -> &'static Carries {
-        static CARRIES: Carries = mip::CARRIES;
-        &CARRIES
+        match self.speaks {
+            Speaks::Mip => &mip::CARRIES,
+            #[cfg(feature = "messi")]
+            Speaks::Messi(_) => &messi::TO_SERVERS,
+        }
     }
 
     /// The stream of MSIP over a new connection.
@@ -77,12 +100,25 @@ impl ClientDialect {
     ///
     /// The system has no random numbers.
     pub(crate) fn wrap(&self, stream: Stream) -> io::Result<Stream> {
-        let dialect = MipClient::new(MipConfig {
-            topic: self.topic.clone().unwrap_or_default(),
-            is_typed: self.is_typed,
-            max_body: self.max_body,
-            mask: getrandom::u64().map_err(io::Error::other)?,
-        });
-        Ok(Stream::boxed(DialectStream::new(stream, dialect)))
+        match &self.speaks {
+            Speaks::Mip => {
+                let dialect = MipClient::new(MipConfig {
+                    topic: self.topic.clone().unwrap_or_default(),
+                    is_typed: self.protocol.is_some(),
+                    max_body: self.max_body,
+                    mask: getrandom::u64().map_err(io::Error::other)?,
+                });
+                Ok(Stream::boxed(DialectStream::new(stream, dialect)))
+            }
+            #[cfg(feature = "messi")]
+            Speaks::Messi(config) => {
+                let Some(protocol) = self.protocol else {
+                    // A client without a schema was refused before.
+                    return Err(io::ErrorKind::Unsupported.into());
+                };
+                let dialect = messi::MessiClient::new(config, protocol, self.max_body);
+                Ok(Stream::boxed(DialectStream::new(stream, dialect)))
+            }
+        }
     }
 }

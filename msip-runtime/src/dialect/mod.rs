@@ -28,7 +28,7 @@
 //! - a PING is answered with a PONG, by the peer or, while no bytes are taken, by the dialect.
 //!
 //! On the side of a server the session waits for a HELLO: the dialect writes one for its peer, in `handle_start` or at the
-//! first bytes, and keeps the Welcome to itself. Where a foreign protocol ties answers to questions by order instead of by id,
+//! first bytes, and keeps the Welcome to itself. [`SessionPeer`](session_peer::SessionPeer) does all of this for either side. Where a foreign protocol ties answers to questions by order instead of by id,
 //! the dialect keeps the ids of what is open, in order, per whatever the order holds for, and is bounded by the number of calls
 //! that the session's Welcome allows.
 //!
@@ -37,8 +37,22 @@
 
 mod carries;
 mod client;
+#[cfg(feature = "messi")]
+mod messi;
 mod mip;
 mod output;
+#[cfg_attr(
+    not(feature = "messi"),
+    expect(dead_code, reason = "for dialects of servers")
+)]
+mod protocol;
+#[cfg_attr(
+    not(feature = "messi"),
+    expect(dead_code, reason = "for dialects of servers")
+)]
+mod server;
+#[cfg(feature = "messi")]
+mod session_peer;
 mod stream;
 
 use std::time::Duration;
@@ -49,6 +63,8 @@ use msip_session::wire::Header;
 pub(crate) use carries::{Carries, Feature};
 pub(crate) use client::ClientDialect;
 pub(crate) use output::Output;
+pub(crate) use protocol::DialectProtocol;
+pub(crate) use server::{ListenerError, ServerDialect};
 pub(crate) use stream::{DialectError, DialectStream};
 
 /// The translation of one connection. See the [module](self).
@@ -86,6 +102,11 @@ pub(crate) trait Dialect: Send + Unpin + 'static {
     /// Whether more may be read from the peer. It may change with every frame of the session.
     fn wants_bytes(&self) -> bool {
         true
+    }
+
+    /// Whether nothing more comes for the session: what was given to it is the end. It may change with every frame of the session.
+    fn is_over(&self) -> bool {
+        false
     }
 
     /// The session closes the connection: the last that the peer is told.

@@ -22,7 +22,7 @@ use super::{Dialect, Output, output::Pending};
 /// How much is read at once.
 const READ_LEN: usize = 16 * 1024;
 
-/// How much may wait for the peer before the session is held up.
+/// How much may wait for the peer before the session is held up; and how much of what answers it before no more is read of it.
 const MAX_UNWRITTEN: usize = 64 * 1024;
 
 /// The peer has broken a rule of its dialect, or has kept silent for too long. The connection ends.
@@ -62,6 +62,8 @@ pub(crate) struct DialectStream<S, D> {
     incoming: BytesMut,
     to_peer: Pending,
     to_session: Pending,
+    /// How much of what waits for the peer answers what was read.
+    answers_len: usize,
     /// More was handed to the dialect than it has wanted.
     has_leftover: bool,
     end: Option<End>,
@@ -89,6 +91,7 @@ impl<S, D: Dialect> DialectStream<S, D> {
             incoming: BytesMut::new(),
             to_peer: Pending::default(),
             to_session: Pending::default(),
+            answers_len: 0,
             has_leftover: false,
             end: None,
             is_shut_down: false,
@@ -131,8 +134,11 @@ impl<S, D: Dialect> DialectStream<S, D> {
     /// Translates what was read.
     fn translate_incoming(&mut self) {
         let mut incoming = std::mem::take(&mut self.incoming);
+        let waiting = self.to_peer.rest().len();
         let translated = self
             .with_dialect(|dialect, now, output| dialect.handle_bytes(&mut incoming, now, output));
+        let answers_len = self.to_peer.rest().len().saturating_sub(waiting);
+        self.answers_len = self.answers_len.saturating_add(answers_len);
         if !incoming.is_empty() {
             // Else its memory is given back.
             self.incoming = incoming;
@@ -173,36 +179,11 @@ impl<S, D: Dialect> DialectStream<S, D> {
     fn wake_reader(&mut self) {
         let has_something = !self.to_session.is_empty()
             || self.end.is_some()
+            || self.dialect.is_over()
             || (self.has_leftover && self.dialect.wants_bytes());
         if has_something && let Some(reader) = self.reader.take() {
             reader.wake();
         }
-    }
-
-    /// Runs what is due.
-    fn poll_timer(&mut self, task: &mut Context<'_>) {
-        while let Some(at) = self.dialect.poll_timeout() {
-            let Some(at) = self.since.checked_add(at) else {
-                return;
-            };
-            match &mut self.timer {
-                Some(timer) if timer.deadline() == at => {}
-                Some(timer) => timer.as_mut().reset(at),
-                None => self.timer = Some(Box::pin(sleep_until(at))),
-            }
-            let is_due =
-                (self.timer.as_mut()).is_some_and(|timer| timer.as_mut().poll(task).is_ready());
-            if !is_due {
-                return;
-            }
-            let handled =
-                self.with_dialect(|dialect, now, output| dialect.handle_timeout(now, output));
-            if let Err(error) = handled {
-                self.end = Some(End::Failed(error));
-                return;
-            }
-        }
-        self.timer = None;
     }
 }
 
@@ -216,6 +197,7 @@ impl<S: AsyncWrite + Unpin, D: Dialect> DialectStream<S, D> {
             }
             self.to_peer.advance(written);
         }
+        self.answers_len = 0;
         Poll::Ready(Ok(()))
     }
 
@@ -235,7 +217,60 @@ impl<S: AsyncWrite + Unpin, D: Dialect> DialectStream<S, D> {
         if let Poll::Ready(Err(_)) = self.poll_all_written(task) {
             // The peer may have said why, and whoever writes hears of it.
             self.is_broken = true;
+            self.to_peer = Pending::default();
+            self.answers_len = 0;
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin, D: Dialect> DialectStream<S, D> {
+    /// Reads what has come, and translates it.
+    fn poll_receive(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(poll_read_some(&mut self.inner, &mut self.incoming, task))? {
+            0 => self.end = Some(End::Eof),
+            _ => self.translate_incoming(),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether more is read of the peer. It has to read its answers, too.
+    fn may_receive(&self) -> bool {
+        self.dialect.wants_bytes() && self.answers_len < MAX_UNWRITTEN
+    }
+
+    /// Runs what is due, after reading what has come: a task that did not run for a while takes no peer for dead.
+    fn poll_timer(&mut self, task: &mut Context<'_>) -> io::Result<()> {
+        let mut has_read = false;
+        while let Some(at) = self.dialect.poll_timeout() {
+            let Some(at) = self.since.checked_add(at) else {
+                return Ok(());
+            };
+            match &mut self.timer {
+                Some(timer) if timer.deadline() == at => {}
+                Some(timer) => timer.as_mut().reset(at),
+                None => self.timer = Some(Box::pin(sleep_until(at))),
+            }
+            let is_due =
+                (self.timer.as_mut()).is_some_and(|timer| timer.as_mut().poll(task).is_ready());
+            if !is_due {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut has_read, true) && self.may_receive() {
+                match self.poll_receive(task) {
+                    Poll::Ready(Ok(())) if self.end.is_none() => continue,
+                    Poll::Ready(received) => return received,
+                    Poll::Pending => {}
+                }
+            }
+            let handled =
+                self.with_dialect(|dialect, now, output| dialect.handle_timeout(now, output));
+            if let Err(error) = handled {
+                self.end = Some(End::Failed(error));
+                return Ok(());
+            }
+        }
+        self.timer = None;
+        Ok(())
     }
 }
 
@@ -248,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Dialect> AsyncRead for DialectStream<
         let this = &mut *self;
         loop {
             if this.end.is_none() {
-                this.poll_timer(task);
+                this.poll_timer(task)?;
             }
             if this.has_leftover && this.dialect.wants_bytes() && this.end.is_none() {
                 this.translate_incoming();
@@ -264,16 +299,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Dialect> AsyncRead for DialectStream<
             match &this.end {
                 Some(End::Eof) => return Poll::Ready(Ok(())),
                 Some(End::Failed(error)) => return Poll::Ready(Err(error.clone().into())),
+                None if this.dialect.is_over() => return Poll::Ready(Ok(())),
                 None => {}
             }
             this.reader = Some(task.waker().clone());
-            if !this.dialect.wants_bytes() {
+            if !this.may_receive() {
                 return Poll::Pending;
             }
-            match ready!(poll_read_some(&mut this.inner, &mut this.incoming, task))? {
-                0 => this.end = Some(End::Eof),
-                _ => this.translate_incoming(),
-            }
+            ready!(this.poll_receive(task))?;
         }
     }
 }

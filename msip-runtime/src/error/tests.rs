@@ -282,6 +282,13 @@ fn bind_errors() -> Vec<BindError> {
         BindError::TransportSetting(_) => BindError::TransportSetting(transport_setting()),
         BindError::ServerSetting { .. } => BindError::ServerSetting { url: url(), name: text() },
         BindError::Insecure { .. } => BindError::Insecure { url: url() },
+        BindError::NoPrincipal { .. } => BindError::NoPrincipal { url: url(), dialect: "Messi" },
+        BindError::DialectProtocol { .. } => BindError::DialectProtocol {
+            url: url(),
+            dialect: "Messi",
+            named: None,
+            offered: "`chat`, `admin`".into(),
+        },
         BindError::Io { .. } => BindError::Io { url: url(), source: broken() },
     }
 }

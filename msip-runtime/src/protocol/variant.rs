@@ -17,6 +17,7 @@ pub struct Variant {
     pub(crate) idempotent: bool,
     pub(crate) key: Option<&'static str>,
     pub(crate) key_number: Option<u32>,
+    pub(crate) code: Option<&'static str>,
 }
 
 /// The response that the sender of a message gets.
@@ -55,6 +56,7 @@ impl Variant {
             idempotent: false,
             key: None,
             key_number: None,
+            code: None,
         }
     }
 
@@ -179,6 +181,13 @@ impl Variant {
     pub const fn key(mut self, field: &'static str, number: u32) -> Self {
         self.key = Some(field);
         self.key_number = Some(number);
+        self
+    }
+
+    /// Sets what peers of a dialect call it that names messages by text: `(msip.code)`.
+    #[must_use]
+    pub const fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
         self
     }
 

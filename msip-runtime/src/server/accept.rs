@@ -19,7 +19,7 @@ use super::{
     authenticate::Authenticators,
     connection::{self, ConnectionEnd},
     handoff::Handoffs,
-    listeners::AcceptFailure,
+    listeners::{AcceptFailure, AcceptedConnection},
     log_limiter::LogLimiter,
     parked::ParkedSession,
     permits::ConnectionPermits,
@@ -33,7 +33,6 @@ use crate::{
     instruments::{OmittedLine, RefusedHandshake, handshake_refused},
     log_rate::{LimitedLog, LogRate},
     settings::Settings,
-    transport::Incoming,
 };
 
 /// How often it is logged that an accept has failed.
@@ -123,15 +122,15 @@ pub(super) async fn serve(
             Some(Err(error)) = datagrams.join_next() => tracing::error!(%error, "a UDP socket is not read any more"),
             session = shared.sessions.next_ended() => end_parked(&mut connections, session, &shared),
             (handshake_permit, accepted) = next_connection(&handshakes, &mut incoming) => match accepted {
-                Ok(connection) => {
+                Ok(accepted) => {
                     if let Some(permit) = shared.permits.acquire() {
-                        let span = tracing::info_span!("connection", protocol, peer = %connection.peer());
-                        let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
+                        let span = tracing::info_span!("connection", protocol, peer = %accepted.incoming.peer());
+                        let serving = connection::serve(accepted, permit, handshake_permit, Arc::clone(&shared));
                         connections.spawn(serving.instrument(span));
                     } else {
                         handshake_refused(RefusedHandshake::TooManyConnections);
-                        if shared.log_limiter.may_log_refused(connection.peer()) {
-                            tracing::warn!(peer = %connection.peer(), max_connections, "connection refused: too many connections");
+                        if shared.log_limiter.may_log_refused(accepted.incoming.peer()) {
+                            tracing::warn!(peer = %accepted.incoming.peer(), max_connections, "connection refused: too many connections");
                         }
                     }
                 }
@@ -173,7 +172,10 @@ fn end_parked(
 async fn next_connection(
     handshakes: &Arc<Semaphore>,
     incoming: &mut IncomingConnections,
-) -> (OwnedSemaphorePermit, Result<Incoming, AcceptFailure>) {
+) -> (
+    OwnedSemaphorePermit,
+    Result<AcceptedConnection, AcceptFailure>,
+) {
     match Arc::clone(handshakes).acquire_owned().await {
         Ok(handshake_permit) => (handshake_permit, incoming.next().await),
         // Nobody closes the semaphore.

@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 
 use super::{
     lanes::UdpListeners,
-    listeners::{AcceptFailure, Listeners},
+    listeners::{AcceptFailure, AcceptedConnection, Listeners, SpokenListener},
     reloader::Reloader,
 };
 use crate::{
     Draining,
     connection::Signal,
-    transport::{Connection, Incoming, Listener, ServiceUrl},
+    transport::{Connection, ServiceUrl},
 };
 
 /// How many connections from elsewhere may wait to be served; after that [`Acceptor::accept`] waits.
@@ -79,7 +79,7 @@ crate::error::debug_with_causes!(AcceptError);
 /// The listeners of a server besides the first.
 #[derive(Debug, Default)]
 pub(super) struct OtherListeners {
-    pub(super) streams: Vec<Listener>,
+    pub(super) streams: Vec<SpokenListener>,
     pub(super) udp: UdpListeners,
     /// Where all of these listen.
     pub(super) urls: Vec<ServiceUrl>,
@@ -107,11 +107,11 @@ impl Drop for IncomingConnections {
 }
 
 impl IncomingConnections {
-    pub(super) fn new(first: Listener, others: OtherListeners, is_insecure: bool) -> Self {
+    pub(super) fn new(first: SpokenListener, others: OtherListeners, is_insecure: bool) -> Self {
         let (sender, handed) = mpsc::channel(BACKLOG);
         let OtherListeners { streams, udp, urls } = others;
         Self {
-            local_url: first.local_url().clone(),
+            local_url: first.0.local_url().clone(),
             other_urls: urls,
             listeners: Listeners::new(first, streams),
             udp_listeners: udp,
@@ -163,11 +163,14 @@ impl IncomingConnections {
     /// # Cancel safety
     ///
     /// Dropping the future loses no connection.
-    pub(super) async fn next(&mut self) -> Result<Incoming, AcceptFailure> {
+    pub(super) async fn next(&mut self) -> Result<AcceptedConnection, AcceptFailure> {
         tokio::select! {
             accepted = self.listeners.accept() => accepted,
             // A sender lives in `self`, so it is never closed.
-            Some(connection) = self.handed.recv() => Ok(connection.into()),
+            Some(connection) = self.handed.recv() => Ok(AcceptedConnection {
+                incoming: connection.into(),
+                dialect: None,
+            }),
         }
     }
 }

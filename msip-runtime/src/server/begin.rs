@@ -14,6 +14,7 @@ use super::{
     channel_connection::BegunChannel,
     channels::{Asked, BoundChannel, ChannelHost, HostedChannels, parse_kinds},
     handoff::{Foreign, begins_with_hello},
+    listeners::AcceptedConnection,
     peer::{Introduction, SchemaTerms},
     peer_connection::Remote,
     permits::ConnectionPermit,
@@ -27,6 +28,7 @@ use crate::{
     body::Encoding,
     channel::ChannelClaim,
     connection::ConnectionShared,
+    dialect::ServerDialect,
     driver::{
         HandlerTask, HandshakeError, first_bytes, handshake, nothing_early, refuse, refuse_at_once,
         while_deciding,
@@ -35,7 +37,7 @@ use crate::{
     negotiation,
     service::Inbox,
     settings::Settings,
-    transport::{BoxFuture, Incoming, PeerAddress, Stream},
+    transport::{BoxFuture, PeerAddress, Stream},
 };
 use msip_session::{
     Event, Session,
@@ -80,6 +82,8 @@ struct Greeted {
     remote: Remote,
     /// The address of this end.
     local: PeerAddress,
+    /// What the client speaks, where that is not MSIP.
+    dialect: Option<Arc<ServerDialect>>,
 }
 
 /// What a connection begins with.
@@ -118,13 +122,13 @@ enum Channels {
 /// Upgrades a connection and does the handshake. `None` where no session begins with it: it failed, was refused, or
 /// belongs to a session that exists, to which it is sent.
 pub(super) async fn begin(
-    incoming: Incoming,
+    accepted: AcceptedConnection,
     mut permit: ConnectionPermit,
     handshake_permit: OwnedSemaphorePermit,
     shared: &ServerShared,
 ) -> Option<Beginning> {
     let deadline = Instant::now() + shared.settings.handshake_timeout;
-    let (mut greeted, mut hello) = match greet(incoming, shared, deadline).await? {
+    let (mut greeted, mut hello) = match greet(accepted, shared, deadline).await? {
         First::Hello(greeted, hello) => (greeted, hello),
         First::Foreign(foreign) => {
             let serving = foreign.serve(permit, handshake_permit, deadline, shared.of_handoff());
@@ -134,7 +138,8 @@ pub(super) async fn begin(
     hello.hello.client_name = negotiation::cut_name(&hello.hello.client_name);
     // A stranger is not told what comes of it.
     let negotiated = negotiate(&hello, shared);
-    let request = (!shared.authenticators.is_empty())
+    let dialect = greeted.dialect.clone();
+    let request = (!shared.authenticators.is_empty() && dialect.is_none())
         .then(|| ConnectRequest::take(&mut hello, &greeted.remote, &greeted.local));
     let protocol = std::mem::take(&mut hello.hello.protocol);
     let secret = std::mem::take(&mut hello.hello.session_secret);
@@ -143,7 +148,7 @@ pub(super) async fn begin(
         Some(request) => identify(&mut greeted, &request, shared, deadline)
             .await?
             .map(Some),
-        None => Ok(None),
+        None => Ok(dialect.as_ref().and_then(|dialect| dialect.identity())),
     };
     let accepted = identified.and_then(|identity| {
         let key = SessionKey {
@@ -169,7 +174,9 @@ pub(super) async fn begin(
                     fingerprint: hello.fingerprint,
                     kinds,
                 });
-                let claim = claim(hello.session_id, &key, &mut permit, shared)?;
+                // Nobody who speaks a dialect comes back to a session.
+                let is_kept = dialect.is_none();
+                let claim = claim(hello.session_id, &key, is_kept, &mut permit, shared)?;
                 (claim, Channels::Asked(asked))
             }
         };
@@ -221,6 +228,7 @@ fn open(
         mut session,
         remote,
         local,
+        dialect,
     } = greeted;
     let Accepted {
         id,
@@ -242,6 +250,7 @@ fn open(
                 session,
                 remote,
                 local,
+                dialect,
             };
             let terms = ChannelTerms {
                 fingerprint: offer.fingerprint().unwrap_or(hello.fingerprint),
@@ -452,8 +461,13 @@ fn resume(known: Claim, connection: Box<Resumed>) -> Option<Beginning> {
 }
 
 /// Upgrades a connection and reads its HELLO, or what shows that it does not speak MSIP, both until `deadline`.
-async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> Option<First> {
+async fn greet(
+    accepted: AcceptedConnection,
+    shared: &ServerShared,
+    deadline: Instant,
+) -> Option<First> {
     let settings = &shared.settings;
+    let AcceptedConnection { incoming, dialect } = accepted;
     let address = incoming.peer().clone();
     let fails = |error: &HandshakeError| log_failure(error, shared, &address);
     let mut accepted = match timeout_at(deadline, incoming.upgrade()).await {
@@ -469,7 +483,16 @@ async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> 
     };
     let config = settings.session(Side::Accepting);
     let mut decoder = Decoder::new(config.limits.max_hello);
-    if !shared.handoffs.is_empty() {
+    if let Some(dialect) = &dialect {
+        // Whoever speaks it is no client of MSIP, nor a stranger that says so by its first bytes.
+        match dialect.wrap(accepted.stream) {
+            Ok(wrapped) => accepted.stream = wrapped,
+            Err(error) => {
+                log_failed_upgrade(&error, shared, &address);
+                return None;
+            }
+        }
+    } else if !shared.handoffs.is_empty() {
         if let Some(handoff) = shared.handoffs.claiming(&accepted.local) {
             return Some(First::Foreign(Foreign {
                 connection: accepted,
@@ -503,7 +526,11 @@ async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> 
     let remote = Remote::from(&accepted);
     let local = accepted.local;
     let mut stream = accepted.stream;
-    let connection = Arc::new(ConnectionShared::new(settings));
+    let connection = ConnectionShared::new(settings);
+    let connection = Arc::new(match &dialect {
+        Some(dialect) => connection.carrying(dialect.carries()),
+        None => connection,
+    });
     let mut session = Session::accepting(config, connection.now());
     let event = handshake(
         &mut stream,
@@ -537,6 +564,7 @@ async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> 
         session,
         remote,
         local,
+        dialect,
     };
     Some(First::Hello(Box::new(greeted), hello))
 }
@@ -587,12 +615,13 @@ fn negotiate<'a>(hello: &HelloFrame, shared: &'a ServerShared) -> Result<Negotia
 fn claim(
     id: SessionId,
     key: &SessionKey<'_>,
+    is_kept: bool,
     permit: &mut ConnectionPermit,
     shared: &ServerShared,
 ) -> Result<Option<Claim>, Refusal> {
     let has_place = shared.permits.make_regular(permit);
     let too_many = || Refusal::too_many_connections(shared.permits.refusal());
-    if shared.settings.session_expiry.is_zero() {
+    if !is_kept || shared.settings.session_expiry.is_zero() {
         return if has_place { Ok(None) } else { Err(too_many()) };
     }
     match shared.sessions.claim(id, key, has_place) {

@@ -12,6 +12,7 @@ use crate::{
     Envelope, OutboundAll, Protocol, SendError, Variant,
     body::{Encoding, Prepared, key_of, key_only},
     connection::{Addressed, Way, add_key, check_clearable, metadata_of_cleared},
+    dialect::Feature,
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
     options::NO_OPTIONS,
@@ -285,6 +286,10 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 && !middleware.permits_broadcast(variant, peer.identity().as_deref())
             {
                 refused += 1;
+                continue;
+            }
+            if self.clears && peer.shared().check_carried(Feature::Clearing).is_err() {
+                // It is skipped, as one without capacity is.
                 continue;
             }
             let way = peer.shared().way(variant.kind);

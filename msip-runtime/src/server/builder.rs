@@ -16,6 +16,7 @@ use super::{
 use crate::transport::ServerTls;
 use crate::{
     Protocol, ServeWith, SettingError,
+    dialect::{DialectProtocol, ListenerError, ServerDialect},
     error::debug_with_causes,
     middleware::{Middleware, Stacks},
     raw,
@@ -61,6 +62,32 @@ pub enum BindError {
         /// Where it was to listen.
         url: String,
     },
+    /// The server authenticates its clients, and those that come there by a dialect have no credential: the URL has to say whom
+    /// they are taken for.
+    #[error(
+        "the server authenticates, and clients that speak {dialect} have no credential: say whom those at {url} are taken for, `principal=NAME`"
+    )]
+    NoPrincipal {
+        /// Where it was to listen.
+        url: String,
+        /// The name of the dialect.
+        dialect: &'static str,
+    },
+    /// Clients that come there by a dialect do not say which protocol they speak, and it is not clear which one of the server's that is.
+    #[error(
+        "{}: clients that speak {dialect} at {url} do not say which protocol they speak, and the server has {offered}",
+        which_protocol(.named.as_deref())
+    )]
+    DialectProtocol {
+        /// Where it was to listen.
+        url: String,
+        /// The name of the dialect.
+        dialect: &'static str,
+        /// The protocol that `protocol=` names.
+        named: Option<String>,
+        /// The protocols with a schema that the server offers.
+        offered: String,
+    },
     /// The operating system refused.
     #[error("cannot listen at {url}")]
     Io {
@@ -74,7 +101,35 @@ pub enum BindError {
 
 debug_with_causes!(BindError);
 
+fn which_protocol(named: Option<&str>) -> String {
+    match named {
+        Some(named) => format!("`protocol={named}` is none of the server"),
+        None => "give the setting `protocol=NAME`".to_owned(),
+    }
+}
+
 impl BindError {
+    fn of_dialect(url: &ServiceUrl, error: ListenerError, protocols: &[DialectProtocol]) -> Self {
+        let url = url.to_string();
+        match error {
+            ListenerError::Setting(error) => error.into(),
+            ListenerError::NoPrincipal { dialect } => Self::NoPrincipal { url, dialect },
+            ListenerError::Protocol { dialect, named } => Self::DialectProtocol {
+                url,
+                dialect,
+                named,
+                offered: match protocols {
+                    [] => "none with a schema".to_owned(),
+                    all => {
+                        let names: Vec<_> =
+                            all.iter().map(|all| format!("`{}`", all.name)).collect();
+                        names.join(", ")
+                    }
+                },
+            },
+        }
+    }
+
     fn of_listen(url: &ServiceUrl, error: ListenError) -> Self {
         match error {
             ListenError::Setting(error) => error.into(),
@@ -440,8 +495,8 @@ impl<P> ServerBuilder<P> {
         self
     }
 
-    /// Reads the URL, checks the settings, and listens.
-    pub(super) async fn listen(self) -> Result<Bound, BindError> {
+    /// Reads the URL, checks the settings, and listens. `own` is the protocol of the builder, where it has a schema.
+    pub(super) async fn listen(self, own: Option<DialectProtocol>) -> Result<Bound, BindError> {
         crate::instruments::describe();
         let Self {
             url,
@@ -486,16 +541,33 @@ impl<P> ServerBuilder<P> {
                 return Err(BindError::Insecure { url });
             }
         }
+        let mut table = ProtocolTable::default();
+        for make in others {
+            table.push(make(&stacks));
+        }
+        let protocols: Vec<_> = own.into_iter().chain(table.for_dialects()).collect();
+        let authenticates = !authenticators.is_empty();
+        let dialect_of = |url: &ServiceUrl, options: &TransportOptions| {
+            let dialect = ServerDialect::of(url, options, &settings, &protocols, authenticates);
+            let dialect = dialect.map_err(|error| BindError::of_dialect(url, error, &protocols))?;
+            Ok::<_, BindError>(dialect.map(Arc::new))
+        };
+        let dialect = dialect_of(&url, &options)?;
+        let also_spoken: Result<Vec<_>, _> = also
+            .iter()
+            .map(|(url, options)| dialect_of(url, options))
+            .collect();
+        let also_spoken = also_spoken?;
         let first = match listener {
             Some(listener) => Listener::own(listener, address.clone().into()),
             None => listen_at(&url, &options).await?,
         };
         let mut other_listeners = OtherListeners::default();
-        for (url, options) in &also {
+        for ((url, options), dialect) in also.iter().zip(also_spoken) {
             let local_url = if url.check_streams().is_ok() {
                 let listener = listen_at(url, options).await?;
                 let local_url = listener.local_url().clone();
-                other_listeners.streams.push(listener);
+                other_listeners.streams.push((listener, dialect));
                 local_url
             } else {
                 let bound = other_listeners.udp.listen_at(url.address()).await;
@@ -504,12 +576,12 @@ impl<P> ServerBuilder<P> {
             };
             other_listeners.urls.push(local_url);
         }
-        let mut table = ProtocolTable::default();
-        for make in others {
-            table.push(make(&stacks));
-        }
         Ok(Bound {
-            incoming: IncomingConnections::new(first, other_listeners, settings.insecure),
+            incoming: IncomingConnections::new(
+                (first, dialect),
+                other_listeners,
+                settings.insecure,
+            ),
             settings,
             authenticators,
             stacks,
@@ -575,7 +647,7 @@ impl<P: Protocol> ServerBuilder<P> {
             name,
             others,
             handoffs,
-        } = self.listen().await?;
+        } = self.listen(Some(DialectProtocol::of::<P>())).await?;
         Ok(Server {
             incoming,
             settings,

@@ -13,6 +13,7 @@ use super::{
     channel_connection::{self, BegunChannel},
     channels::HostedChannels,
     expiry::{expired, expiry},
+    listeners::AcceptedConnection,
     parked::ParkedSession,
     permits::ConnectionPermit,
     protocols::{ParkedPeer, ServedPeer},
@@ -31,7 +32,7 @@ use crate::{
     error::WithCauses,
     instruments::{self, SessionCount},
     service::{Inbox, caught, log_panic},
-    transport::{BoxFuture, Incoming, Stream},
+    transport::{BoxFuture, Stream},
 };
 use msip_session::{
     PeerTerms,
@@ -58,7 +59,7 @@ pub(super) struct ConnectionEnd {
 /// Most of its life a connection is silent, and there are many: what only its beginning or its end needs is boxed, and
 /// is not held meanwhile.
 pub(super) fn serve(
-    incoming: Incoming,
+    accepted: AcceptedConnection,
     permit: ConnectionPermit,
     handshake_permit: OwnedSemaphorePermit,
     shared: Arc<ServerShared>,
@@ -68,7 +69,7 @@ pub(super) fn serve(
             biased;
             // Nobody has been told of the client: where it has not come so far it takes no part in a drain.
             () = Raised::of(&shared.draining) => return None,
-            begun = begin(incoming, permit, handshake_permit, &shared) => begun?,
+            begun = begin(accepted, permit, handshake_permit, &shared) => begun?,
         };
         Some(match begun {
             Beginning::Session(begun) => {

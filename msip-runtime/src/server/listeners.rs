@@ -10,7 +10,10 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::transport::{Incoming, Listener, ServiceUrl};
+use crate::{
+    dialect::ServerDialect,
+    transport::{Incoming, Listener, ServiceUrl},
+};
 
 /// How long a listener rests after a failed accept: at first, doubled with each, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
@@ -24,6 +27,17 @@ pub(super) struct Listeners {
     turn: usize,
 }
 
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(super) struct AcceptedConnection {
+    pub(super) incoming: Incoming,
+    /// What is spoken by it, where that is not MSIP.
+    pub(super) dialect: Option<Arc<ServerDialect>>,
+}
+
+/// A listener, and what is spoken where it listens, if that is not MSIP.
+pub(super) type SpokenListener = (Listener, Option<Arc<ServerDialect>>);
+
 /// A listener could not accept a connection.
 #[derive(Debug)]
 pub(super) struct AcceptFailure {
@@ -34,7 +48,7 @@ pub(super) struct AcceptFailure {
 }
 
 impl Listeners {
-    pub(super) fn new(first: Listener, others: Vec<Listener>) -> Self {
+    pub(super) fn new(first: SpokenListener, others: Vec<SpokenListener>) -> Self {
         let all = std::iter::once(first).chain(others);
         Self {
             all: all.map(Accepting::new).collect(),
@@ -54,7 +68,7 @@ impl Listeners {
     /// # Cancel safety
     ///
     /// Dropping the future loses no connection.
-    pub(super) async fn accept(&mut self) -> Result<Incoming, AcceptFailure> {
+    pub(super) async fn accept(&mut self) -> Result<AcceptedConnection, AcceptFailure> {
         let count = self.all.len().max(1);
         let all = self.all.iter_mut();
         let mut accepts: Vec<_> = all.map(|accepting| Box::pin(accepting.accept())).collect();
@@ -78,6 +92,7 @@ impl Listeners {
 #[derive(Debug)]
 struct Accepting {
     listener: Arc<Listener>,
+    dialect: Option<Arc<ServerDialect>>,
     /// How long it rests after the next failure.
     wait: Duration,
     /// It rests until then, since its last accept has failed.
@@ -85,15 +100,16 @@ struct Accepting {
 }
 
 impl Accepting {
-    fn new(listener: Listener) -> Self {
+    fn new((listener, dialect): SpokenListener) -> Self {
         Self {
             listener: Arc::new(listener),
+            dialect,
             wait: FIRST_WAIT,
             until: None,
         }
     }
 
-    async fn accept(&mut self) -> Result<Incoming, AcceptFailure> {
+    async fn accept(&mut self) -> Result<AcceptedConnection, AcceptFailure> {
         if let Some(until) = self.until {
             sleep_until(until).await;
         }
@@ -101,7 +117,8 @@ impl Accepting {
             Ok(incoming) => {
                 self.wait = FIRST_WAIT;
                 self.until = None;
-                Ok(incoming)
+                let dialect = self.dialect.clone();
+                Ok(AcceptedConnection { incoming, dialect })
             }
             Err(error) => {
                 let wait = self.wait;
@@ -124,15 +141,16 @@ mod tests {
         let urls = ["mem://turn-of-one", "mem://turn-of-another"].map(|url| url.parse().unwrap());
         let [one, another] = &urls;
         let one = Listener::bind(one).await.unwrap();
-        let mut listeners = Listeners::new(one, vec![Listener::bind(another).await.unwrap()]);
+        let another = Listener::bind(another).await.unwrap();
+        let mut listeners = Listeners::new((one, None), vec![(another, None)]);
         let mut clients: Vec<Connection> = Vec::new();
         for url in urls.iter().cycle().take(20) {
             clients.push(connect(url).await.unwrap());
         }
         let mut accepted = Vec::new();
         for _ in 0..20 {
-            let incoming = listeners.accept().await.unwrap();
-            accepted.push(incoming.peer().to_string());
+            let accept = listeners.accept().await.unwrap();
+            accepted.push(accept.incoming.peer().to_string());
         }
         let turns: Vec<_> = urls
             .iter()

@@ -131,6 +131,12 @@ impl<'a> PeerConnection<'a> {
         self.topic
     }
 
+    /// What the client speaks, where that is not MSIP: `Messi`. See [`ServerBuilder::also`](crate::ServerBuilder::also).
+    #[must_use]
+    pub fn dialect(&self) -> Option<&'static str> {
+        self.connection.dialect()
+    }
+
     /// The name of the client; it may be empty.
     #[must_use]
     pub fn client_name(&self) -> &'a str {

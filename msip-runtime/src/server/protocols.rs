@@ -14,6 +14,7 @@ use crate::{
     compatibility::{PeerSchemas, beside, describes},
     connection::ConnectionShared,
     describe::OwnSchema,
+    dialect::DialectProtocol,
     dispatch::{Dispatch as _, Typed},
     driver::{HandlerTask, no_handlers},
     middleware::Stack,
@@ -40,6 +41,11 @@ pub(super) trait Offer: fmt::Debug + Send + Sync {
 
     /// The fingerprint of its schema; `None` for any.
     fn fingerprint(&self) -> Option<u64>;
+
+    /// What a dialect has to know of it; `None` where it has no schema.
+    fn for_dialects(&self) -> Option<DialectProtocol> {
+        None
+    }
 
     /// Whether it can describe its schema to a client that has another one.
     fn describes(&self) -> bool;
@@ -135,6 +141,11 @@ impl ProtocolTable {
 
     pub(super) fn push(&mut self, offer: Box<dyn Offer>) {
         self.offers.push(offer);
+    }
+
+    /// What dialects have to know of those that have a schema.
+    pub(super) fn for_dialects(&self) -> impl Iterator<Item = DialectProtocol> {
+        self.offers.iter().filter_map(|offer| offer.for_dialects())
     }
 
     /// What serves the protocol that a client's HELLO names.
@@ -258,6 +269,10 @@ where
 
     fn fingerprint(&self) -> Option<u64> {
         Some(P::fingerprint())
+    }
+
+    fn for_dialects(&self) -> Option<DialectProtocol> {
+        Some(DialectProtocol::of::<P>())
     }
 
     fn describes(&self) -> bool {

@@ -130,7 +130,7 @@ impl ServerBuilder<Untyped> {
             others: protocols,
             handoffs,
             ..
-        } = self.listen().await?;
+        } = self.listen(None).await?;
         Ok(UntypedServer {
             incoming,
             settings,

@@ -5,6 +5,8 @@ mod error;
 mod schema_rule;
 mod value;
 
+#[cfg(feature = "messi")]
+use std::ops::RangeInclusive;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -34,6 +36,18 @@ const READ_BY_CLIENT: [&str; 3] = [TOKEN_SETTINGS[0], TOKEN_SETTINGS[1], CHANNEL
 
 /// Names that would have a secret for a value.
 const SECRETS: [&str; 5] = ["token", "credential", "api_key", "password", "secret"];
+
+/// Reads a time that is no setting of every client or server.
+#[cfg(feature = "messi")]
+pub(crate) fn duration(
+    name: &'static str,
+    value: &str,
+    range: &RangeInclusive<Duration>,
+) -> Result<Duration, SettingError> {
+    let value = parsed(name, value)?;
+    in_range(name, &value, range)?;
+    Ok(value)
+}
 
 /// Calls a macro with the table of settings. Each row is the doc comment of the builder method, the name, the type, the
 /// default and the accepted range.

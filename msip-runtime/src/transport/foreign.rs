@@ -1,13 +1,17 @@
-//! Transports that carry another dialect than MSIP: `mip://host:port`, `mip+tls://host:port`, `mip+unix:///path`.
+//! Transports that carry another dialect than MSIP: `mip://host:port`, `mip+tls://host:port`, `mip+unix:///path`, and the same
+//! with `messi`.
 //!
-//! The bytes travel as those of the transport below. What they say is translated by the client that has connected.
+//! The bytes travel as those of the transport below. What they say is translated by the client that has connected, and by the
+//! server that has accepted.
+
+use std::{future::ready, io};
 
 #[cfg(feature = "tls")]
 use super::tls_over_tcp::Tls;
 #[cfg(unix)]
 use super::unix::Unix;
 use super::{
-    Address, Connector, TransportOptions, TransportSettingError, UrlError,
+    Address, Connector, DialectName, TransportOptions, TransportSettingError, UrlError,
     incoming::BoxFuture,
     listen::BoxListen,
     renamed::Renamed,
@@ -16,14 +20,14 @@ use super::{
 };
 use msip_session::wire::Side;
 
-/// Another transport, by which a client speaks a dialect.
+/// Another transport, by which a dialect is spoken.
 pub(super) struct Foreign<T> {
-    dialect: &'static str,
+    dialect: DialectName,
     renamed: Renamed<T>,
 }
 
 pub(super) static MIP: Foreign<Tcp> = Foreign {
-    dialect: "MIP",
+    dialect: DialectName::Mip,
     renamed: Renamed {
         scheme: "mip",
         inner: Tcp,
@@ -32,7 +36,7 @@ pub(super) static MIP: Foreign<Tcp> = Foreign {
 
 #[cfg(feature = "tls")]
 pub(super) static MIP_TLS: Foreign<Tls> = Foreign {
-    dialect: "MIP",
+    dialect: DialectName::Mip,
     renamed: Renamed {
         scheme: "mip+tls",
         inner: Tls::UNNAMED,
@@ -41,9 +45,36 @@ pub(super) static MIP_TLS: Foreign<Tls> = Foreign {
 
 #[cfg(unix)]
 pub(super) static MIP_UNIX: Foreign<Unix> = Foreign {
-    dialect: "MIP",
+    dialect: DialectName::Mip,
     renamed: Renamed {
         scheme: "mip+unix",
+        inner: Unix,
+    },
+};
+
+#[cfg(feature = "messi")]
+pub(super) static MESSI: Foreign<Tcp> = Foreign {
+    dialect: DialectName::Messi,
+    renamed: Renamed {
+        scheme: "messi",
+        inner: Tcp,
+    },
+};
+
+#[cfg(all(feature = "messi", feature = "tls"))]
+pub(super) static MESSI_TLS: Foreign<Tls> = Foreign {
+    dialect: DialectName::Messi,
+    renamed: Renamed {
+        scheme: "messi+tls",
+        inner: Tls::UNNAMED,
+    },
+};
+
+#[cfg(all(feature = "messi", unix))]
+pub(super) static MESSI_UNIX: Foreign<Unix> = Foreign {
+    dialect: DialectName::Messi,
+    renamed: Renamed {
+        scheme: "messi+unix",
         inner: Unix,
     },
 };
@@ -53,7 +84,7 @@ impl<T: Transport> Transport for Foreign<T> {
         self.renamed.scheme
     }
 
-    fn dialect(&self) -> Option<&'static str> {
+    fn dialect(&self) -> Option<DialectName> {
         Some(self.dialect)
     }
 
@@ -77,20 +108,25 @@ impl<T: Transport> Transport for Foreign<T> {
         self.renamed.connector(options, |connection| connection)
     }
 
-    /// A broker tells MIP from MSIP by the first bytes, at any of its listeners.
     fn listen<'a>(
         &'a self,
-        _: &'a Address,
-        _: &'a TransportOptions,
+        address: &'a Address,
+        options: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
-        let (scheme, dialect) = (self.renamed.scheme, self.dialect);
-        let inner = self.renamed.inner.scheme();
-        Box::pin(async move {
+        let scheme = self.renamed.scheme;
+        if self.dialect == DialectName::Mip {
+            // A broker tells MIP from MSIP by the first bytes, at any of its listeners.
+            let inner = self.renamed.inner.scheme();
             let text = format!(
-                "{scheme}:// is for clients: a broker hears {dialect} where it listens at {inner}://"
+                "{scheme}:// is for clients: a broker hears MIP where it listens at {inner}://"
             );
-            let error = std::io::Error::new(std::io::ErrorKind::Unsupported, text);
-            Err(ListenError::Io(error))
+            let error = io::Error::new(io::ErrorKind::Unsupported, text);
+            return Box::pin(ready(Err(error.into())));
+        }
+        Box::pin(async move {
+            let below = self.renamed.inner_address(address);
+            let (listener, local) = self.renamed.inner.listen(&below, options).await?;
+            Ok((listener, local.with_scheme(scheme)))
         })
     }
 }

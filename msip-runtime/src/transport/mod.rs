@@ -2,7 +2,8 @@
 //!
 //! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls`, `quic` and
 //! WebSockets with the features of those names. With the feature `datagram` there is `udp`, which has datagrams alone. By `mip`, `mip+tls` and `mip+unix` a
-//! client speaks MIP; at `mm` and `mm+tls` a broker hears MiddleMan, with the feature `middleman`. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
+//! client speaks MIP, and by `messi`, `messi+tls` and `messi+unix` both sides speak Messi, with the feature `messi`. At `mm` and
+//! `mm+tls` a broker hears MiddleMan, with the feature `middleman`. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
 //! hand a server single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
@@ -10,6 +11,7 @@ mod addresses;
 mod connect;
 mod connection;
 mod connector;
+mod dialect_name;
 mod error;
 mod escape;
 mod foreign;
@@ -55,6 +57,7 @@ pub(crate) use connect::connector_of;
 pub use connection::Connection;
 pub use connector::Connect;
 pub(crate) use connector::Connector;
+pub(crate) use dialect_name::DialectName;
 pub use error::UrlError;
 pub(crate) use incoming::BoxFuture;
 pub use incoming::Incoming;

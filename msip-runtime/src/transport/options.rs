@@ -10,7 +10,7 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TransportOptions {
     /// The names of the settings that the transport takes.
-    names: &'static [&'static str],
+    names: Vec<&'static str>,
     settings: Vec<(String, String)>,
     given: GivenOptions,
 }
@@ -26,11 +26,11 @@ pub(crate) struct GivenOptions {
 
 impl TransportOptions {
     /// Takes the settings with these names, which are the transport's; the others are those of the client or server.
-    pub(super) fn of(settings: &[(String, String)], names: &'static [&'static str]) -> Self {
+    pub(super) fn of(settings: &[(String, String)], names: Vec<&'static str>) -> Self {
         let is_own = |(name, _): &&(String, String)| names.contains(&name.as_str());
         Self {
-            names,
             settings: settings.iter().filter(is_own).cloned().collect(),
+            names,
             given: GivenOptions::default(),
         }
     }
@@ -62,8 +62,8 @@ impl TransportOptions {
     }
 
     /// The names of the settings that the transport takes.
-    pub(crate) fn names(&self) -> &'static [&'static str] {
-        self.names
+    pub(crate) fn names(&self) -> &[&'static str] {
+        &self.names
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     fn it_has_the_settings_of_the_transport_and_no_others() {
         let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let all = [setting("ca", "ca.pem"), setting("max_body", "1MiB")];
-        let options = TransportOptions::of(&all, &["ca", "cert"]);
+        let options = TransportOptions::of(&all, vec!["ca", "cert"]);
         assert_eq!(options.get("ca"), Some("ca.pem"));
         assert_eq!(options.get("cert"), None);
         assert_eq!(options.get("max_body"), None);

@@ -1,5 +1,11 @@
 //! The registry of transports, by scheme.
 
+#[cfg(feature = "messi")]
+use super::foreign::MESSI;
+#[cfg(all(feature = "messi", feature = "tls"))]
+use super::foreign::MESSI_TLS;
+#[cfg(all(feature = "messi", unix))]
+use super::foreign::MESSI_UNIX;
 #[cfg(feature = "tls")]
 use super::foreign::MIP_TLS;
 #[cfg(unix)]
@@ -26,7 +32,7 @@ use super::unix::Unix;
 use super::websocket::OVER_TCP;
 #[cfg(all(feature = "tls", feature = "websocket"))]
 use super::websocket::OVER_TLS;
-use super::{Address, foreign::MIP, memory::Memory, scheme::Transport, tcp::Tcp};
+use super::{Address, DialectName, foreign::MIP, memory::Memory, scheme::Transport, tcp::Tcp};
 use msip_session::wire::Side;
 
 /// Every transport of this crate.
@@ -54,6 +60,12 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &MM,
     #[cfg(all(feature = "middleman", feature = "tls"))]
     &MM_TLS,
+    #[cfg(feature = "messi")]
+    &MESSI,
+    #[cfg(all(feature = "messi", feature = "tls"))]
+    &MESSI_TLS,
+    #[cfg(all(feature = "messi", unix))]
+    &MESSI_UNIX,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]
@@ -87,6 +99,8 @@ pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
         "ws" => "the feature `websocket`",
         "wss" => "the features `tls` and `websocket`",
         "quic" => "the feature `quic`",
+        "messi" | "messi+unix" => "the feature `messi`",
+        "messi+tls" => "the features `messi` and `tls`",
         "udp" => "the feature `datagram`",
         _ => return None,
     })
@@ -111,7 +125,7 @@ pub fn is_confidential(address: &Address) -> bool {
 }
 
 /// What is spoken at an address, where that is not MSIP.
-pub(super) fn dialect(address: &Address) -> Option<&'static str> {
+pub(super) fn dialect(address: &Address) -> Option<DialectName> {
     find(address.scheme())?.dialect()
 }
 
@@ -121,6 +135,10 @@ pub(super) fn has_streams(scheme: &str) -> bool {
 }
 
 /// The names of the settings that URLs of this scheme take on this side, besides those of every client or server.
-pub(super) fn settings(scheme: &str, side: Side) -> &'static [&'static str] {
-    find(scheme).map_or(&[], |transport| transport.settings(side))
+pub(super) fn settings(scheme: &str, side: Side) -> Vec<&'static str> {
+    let Some(transport) = find(scheme) else {
+        return Vec::new();
+    };
+    let of_dialect = transport.dialect().map(|dialect| dialect.settings(side));
+    [transport.settings(side), of_dialect.unwrap_or_default()].concat()
 }

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{
-    Address, Connector, TransportOptions, TransportSettingError, UrlError, incoming::BoxFuture,
-    listen::BoxListen,
+    Address, Connector, DialectName, TransportOptions, TransportSettingError, UrlError,
+    incoming::BoxFuture, listen::BoxListen,
 };
 use msip_session::wire::Side;
 
@@ -14,7 +14,7 @@ pub(crate) trait Transport: Send + Sync {
     fn scheme(&self) -> &'static str;
 
     /// What is spoken by it, where that is not MSIP.
-    fn dialect(&self) -> Option<&'static str> {
+    fn dialect(&self) -> Option<DialectName> {
         None
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Address, TransportOptions, UrlError,
+    Address, DialectName, TransportOptions, UrlError,
     escape::{decode, encode},
     registry,
 };
@@ -87,7 +87,7 @@ impl ServiceUrl {
     }
 
     /// What is spoken there, where that is not MSIP.
-    pub(crate) fn dialect(&self) -> Option<&'static str> {
+    pub(crate) fn dialect(&self) -> Option<DialectName> {
         registry::dialect(&self.address)
     }
 

@@ -74,7 +74,9 @@ impl Draft {
                 .idempotent
                 .is_some_and(|idempotent| idempotent.value)
                 || method.is_some_and(|method| method.idempotent),
+            no_side_effects: method.is_some_and(|method| method.no_side_effects),
             key: options.key.as_ref().map(|key| key.value.clone()),
+            code: options.code.as_ref().map(|code| code.value.clone()),
             deprecated: options.deprecated || method.is_some_and(|method| method.deprecated),
             span: member.name.span,
         }

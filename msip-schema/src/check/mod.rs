@@ -2,6 +2,7 @@
 //! language that is generated.
 
 mod calls;
+mod codes;
 mod depth;
 mod finish;
 mod kinds;
@@ -59,6 +60,7 @@ impl Draft {
             kinds::check(&self, id, &calls, &mut out);
             options::check(&self, id, &calls, &mut fields, &mut out);
         }
+        codes::check(&self, &calls, &mut out);
         self.check_types(&calls, rules, &mut out);
         if out.is_empty() {
             return Ok(self.into_schema(&calls));

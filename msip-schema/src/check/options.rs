@@ -74,7 +74,7 @@ fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnosti
     };
     let (member, request) = (draft.member(id), &draft.member(request).name);
     let options = &member.options;
-    let said: [(&str, Option<Span>); 8] = [
+    let said: [(&str, Option<Span>); 9] = [
         ("kind", options.kind.map(|option| option.span)),
         ("reply", options.reply.map(|option| option.span)),
         ("request", options.request_stream),
@@ -86,6 +86,7 @@ fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnosti
         ("urgent", options.urgent.map(|option| option.span)),
         ("idempotent", options.idempotent.map(|option| option.span)),
         ("key", options.key.as_ref().map(|option| option.span)),
+        ("code", options.code.as_ref().map(|option| option.span)),
     ];
     for (option, span) in said {
         let Some(span) = span else { continue };

@@ -333,7 +333,9 @@ fn member(line: &str) -> Option<(Member, Option<u16>)> {
         urgent: false,
         compress: Compression::Negotiated,
         idempotent: false,
+        no_side_effects: false,
         key: None,
+        code: None,
         deprecated: false,
         span: Span::NONE,
     };

@@ -95,6 +95,8 @@ codes! {
     KEY_OF_STREAM = "key-of-stream", "a request that is a stream has a key";
     KEY_NOT_FOUND = "key-not-found", "the key is not a field of the message";
     KEY_TYPE = "key-type", "the key is a field whose type cannot tell one message from another";
+    INVALID_CODE = "invalid-code", "a code is empty, too long or has a character that it cannot have";
+    DUPLICATE_CODE = "duplicate-code", "two messages of one direction have the same code";
 
     // Pairs.
     PAIR_IN_ONE_DIRECTION = "pair-in-one-direction", "a request and its response go the same way";

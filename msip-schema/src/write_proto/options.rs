@@ -66,6 +66,9 @@ pub(super) fn of(schema: &Schema, member: &Member) -> Vec<String> {
     if let Some(key) = &member.key {
         options.push(format!("(msip.key) = {}", quoted(key)));
     }
+    if let Some(code) = &member.code {
+        options.push(format!("(msip.code) = {}", quoted(code)));
+    }
     options
 }
 

@@ -50,6 +50,10 @@ fn options_are_written_where_names_do_not_say_it() {
             "M a_ind = 1 [kind = STATE, key = \"k\"];",
             "M a_ind = 1 [(msip.kind) = STATE, (msip.key) = \"k\"];",
         ),
+        (
+            "M a_ind = 1 [code = \"say-hello\"];",
+            "M a_ind = 1 [(msip.code) = \"say-hello\"];",
+        ),
         ("M a_state = 1 [kind = STATE];", "M a_state = 1;"),
         (
             "M a_ind = 1 [reply = ACK];",

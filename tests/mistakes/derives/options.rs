@@ -39,6 +39,10 @@ pub enum ClientToServer {
     FifteenthInd(Ping),
     #[msip(tag = 17, request)]
     SixteenthInd(Ping),
+    #[msip(tag = 18, code = "")]
+    SeventeenthInd(Ping),
+    #[msip(tag = 19, code = 7)]
+    EighteenthInd(Ping),
 }
 
 #[derive(ServerToClient)]

@@ -1081,7 +1081,8 @@ impl ::msip_runtime::Envelope for ClientToServer {
         ::msip_runtime::Variant::new(2, "many_ind", ::msip_runtime::MsgKind::Event)
             .acknowledged()
             .timeout_ms(250)
-            .idempotent(),
+            .idempotent()
+            .code("many"),
         ::msip_runtime::Variant::new(3, "find_req", ::msip_runtime::MsgKind::Command)
             .call(1)
             .timeout_ms(120_000),

@@ -19,7 +19,7 @@ use msip_session::wire::Escaped;
 pub(super) use from_protobuf::write_tree;
 #[cfg(feature = "json")]
 pub(super) use number::number_of_text;
-pub(super) use to_protobuf::read_tree;
+pub(super) use to_protobuf::{Unknown, read_tree};
 
 /// How deep maps and arrays may be nested (docs/protocol.md, "Limits").
 pub(super) const MAX_DEPTH: usize = super::depth::MAX;

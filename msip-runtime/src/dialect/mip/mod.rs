@@ -23,7 +23,7 @@ use events::Events;
 use frame::{ACK_REQUIRED, after_length, fault, write_frame};
 
 /// What MIP lacks.
-pub(super) const CARRIES: Carries = Carries {
+pub(super) static CARRIES: Carries = Carries {
     dialect: NAME,
     lacks: &[
         Feature::Calls,

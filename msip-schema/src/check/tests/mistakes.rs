@@ -111,7 +111,7 @@ ServerToClient {
         "package p;
 ClientToServer { A get_req = 1; }
 ServerToClient {
-    A get_rsp = 1 [kind = STATE, key = \"id\", timeout_ms = 5, urgent = true, compress = NEVER, request = STREAM];
+    A get_rsp = 1 [kind = STATE, key = \"id\", code = \"get\", timeout_ms = 5, urgent = true, compress = NEVER, request = STREAM];
 }",
     ),
     (
@@ -193,6 +193,18 @@ message Put { int32 id = 1; }
 message Done {}",
     ),
     (
+        "invalid-code",
+        "",
+        "package p;\nClientToServer { A a = 1 [code = \"\"]; }\nServerToClient { A b = 1 [code = \"a\u{0}b\"]; }",
+    ),
+    (
+        "duplicate-code",
+        "",
+        "package p;
+ClientToServer { A a = 1 [code = \"add\"]; A b = 2 [code = \"add\"]; A c = 3 [code = \"d\"]; A d = 4; A e = 5 [code = \"a\"]; }
+ServerToClient { A f = 1 [code = \"add\"]; }",
+    ),
+    (
         "key-not-found",
         "close",
         "package p;
@@ -265,6 +277,7 @@ fn nesting_too_deep_is_reported_once() {
 fn every_code_of_the_checks_has_a_case() {
     let checks = [
         include_str!("../calls.rs"),
+        include_str!("../codes.rs"),
         include_str!("../depth.rs"),
         include_str!("../kinds.rs"),
         include_str!("../names.rs"),

@@ -155,7 +155,7 @@ fn services_make_calls_of_members() {
         rpc OpenTheDoor(Open) returns (Opened) idempotent;
         rpc Find(Find) returns (Where);
         rpc Reset(Empty) returns (Note);
-        rpc Get(Get) returns (Got);";
+        rpc Get(Get) returns (Got) safe;";
     // `Empty` and `Note` have a member each way, so the third method could mean two calls.
     let (sources, draft) = parse(text);
     let mistakes = draft.check().unwrap_err();
@@ -177,8 +177,13 @@ fn services_make_calls_of_members() {
     );
     let schema = schema(&text);
     let client = schema.envelope(Direction::ClientToServer);
-    assert!(client.member("open_door").unwrap().idempotent);
-    assert!(!client.member("get_req").unwrap().idempotent);
+    let repeats = |name| {
+        let member = client.member(name).unwrap();
+        (member.idempotent, member.no_side_effects)
+    };
+    assert_eq!(repeats("open_door"), (true, false));
+    assert_eq!(repeats("get_req"), (true, true));
+    assert_eq!(repeats("position"), (false, false));
     assert_eq!(client.member("reset").unwrap().payload, Payload::Empty);
 }
 

@@ -5,7 +5,7 @@
 //! ClientToServer { ConnectReq connect_req = 1 [timeout_ms = 500, response = "welcome"]; }
 //! message ConnectReq { string user = 1; optional int32 age = 2; map<string, int64> marks = 3; oneof how { … } }
 //! enum Colour { RED = 0; }
-//! rpc Connect(ConnectReq) returns (stream ConnectRsp) idempotent;
+//! rpc Connect(ConnectReq) returns (stream ConnectRsp) idempotent; (or `safe`: without side effects)
 //! ```
 //!
 //! A text between slashes, `/like this/`, is the comment of what follows; `deprecated` comes before a type, a field
@@ -242,6 +242,7 @@ impl Parser {
                 "idempotent" => options.idempotent = Some(Spanned::new(value == "true", span)),
                 "deprecated" => options.deprecated = value == "true",
                 "key" => options.key = Some(Spanned::new(value.to_owned(), span)),
+                "code" => options.code = Some(Spanned::new(value.to_owned(), span)),
                 other => panic!("{other} is no option"),
             }
             self.eat(",");
@@ -350,7 +351,8 @@ impl Parser {
         let (request_stream, request) = self.method_type();
         self.expect("returns");
         let (response_stream, response) = self.method_type();
-        let idempotent = self.eat("idempotent").is_some();
+        let no_side_effects = self.eat("safe").is_some();
+        let idempotent = no_side_effects || self.eat("idempotent").is_some();
         let deprecated = self.eat("deprecated").is_some();
         self.expect(";");
         DraftMethod {
@@ -360,6 +362,7 @@ impl Parser {
             request_stream,
             response_stream,
             idempotent,
+            no_side_effects,
             deprecated,
             doc,
         }

@@ -111,7 +111,9 @@ fn description(random: &mut Random) -> Description {
         urgent: false,
         compress: Compression::Negotiated,
         idempotent: false,
+        no_side_effects: false,
         key: None,
+        code: None,
         deprecated: false,
         span: Span::NONE,
     };

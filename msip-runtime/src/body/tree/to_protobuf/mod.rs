@@ -18,6 +18,19 @@ use crate::body::{
     },
 };
 
+/// What a tree may have that the schema does not know: a field, or the name of an enum's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::body) enum Unknown {
+    /// It is skipped: a newer peer may know it.
+    Skip,
+    /// It is an error.
+    #[cfg_attr(
+        not(feature = "json"),
+        expect(dead_code, reason = "only people write JSON by hand")
+    )]
+    Refuse,
+}
+
 /// Reads a tree of `body_len` bytes as the message `id`, and returns it in protobuf. Stops soon after `max_len` bytes of
 /// output.
 ///
@@ -30,6 +43,7 @@ pub(in crate::body) fn read_tree<'a, R: TreeReader<'a>>(
     reader: R,
     body_len: usize,
     max_len: usize,
+    unknown: Unknown,
 ) -> Result<Vec<u8>, TreeError> {
     let mut build = Encoder {
         pool,
@@ -39,6 +53,7 @@ pub(in crate::body) fn read_tree<'a, R: TreeReader<'a>>(
         seen: Vec::with_capacity(16),
         any_depth: 0,
         max_len,
+        unknown,
     };
     let node = build.reader.value()?;
     build.message(id, &node)?;
@@ -54,6 +69,7 @@ struct Encoder<'s, R> {
     seen: Vec<Seen>,
     any_depth: usize,
     max_len: usize,
+    unknown: Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +99,11 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             let Some((index, field)) =
                 index.and_then(|index| Some((index, message.fields.get(index)?)))
             else {
-                // A newer peer may know the field. (`@type` has been read before.)
+                // (`@type` has been read before.)
+                let is_type = is_any && key == "@type";
+                if self.unknown == Unknown::Refuse && !is_type {
+                    return Err(TreeError::new("no such field").within(&key));
+                }
                 let node = self.reader.value()?;
                 self.skip(&node)?;
                 continue;
@@ -238,6 +258,9 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                     Node::Null if item.is_null => 0,
                     Node::Text(name) => match item.number(name) {
                         Some(number) => number,
+                        None if self.unknown == Unknown::Refuse => {
+                            return Err(TreeError::expected("a value of its enum", node));
+                        }
                         None => return Ok(false),
                     },
                     node => integer(node)?,

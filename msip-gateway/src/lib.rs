@@ -1,0 +1,20 @@
+//! HTTP and JSON in front of MSIP: `POST /v1/<package>/<request>` with a message as JSON makes the call (docs/http.md).
+//!
+//! - [`ProtocolModel`] is what the gateway knows of a protocol, read while it runs: its schema, and how its messages are
+//!   translated between JSON and protobuf.
+//! - [`GatewayError`] is an error as an HTTP client sees it: a status, a code and a text.
+//!
+//! The program `msip-gateway` is this library with arguments, signals and logs.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `cli` | yes | the program |
+//! | `quic`, `tls`, `websocket` | yes | upstreams at `quic://`, `tls://`, `ws://` and `wss://`; with `tls`, a listener at `https://` |
+
+mod error;
+mod protocol;
+
+pub use error::GatewayError;
+pub use protocol::{Operation, ProtocolModel, SchemaError, Shape};

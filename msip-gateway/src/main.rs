@@ -1,0 +1,3 @@
+//! The program `msip-gateway`: see docs/http.md.
+
+fn main() {}
