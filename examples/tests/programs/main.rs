@@ -12,6 +12,7 @@ mod chat_tls;
 mod chat_web;
 mod fleet;
 mod inspect_json;
+mod middleman_echo;
 mod mock;
 mod own_transport;
 mod program;

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::SinkExt as _;
+use msip_runtime::auth::ApiKey;
 use msip_tests::soon;
+use rustix::process::Signal;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Client, Keys, PUBLIC, TRUSTED, address, broker, error, header, open, parts};
@@ -415,5 +417,61 @@ async fn messages_of_a_publisher_stay_in_order_and_metrics_show_no_secret() {
     for secret in [TRUSTED, PUBLIC] {
         assert!(!metrics.contains(secret) && !connections.contains(secret));
     }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn keys_are_those_of_the_broker_too_and_are_read_again() {
+    let keys = Keys::new();
+    let [service, client] = [(); 2].map(|()| ApiKey::generate().expect("random numbers"));
+    let entries = [
+        service.entry("chat").of_service().with_role("service").to_string(),
+        client.entry("ada").to_string(),
+    ];
+    let write = |name: &str, text: &str| {
+        let path = keys.path(name);
+        std::fs::write(&path, text).expect("is written");
+        path.display().to_string()
+    };
+    let file = write("keys", &format!("{}\n", entries.join("\n")));
+    let config = format!(
+        "[keys]\nfile = {file:?}\n\n[principals.chat]\nserve = [\"Chat\"]\nsubscribe = [\"Chat\"]\n\n\
+         [[listener]]\nurl = \"mm://127.0.0.1:0\"\n\n\
+         [[listener]]\nurl = \"mm://127.0.0.1:0\"\ntrusted_key = \"trusted\"\npublic_key = {:?}\n",
+        keys.path("public").display(),
+    );
+    // A path in a table is of the file's folder.
+    let config = write("broker.toml", &config);
+    let mut broker = Broker::start(&["--config", &config], 2).await;
+    let mut chat = Client::at(&broker.urls[0], service.as_str()).await;
+    let mut ada = Client::at(&broker.urls[0], client.as_str()).await;
+    chat.send("EPUB Chat\n\n.\n").await;
+    chat.send("SUB Chat\n\n.\n").await;
+    chat.send("EPUB Other\n\n.\n").await;
+    assert_eq!(chat.hear().await, error("Not trusted EPUB Other"));
+    ada.send("PUB Chat\n\nhello\n.\n").await;
+    assert_eq!(parts(&chat.hear().await).2, "hello");
+    ada.send("EPUB Chat\n\n.\n").await;
+    assert_eq!(ada.hear().await, error("Not trusted EPUB Chat"));
+
+    let mut before = Client::at(&broker.urls[1], TRUSTED).await;
+    write("trusted", "another\n");
+    write("keys", &format!("{}\n", entries[0]));
+    broker.signal(Signal::HUP);
+    broker.logged("reloaded: keys").await;
+    Client::at(&broker.urls[1], "another").await;
+    let socket = open(&broker.urls[1], "/", None).await.expect("a WebSocket");
+    let mut old = Client {
+        socket,
+        id: String::new(),
+        is_trusted: false,
+    };
+    old.send(TRUSTED).await;
+    assert_eq!(old.closed().await.0, 1008);
+    assert!(before.rest().await.is_empty(), "who is connected stays");
+    let why = "the principal has lost its rights".to_owned();
+    assert_eq!(ada.closed().await, (1008, why), "her key is gone");
+    chat.send("EPUB Other\n\n.\n").await;
+    assert_eq!(chat.hear().await, error("Not trusted EPUB Other"));
     broker.stop().await;
 }
