@@ -72,6 +72,18 @@ pub fn compile_protos(
     Builder::new().includes(includes).compile(protos)
 }
 
+/// Reads and checks the protocols of an encoded `google.protobuf.FileDescriptorSet`, for programs that need a schema while they
+/// run. It has to hold everything that its files import, as the sets that [`Builder::file_descriptor_set_path`] and
+/// `protoc --include_imports` write do. Comments are there where the set has source information
+/// (`protoc --include_source_info`).
+///
+/// # Errors
+///
+/// The set is malformed or larger than 16 MiB, or its schemas have mistakes; without their text, those have no position.
+pub fn read_descriptor_set(encoded: &[u8]) -> Result<msip_emit::Compilation, CompileError> {
+    proto::compile_set(encoded).map_err(CompileError::schema)
+}
+
 /// The example of the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,5 +1,6 @@
 //! HTTP and JSON in front of MSIP: `POST /v1/<package>/<request>` with a message as JSON makes the call (docs/http.md).
 //!
+//! - [`Gateway`] listens, and serves protocols that servers speak elsewhere or in the same process.
 //! - [`ProtocolModel`] is what the gateway knows of a protocol, read while it runs: its schema, and how its messages are
 //!   translated between JSON and protobuf.
 //! - [`GatewayError`] is an error as an HTTP client sees it: a status, a code and a text.
@@ -13,8 +14,16 @@
 //! | `cli` | yes | the program |
 //! | `quic`, `tls`, `websocket` | yes | upstreams at `quic://`, `tls://`, `ws://` and `wss://`; with `tls`, a listener at `https://` |
 
+mod door;
 mod error;
+mod gateway;
 mod protocol;
+mod server;
+mod upstream;
 
+pub use door::{Caller, Door, DoorLimits, Hosts};
 pub use error::GatewayError;
+pub use gateway::{BindError, Gateway, GatewayBuilder};
 pub use protocol::{Operation, ProtocolModel, SchemaError, Shape};
+pub use server::{DrainReport, ListenUrlError};
+pub use upstream::{Principal, Upstream, UpstreamLimits};

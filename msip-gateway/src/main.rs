@@ -1,3 +1,9 @@
 //! The program `msip-gateway`: see docs/http.md.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -25,6 +25,7 @@
 
 #[cfg(feature = "json")]
 pub use crate::body::json_message::{JsonError, JsonMessage, JsonTranslator};
+pub use crate::body::key::key_of_member;
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
     Acknowledgment, Event, Forwarded, Grant, Handle, Inbound, MessageRef, Messages, Reply,

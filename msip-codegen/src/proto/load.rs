@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use msip_schema::{Code, Diagnostic, OPTIONS_FILE, Span};
 use prost_reflect::DescriptorPool;
+use prost_types::FileDescriptorProto;
 
+use super::descriptor_set::SetFiles;
 use super::files::{Files, Origin, ProtoFile};
 use super::include::IncludeFolders;
-use super::parse::{parse, read};
+use super::parse::{of_set, parse, read};
 use super::report::Report;
 use super::source_info::{SourceInfo, tag};
 use super::well_known::{OPTIONS_TEXT, WELL_KNOWN, text};
@@ -17,6 +19,7 @@ use super::well_known::{OPTIONS_TEXT, WELL_KNOWN, text};
 pub(crate) fn load(inputs: &[PathBuf], includes: &[PathBuf], report: &mut Report) -> Files {
     let mut loader = Loader {
         folders: IncludeFolders(includes),
+        set: HashMap::new(),
         report,
         out: Files::default(),
         states: HashMap::new(),
@@ -27,8 +30,25 @@ pub(crate) fn load(inputs: &[PathBuf], includes: &[PathBuf], report: &mut Report
     loader.out
 }
 
+/// Reads the protocols of a descriptor set, and all that they import.
+pub(crate) fn load_set(set: SetFiles, report: &mut Report) -> Files {
+    let mut loader = Loader {
+        folders: IncludeFolders(&[]),
+        set: set.files,
+        report,
+        out: Files::default(),
+        states: HashMap::new(),
+    };
+    for name in set.protocols {
+        loader.input_of_set(&name);
+    }
+    loader.out
+}
+
 struct Loader<'a> {
     folders: IncludeFolders<'a>,
+    /// The files of a descriptor set, in place of those in folders.
+    set: HashMap<String, FileDescriptorProto>,
     report: &'a mut Report,
     out: Files,
     states: HashMap<String, State>,
@@ -106,6 +126,17 @@ impl Loader<'_> {
                 self.report.push(self.folders.not_found(path));
                 self.states.insert(name, State::Failed);
             }
+        }
+    }
+
+    fn input_of_set(&mut self, name: &str) {
+        if !self.states.contains_key(name)
+            && let Found::File(file) = self.find(name, true)
+        {
+            self.walk(*file);
+        }
+        if let Some(State::Done(index)) = self.states.get(name) {
+            self.out.inputs.push(*index);
         }
     }
 
@@ -232,6 +263,10 @@ impl Loader<'_> {
                 is_input,
                 self.report,
             )
+        } else if let Some(descriptor) = self.set.remove(name)
+            && !WELL_KNOWN.contains(&name)
+        {
+            of_set(name, descriptor, is_input, self.report)
         } else if let Some(path) = self.folders.locate(Path::new(name)) {
             self.out.read.push(path.clone());
             read(name, path, is_input, self.report)

@@ -6,6 +6,7 @@
 mod check;
 mod declared_limits;
 mod deprecated;
+mod descriptor_set;
 mod dialect;
 mod envelope;
 mod extensions;
@@ -75,4 +76,17 @@ pub(crate) fn compile(request: Request<'_>) -> Outcome {
         _ => Err(report.finish()),
     };
     Outcome { read, result }
+}
+
+/// Reads and checks the protocols of a descriptor set.
+pub(crate) fn compile_set(encoded: &[u8]) -> Result<Compilation, Mistakes> {
+    let mut report = Report::new();
+    let checked = descriptor_set::read(encoded, &mut report).and_then(|set| {
+        let files = load::load_set(set, &mut report);
+        check::check(&files, false, &[], &mut report)
+    });
+    match checked {
+        Some(compilation) if report.is_clean() => Ok(compilation),
+        _ => Err(report.finish()),
+    }
 }

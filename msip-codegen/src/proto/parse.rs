@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use msip_schema::{Code, Diagnostic, FileId, Span};
+use prost_types::FileDescriptorProto;
 
 use super::declared_limits;
 use super::dialect::Prepared;
@@ -125,6 +126,42 @@ pub(crate) fn parse(
             None
         }
     }
+}
+
+/// A file of a descriptor set, of which there is no text; `None` if it cannot be used, which is reported.
+pub(crate) fn of_set(
+    name: &str,
+    descriptor: FileDescriptorProto,
+    is_input: bool,
+    report: &mut Report,
+) -> Option<ProtoFile> {
+    let id = report.add_file(name, "");
+    let mut refuse = |code, text: String, help: &str| {
+        report.push(Diagnostic::new(code, Span::NONE, text).help(help));
+        None
+    };
+    if is_input && descriptor.syntax() != "proto3" {
+        let text = format!("`{name}` is not written in proto3, and only that is supported");
+        return refuse(
+            Code::UNSUPPORTED_SYNTAX,
+            text,
+            "write `syntax = \"proto3\";`",
+        );
+    }
+    let len = descriptor.package().len();
+    if len > MAX_PACKAGE_LEN {
+        let text = format!("the package is {len} bytes long; {MAX_PACKAGE_LEN} are allowed");
+        return refuse(Code::PACKAGE_TOO_LONG, text, "choose a shorter name");
+    }
+    let file = ProtoFile {
+        name: name.to_owned(),
+        shown: name.to_owned(),
+        origin: Origin::Disk(PathBuf::from(name)),
+        source_info: SourceInfo::without_text(id, descriptor.source_code_info.as_ref()),
+        descriptor,
+        imports: Vec::new(),
+    };
+    declared_limits::check(&file, report).then_some(file)
 }
 
 /// Reports a file that is not proto3. An import may be proto2, since it may only declare options.

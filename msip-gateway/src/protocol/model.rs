@@ -62,6 +62,52 @@ impl ProtocolModel {
         Ok(models)
     }
 
+    /// Reads protocols from files of both kinds: `.proto` files, and descriptor sets, which end in `.bin`, `.pb` or `.binpb`.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_protos`](Self::from_protos); or a file cannot be read.
+    pub fn from_files(
+        files: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<Vec<Self>, SchemaError> {
+        let is_set = |path: &&Path| {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            matches!(extension, Some("bin" | "pb" | "binpb"))
+        };
+        let files = files.iter().map(AsRef::as_ref);
+        let (sets, protos): (Vec<&Path>, Vec<&Path>) = files.partition(is_set);
+        let mut models = match protos.is_empty() {
+            true => Vec::new(),
+            false => Self::from_protos(&protos, includes)?,
+        };
+        for path in sets {
+            let set = std::fs::read(path).map_err(|source| SchemaError::File {
+                path: path.to_owned(),
+                source,
+            })?;
+            models.extend(Self::from_descriptor_set(&set)?);
+        }
+        Ok(models)
+    }
+
+    /// The protocols of an encoded `FileDescriptorSet` that holds everything that its files import, such as msip-codegen and
+    /// `protoc --include_imports` write. Comments are there where the set has source information.
+    ///
+    /// # Errors
+    ///
+    /// It is malformed, or declares no protocol.
+    pub fn from_descriptor_set(descriptor_set: &[u8]) -> Result<Vec<Self>, SchemaError> {
+        let read = msip_codegen::read_descriptor_set(descriptor_set)?;
+        let models = Self::of_compilation(&read)?;
+        match models.is_empty() {
+            true => Err(SchemaError::NoProtocol {
+                files: "the descriptor set".to_owned(),
+            }),
+            false => Ok(models),
+        }
+    }
+
     /// The protocols of what a front end has read.
     ///
     /// # Errors
@@ -88,7 +134,6 @@ impl ProtocolModel {
                 source,
             })?;
         let content = |member: &Member| Content {
-            number: member.number,
             message: match &member.payload {
                 Payload::Message(name) => translator.message(name.as_str()),
                 Payload::Empty => None,

@@ -1,7 +1,12 @@
 //! One message that a client may send, and how it is sent.
 
-use msip_runtime::{Variant, untyped::JsonMessage};
-use msip_schema::{Exchange, Member};
+use msip_runtime::{
+    Code, Exchange, Variant,
+    untyped::{JsonMessage, key_of_member},
+};
+use msip_schema::{Exchange as SchemaExchange, Member};
+
+use crate::GatewayError;
 
 /// One message that a client may send: an operation at `/v1/<package>/<member>`.
 #[derive(Debug, Clone)]
@@ -17,7 +22,6 @@ pub struct Operation {
 /// What a member carries.
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
-    pub(crate) number: u16,
     /// `None` for nothing.
     pub(crate) message: Option<JsonMessage>,
 }
@@ -58,6 +62,33 @@ impl Operation {
         &self.shape
     }
 
+    /// The number of the member that answers it.
+    pub(crate) fn response(&self) -> Option<u16> {
+        match self.variant.exchange() {
+            Exchange::Call { response, .. } => Some(response),
+            _ => None,
+        }
+    }
+
+    /// What a broker is told as the key of a request in protobuf.
+    pub(crate) fn key(&self, request: &[u8]) -> Option<String> {
+        key_of_member(request, self.key?, self.variant.kind())
+    }
+
+    /// A request in protobuf, of JSON.
+    pub(crate) fn request_of(&self, json: &[u8], max_len: usize) -> Result<Vec<u8>, GatewayError> {
+        let wrong = |text: String| GatewayError::new(Code::InvalidArgument, text);
+        match &self.request.message {
+            Some(message) => message
+                .to_protobuf(json, max_len)
+                .map_err(|error| wrong(format!("{}: {error}", self.name))),
+            None => match json.trim_ascii() {
+                b"" | b"{}" => Ok(Vec::new()),
+                _ => Err(wrong(format!("{} carries nothing: send {{}}", self.name))),
+            },
+        }
+    }
+
     /// Whether it can be called by GET: its method says `NO_SIDE_EFFECTS`.
     #[must_use]
     pub fn has_no_side_effects(&self) -> bool {
@@ -70,9 +101,9 @@ impl Shape {
     #[must_use]
     pub fn of(member: &Member) -> Option<Self> {
         Some(match &member.exchange {
-            Exchange::OneWay => Self::OneWay,
-            Exchange::Acknowledged => Self::Acknowledged,
-            Exchange::Call {
+            SchemaExchange::OneWay => Self::OneWay,
+            SchemaExchange::Acknowledged => Self::Acknowledged,
+            SchemaExchange::Call {
                 request_stream,
                 response_stream,
                 ..
@@ -80,7 +111,7 @@ impl Shape {
                 request_stream: *request_stream,
                 response_stream: *response_stream,
             },
-            Exchange::Answer => return None,
+            SchemaExchange::Answer => return None,
         })
     }
 }

@@ -37,13 +37,21 @@ pub(crate) fn key_text<E: Envelope>(message: &E, variant: &Variant) -> Option<St
     let mut body = Vec::with_capacity(message.encoded_len());
     message.encode(&mut body);
     let member = value_of(&body, variant.number.into()).unwrap_or_default();
+    key_of_member(member, field, variant.kind)
+}
+
+/// The key of a message as a broker is told of it: what [`CallOptions::key`](crate::CallOptions::key) has to say at a topic, where
+/// the schema names a key field (docs/schema.md, "Keys"). `member` is the message in protobuf, `field` the number of its key
+/// field. `None` for a STATE whose key has its default: that is the STATE without a key.
+#[must_use]
+pub fn key_of_member(member: &[u8], field: u32, kind: MsgKind) -> Option<String> {
     let text = last_field(member, field)
         .and_then(|(wire, value)| text_of(wire, value))
         .unwrap_or_default();
     if !text.is_empty() {
         return Some(text);
     }
-    (variant.kind != MsgKind::State).then(|| DEFAULT_KEY.to_owned())
+    (kind != MsgKind::State).then(|| DEFAULT_KEY.to_owned())
 }
 
 /// A value as text without control characters: different for each value of a field.

@@ -14,7 +14,7 @@ pub(crate) mod integer;
 mod json;
 #[cfg(feature = "json")]
 pub(crate) mod json_message;
-mod key;
+pub(crate) mod key;
 mod member;
 mod message;
 #[cfg(feature = "msgpack")]

@@ -71,7 +71,8 @@ impl ServiceUrl {
     }
 
     /// The same without its topic.
-    pub(crate) fn without_topic(mut self) -> Self {
+    #[must_use]
+    pub fn without_topic(mut self) -> Self {
         self.topic = None;
         self
     }

@@ -1,0 +1,195 @@
+//! The arguments.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use msip_gateway::{DoorLimits, Gateway, GatewayBuilder, Hosts, ProtocolModel};
+
+use super::failure::Failure;
+
+const AFTER: &str = "\
+Signals: SIGTERM and SIGINT end it once open requests have ended, a second one at once.
+
+Exit codes: 0 it was told to stop; 1 something could not be done, such as listening at a port that is taken; 2 an argument, a \
+variable or a schema is wrong.";
+
+/// HTTP and JSON in front of an MSIP server or a broker: POST /v1/<package>/<request> makes a call.
+#[derive(Debug, Parser)]
+#[command(name = "msip-gateway", version, after_help = AFTER)]
+pub(super) struct Arguments {
+    /// Where to listen: http://HOST:PORT, or https://HOST:PORT?cert=FILE&key=FILE
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MSIP_GATEWAY_LISTEN",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    listen: String,
+
+    /// The server, such as tcp://HOST:PORT, or a topic of a broker, tcp://HOST:PORT/TOPIC
+    #[arg(long, value_name = "URL", env = "MSIP_GATEWAY_UPSTREAM")]
+    upstream: String,
+
+    /// A .proto file that declares a protocol, or a descriptor set (.bin, .pb, .binpb); several times for several
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MSIP_GATEWAY_SCHEMA",
+        value_delimiter = ',',
+        required = true
+    )]
+    schema: Vec<PathBuf>,
+
+    /// A folder in which files and imports are looked for; without any, the folders of the files
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        env = "MSIP_GATEWAY_INCLUDE",
+        value_delimiter = ','
+    )]
+    include: Vec<PathBuf>,
+
+    /// A name under which it is called, such as api.example.org, or * for any; IP addresses and localhost always are
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MSIP_GATEWAY_HOST",
+        value_delimiter = ','
+    )]
+    host: Vec<String>,
+
+    /// An origin whose pages may call it, such as https://app.example.org, or * for any
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "MSIP_GATEWAY_CORS",
+        value_delimiter = ','
+    )]
+    cors: Vec<String>,
+
+    /// The largest body of a request, in bytes
+    #[arg(long, value_name = "BYTES", env = "MSIP_GATEWAY_MAX_BODY")]
+    max_body: Option<usize>,
+
+    /// How many connections are served at once
+    #[arg(long, value_name = "COUNT", env = "MSIP_GATEWAY_MAX_CONNECTIONS")]
+    max_connections: Option<usize>,
+
+    /// How many requests are answered at once, without streams
+    #[arg(long, value_name = "COUNT", env = "MSIP_GATEWAY_MAX_REQUESTS")]
+    max_requests: Option<usize>,
+
+    /// How many streams are open at once
+    #[arg(long, value_name = "COUNT", env = "MSIP_GATEWAY_MAX_STREAMS")]
+    max_streams: Option<usize>,
+
+    /// How long open requests may take to end when it is told to stop, in seconds
+    #[arg(long, value_name = "SECONDS", env = "MSIP_GATEWAY_DRAIN_TIMEOUT")]
+    drain_timeout: Option<u64>,
+
+    /// From which level on it logs, to standard error
+    #[arg(long, value_enum, env = "MSIP_GATEWAY_LOG", default_value = "info")]
+    pub(super) log: LogLevel,
+
+    /// How it logs
+    #[arg(
+        long,
+        value_enum,
+        env = "MSIP_GATEWAY_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub(super) log_format: LogFormat,
+
+    /// Looks whether the configuration is right, with the files that it names, and ends
+    #[arg(long)]
+    pub(super) check_config: bool,
+}
+
+/// From which level on it logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How it logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Arguments {
+    /// The gateway that they describe.
+    pub(super) fn gateway(&self) -> Result<GatewayBuilder, Failure> {
+        let protocols = ProtocolModel::from_files(&self.schema, &self.include)?;
+        let hosts = self
+            .host
+            .iter()
+            .fold(Hosts::default(), |hosts, name| hosts.host(name));
+        let hosts = self
+            .cors
+            .iter()
+            .fold(hosts, |hosts, origin| hosts.origin(origin));
+        Ok(Gateway::builder(&self.listen)
+            .upstream(&self.upstream, protocols)
+            .hosts(hosts)
+            .limits(self.limits()))
+    }
+
+    fn limits(&self) -> DoorLimits {
+        let mut limits = DoorLimits::default();
+        for (said, limit) in [
+            (self.max_body, &mut limits.max_body),
+            (self.max_connections, &mut limits.max_connections),
+            (self.max_requests, &mut limits.max_requests),
+            (self.max_streams, &mut limits.max_streams),
+        ] {
+            *limit = said.unwrap_or(*limit);
+        }
+        if let Some(seconds) = self.drain_timeout {
+            limits.drain_timeout = Duration::from_secs(seconds);
+        }
+        limits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_has_every_option() {
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        let help = command.render_long_help();
+        insta::assert_snapshot!(help);
+    }
+
+    #[test]
+    fn wrong_arguments_are_told() {
+        let told = |arguments: &[&str]| {
+            let all = std::iter::once(&"msip-gateway").chain(arguments);
+            Arguments::try_parse_from(all).unwrap_err().to_string()
+        };
+        let all = [
+            told(&[]),
+            told(&[
+                "--upstream",
+                "tcp://127.0.0.1:1",
+                "--schema",
+                "x",
+                "--max-body",
+                "much",
+            ]),
+            told(&["--upsteam", "x"]),
+        ];
+        insta::assert_snapshot!(all.join("\n"));
+    }
+}

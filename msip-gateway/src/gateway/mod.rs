@@ -1,0 +1,96 @@
+//! The gateway: its settings, and how it runs.
+
+mod builder;
+
+use std::{future::pending, sync::Arc};
+
+pub use builder::{BindError, GatewayBuilder};
+
+use crate::{
+    door::{Door, routes},
+    server::{DrainReport, HttpServer},
+    upstream::Upstream,
+};
+
+/// A gateway that listens.
+///
+/// ```no_run
+/// use msip_gateway::{Gateway, ProtocolModel};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let protocols = ProtocolModel::from_protos(&["proto/chat.proto"], &["proto"])?;
+/// let gateway = Gateway::builder("http://127.0.0.1:8080")
+///     .upstream("tcp://127.0.0.1:7400", protocols)
+///     .bind()
+///     .await?;
+/// println!("listening on {}", gateway.local_url());
+/// gateway.serve().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Gateway {
+    server: HttpServer,
+    door: Arc<Door>,
+    more: axum::Router<Arc<Door>>,
+}
+
+impl Gateway {
+    /// The settings of a gateway that listens at this URL: `http://host:port`, or `https://host:port?cert=FILE&key=FILE`.
+    pub fn builder(url: impl Into<String>) -> GatewayBuilder {
+        GatewayBuilder::new(url.into())
+    }
+
+    /// Where it listens, with the port that the system has chosen where the port was 0.
+    #[must_use]
+    pub fn local_url(&self) -> String {
+        self.server.url()
+    }
+
+    /// What it offers.
+    #[must_use]
+    pub fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    /// Serves for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks every connection.
+    pub async fn serve(self) {
+        self.serve_until(pending()).await;
+    }
+
+    /// Serves until `stop` is ready: then no connection is accepted, event streams end, requests may finish within
+    /// `drain_timeout`, and the sessions with the servers are closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks every connection.
+    pub async fn serve_until(self, stop: impl Future<Output = ()>) -> DrainReport {
+        let Self { server, door, more } = self;
+        let routes = routes(&door, more);
+        let expiring = async {
+            let expiring = door.upstreams().map(Upstream::expire);
+            futures_util::future::join_all(expiring).await;
+            pending::<()>().await;
+        };
+        let report = tokio::select! {
+            report = server.serve(routes, &door.limits, stop, &door.is_draining) => report,
+            () = expiring => DrainReport::default(),
+        };
+        for upstream in door.upstreams() {
+            upstream.close().await;
+        }
+        report
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("url", &self.local_url())
+            .field("door", &self.door)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! One connection.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+
+use axum::{Router, body::Body};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+};
+use tower_service::Service as _;
+
+use super::{Security, stall::StallGuard};
+use crate::door::{DoorLimits, RemoteAddress};
+
+/// What all connections share.
+#[derive(Clone)]
+pub(super) struct Serving {
+    pub(super) routes: Router,
+    pub(super) limits: Arc<DoorLimits>,
+    pub(super) security: Security,
+    pub(super) draining: watch::Receiver<bool>,
+}
+
+impl Serving {
+    pub(super) async fn connection(self, stream: TcpStream, from: SocketAddr) {
+        // Answers are written whole.
+        let _ = stream.set_nodelay(true);
+        match self.security.clone() {
+            Security::Plain => self.serve(stream, from).await,
+            #[cfg(feature = "tls")]
+            Security::Tls(acceptor) => {
+                let mut draining = self.draining.clone();
+                let accepted = tokio::select! {
+                    accepted = tokio::time::timeout(self.limits.head_timeout, acceptor.accept(stream)) => accepted,
+                    _ = draining.wait_for(|is_draining| *is_draining) => return,
+                };
+                match accepted {
+                    Ok(Ok(stream)) => self.serve(stream, from).await,
+                    Ok(Err(error)) => tracing::debug!(%error, %from, "no TLS"),
+                    Err(_) => tracing::debug!(%from, "the TLS handshake took too long"),
+                }
+            }
+        }
+    }
+
+    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin, from: SocketAddr) {
+        let routes = self.routes;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut routes = routes.clone();
+            async move {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(RemoteAddress(from.ip()));
+                let answered = routes.call(request).await;
+                answered.map_err(|never: Infallible| match never {})
+            }
+        });
+        let stream = StallGuard::new(stream, self.limits.write_timeout);
+        let mut serving = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(self.limits.head_timeout)
+                .max_headers(self.limits.max_headers)
+                .max_buf_size(self.limits.max_head.max(8192))
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        let mut is_draining = false;
+        let served = loop {
+            tokio::select! {
+                served = &mut serving => break served,
+                // An error says that the server is gone.
+                _ = self.draining.wait_for(|is_draining| *is_draining), if !is_draining => {
+                    is_draining = true;
+                    serving.as_mut().graceful_shutdown();
+                }
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, %from, "a connection has failed");
+        }
+    }
+}
