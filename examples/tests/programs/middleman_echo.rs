@@ -36,7 +36,10 @@ fn a_service_of_middleman_answers_its_own_clients_and_those_of_msip() {
     let told = "error: Not trusted REQ Echo";
     assert!(ended.rest.iter().any(|line| line == told), "{ended:?}");
     let wrong = echo("wrong", &["ask", "hello", "--key", "wrong"]).ended();
-    assert!(wrong.rest.iter().any(|line| line.contains("wrong key")), "{wrong:?}");
+    assert!(
+        wrong.rest.iter().any(|line| line.contains("wrong key")),
+        "{wrong:?}"
+    );
 
     let mut service = echo("serve", &["serve"]);
     service.until("serving Echo at ws://");
@@ -48,11 +51,20 @@ fn a_service_of_middleman_answers_its_own_clients_and_those_of_msip() {
         }
         assert!(ended.rest.iter().any(|line| line == told), "{ended:?}");
     };
-    assert!(ended.rest.iter().any(|line| line == "hello, broker"), "{ended:?}");
+    assert!(
+        ended.rest.iter().any(|line| line == "hello, broker"),
+        "{ended:?}"
+    );
     service.until("asked: hello, broker");
     let args = ["Echo", "hello from MSIP", "--url", &urls[1]];
     let ended = Program::start("req", REQ, &args).ended();
-    assert!(ended.rest.iter().any(|line| line.contains("hello from MSIP")), "{ended:?}");
+    assert!(
+        ended
+            .rest
+            .iter()
+            .any(|line| line.contains("hello from MSIP")),
+        "{ended:?}"
+    );
     service.until("asked: hello from MSIP");
     let _ = stop.send(());
     runtime.block_on(serving).expect("no panic");

@@ -12,7 +12,7 @@ use super::{
     Admission, Inner,
     members::Member,
     message::{Message, Sender, write},
-    replies::{Replies, RepliesOwner},
+    replies::RepliesOwner,
     requests::{Call, Held, Request},
     session::{Enable, Input, shown},
     topics::{self, key_of, topic_of},
@@ -74,7 +74,7 @@ impl<'a> Link<'a> {
         Self {
             peers,
             publisher: Publisher::new(router, &session),
-            replies: Replies::new(router.limits().outgoing_bytes),
+            replies: RepliesOwner::new(router.limits().outgoing_bytes),
             held: Held::default(),
             member: peers.members.enter(cid, session.clone(), renew),
             session,

@@ -42,26 +42,6 @@ struct Queue {
 }
 
 impl Replies {
-    pub(super) fn new(max_len: usize) -> RepliesOwner {
-        let (sender, receiver) = watch::channel(());
-        let queue = Queue {
-            texts: VecDeque::new(),
-            len: 0,
-            max_len,
-            is_over: false,
-            has_gone: false,
-            open: 0,
-            waker: None,
-        };
-        RepliesOwner {
-            replies: Self {
-                queue: Arc::new(Mutex::new(queue)),
-                there: receiver,
-            },
-            there: sender,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Every change is made in one step.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -100,6 +80,27 @@ impl Replies {
 pub(super) struct Overflow;
 
 impl RepliesOwner {
+    /// For a client of whose answers so many bytes may wait.
+    pub(super) fn new(max_len: usize) -> Self {
+        let (sender, receiver) = watch::channel(());
+        let queue = Queue {
+            texts: VecDeque::new(),
+            len: 0,
+            max_len,
+            is_over: false,
+            has_gone: false,
+            open: 0,
+            waker: None,
+        };
+        Self {
+            replies: Replies {
+                queue: Arc::new(Mutex::new(queue)),
+                there: receiver,
+            },
+            there: sender,
+        }
+    }
+
     /// Opens a request for this key. `None` where too many are open.
     pub(super) fn open(&self, key: &str) -> Option<ReplyTo> {
         let mut queue = self.replies.lock();

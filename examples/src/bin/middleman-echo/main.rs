@@ -101,7 +101,7 @@ async fn serve(broker: &str, key: &str) -> Result<(), Box<dyn Error>> {
     let mut connection = MiddleMan::connect(broker, key).await?;
     connection.send("EREQ Echo\n\n\r\n.\r\n".to_owned()).await?;
     println!("serving Echo at ws://{broker}");
-    let stop = stop_signal();
+    let stop = stop_signal()?;
     tokio::pin!(stop);
     loop {
         let text = tokio::select! {

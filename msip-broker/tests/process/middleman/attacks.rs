@@ -259,6 +259,32 @@ async fn what_is_no_websocket_is_told_so_or_closed() {
 }
 
 #[tokio::test]
+async fn half_a_request_is_not_waited_for() {
+    let keys = Keys::new();
+    let broker = broker(&keys, "&handshake_timeout=1s", &[]).await;
+    let mut bystander = Bystander::connect(&broker).await;
+    let before = broker.memory().resident;
+    let mut strangers = Vec::new();
+    for _ in 0..100 {
+        let stream = TcpStream::connect(address(&broker.urls[0])).await;
+        let mut stream = stream.expect("connects");
+        let half = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: webs";
+        stream.write_all(half).await.expect("is taken");
+        strangers.push(stream);
+    }
+    bystander.is_served().await;
+    let mut answer = Vec::new();
+    for mut stranger in strangers {
+        // It may be reset, since not all of it was read.
+        let _ = soon("the end", stranger.read_to_end(&mut answer)).await;
+    }
+    assert_eq!(answer, b"");
+    let grown = broker.memory().peak.saturating_sub(before);
+    assert!(grown < 8 * MIB, "{grown} bytes");
+    broker.stop().await;
+}
+
+#[tokio::test]
 async fn errors_that_nobody_reads_hold_up_their_sender() {
     let keys = Keys::new();
     let broker = broker(&keys, "", &[]).await;

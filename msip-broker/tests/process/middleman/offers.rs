@@ -425,7 +425,11 @@ async fn keys_are_those_of_the_broker_too_and_are_read_again() {
     let keys = Keys::new();
     let [service, client] = [(); 2].map(|()| ApiKey::generate().expect("random numbers"));
     let entries = [
-        service.entry("chat").of_service().with_role("service").to_string(),
+        service
+            .entry("chat")
+            .of_service()
+            .with_role("service")
+            .to_string(),
         client.entry("ada").to_string(),
     ];
     let write = |name: &str, text: &str| {
