@@ -166,6 +166,14 @@ impl Identity {
         })
     }
 
+    /// Whether it says nothing but which peer it is.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.user.is_empty()
+            && self.service.is_empty()
+            && self.roles.is_empty()
+            && self.subject().is_empty()
+    }
+
     /// How long it still holds: nothing where it has expired, `None` where it never does.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let expires = self.expires?;

@@ -94,14 +94,23 @@ impl Metadata {
         Self(wire::Metadata::default(), Some(identity))
     }
 
-    /// Says who has sent the message, unless that is said already.
+    /// Says who has sent the message, unless that is said already by a name.
     pub(crate) fn set_sender(metadata: &mut Option<Arc<Self>>, sender: &Arc<Self>) {
         match metadata {
             None => *metadata = Some(Arc::clone(sender)),
-            Some(metadata) if metadata.1.is_none() => {
+            Some(metadata) if metadata.1.as_ref().is_none_or(|it| it.is_nameless()) => {
                 Arc::make_mut(metadata).1.clone_from(&sender.1);
             }
             Some(_) => {}
+        }
+    }
+
+    /// Forgets who has sent the message, where that names nobody: a broker tells of an anonymous client its peer id alone.
+    pub(crate) fn forget_nameless(metadata: &mut Option<Arc<Self>>) {
+        if let Some(metadata) = metadata
+            && metadata.1.as_ref().is_some_and(|it| it.is_nameless())
+        {
+            Arc::make_mut(metadata).1 = None;
         }
     }
 

@@ -89,6 +89,8 @@ struct OutgoingMetadata {
     login: u64,
     /// Nothing waits for a lost connection.
     fail_fast: bool,
+    /// It is that of another exchange, and is sent as it came.
+    is_passed_on: bool,
 }
 
 /// No options.
@@ -398,11 +400,20 @@ impl CallOptions {
 
     /// Passes on all metadata of an exchange but the identity, which only the side that has authenticated it may state.
     pub(crate) fn pass_on(mut self, metadata: &Metadata) -> Self {
-        let ours = &mut self.metadata_mut().metadata.0;
+        let outgoing = self.metadata_mut();
+        outgoing.is_passed_on = true;
+        let ours = &mut outgoing.metadata.0;
         ours.clone_from(&metadata.0);
         ours.identity = None;
         ours.deadline_ms = None;
         self
+    }
+
+    /// Whether the metadata is that of another exchange, which was sent when it says.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.outgoing
+            .as_ref()
+            .is_some_and(|outgoing| outgoing.is_passed_on)
     }
 
     /// States who has sent it; the other side believes that of an accepting side only.

@@ -100,6 +100,12 @@ pub(crate) trait Linked: Send + Sync {
         None
     }
 
+    /// Refuses what cannot be sent although the connection is there: to a client of a broker that has gone.
+    #[inline]
+    fn check_open(&self) -> Result<(), SendError> {
+        Ok(())
+    }
+
     /// A message of its own on its way.
     #[inline]
     fn addressed<'a, E>(&'a self, message: &'a E) -> Addressed<'a, E> {
@@ -139,6 +145,11 @@ impl<T: Linked> Linked for With<'_, T> {
     #[inline]
     fn topic(&self) -> Option<&Topic> {
         self.target.topic()
+    }
+
+    #[inline]
+    fn check_open(&self) -> Result<(), SendError> {
+        self.target.check_open()
     }
 
     fn outgoing(&self) -> &Stack {
@@ -198,6 +209,7 @@ macro_rules! impl_outbound {
 pub(crate) use impl_outbound;
 
 pub(crate) fn try_send<E: Envelope>(linked: &impl Linked, message: &E) -> Result<(), SendError> {
+    linked.check_open()?;
     match linked.around() {
         None => {
             let message = linked.addressed(message);
@@ -212,6 +224,7 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<In, CallError> {
+    linked.check_open()?;
     let variant = row_of::<Out>(variant)?;
     match linked.around() {
         None => {
@@ -228,6 +241,7 @@ fn row_of<E: Envelope>(variant: u16) -> Result<&'static Variant, SendError> {
 }
 
 pub(crate) async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
+    linked.check_open()?;
     match linked.around() {
         None => {
             let message = linked.addressed(&message);
@@ -241,6 +255,7 @@ pub(crate) async fn deliver<E: Envelope>(
     linked: &impl Linked,
     message: E,
 ) -> Result<(), CallError> {
+    linked.check_open()?;
     match linked.around() {
         None => {
             let message = linked.addressed(&message);
@@ -254,6 +269,7 @@ pub(crate) async fn call<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     request: Out,
 ) -> Result<In, CallError> {
+    linked.check_open()?;
     match linked.around() {
         None => {
             let request = linked.addressed(&request);
@@ -267,6 +283,7 @@ pub(crate) async fn call_streaming<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     request: Out,
 ) -> Result<Streaming<In>, CallError> {
+    linked.check_open()?;
     if let Some(origin) = linked.around() {
         let (answers, escort) = Box::pin(escort(origin, Ok(request))).await?;
         return Ok(Streaming::answers(answers, None).escorted(escort));
@@ -286,6 +303,7 @@ pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<Streaming<In>, CallError> {
+    linked.check_open()?;
     let variant = row_of::<Out>(variant)?;
     let connection = linked.shared();
     let send = |answers: &Answers| {

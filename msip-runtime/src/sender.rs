@@ -6,6 +6,7 @@ use crate::{
     Envelope, Outbound, OutboundPush, SendError,
     connection::{Addressed, BatchTerms, ClosedLink, ConnectionShared, Outgoing, add_key},
     options::NO_OPTIONS,
+    outbound::Linked,
 };
 use msip_session::{Batch, NotBare, RequestHead, wire::Topic};
 
@@ -130,8 +131,9 @@ impl<T> Sender<T> {
         message: Out,
     ) -> Result<(), SendError>
     where
-        T: Outbound<Out, In>,
+        T: Outbound<Out, In> + Linked,
     {
+        self.target.check_open()?;
         if !self.batch.is_ready() {
             self.batch.ready().await?;
         }

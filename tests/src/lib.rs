@@ -27,7 +27,9 @@ pub use protocols::{
     sampler, shapes, tree,
 };
 pub use raw_caller::RawCaller;
-pub use server::{LabServer, SeenByServer, connected, start, start_gated, with_settings};
+pub use server::{
+    LabServer, SeenByServer, connected, serve, start, start_gated, through, with_settings,
+};
 pub use soon::soon;
 pub use transport_of::{THROUGH_A_BROKER, transport_of};
 

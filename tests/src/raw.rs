@@ -316,13 +316,27 @@ pub const fn opener(side: Side) -> FrameType {
 /// A message of `side` on a direct connection, asking for what `flags` say.
 #[must_use]
 pub fn message<E: Envelope>(side: Side, flags: Flags, id: MsgId, message: &E) -> Vec<u8> {
+    message_at("", side, flags, id, message)
+}
+
+/// As [`message`], at this topic.
+#[must_use]
+pub fn message_at<E: Envelope>(
+    topic: &str,
+    side: Side,
+    flags: Flags,
+    id: MsgId,
+    message: &E,
+) -> Vec<u8> {
     let header = Header {
         flags,
         kind: kind(message),
         variant: variant(message),
         ..Header::control(opener(side), id)
     };
-    let mut payload = vec![0, 0];
+    let topic_len = u16::try_from(topic.len()).unwrap_or(u16::MAX);
+    let mut payload = topic_len.to_be_bytes().to_vec();
+    payload.extend_from_slice(topic.as_bytes());
     message.encode(&mut payload);
     frame_of(header, &payload)
 }

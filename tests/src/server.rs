@@ -10,7 +10,8 @@ use std::{
 
 use msip_broker::Broker;
 use msip_runtime::{
-    Code, DisconnectReason, Peer, Server, Status, Stream, Streaming, transport::ServiceUrl,
+    Code, DisconnectReason, Peer, ServeWith, Server, Status, Stream, Streaming,
+    transport::ServiceUrl,
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -24,7 +25,9 @@ use crate::{
         ActReq, ActRsp, AskReq, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer, Lab,
         NoteInd, SaveInd, SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
-    next, recorder,
+    next,
+    proxy::Proxy,
+    recorder,
 };
 
 /// What happened to the server.
@@ -287,7 +290,7 @@ impl Stream for Shout {
 /// When it cannot listen.
 pub async fn start(url: &str) -> (ServiceUrl, mpsc::Receiver<SeenByServer>, JoinHandle<()>) {
     let (handler, events) = LabServer::new();
-    let (url, serving) = serve(url, handler).await;
+    let (url, serving) = serve::<Lab, _>(url, handler).await;
     (url, events, serving)
 }
 
@@ -299,15 +302,24 @@ pub async fn start(url: &str) -> (ServiceUrl, mpsc::Receiver<SeenByServer>, Join
 pub async fn start_gated(url: &str) -> (ServiceUrl, mpsc::Receiver<SeenByServer>, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let (handler, events) = LabServer::new();
-    let (url, _serving) = serve(url, handler.gated(&gate)).await;
+    let (url, _serving) = serve::<Lab, _>(url, handler.gated(&gate)).await;
     (url, events, gate)
 }
 
-async fn serve(url: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>) {
+/// Serves at `url` in a task that the test's runtime ends. Where the URL says so, it is a service that is attached to a broker of its own.
+///
+/// # Panics
+///
+/// When it cannot listen.
+pub async fn serve<P, H>(url: &str, handler: H) -> (ServiceUrl, JoinHandle<()>)
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
     if let Some(place) = url.strip_prefix(THROUGH_A_BROKER) {
-        return attach(place, handler).await;
+        return attach::<P, H>(place, handler).await;
     }
-    let server = match Server::<Lab>::bind(url).await {
+    let server = match Server::<P>::bind(url).await {
         Ok(server) => server,
         Err(error) => panic!("{error}"),
     };
@@ -317,8 +329,20 @@ async fn serve(url: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>) {
 
 /// Starts a broker that listens at `place`, and attaches to it a service that a task runs, as [`serve`] does a server. When the
 /// task is aborted, the broker ends too.
-async fn attach(place: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>) {
-    let broker = match Broker::builder().listen(place).bind().await {
+async fn attach<P, H>(place: &str, handler: H) -> (ServiceUrl, JoinHandle<()>)
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    let mut builder = Broker::builder();
+    let place = match place.split_once("?session_expiry=") {
+        Some((place, expiry)) => {
+            builder = builder.session_expiry(millis(expiry));
+            place
+        }
+        None => place,
+    };
+    let broker = match builder.listen(place).bind().await {
         Ok(broker) => broker,
         Err(error) => panic!("{error}"),
     };
@@ -329,7 +353,7 @@ async fn attach(place: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>)
     };
     let mut running = JoinSet::new();
     running.spawn(broker.serve_until(pending()));
-    let service = match Server::<Lab>::attach(url.to_string(), handler).await {
+    let service = match Server::<P>::attach(url.to_string(), handler).await {
         Ok(service) => service,
         Err(error) => panic!("{error}"),
     };
@@ -340,6 +364,18 @@ async fn attach(place: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>)
     (url, serving)
 }
 
+/// `50ms` or `0s`.
+fn millis(text: &str) -> Duration {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.trim_end_matches('s'), 1000),
+    };
+    match number.parse::<u64>() {
+        Ok(number) => Duration::from_millis(number * unit),
+        Err(error) => panic!("{text}: {error}"),
+    }
+}
+
 /// A client's URL with these settings, `?compress=zstd`; a topic is a setting too.
 #[must_use]
 pub fn with_settings(url: &ServiceUrl, settings: &str) -> String {
@@ -347,6 +383,17 @@ pub fn with_settings(url: &ServiceUrl, settings: &str) -> String {
     match settings.strip_prefix('?') {
         Some(settings) if url.contains('?') => format!("{url}&{settings}"),
         _ => format!("{url}{settings}"),
+    }
+}
+
+/// Where clients connect to by `proxy` that would connect to `url`.
+#[must_use]
+pub fn through(proxy: &Proxy, url: &ServiceUrl, settings: &str) -> String {
+    let place = url.address().authority();
+    let url = url.to_string();
+    match url.replacen(place, &proxy.address().to_string(), 1).parse() {
+        Ok(url) => with_settings(&url, settings),
+        Err(error) => panic!("{url}: {error}"),
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) use listeners::BoundListener;
 /// The method of peers that do not say who they are, and the name of their principal.
 const ANONYMOUS: &str = "anonymous";
 
-/// What anonymous peers have for a role that may do everything. No other peer has it by this method.
-const LOCAL: &str = "local";
+/// The method of those among them that may do everything. Others hear the roles of an identity, and not its method.
+const ANONYMOUS_AND_NEAR: &str = "anonymous, near";
 
 /// The role by which a principal is a service.
 const SERVICE: &str = "service";
@@ -86,8 +86,8 @@ impl Directory {
         let Some(identity) = identity else {
             return (Principal::new(ANONYMOUS), Arc::new(Rights::none()));
         };
-        if identity.method == ANONYMOUS {
-            let rights = match identity.has_role(LOCAL) && !table.has_keys {
+        if let ANONYMOUS | ANONYMOUS_AND_NEAR = &*identity.method {
+            let rights = match identity.method == ANONYMOUS_AND_NEAR && !table.has_keys {
                 true => Rights::all(),
                 false => table.rights(ANONYMOUS, &[]),
             };
@@ -165,14 +165,14 @@ impl Directory {
     /// are refused.
     fn anonymous(&self, local: &PeerAddress) -> Option<Identity> {
         let table = self.table();
-        let identity = Identity::new(ANONYMOUS);
         if table.has_keys {
-            return table.principals.contains_key(ANONYMOUS).then_some(identity);
+            let is_known = table.principals.contains_key(ANONYMOUS);
+            return is_known.then(|| Identity::new(ANONYMOUS));
         }
         let listener = BoundListener::find(&table.listeners, local);
         match listener.is_some_and(|listener| listener.is_local) {
-            true => Some(identity.with_role(LOCAL)),
-            false => Some(identity),
+            true => Some(Identity::new(ANONYMOUS_AND_NEAR)),
+            false => Some(Identity::new(ANONYMOUS)),
         }
     }
 }

@@ -146,6 +146,8 @@ fn nearness_counts_only_where_there_are_no_keys() {
         };
         let identity = open.anonymous(&at(local)).unwrap();
         assert_eq!(*open.of_identity(Some(&identity)).1, expected, "{local}");
+        // A service is told nothing of it.
+        assert!(identity.roles.is_empty() && identity.subject().is_empty());
         let mip = open.of_mip(&at(local));
         assert_eq!((*mip.rights).clone(), expected, "{local}");
         assert_eq!(mip.may_resume, is_near, "{local}");
@@ -153,8 +155,9 @@ fn nearness_counts_only_where_there_are_no_keys() {
         assert_eq!(closed.anonymous(&at(local)), None, "{local}");
         assert_eq!(*closed.of_mip(&at(local)).rights, Rights::none(), "{local}");
     }
-    // A role by this name is nothing to anybody else.
-    let identity = Identity::new("jwt").with_user("x").with_role("local");
+    // A name or role like the method is nothing to anybody.
+    let near = open.anonymous(&at("127.0.0.1:9000")).unwrap().method;
+    let identity = Identity::new("jwt").with_user(&near).with_role(&near);
     assert_eq!(*open.of_identity(Some(&identity)).1, Rights::none());
 }
 

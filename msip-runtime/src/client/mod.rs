@@ -41,8 +41,8 @@ pub(crate) use stub::StubOutbound;
 pub use untyped::{Ignore, UntypedClient, UntypedService};
 
 use crate::{
-    Answered, CallError, CallOptions, CloseReason, ConnectError, DisconnectReason, Protocol,
-    Sender, Status, Streaming,
+    Answered, CallError, CallOptions, CloseReason, ConnectError, DisconnectReason, Metadata,
+    Protocol, Sender, Status, Streaming,
     call::{Call, Serving},
     connection::ConnectionShared,
     dispatch::Dispatch,
@@ -431,8 +431,15 @@ where
         self.incoming.installed()
     }
 
-    fn serving(context: &Client<P>, serving: Serving) -> Client<P> {
+    fn serving(context: &Client<P>, mut serving: Serving) -> Client<P> {
+        if serving.metadata.is_some() {
+            Self::complete(context, &mut serving);
+        }
         context.serving(serving)
+    }
+
+    fn complete(_: &Client<P>, serving: &mut Serving) {
+        Metadata::forget_nameless(&mut serving.metadata);
     }
 
     fn topic_speaks(context: &Client<P>, spoken: &TopicInd) {

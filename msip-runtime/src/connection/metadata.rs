@@ -47,7 +47,9 @@ pub(super) fn encode_metadata(
     {
         metadata.correlation_id = ids.next();
     }
-    metadata.request_time_us = Some(now_us());
+    if !options.is_passed_on() {
+        metadata.request_time_us = Some(now_us());
+    }
     let max = usize::from(Limits::default().max_metadata);
     let len = metadata.encoded_len().saturating_add(DEADLINE_LEN);
     if len > max {

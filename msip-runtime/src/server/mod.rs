@@ -333,7 +333,7 @@ where
 
     #[inline]
     fn serving(context: &Peer<P>, serving: Serving) -> Peer<P> {
-        if context.knows_sender() {
+        if serving.metadata.is_some() || context.knows_sender() {
             context.serving_for_sender(serving)
         } else {
             context.serving(serving)

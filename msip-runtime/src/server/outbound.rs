@@ -23,6 +23,14 @@ impl<P: Protocol> Linked for Peer<P> {
         self.to()
     }
 
+    #[inline]
+    fn check_open(&self) -> Result<(), SendError> {
+        match self.to() {
+            Some(_) if self.is_gone() => Err(SendError::Closed),
+            _ => Ok(()),
+        }
+    }
+
     fn outgoing(&self) -> &Stack {
         Peer::outgoing(self)
     }

@@ -503,8 +503,10 @@ impl<P: Protocol> Peer<P> {
 
     /// Says in what came with a message who has sent it, where this is a handle for one connection.
     pub(super) fn complete(&self, serving: &mut Serving) {
-        if let Some(sender) = &self.serving.metadata {
-            Metadata::set_sender(&mut serving.metadata, sender);
+        match &self.serving.metadata {
+            Some(sender) => Metadata::set_sender(&mut serving.metadata, sender),
+            None if self.shared.at.is_some() => Metadata::forget_nameless(&mut serving.metadata),
+            None => {}
         }
     }
 
