@@ -206,6 +206,6 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-pub(super) fn size(value: u64) -> usize {
+fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }

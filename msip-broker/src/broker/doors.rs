@@ -5,8 +5,6 @@ use msip_runtime::transport::PeerAddress;
 use msip_runtime::{ServerBuilder, auth::ApiKeys};
 
 use super::BrokerError;
-#[cfg(feature = "middleman")]
-use super::builder::size;
 use crate::{config::Config, shared::BrokerShared};
 
 #[cfg(feature = "middleman")]
@@ -94,6 +92,7 @@ impl Doors {
         if self.said.iter().all(Option::is_none) {
             return server;
         }
+        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let settings = Settings {
             max_body: size(config.max_body),
             write_timeout: Duration::from_secs(10),

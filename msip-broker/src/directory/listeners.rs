@@ -15,9 +15,21 @@ pub(crate) struct BoundListener {
     pub(super) principal: Option<String>,
     pub(super) mip_resume: Option<bool>,
     /// Which of those of the configuration it is.
+    #[cfg_attr(
+        not(feature = "middleman"),
+        expect(dead_code, reason = "for clients of MiddleMan")
+    )]
     pub(super) index: usize,
     /// Who clients of MiddleMan are.
+    #[cfg_attr(
+        not(feature = "middleman"),
+        expect(dead_code, reason = "for clients of MiddleMan")
+    )]
     pub(super) trusted: Option<String>,
+    #[cfg_attr(
+        not(feature = "middleman"),
+        expect(dead_code, reason = "for clients of MiddleMan")
+    )]
     pub(super) public: Option<String>,
 }
 

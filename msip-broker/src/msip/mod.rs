@@ -7,6 +7,8 @@
 mod call;
 #[cfg(feature = "middleman")]
 mod foreign;
+#[cfg(feature = "middleman")]
+mod foreign_pass;
 mod link;
 mod open_work;
 mod presence;

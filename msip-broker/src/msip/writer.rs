@@ -16,7 +16,7 @@ use msip_session::wire::{self, Flags, HEADER_LEN, Header};
 use tokio::{task::yield_now, time::timeout};
 
 #[cfg(feature = "middleman")]
-use super::foreign;
+use super::foreign_pass;
 use super::{
     Shared,
     call::{self, Call},
@@ -176,7 +176,7 @@ impl<'a> Writer<'a> {
                             Call::Foreign(call) => {
                                 let session = self.session.clone();
                                 locked(&self.open).begin(async move {
-                                    foreign::pass_on(call, attempt, session, service, &shared)
+                                    foreign_pass::pass_on(call, attempt, session, service, &shared)
                                         .await;
                                 });
                             }
