@@ -12,7 +12,8 @@ use std::sync::{
 use bytes::Bytes;
 
 use super::{
-    SessionKey, fault_injection::FaultInjection, kept::Kept, session::Session, sync::AtomicBool,
+    SessionKey, Target, fault_injection::FaultInjection, kept::Kept, session::Session,
+    sync::AtomicBool,
 };
 
 /// Whom the messages of a topic go to, as long as no subscription and no right changes that concerns it.
@@ -46,6 +47,12 @@ impl Route {
     /// Whether it is to be looked up again.
     pub(super) fn is_outdated(&self) -> bool {
         self.is_outdated.load(Acquire)
+    }
+
+    /// Whether a session hears each client apart of what goes to this target. One that serves a topic may hear it as a client too.
+    pub(super) fn is_heard_apart(&self, by: SessionKey, target: &Target) -> bool {
+        let is_for_services = *target == Target::Service || self.about.len() < self.topic.len();
+        is_for_services && self.by_peer.contains(&by)
     }
 
     /// It is not used any more by whoever asks from now on.

@@ -104,9 +104,10 @@ impl<'a> Sending<'a> {
         &self,
         to: &Session,
         route: &Route,
+        target: &Target,
         from: Option<SessionKey>,
     ) -> Result<Option<ClientAt>, ()> {
-        if !route.by_peer.contains(&to.key) {
+        if !route.is_heard_apart(to.key, target) {
             return Ok(None);
         }
         let own = self.client.as_ref().filter(|own| from == Some(own.key));
@@ -139,8 +140,8 @@ impl<'a> Sending<'a> {
         }
         let is_new = pending.is_new;
         let client = match pending.client {
-            Some(client) if route.by_peer.contains(&to.key) => Some(client),
-            _ => match self.client_at(to, route, Some(pending.publication.from)) {
+            Some(client) if route.is_heard_apart(to.key, &pending.target) => Some(client),
+            _ => match self.client_at(to, route, &pending.target, Some(publication.from)) {
                 Ok(client) => client,
                 Err(()) => {
                     // Nobody could be told whose it is.
@@ -241,18 +242,19 @@ impl<'a> Sending<'a> {
         publication: &Arc<Publication>,
         is_meant: impl Fn(&Session) -> bool,
     ) {
+        let is_instance = |one: &Session| route.is_heard_apart(one.key, &Target::Everyone);
         // Of the instances that hear each client apart, the one that the key decides.
         let chosen = match &publication.sticky_key {
             Some(key) if publication.state.is_none() && !route.by_peer.is_empty() => {
                 let instances = route.everyone.iter();
-                let instances = instances.filter(|one| route.by_peer.contains(&one.key));
+                let instances = instances.filter(|one| is_instance(one));
                 sticky(instances, key).map(|one| one.key)
             }
             _ => None,
         };
         let is_meant = |one: &Session| {
             let is_chosen = chosen.is_none_or(|key| key == one.key);
-            is_meant(one) && (is_chosen || !route.by_peer.contains(&one.key))
+            is_meant(one) && (is_chosen || !is_instance(one))
         };
         for session in route.everyone.iter().filter(|one| is_meant(one)) {
             let pending = Pending {
@@ -403,7 +405,7 @@ impl<'a> Sending<'a> {
                 return Err((refused, request));
             };
             let caller = request.exchange.caller();
-            let Ok(client) = self.client_at(&chosen, &route, caller) else {
+            let Ok(client) = self.client_at(&chosen, &route, &Target::Service, caller) else {
                 return Err((Refused::no_service(), request));
             };
             let at = client.as_ref().map(|client| client.topic.clone());

@@ -11,5 +11,6 @@ mod keys;
 mod publications;
 mod sessions;
 mod shared_connection;
+mod shared_services;
 mod thousand;
 mod typed;
