@@ -2,7 +2,7 @@
 //!
 //! - [`topic`] has topics and filters, and what one filter covers of another.
 //! - [`access`] decides who may publish, subscribe, serve and request what.
-//! - [`mip`] serves the peers of MIP.
+//! - [`mip`] serves the peers of MIP, and `middleman` the clients of MiddleMan.
 //! - [`msip`] ties the sessions of MSIP peers to the router.
 //! - [`router`] has subscriptions, groups, kept state and the sessions' queues: values without I/O, of which a connection
 //!   drives its [`router::Publisher`] and its [`router::SessionHandle`].
@@ -18,6 +18,7 @@
 //! | `admin` | yes | the admin listener: metrics and lists over HTTP |
 //! | `compression` | yes | compressed bodies are inflated for receivers that have not agreed to them; compiles C |
 //! | `quic`, `tls`, `websocket` | yes | listeners at `quic://`, `tls://`, `ws://` and `wss://` |
+//! | `middleman` | yes | listeners at `mm://`, and at `mm+tls://` with `tls`, for the clients of MiddleMan |
 //! | `jwt` | no | peers that show a JSON Web Token |
 
 pub mod access;
@@ -28,6 +29,11 @@ mod clock;
 pub mod config;
 mod connections;
 mod directory;
+#[cfg(all(feature = "middleman", not(any(test, fuzzing))))]
+mod middleman;
+#[cfg(all(feature = "middleman", any(test, fuzzing)))]
+#[doc(hidden)]
+pub mod middleman;
 pub mod mip;
 pub mod msip;
 pub mod router;

@@ -344,6 +344,12 @@ impl CallOptions {
         self
     }
 
+    /// The metadata that goes along, as far as it is set. Nothing where it is not well-formed, and cannot be sent.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.outgoing_metadata().ok().flatten()
+    }
+
     /// Whether nothing waits for a lost connection.
     pub(crate) fn is_fail_fast(&self) -> bool {
         self.outgoing

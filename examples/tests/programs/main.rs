@@ -15,6 +15,7 @@ mod flyrpc_calc;
 mod http_door;
 mod inspect_json;
 mod messi_chat;
+mod middleman_echo;
 mod mock;
 mod own_transport;
 mod program;

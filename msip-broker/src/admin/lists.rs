@@ -250,6 +250,7 @@ fn dialect(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Msip => "msip",
         Dialect::Mip => "mip",
+        Dialect::MiddleMan => "middleman",
     }
 }
 

@@ -202,7 +202,11 @@ impl Metrics {
 
 fn set(admin: &Admin, totals: &Totals) {
     let connections = admin.connections.open();
-    for (dialect, name) in [(Dialect::Msip, "msip"), (Dialect::Mip, "mip")] {
+    for (dialect, name) in [
+        (Dialect::Msip, "msip"),
+        (Dialect::Mip, "mip"),
+        (Dialect::MiddleMan, "middleman"),
+    ] {
         let of_it = connections
             .iter()
             .filter(|one| one.session.dialect() == dialect);

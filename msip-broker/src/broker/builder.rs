@@ -20,6 +20,8 @@ use crate::{
     shared::BrokerShared,
 };
 
+use super::doors::Doors;
+
 /// Configures a broker before it listens; from [`Broker::builder`].
 #[derive(Debug, Clone, Default)]
 pub struct BrokerBuilder {
@@ -115,14 +117,16 @@ impl BrokerBuilder {
             .insecure(is_insecure)
             .untyped(UntypedProtocol::any().with_topics(), peers.clone())
             .handoff(mip_peers(&config, &shared));
+        let doors = Doors::open(&config)?;
+        let server = doors.install(server, &config, &shared, keys.clone());
         let server = authentication
             .install(&shared.directory, server)
             .bind()
             .await?;
-        let bound = server.local_urls().zip(&config.listeners);
-        let bound = bound.map(|(url, listener)| BoundListener::new(url, listener));
+        let bound = server.local_urls().zip(&config.listeners).enumerate();
+        let bound = bound.map(|(at, (url, listener))| BoundListener::new(at, url, listener));
         shared.directory.bound(&config, bound.collect());
-        let reloader = BrokerReloader::new(server.reloader(), keys, peers, &shared, config);
+        let reloader = BrokerReloader::new(server.reloader(), keys, peers, doors, &shared, config);
         Ok(Broker {
             server,
             shared,

@@ -2,15 +2,16 @@
 
 use msip_runtime::untyped::UntypedServer;
 
-use super::BrokerError;
+use super::{BrokerError, doors::Doors};
 use crate::{config::Config, directory::Authentication};
 
 /// Transports of which the address can be another one.
-const WITH_PORTS: [&str; 5] = ["tcp", "tls", "ws", "wss", "quic"];
+const WITH_PORTS: [&str; 7] = ["tcp", "tls", "ws", "wss", "quic", "mm", "mm+tls"];
 
 pub(super) async fn check(config: &Config) -> Result<(), BrokerError> {
     config.check()?;
     Authentication::new(&config.keys)?;
+    Doors::open(config)?;
     #[cfg(not(feature = "admin"))]
     if config.admin.is_some() {
         let (what, feature) = ("admin", "admin");

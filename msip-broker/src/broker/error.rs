@@ -1,6 +1,6 @@
 //! Why a broker cannot start.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use msip_runtime::BindError;
 use thiserror::Error;
@@ -31,6 +31,15 @@ pub enum BrokerError {
     /// How peers say who they are cannot be used: a file is missing or wrong.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The file with a key of clients of MiddleMan cannot be used.
+    #[error("cannot use the key of MiddleMan's clients in {}", path.display())]
+    MiddleManKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: io::Error,
+    },
     /// The configuration asks for what this program was built without.
     #[error("{what} needs the feature `{feature}` of msip-broker, which is off")]
     NotBuilt {

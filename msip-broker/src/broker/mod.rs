@@ -3,6 +3,7 @@
 mod background;
 mod builder;
 mod check;
+mod doors;
 mod error;
 mod reloader;
 #[cfg(test)]

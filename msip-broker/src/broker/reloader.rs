@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use msip_runtime::{Reloader, auth::ApiKeys};
 
+use super::doors::Doors;
 use crate::{config::Config, msip::BrokerService, router::Dialect, shared::BrokerShared};
 
 /// Reads keys, certificates, roles and principals again while a broker serves; from
@@ -17,6 +18,7 @@ struct Parts {
     keys: Option<ApiKeys>,
     shared: BrokerShared,
     msip_peers: BrokerService,
+    doors: Doors,
     /// What holds now.
     config: Mutex<Config>,
 }
@@ -26,6 +28,7 @@ impl BrokerReloader {
         certificates: Reloader,
         keys: Option<ApiKeys>,
         msip_peers: BrokerService,
+        doors: Doors,
         shared: &BrokerShared,
         config: Config,
     ) -> Self {
@@ -34,6 +37,7 @@ impl BrokerReloader {
             keys,
             shared: shared.clone(),
             msip_peers,
+            doors,
             config: Mutex::new(config),
         }))
     }
@@ -53,6 +57,9 @@ impl BrokerReloader {
                 "the keys stay what they are: {}",
                 with_causes(&error)
             ));
+        }
+        for error in self.0.doors.reload() {
+            not_done.push(with_causes(&error));
         }
         if let Err(error) = self.0.certificates.reload_tls() {
             not_done.push(with_causes(&error));
@@ -85,8 +92,10 @@ impl BrokerReloader {
             keys,
             shared,
             msip_peers,
+            doors,
             ..
         } = &*self.0;
+        doors.reauthorize();
         msip_peers.reauthorize(|peer| match (keys, peer.identity()) {
             (Some(keys), Some(identity)) => keys.current(&identity).is_some(),
             _ => true,

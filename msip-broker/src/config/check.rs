@@ -4,7 +4,7 @@ use msip_runtime::transport::{ServiceUrl, is_confidential};
 use msip_schema::closest_name;
 
 use super::{
-    AdminConfig, Config, ListenerConfig,
+    AdminConfig, Config, ListenerConfig, MiddleManConfig,
     error::{ConfigError, ConfigErrors, Kind, Place, shown},
 };
 
@@ -66,12 +66,18 @@ impl Config {
                     .to_owned(),
             );
         }
-        let Some(name) = &listener.principal else {
+        self.check_middleman(listener)?;
+        let MiddleManConfig {
+            trusted, public, ..
+        } = &listener.middleman;
+        let names = [&listener.principal, trusted, public];
+        let Some(name) = names
+            .into_iter()
+            .flatten()
+            .find(|name| !self.principals.contains_key(*name))
+        else {
             return Ok(());
         };
-        if self.principals.contains_key(name) {
-            return Ok(());
-        }
         let known = self.principals.keys().map(String::as_str);
         let meant = closest_name(name, known).map(|close| format!(": did you mean `{close}`?"));
         Err(format!(
@@ -79,6 +85,34 @@ impl Config {
             shown(name),
             meant.unwrap_or_default()
         ))
+    }
+
+    /// What is said of clients of MiddleMan.
+    fn check_middleman(&self, listener: &ListenerConfig) -> Result<(), String> {
+        let middleman = &listener.middleman;
+        if !listener.is_middleman() {
+            return match *middleman == MiddleManConfig::default() {
+                true => Ok(()),
+                false => Err(format!(
+                    "{} are of listeners at mm:// and mm+tls://",
+                    MiddleManConfig::NAMES.join(", ")
+                )),
+            };
+        }
+        if listener.principal.is_some() || listener.mip_resume.is_some() {
+            return Err(
+                "principal and mip_resume are for MIP peers, which do not connect here: say trusted=NAME and public=NAME"
+                    .to_owned(),
+            );
+        }
+        let has_key = middleman.trusted_key.is_some() || middleman.public_key.is_some();
+        if !has_key && self.keys.file.is_none() {
+            return Err(
+                "its clients need keys: name the files trusted_key and public_key, or the file of API keys in [keys]"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn check_admin(&self, admin: AdminConfig) -> Result<(), String> {

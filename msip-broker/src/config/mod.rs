@@ -131,9 +131,39 @@ pub struct ListenerConfig {
     pub mip_resume: Option<bool>,
     /// Whether it may listen here although others could read what is sent. Default: no.
     pub insecure: bool,
+    /// Who clients of MiddleMan are that connect here; for `mm://` and `mm+tls://` alone.
+    pub middleman: MiddleManConfig,
+}
+
+/// Who clients of MiddleMan are that connect to a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MiddleManConfig {
+    /// The file with the key of services, or with several, one a line. Where neither this nor `public_key` is set, a client shows an
+    /// API key of the broker.
+    pub trusted_key: Option<PathBuf>,
+    /// The file with the key of everyone else.
+    pub public_key: Option<PathBuf>,
+    /// Who services are: one of `[principals]`. Default: nobody in particular, who may do everything.
+    pub trusted: Option<String>,
+    /// Who everyone else is. Default: nobody in particular, who may do what services enable.
+    pub public: Option<String>,
+    /// The origins of web pages that may connect; `*` stands for all. Default: none.
+    pub origins: Vec<String>,
+}
+
+impl MiddleManConfig {
+    /// The names of the settings, as they are in a URL and in the file.
+    pub(crate) const NAMES: [&str; 5] =
+        ["trusted_key", "public_key", "trusted", "public", "origin"];
 }
 
 impl ListenerConfig {
+    /// Whether it is for clients of MiddleMan.
+    pub(crate) fn is_middleman(&self) -> bool {
+        self.url.starts_with("mm://") || self.url.starts_with("mm+tls://")
+    }
+
     /// A listener at this URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {

@@ -9,7 +9,8 @@ use toml::{
 
 use super::{
     AccessConfig, CertificateRule, CertificateSubject, Config, FilterConfig, JwtConfig, JwtIssuer,
-    LimitsConfig, ListenerConfig, LogFormat, LogLevel, PrincipalConfig, UnixUserRule,
+    LimitsConfig, ListenerConfig, LogFormat, LogLevel, MiddleManConfig, PrincipalConfig,
+    UnixUserRule,
     error::{Kind, shown},
     reader::{Reader, Section},
     value,
@@ -162,15 +163,30 @@ fn named<'d>(
 fn listener(reader: &mut Reader<'_>, table: &DeTable<'_>, at: usize) -> Option<ListenerConfig> {
     const WITHIN: &str = "[[listener]]";
     let known = ["url", "principal", "mip_resume", "insecure"];
+    let known: Vec<_> = known.into_iter().chain(MiddleManConfig::NAMES).collect();
     let mut section = Section::new(reader, table, at, WITHIN, &known);
     let url = section.read("url", value::listener);
     let principal = section.name("principal");
     let mip_resume = section.flag("mip_resume");
     let insecure = section.flag("insecure");
+    let (trusted_key, public_key) = (section.path("trusted_key"), section.path("public_key"));
+    let (trusted, public) = (section.name("trusted"), section.name("public"));
+    let origins = section.string("origin");
     let mut listener = section.needed(WITHIN, "url", url)?;
     listener.principal = principal.or(listener.principal);
     listener.mip_resume = mip_resume.or(listener.mip_resume);
     listener.insecure = insecure.unwrap_or(listener.insecure);
+    let middleman = &mut listener.middleman;
+    middleman.trusted_key = trusted_key.or(middleman.trusted_key.take());
+    middleman.public_key = public_key.or(middleman.public_key.take());
+    middleman.trusted = trusted.or(middleman.trusted.take());
+    middleman.public = public.or(middleman.public.take());
+    if let Some(origins) = origins {
+        middleman.origins = origins
+            .split(',')
+            .map(|one| one.trim().to_owned())
+            .collect();
+    }
     Some(listener)
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{AdminConfig, ListenerConfig, LogConfig, LogFormat, LogLevel};
+use super::{AdminConfig, ListenerConfig, LogConfig, LogFormat, LogLevel, MiddleManConfig};
 
 const KIB: u64 = 1024;
 
@@ -122,7 +122,8 @@ pub(super) fn path(text: &str, folder: &Path) -> Result<PathBuf, Expected> {
     Ok(folder.join(text))
 }
 
-/// A URL to listen at, with the settings of a listener of this broker: `principal`, `mip_resume` and `insecure`.
+/// A URL to listen at, with the settings of a listener of this broker: `principal`, `mip_resume` and `insecure`, and those for clients
+/// of MiddleMan.
 pub(super) fn listener(text: &str) -> Result<ListenerConfig, Expected> {
     let expected = "a URL such as tcp://127.0.0.1:9000";
     if !text.contains("://") {
@@ -130,6 +131,8 @@ pub(super) fn listener(text: &str) -> Result<ListenerConfig, Expected> {
     }
     let mut listener = ListenerConfig::default();
     let (place, query) = text.split_once('?').unwrap_or((text, ""));
+    place.clone_into(&mut listener.url);
+    let is_middleman = listener.is_middleman();
     let mut rest = Vec::new();
     for setting in query.split('&').filter(|setting| !setting.is_empty()) {
         let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
@@ -147,14 +150,33 @@ pub(super) fn listener(text: &str) -> Result<ListenerConfig, Expected> {
                     "{expected}, and in it principal=NAME, where NAME is {NAME}"
                 ));
             }
+            _ if is_middleman && middleman(&mut listener.middleman, name, value)? => {}
             _ => rest.push(setting),
         }
     }
-    place.clone_into(&mut listener.url);
     if !rest.is_empty() {
         listener.url = format!("{place}?{}", rest.join("&"));
     }
     Ok(listener)
+}
+
+/// Sets a setting for clients of MiddleMan; `false` where it is none.
+fn middleman(config: &mut MiddleManConfig, name: &str, value: &str) -> Result<bool, Expected> {
+    if !MiddleManConfig::NAMES.contains(&name) {
+        return Ok(false);
+    }
+    if value.is_empty() {
+        return Err(format!("a value for {name}"));
+    }
+    match name {
+        "trusted_key" => config.trusted_key = Some(value.into()),
+        "public_key" => config.public_key = Some(value.into()),
+        "origin" => config.origins = value.split(',').map(str::to_owned).collect(),
+        _ if !is_name(value) => return Err(format!("{name}=NAME, where NAME is {NAME}")),
+        "trusted" => config.trusted = Some(value.to_owned()),
+        _ => config.public = Some(value.to_owned()),
+    }
+    Ok(true)
 }
 
 /// What a name of a role or a principal may be.
@@ -228,8 +250,27 @@ mod tests {
         assert_eq!((read.mip_resume, read.insecure), (Some(true), false));
         let read = listener("tcp://0.0.0.0:9000?insecure=true").unwrap();
         assert_eq!((&*read.url, read.insecure), ("tcp://0.0.0.0:9000", true));
+        let read = listener(
+            "mm+tls://0.0.0.0:8765?cert=a.pem&trusted_key=xyzzy&origin=https://a,https://b&public=web",
+        );
+        let read = read.unwrap();
+        assert_eq!(read.url, "mm+tls://0.0.0.0:8765?cert=a.pem");
+        let MiddleManConfig {
+            trusted_key,
+            public_key,
+            trusted,
+            public,
+            origins,
+        } = read.middleman;
+        assert_eq!((trusted_key, public_key), (Some("xyzzy".into()), None));
+        assert_eq!((trusted, public.as_deref()), (None, Some("web")));
+        assert_eq!(origins, ["https://a", "https://b"]);
+        // Elsewhere they are the transport's.
+        let read = listener("wss://0.0.0.0:1?origin=https://a").unwrap();
+        assert_eq!(read.url, "wss://0.0.0.0:1?origin=https://a");
         for text in [
             "127.0.0.1:9000",
+            "mm://a:1?public=",
             "tcp://a:1?insecure=yes",
             "tcp://a:1?principal=",
         ] {

@@ -14,6 +14,23 @@ pub(crate) struct BoundListener {
     pub(super) is_local: bool,
     pub(super) principal: Option<String>,
     pub(super) mip_resume: Option<bool>,
+    /// Which of those of the configuration it is.
+    #[cfg_attr(
+        not(feature = "middleman"),
+        expect(dead_code, reason = "for clients of MiddleMan")
+    )]
+    pub(super) index: usize,
+    /// Who clients of MiddleMan are.
+    #[cfg_attr(
+        not(feature = "middleman"),
+        expect(dead_code, reason = "for clients of MiddleMan")
+    )]
+    pub(super) trusted: Option<String>,
+    #[cfg_attr(
+        not(feature = "middleman"),
+        expect(dead_code, reason = "for clients of MiddleMan")
+    )]
+    pub(super) public: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +43,7 @@ enum Place {
 
 impl BoundListener {
     /// What `config` says of a listener that is bound at `url`.
-    pub(crate) fn new(url: &ServiceUrl, config: &ListenerConfig) -> Self {
+    pub(crate) fn new(index: usize, url: &ServiceUrl, config: &ListenerConfig) -> Self {
         let address = url.address();
         let (place, is_local) = match (address.host(), address.port()) {
             (Some(host), Some(port)) => {
@@ -44,6 +61,9 @@ impl BoundListener {
             is_local,
             principal: config.principal.clone(),
             mip_resume: config.mip_resume,
+            index,
+            trusted: config.middleman.trusted.clone(),
+            public: config.middleman.public.clone(),
         }
     }
 

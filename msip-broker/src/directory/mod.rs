@@ -126,6 +126,41 @@ impl Directory {
         }
     }
 
+    /// Which listener of the configuration has accepted a connection with this local address.
+    #[cfg(feature = "middleman")]
+    pub(crate) fn listener(&self, local: &PeerAddress) -> Option<usize> {
+        let table = self.table();
+        Some(BoundListener::find(&table.listeners, local)?.index)
+    }
+
+    /// Who a client of MiddleMan is that has connected to this local address, with the key of services or with that of everyone
+    /// else.
+    #[cfg(feature = "middleman")]
+    pub(crate) fn of_middleman(
+        &self,
+        local: &PeerAddress,
+        is_trusted: bool,
+    ) -> (Principal, Rights) {
+        let table = self.table();
+        let listener = BoundListener::find(&table.listeners, local);
+        let (name, otherwise, rights) = match is_trusted {
+            true => (
+                listener.and_then(|listener| listener.trusted.as_deref()),
+                "middleman-trusted",
+                Rights::all(),
+            ),
+            false => (
+                listener.and_then(|listener| listener.public.as_deref()),
+                "middleman-public",
+                Rights::none(),
+            ),
+        };
+        match name {
+            Some(name) => (Principal::new(name), table.rights(name, &[])),
+            None => (Principal::new(otherwise), rights),
+        }
+    }
+
     /// The identity of an MSIP client without a credential that has connected to this local address; `None` where such clients
     /// are refused.
     fn anonymous(&self, local: &PeerAddress) -> Option<Identity> {

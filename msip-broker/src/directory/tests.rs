@@ -45,7 +45,7 @@ fn directory(text: &str, urls: &[&str]) -> Directory {
     let directory = Directory::new(&config);
     let bound = config.listeners.iter().map(|listener| {
         let url = ServiceUrl::parse(&listener.url).unwrap();
-        BoundListener::new(&url, listener)
+        BoundListener::new(0, &url, listener)
     });
     directory.bound(&config, bound.collect());
     directory

@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod gather;
 mod ids;
 mod partial;
+
 mod session;
 mod translate;
 mod writer;
@@ -43,6 +44,8 @@ use crate::{
 };
 use connection::Connection as PeerConnection;
 use ids::Sessions;
+#[cfg(feature = "middleman")]
+pub(crate) use partial::Partial;
 
 /// What MIP peers may use.
 #[derive(Debug, Clone)]

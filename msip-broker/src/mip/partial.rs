@@ -7,19 +7,19 @@ use super::buffers::READ_LEN;
 /// What a connection holds of a frame, in the sum of all. What one read takes counts nothing, so that a peer with short frames
 /// is never cut for the sake of others.
 #[derive(Debug)]
-pub(super) struct Partial<'a> {
+pub(crate) struct Partial<'a> {
     all: &'a AtomicUsize,
     held: usize,
 }
 
 impl<'a> Partial<'a> {
     /// Nothing yet.
-    pub(super) const fn new(all: &'a AtomicUsize) -> Self {
+    pub(crate) const fn new(all: &'a AtomicUsize) -> Self {
         Self { all, held: 0 }
     }
 
     /// It holds so much now. `false` where it is too much: all hold more than `most`.
-    pub(super) fn set(&mut self, len: usize, most: usize) -> bool {
+    pub(crate) fn set(&mut self, len: usize, most: usize) -> bool {
         let held = if len > READ_LEN { len } else { 0 };
         if held == self.held {
             return true;

@@ -7,6 +7,8 @@ use msip_runtime::{
     untyped::{Forwarded, Handle, Requests, Responder, UntypedMessage},
 };
 
+#[cfg(feature = "middleman")]
+use super::foreign::Foreign;
 use super::{Shared, presence::topic_of, requests::Unbroken, status};
 use crate::router::{
     Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, SessionKey, WakeList,
@@ -14,14 +16,14 @@ use crate::router::{
 
 /// A call of an MSIP client.
 #[derive(Debug)]
-pub(super) struct MsipCall {
+pub(crate) struct MsipCall {
     /// Whose it is.
-    pub(super) caller: SessionHandle,
-    pub(super) message: UntypedMessage,
+    pub(crate) caller: SessionHandle,
+    pub(crate) message: UntypedMessage,
     /// Its deadline, its metadata, and who the caller is.
-    pub(super) options: CallOptions,
-    pub(super) responder: Responder,
-    pub(super) requests: Option<Requests>,
+    pub(crate) options: CallOptions,
+    pub(crate) responder: Responder,
+    pub(crate) requests: Option<Requests>,
     /// Whether it may run more than once.
     pub(super) is_idempotent: bool,
     /// What decides to which instance it goes.
@@ -52,8 +54,15 @@ impl Exchange for MsipCall {
     }
 }
 
-/// The call that the router has given to a service; `None` for one of another dialect, and there is none.
-pub(super) fn take_apart(assigned: Assigned) -> Option<(Box<MsipCall>, Attempt)> {
+/// A call that the router has given to a service.
+pub(super) enum Call {
+    Msip(Box<MsipCall>),
+    #[cfg(feature = "middleman")]
+    Foreign(Box<Foreign>),
+}
+
+/// The call that the router has given to a service; `None` for one of another kind, and there is none.
+pub(super) fn take_apart(assigned: Assigned) -> Option<(Call, Attempt)> {
     let at = assigned.client().map(topic_of);
     let (request, open) = assigned.into_parts();
     let Request {
@@ -61,7 +70,13 @@ pub(super) fn take_apart(assigned: Assigned) -> Option<(Box<MsipCall>, Attempt)>
         exchange,
         tried,
     } = request;
-    let call = (exchange as Box<dyn std::any::Any>).downcast().ok()?;
+    let call = match (exchange as Box<dyn std::any::Any>).downcast() {
+        Ok(call) => Call::Msip(call),
+        #[cfg(feature = "middleman")]
+        Err(other) => Call::Foreign(other.downcast().ok()?),
+        #[cfg(not(feature = "middleman"))]
+        Err(_) => return None,
+    };
     let attempt = Attempt {
         topic,
         at,
@@ -74,12 +89,21 @@ pub(super) fn take_apart(assigned: Assigned) -> Option<(Box<MsipCall>, Attempt)>
 /// A call at one of the instances of a service, where it counts as open.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    topic: bytes::Bytes,
+    pub(super) topic: bytes::Bytes,
     /// Where the instance hears this client, if it hears each apart.
     at: Option<String>,
     /// The instances that have had it, with this one.
-    tried: Vec<SessionKey>,
-    open: OpenCall,
+    pub(super) tried: Vec<SessionKey>,
+    pub(super) open: OpenCall,
+}
+
+#[cfg(feature = "middleman")]
+impl Attempt {
+    /// The topic at which the instance hears the caller.
+    pub(super) fn heard_at(&self) -> String {
+        let of_all = || String::from_utf8_lossy(&self.topic).into_owned();
+        self.at.clone().unwrap_or_else(of_all)
+    }
 }
 
 /// Makes the call at `service`, and passes on what comes back. Where it could not be sent it goes to another instance.
@@ -170,7 +194,7 @@ fn again(call: MsipCall, attempt: Attempt, error: CallError, shared: &Shared) {
 }
 
 /// Whether a message was not sent for the sake of this connection.
-fn is_of_connection(error: &SendError) -> bool {
+pub(super) fn is_of_connection(error: &SendError) -> bool {
     matches!(
         error,
         SendError::Disconnected

@@ -5,6 +5,10 @@
 //! from, until it is too slow.
 
 mod call;
+#[cfg(feature = "middleman")]
+mod foreign;
+#[cfg(feature = "middleman")]
+mod foreign_pass;
 mod link;
 mod open_work;
 mod presence;
@@ -31,6 +35,10 @@ use crate::{
     connections::Connections,
     router::{About, Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
 };
+#[cfg(feature = "middleman")]
+pub(crate) use call::MsipCall;
+#[cfg(feature = "middleman")]
+pub(crate) use foreign::{Foreign, ForeignCall};
 use link::Link;
 use reader::Reader;
 use writer::Writer;

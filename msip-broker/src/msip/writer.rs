@@ -15,8 +15,11 @@ use msip_runtime::{
 use msip_session::wire::{self, Flags, HEADER_LEN, Header};
 use tokio::{task::yield_now, time::timeout};
 
+#[cfg(feature = "middleman")]
+use super::foreign_pass;
 use super::{
-    Shared, call,
+    Shared,
+    call::{self, Call},
     link::{Link, LinkWatch},
     open_work::OpenWork,
     presence,
@@ -166,8 +169,20 @@ impl<'a> Writer<'a> {
                     self.sender.flush().await?;
                     if let Some((call, attempt)) = call::take_apart(*assigned) {
                         let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
-                        let work = call::pass_on(call, attempt, service, shared);
-                        locked(&self.open).begin(work);
+                        match call {
+                            Call::Msip(call) => {
+                                let work = call::pass_on(call, attempt, service, shared);
+                                locked(&self.open).begin(work);
+                            }
+                            #[cfg(feature = "middleman")]
+                            Call::Foreign(call) => {
+                                let session = self.session.clone();
+                                locked(&self.open).begin(async move {
+                                    foreign_pass::pass_on(call, attempt, session, service, &shared)
+                                        .await;
+                                });
+                            }
+                        }
                     }
                 }
                 OutboxItem::Presence(presence) => {

@@ -34,4 +34,6 @@ pub enum Dialect {
     Msip,
     /// MIP: it hears topics literally, and COMMAND as any kind.
     Mip,
+    /// MiddleMan, in text over WebSockets.
+    MiddleMan,
 }

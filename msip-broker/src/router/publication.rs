@@ -1,6 +1,6 @@
 //! What is published: a run of messages of one topic, encoded once for all who hear it.
 
-use std::time::Duration;
+use std::{any::Any, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use msip_session::{
@@ -41,6 +41,8 @@ pub struct Publication {
     pub from: SessionKey,
     /// Whose form the frames have. Those of MIP's have neither metadata nor variant; those of MSIP's unless said otherwise.
     pub dialect: Dialect,
+    /// What they were before they were put into frames, for sessions of a dialect that knows what this is.
+    pub original: Option<Arc<dyn Any + Send + Sync>>,
     pub(super) inflated: InflatedBody,
 }
 
@@ -83,6 +85,7 @@ impl Publication {
             state: None,
             from,
             dialect: Dialect::Msip,
+            original: None,
             inflated: InflatedBody::default(),
         }
     }

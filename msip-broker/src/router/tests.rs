@@ -63,7 +63,9 @@ impl Peer {
     fn try_subscribe(&self, filter: &str, group: Option<&str>) -> Result<Subscribed, Refused> {
         let filter = match self.session.dialect() {
             Dialect::Mip => Filter::Literal(Bytes::copy_from_slice(filter.as_bytes())),
-            Dialect::Msip => Filter::Pattern(TopicFilter::new(filter).expect("a filter")),
+            Dialect::Msip | Dialect::MiddleMan => {
+                Filter::Pattern(TopicFilter::new(filter).expect("a filter"))
+            }
         };
         let request = SubscribeRequest {
             group: group.map(str::to_owned),

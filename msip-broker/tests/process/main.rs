@@ -9,6 +9,8 @@ mod attacks;
 mod crowd;
 mod faults;
 mod hostile;
+#[cfg(feature = "middleman")]
+mod middleman;
 mod mip;
 mod msip;
 mod packaging;

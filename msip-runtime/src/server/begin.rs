@@ -493,6 +493,13 @@ async fn greet(
             }
         }
     } else if !shared.handoffs.is_empty() {
+        if let Some(handoff) = shared.handoffs.claiming(&accepted.local) {
+            return Some(First::Foreign(Foreign {
+                connection: accepted,
+                received: BytesMut::new(),
+                handoff,
+            }));
+        }
         let first = first_bytes(&mut accepted.stream, &mut decoder, begins_with_hello);
         match timeout_at(deadline, first).await {
             Ok(Ok(true)) => {}

@@ -23,7 +23,7 @@ use crate::{
     Draining, Status,
     connection::{Raised, Signal},
     instruments::{RefusedHandshake, handshake_refused},
-    transport::{BoxFuture, Connection},
+    transport::{BoxFuture, Connection, PeerAddress},
 };
 use msip_session::{
     MsgKind,
@@ -94,6 +94,13 @@ pub trait Handoff: Send + Sync + 'static {
     /// Where nothing recognizes them the connection is treated as an MSIP client's, which is told what is wrong.
     fn recognizes(&self, start: &[u8]) -> bool;
 
+    /// Whether a connection is served here whatever it begins with, by the listener that has accepted it: `local` is the address
+    /// of this end. Nothing is read of it then before it is handed off. None is, unless this says so.
+    fn claims(&self, local: &PeerAddress) -> bool {
+        let _ = local;
+        false
+    }
+
     /// Serves a connection, until the future is ready. It runs in the connection's own task.
     ///
     /// # Cancel safety
@@ -110,7 +117,7 @@ pub struct HandedOff {
     /// The connection: its stream, and what the transport knows of the peer. Its address `local` says which listener has
     /// accepted it.
     pub connection: Connection,
-    /// What was read from the stream so far; never empty.
+    /// What was read from the stream so far; empty where the connection was [claimed](Handoff::claims).
     pub received: BytesMut,
     /// Its place among the connections of the server.
     pub permit: HandoffPermit,
@@ -165,7 +172,7 @@ impl HandoffPermit {
 
     /// Whether a line about this peer may be logged now. All that peers can cause to be logged is limited, by their
     /// address and together; what is left out is counted.
-    pub fn may_log(&self, peer: &crate::transport::PeerAddress) -> bool {
+    pub fn may_log(&self, peer: &PeerAddress) -> bool {
         self.0.server.log_limiter.may_log_served(peer)
     }
 }
@@ -217,6 +224,12 @@ impl Handoffs {
         self.0.is_empty()
     }
 
+    /// Who serves every connection that was accepted at this address.
+    pub(super) fn claiming(&self, local: &PeerAddress) -> Option<Arc<dyn BoxHandoff>> {
+        let mut handoffs = self.0.iter();
+        handoffs.find(|handoff| handoff.claims(local)).cloned()
+    }
+
     /// Who serves a connection that begins with these bytes, which cannot begin a HELLO.
     pub(super) fn find(&self, start: &[u8]) -> Option<Arc<dyn BoxHandoff>> {
         let mut handoffs = self.0.iter();
@@ -234,12 +247,18 @@ impl fmt::Debug for Handoffs {
 pub(super) trait BoxHandoff: Send + Sync {
     fn recognizes(&self, start: &[u8]) -> bool;
 
+    fn claims(&self, local: &PeerAddress) -> bool;
+
     fn serve(self: Arc<Self>, peer: HandedOff) -> BoxFuture<'static, ()>;
 }
 
 impl<H: Handoff> BoxHandoff for H {
     fn recognizes(&self, start: &[u8]) -> bool {
         Handoff::recognizes(self, start)
+    }
+
+    fn claims(&self, local: &PeerAddress) -> bool {
+        Handoff::claims(self, local)
     }
 
     fn serve(self: Arc<Self>, peer: HandedOff) -> BoxFuture<'static, ()> {

@@ -2,7 +2,8 @@
 //!
 //! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls`, `quic` and
 //! WebSockets with the features of those names. With the feature `datagram` there is `udp`, which has datagrams alone. By `mip`, `mip+tls` and `mip+unix` a
-//! client speaks MIP, and by `messi`, `messi+tls` and `messi+unix` both sides speak Messi, with the feature `messi`; the same holds for `flyrpc`. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
+//! client speaks MIP, and by `messi`, `messi+tls` and `messi+unix` both sides speak Messi, with the feature `messi`; the same holds for `flyrpc`. At `mm` and
+//! `mm+tls` a broker hears MiddleMan, with the feature `middleman`. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
 //! hand a server single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
@@ -19,6 +20,8 @@ mod lane;
 mod listen;
 mod listener;
 mod memory;
+#[cfg(feature = "middleman")]
+mod middleman;
 mod options;
 mod peer;
 mod proxied;

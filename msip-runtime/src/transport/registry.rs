@@ -16,6 +16,10 @@ use super::foreign::MESSI_UNIX;
 use super::foreign::MIP_TLS;
 #[cfg(unix)]
 use super::foreign::MIP_UNIX;
+#[cfg(feature = "middleman")]
+use super::middleman::MM;
+#[cfg(all(feature = "middleman", feature = "tls"))]
+use super::middleman::MM_TLS;
 #[cfg(feature = "quic")]
 use super::quic::Quic;
 #[cfg(all(feature = "testing", feature = "tls"))]
@@ -64,6 +68,10 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &FLYRPC_TLS,
     #[cfg(all(feature = "flyrpc", unix))]
     &FLYRPC_UNIX,
+    #[cfg(feature = "middleman")]
+    &MM,
+    #[cfg(all(feature = "middleman", feature = "tls"))]
+    &MM_TLS,
     #[cfg(feature = "messi")]
     &MESSI,
     #[cfg(all(feature = "messi", feature = "tls"))]
@@ -98,6 +106,8 @@ pub(super) fn schemes() -> String {
 pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
     Some(match scheme {
         "tls" | "mip+tls" => "the feature `tls`",
+        "mm" => "the feature `middleman`",
+        "mm+tls" => "the features `middleman` and `tls`",
         "ws" => "the feature `websocket`",
         "wss" => "the features `tls` and `websocket`",
         "quic" => "the feature `quic`",

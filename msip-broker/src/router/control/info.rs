@@ -1,6 +1,9 @@
 //! What an operator sees.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -93,6 +96,13 @@ pub struct Totals {
 }
 
 impl Router {
+    /// The name of a session's peer, and whose it is.
+    pub fn peer(&self, key: SessionKey) -> Option<(Arc<str>, Principal)> {
+        let control = self.control();
+        let client = &control.sessions.get(&key)?.session.client;
+        Some((client.peer.clone(), client.principal.clone()))
+    }
+
     /// All sessions, in no order.
     pub fn sessions(&self) -> Vec<SessionInfo> {
         let control = self.control();

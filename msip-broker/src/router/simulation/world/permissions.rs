@@ -82,7 +82,7 @@ impl World {
     pub(super) fn asks_for(&self, at: usize, filter: &str, topic: &str) -> bool {
         match self.sims[at].dialect {
             Dialect::Mip => filter == topic,
-            Dialect::Msip => is_matched(filter, topic),
+            Dialect::Msip | Dialect::MiddleMan => is_matched(filter, topic),
         }
     }
 

@@ -109,7 +109,9 @@ impl World {
         };
         let filter = match self.sims[at].dialect {
             Dialect::Mip => Filter::Literal(Bytes::copy_from_slice(text.as_bytes())),
-            Dialect::Msip => Filter::Pattern(TopicFilter::new(&text).expect("a filter")),
+            Dialect::Msip | Dialect::MiddleMan => {
+                Filter::Pattern(TopicFilter::new(&text).expect("a filter"))
+            }
         };
         self.say(|| format!("{at} unsubscribes {text}"));
         self.sims[at].filters.remove(&text);

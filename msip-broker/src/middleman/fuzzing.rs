@@ -1,0 +1,86 @@
+//! The fuzz target of MiddleMan's texts.
+
+use super::{
+    dots,
+    message::{Message, Sender, write},
+    session::{Input, Session},
+    topics::{key_of, topic_of},
+    translate,
+};
+use crate::router::SessionKey;
+
+/// Any text is taken without a panic, and what is sent on of it is one message with the same key, headers and body. The first byte
+/// says whether its sender is a service.
+pub fn middleman(data: &[u8]) {
+    let Some((first, text)) = data.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return;
+    };
+    let mut session = Session::new();
+    assert!(matches!(session.handle_text(text), Ok(Some(Input::Key(key))) if key == text));
+    session.welcome("id", first & 1 == 1);
+    while session.poll_output().is_some() {}
+    let handled = session.handle_text(text);
+    if let Ok(Some(Input::Respond(..) | Input::Enable(..) | Input::SetUid { .. })) = handled {
+        assert!(first & 1 == 1, "these are for services");
+    }
+    while let Some(told) = session.poll_output() {
+        let Ok(told) = Message::parse(&told) else {
+            panic!("what it is told is a message: {told:?}");
+        };
+        assert_eq!((told.command, told.key), ("PUB", "ERROR"));
+        assert!(told.headers.is_empty());
+    }
+    assert_eq!(session.output_len(), 0);
+    let Ok(message) = Message::parse(text) else {
+        return;
+    };
+    sends_on(&message);
+}
+
+/// What becomes of a message is one message, for clients of MiddleMan and of MSIP.
+fn sends_on(message: &Message<'_>) {
+    let sender = Sender { cid: "id", uid: "" };
+    let headers = message.headers.iter();
+    let headers = headers.map(|header| (&*header.name, &*header.value));
+    let text = write("PUB", message.key, headers, sender, message.body);
+    let Ok(again) = Message::parse(&text) else {
+        panic!("what is sent on is a message: {text:?}");
+    };
+    assert_eq!((again.key, again.body), (message.key, message.body));
+    let of_sender = again.headers.iter().filter(|header| header.name == "Cid");
+    assert_eq!(of_sender.count(), 1, "a sender says who it is by nothing");
+    assert_eq!(again.header("Cid"), Some("id"));
+    let body = dots::unstuff(message.body);
+    assert_eq!(dots::unstuff(&dots::stuff(&body)), body);
+    let Some(topic) = topic_of(message.key) else {
+        return;
+    };
+    assert_eq!(key_of(topic.as_bytes()), message.key);
+    let headers = &message.headers;
+    let made = translate::publication(SessionKey::BROKER, topic, headers, sender, message.body);
+    let Some(publication) = made else {
+        panic!("it is a frame");
+    };
+    let mut dropped = 0;
+    let texts = translate::texts(&publication, message.key, sender, usize::MAX, &mut dropped);
+    let [text] = &*texts else {
+        panic!("it is one message, and {dropped} were dropped");
+    };
+    let Ok(back) = Message::parse(text) else {
+        panic!("it is a message: {text:?}");
+    };
+    assert_eq!(dots::unstuff(back.body), body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_and_mutations_of_it_break_no_promise() {
+        msip_replay::replay("middleman", middleman, 5000);
+    }
+}

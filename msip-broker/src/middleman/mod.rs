@@ -1,0 +1,248 @@
+//! Clients of MiddleMan: its published services and pages, unchanged (docs/dialects.md, "MiddleMan").
+//!
+//! A listener at `mm://` has all of its connections handed off here. Each is a WebSocket of texts, served by a task of its own:
+//! `session` reads what a text asks for, `link` does it at the router, and `translate` makes what others understand of it.
+
+mod connection;
+mod dots;
+mod ending;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod id;
+mod keys;
+mod link;
+mod members;
+mod message;
+mod metered;
+mod replies;
+mod requests;
+mod session;
+mod topics;
+mod translate;
+mod upgrade;
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use msip_runtime::{
+    transport::PeerAddress,
+    untyped::{HandedOff, Handoff},
+};
+use tokio::time::Instant;
+
+use crate::{
+    access::{Principal, Rights, Role, SharedRights},
+    connections::Connections,
+    mip::Partial,
+    router::{EndReason, Router, WakeList},
+    topic::TopicFilter,
+};
+
+pub(crate) use keys::KeySet;
+use members::Members;
+pub(crate) use upgrade::Origins;
+
+/// What clients of MiddleMan may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The largest body of a message, in bytes.
+    pub(crate) max_body: usize,
+    /// How long a client may take nothing of what is written to it.
+    pub(crate) write_timeout: Duration,
+    /// Over how long the connections are closed when the broker stops, at most.
+    pub(crate) drain_spread: Duration,
+    /// How many bytes of messages that have not come whole all connections may hold together.
+    pub(crate) max_memory: usize,
+    /// Where connections register, for people who look at the broker.
+    pub(crate) connections: Connections,
+}
+
+/// A listener for clients of MiddleMan.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Door {
+    /// The keys of services, and those of everyone else.
+    pub(crate) trusted: KeySet,
+    pub(crate) public: KeySet,
+    /// The origins of web pages that may connect.
+    pub(crate) origins: Origins,
+}
+
+/// Who a client is, and what it may do.
+pub(crate) struct Admission {
+    principal: Principal,
+    rights: Arc<Rights>,
+    /// Whether it is a service.
+    is_trusted: bool,
+    renew: Renew,
+}
+
+/// What a client may do as things are now; `None` where its key is gone.
+type Renew = Box<dyn Fn() -> Option<Arc<Rights>> + Send + Sync>;
+
+impl Admission {
+    /// Who a client is, as `look_up` says now and later. Besides, every client may hear the messages that are for itself alone,
+    /// and a service send such messages.
+    pub(crate) fn new(
+        is_trusted: bool,
+        look_up: impl Fn() -> Option<(Principal, Rights)> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let with_messages = move |mut rights: Rights| {
+            let messages = TopicFilter::new(topics::MESSAGES).ok();
+            rights.subscribe.allow.extend(messages.clone());
+            if is_trusted {
+                rights.role = Role::Service;
+                rights.serve.allow.extend(messages);
+            }
+            Arc::new(rights)
+        };
+        let (principal, rights) = look_up()?;
+        Some(Self {
+            principal,
+            rights: with_messages(rights),
+            is_trusted,
+            renew: Box::new(move || Some(with_messages(look_up()?.1))),
+        })
+    }
+}
+
+pub(crate) type Admitting = Pin<Box<dyn Future<Output = Option<Admission>> + Send>>;
+
+/// Who shows this key, at this door and the address where it is; `None` where it is the key of nobody.
+type Admit = dyn Fn(&Door, &PeerAddress, &str) -> Admitting + Send + Sync;
+
+/// The door of a listener, where there is one.
+type FindDoor = dyn Fn(&PeerAddress) -> Option<Arc<Door>> + Send + Sync;
+
+/// Serves clients of MiddleMan at the listeners of a server. Clones are one.
+#[derive(Clone)]
+pub(crate) struct MiddleManPeers(Arc<Inner>);
+
+struct Inner {
+    router: Router,
+    settings: Settings,
+    began: Instant,
+    find_door: Box<FindDoor>,
+    admit: Box<Admit>,
+    rights: SharedRights,
+    members: Members,
+    /// The number of the next request.
+    next_rid: AtomicU64,
+    /// What connections hold of messages that have not come whole.
+    partial: AtomicUsize,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    received: AtomicU64,
+    delivered: AtomicU64,
+}
+
+impl Counters {
+    fn begun(&self) {
+        self.begun.fetch_add(1, Relaxed);
+    }
+
+    fn ended(&self) {
+        self.ended.fetch_add(1, Relaxed);
+    }
+
+    fn connected(&self) -> u64 {
+        let ended = self.ended.load(Relaxed);
+        self.begun.load(Relaxed).saturating_sub(ended)
+    }
+}
+
+impl MiddleManPeers {
+    /// Clients of a router, whose times count from `began`.
+    pub(crate) fn new(
+        router: Router,
+        began: Instant,
+        settings: Settings,
+        find_door: impl Fn(&PeerAddress) -> Option<Arc<Door>> + Send + Sync + 'static,
+        admit: impl Fn(&Door, &PeerAddress, &str) -> Admitting + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            router,
+            settings,
+            began,
+            find_door: Box::new(find_door),
+            admit: Box::new(admit),
+            rights: SharedRights::default(),
+            members: Members::default(),
+            next_rid: AtomicU64::new(1),
+            partial: AtomicUsize::new(0),
+            counters: Counters::default(),
+        }))
+    }
+}
+
+impl MiddleManPeers {
+    /// Looks the rights of those who are connected up again. Those whose key is gone end.
+    pub(crate) fn reauthorize(&self) {
+        let inner = &*self.0;
+        for member in inner.members.all() {
+            let now = inner.now();
+            match (member.renew)() {
+                Some(rights) => {
+                    let rights = inner.rights.share(rights);
+                    inner.router.reauthorize(&member.session, rights, now);
+                }
+                None => {
+                    let (reason, mut wakes) = (EndReason::Revoked, WakeList::new());
+                    inner.router.end(&member.session, reason, now, &mut wakes);
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+impl fmt::Debug for MiddleManPeers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MiddleManPeers")
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handoff for MiddleManPeers {
+    /// It is not the first bytes that show who connects, but the listener.
+    fn recognizes(&self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn claims(&self, local: &PeerAddress) -> bool {
+        (self.0.find_door)(local).is_some()
+    }
+
+    async fn serve(&self, peer: HandedOff) {
+        if let Some(door) = (self.0.find_door)(&peer.connection.local) {
+            connection::serve(&self.0, &door, peer).await;
+        }
+    }
+}
+
+/// The user of a principal of another dialect, as clients of MiddleMan are told.
+fn uid_of(principal: &Principal) -> &str {
+    match principal.name() {
+        "anonymous" => "",
+        name => name,
+    }
+}
