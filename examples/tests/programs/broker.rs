@@ -1,4 +1,4 @@
-//! The programs `broker-sub`, `broker-pub`, `broker-serve` and `broker-req` find each other through a broker.
+//! The programs `broker-sub`, `broker-pub`, `broker-serve` and `broker-req` find each other through a broker, and `broker-shared` itself.
 
 use msip_broker::Broker;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
@@ -9,6 +9,7 @@ const SUB: &str = env!("CARGO_BIN_EXE_broker-sub");
 const PUB: &str = env!("CARGO_BIN_EXE_broker-pub");
 const SERVE: &str = env!("CARGO_BIN_EXE_broker-serve");
 const REQ: &str = env!("CARGO_BIN_EXE_broker-req");
+const SHARED: &str = env!("CARGO_BIN_EXE_broker-shared");
 
 /// A broker that runs in this process.
 struct Running {
@@ -206,4 +207,18 @@ fn what_cannot_be_done_is_told() {
             "cannot reach",
         );
     }
+}
+
+#[test]
+fn two_services_and_their_clients_share_a_connection() {
+    let broker = Running::new();
+    let mut program = broker.program("shared", SHARED, &[]);
+    program.until("serving rooms/+ and dice");
+    program.until("hello, ada, in rooms/hall");
+    program.until("rolled 4");
+    program.until("nobody greets any more: UNAVAILABLE");
+    program.until("rolled 4");
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    broker.stop();
 }
