@@ -18,6 +18,7 @@ mod limits;
 mod open_calls;
 mod outbox;
 mod patience;
+mod peer_sizes;
 mod presence;
 mod progress;
 mod publication;

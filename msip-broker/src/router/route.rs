@@ -12,7 +12,8 @@ use std::sync::{
 use bytes::Bytes;
 
 use super::{
-    SessionKey, fault_injection::FaultInjection, kept::Kept, session::Session, sync::AtomicBool,
+    SessionKey, Target, fault_injection::FaultInjection, kept::Kept, session::Session,
+    sync::AtomicBool,
 };
 
 /// Whom the messages of a topic go to, as long as no subscription and no right changes that concerns it.
@@ -48,6 +49,12 @@ impl Route {
         self.is_outdated.load(Acquire)
     }
 
+    /// Whether a session hears each client apart that sends this here: as an instance, and not as one that hears `T` as a client.
+    pub(super) fn hears_apart(&self, session: SessionKey, target: &Target) -> bool {
+        let is_work = *target == Target::Service || self.topic != self.about;
+        is_work && self.by_peer.contains(&session)
+    }
+
     /// It is not used any more by whoever asks from now on.
     pub(super) fn outdate(&self) {
         self.is_outdated.store(true, Release);
@@ -70,10 +77,16 @@ pub(super) fn sticky<'a>(
     sessions: impl Iterator<Item = &'a Arc<Session>>,
     key: &[u8],
 ) -> Option<&'a Arc<Session>> {
+    if FaultInjection::ScatterKeys.is_on() {
+        let sessions: Vec<_> = sessions.filter(|one| one.is_connected()).collect();
+        let at = usize::from(*key.last()?).checked_rem(sessions.len())?;
+        return sessions.get(at).copied();
+    }
     sessions.max_by_key(|one| {
         let mut hasher = DefaultHasher::new();
         (key, one.key).hash(&mut hasher);
-        (one.is_connected(), hasher.finish(), one.key)
+        let is_there = one.is_connected() || FaultInjection::KeyToAway.is_on();
+        (is_there, hasher.finish(), one.key)
     })
 }
 
