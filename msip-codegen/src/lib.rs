@@ -84,6 +84,31 @@ pub fn read_descriptor_set(encoded: &[u8]) -> Result<msip_emit::Compilation, Com
     proto::compile_set(encoded).map_err(CompileError::schema)
 }
 
+/// Reads and checks the protocol in the text of a `.proto` file, such as `msip_runtime::proto_text` writes for a protocol of Rust
+/// types. `name` is what its mistakes call it. It may import `msip/options.proto` and Google's well-known types alone.
+///
+/// # Errors
+///
+/// All mistakes together.
+///
+/// # Examples
+///
+/// ```
+/// let text = r#"
+///     syntax = "proto3";
+///     package chat;
+///     message ClientToServer { oneof messages { SayInd say_ind = 1; } }
+///     message ServerToClient { oneof messages { SayInd said_ind = 1; } }
+///     message SayInd { string text = 1; }
+/// "#;
+/// let read = msip_codegen::read_proto_text("chat.proto", text)?;
+/// assert_eq!(read.protocols[0].schema.package(), "chat");
+/// # Ok::<_, msip_codegen::CompileError>(())
+/// ```
+pub fn read_proto_text(name: &str, text: &str) -> Result<msip_emit::Compilation, CompileError> {
+    proto::compile_text(name, text).map_err(CompileError::schema)
+}
+
 /// The example of the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

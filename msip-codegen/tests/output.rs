@@ -302,3 +302,52 @@ fn a_link_that_leads_elsewhere_writes_nothing_elsewhere() {
     names.sort();
     assert_eq!(names, ["include", "linked.proto", "out"]);
 }
+
+#[test]
+fn a_descriptor_set_says_what_its_files_said() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    for (folder, proto) in [
+        ("examples/proto", "chat.proto"),
+        ("tests/proto", "lab.proto"),
+        ("tests/proto", "gauges.proto"),
+        ("tests/proto", "sampler.proto"),
+        ("tests/proto", "fleet/v1/fleet.proto"),
+        ("tests/proto", "depot/v1/depot.proto"),
+    ] {
+        let builder = msip_codegen::Builder::new().include(format!("{root}/{folder}"));
+        let written = builder.read(&[proto]).unwrap();
+        let set = written.descriptor_set(0..written.files.len());
+        let read = msip_codegen::read_descriptor_set(&set).unwrap();
+        let schema = &written.protocols[0].schema;
+        let again = &read.protocols[0].schema;
+        assert_eq!(again.fingerprint(), schema.fingerprint(), "{proto}");
+        // But for comments, of which the set has none.
+        let without_comments = |schema: &msip_schema::Schema| {
+            let text = schema.to_proto()?;
+            let lines = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            let lines = lines.filter(|line| !line.trim().is_empty());
+            Some(lines.map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert_eq!(without_comments(again), without_comments(schema), "{proto}");
+    }
+}
+
+#[test]
+fn what_is_no_descriptor_set_is_told() {
+    for (set, told) in [
+        (&b"\xff"[..], "the descriptor set is malformed"),
+        // A file `a` that imports `b`, which is not there.
+        (
+            b"\x0a\x06\x0a\x01a\x1a\x01b",
+            "the descriptor set cannot be used",
+        ),
+    ] {
+        let error = msip_codegen::read_descriptor_set(set).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    // It declares nothing.
+    let empty = msip_codegen::read_descriptor_set(b"").unwrap();
+    assert!(empty.protocols.is_empty());
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::{
     Json,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use msip_runtime::{CallError, Code, SendError, Status};
@@ -26,7 +26,8 @@ pub struct GatewayError {
     status: StatusCode,
     code: Code,
     message: Cow<'static, str>,
-    headers: HeaderMap,
+    /// Boxed, so that results are small.
+    headers: Option<Box<HeaderMap>>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +43,7 @@ impl GatewayError {
             status: status_of(code),
             code,
             message: message.into(),
-            headers: HeaderMap::new(),
+            headers: None,
         }
     }
 
@@ -56,7 +57,7 @@ impl GatewayError {
     /// The same with one more header in its response.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 
@@ -120,7 +121,18 @@ impl From<SendError> for GatewayError {
 impl IntoResponse for GatewayError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
-        response.headers_mut().extend(self.headers);
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                let challenge = HeaderValue::from_static("Bearer");
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        headers.extend(self.headers.map(|own| *own).unwrap_or_default());
         response
     }
 }

@@ -205,7 +205,7 @@ mod with;
 pub use answered::{Answered, ItemStream};
 #[doc(hidden)]
 pub use answered::{EmptyStream, widen};
-pub use attach::{AsService, AttachError, AttachedServer};
+pub use attach::{AsService, AttachBuilder, AttachError, AttachedServer};
 pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;

@@ -11,6 +11,7 @@ mod chat;
 mod chat_tls;
 mod chat_web;
 mod fleet;
+mod http_door;
 mod inspect_json;
 mod mock;
 mod own_transport;

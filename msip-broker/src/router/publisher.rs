@@ -70,7 +70,7 @@ struct Plan {
     publish: Result<(), Refused>,
     request: Result<(), Refused>,
     route: Arc<Route>,
-    /// Whether COMMANDs go to a service: not those of one.
+    /// Whether COMMANDs go to a service: not those that one sends to its clients.
     is_for_services: bool,
     /// The publisher's turn in which it last sent this way: to everyone, and to services.
     sent_to_everyone: AtomicU64,
@@ -381,8 +381,12 @@ impl Publisher {
             sent_to_services: AtomicU64::new(0),
             publish: check(false),
             request: check(true),
-            is_for_services: is_for_services(topic)
-                && !route.services.members.iter().any(|one| one.key == key),
+            is_for_services: match Internal::of(topic) {
+                Internal::Clients(_) => !route.services.members.iter().any(|one| one.key == key),
+                // It is a client here, whatever it serves.
+                Internal::Services(_) => true,
+                _ => false,
+            },
             route,
         });
         if let Some(about) = &plan.route.presence
@@ -398,14 +402,6 @@ impl Publisher {
         }
         plan
     }
-}
-
-/// Whether COMMANDs of this topic are for services.
-fn is_for_services(topic: &[u8]) -> bool {
-    matches!(
-        Internal::of(topic),
-        Internal::Clients(_) | Internal::Services(_)
-    )
 }
 
 /// Keeps a STATE, and sends it to everyone.

@@ -30,6 +30,25 @@ pub(crate) fn load(inputs: &[PathBuf], includes: &[PathBuf], report: &mut Report
     loader.out
 }
 
+/// Reads one file whose text is given, and what it imports of the files that need not be there.
+pub(crate) fn load_text(name: &str, text: &str, report: &mut Report) -> Files {
+    let mut loader = Loader {
+        folders: IncludeFolders(&[]),
+        set: HashMap::new(),
+        report,
+        out: Files::default(),
+        states: HashMap::new(),
+    };
+    let origin = Origin::Disk(PathBuf::from(name));
+    if let Some(file) = parse(name, name, text, origin, true, loader.report) {
+        loader.walk(file);
+        if let Some(State::Done(index)) = loader.states.get(name) {
+            loader.out.inputs.push(*index);
+        }
+    }
+    loader.out
+}
+
 /// Reads the protocols of a descriptor set, and all that they import.
 pub(crate) fn load_set(set: SetFiles, report: &mut Report) -> Files {
     let mut loader = Loader {

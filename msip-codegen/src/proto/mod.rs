@@ -71,10 +71,7 @@ pub(crate) fn compile(request: Request<'_>) -> Outcome {
     let mut files = load::load(request.inputs, request.includes, &mut report);
     let read = std::mem::take(&mut files.read);
     let checked = check::check(&files, request.messages_only, request.emitters, &mut report);
-    let result = match checked {
-        Some(compilation) if report.is_clean() => Ok(compilation),
-        _ => Err(report.finish()),
-    };
+    let result = finish(checked, report);
     Outcome { read, result }
 }
 
@@ -85,6 +82,18 @@ pub(crate) fn compile_set(encoded: &[u8]) -> Result<Compilation, Mistakes> {
         let files = load::load_set(set, &mut report);
         check::check(&files, false, &[], &mut report)
     });
+    finish(checked, report)
+}
+
+/// Reads and checks the protocol in the text of one file.
+pub(crate) fn compile_text(name: &str, text: &str) -> Result<Compilation, Mistakes> {
+    let mut report = Report::new();
+    let files = load::load_text(name, text, &mut report);
+    let checked = check::check(&files, false, &[], &mut report);
+    finish(checked, report)
+}
+
+fn finish(checked: Option<Compilation>, report: Report) -> Result<Compilation, Mistakes> {
     match checked {
         Some(compilation) if report.is_clean() => Ok(compilation),
         _ => Err(report.finish()),

@@ -76,6 +76,10 @@ fn package_span(root: &NodePath<'_>, lowering: &mut Lowering<'_>) -> Span {
         .bytes(&[tag::FILE_SYNTAX])
         .unwrap_or(0..0);
     let span = lowering.report.span(file, bytes);
+    if !root.file.package().is_empty() {
+        // A file of a descriptor set, of which there is no text.
+        return span;
+    }
     let text = "the file has no package, which names the protocol";
     let help = "write one below `syntax`, such as `package chat;`";
     lowering

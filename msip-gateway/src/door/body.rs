@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use flate2::bufread::GzDecoder;
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use msip_runtime::Code;
 use tokio::{
@@ -49,7 +50,6 @@ impl Reserved {
             let text = "the bodies of all requests have too much memory together";
             GatewayError::new(Code::ResourceExhausted, text)
                 .with_status(StatusCode::SERVICE_UNAVAILABLE)
-                .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
         };
         let count = u32::try_from(bytes).map_err(|_| busy())?;
         let more = Arc::clone(&self.budget)
@@ -106,6 +106,10 @@ async fn collect(
     max: usize,
     reserved: &mut Reserved,
 ) -> Result<Vec<u8>, GatewayError> {
+    // Announced, so that nobody has to send it in vain; a body may be shorter than what it says, and never longer.
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large(max));
+    }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken(&error))?;

@@ -127,10 +127,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, GatewayError> {
         return Ok(None);
     };
     let text = "Authorization has to be `Bearer` and a key or a token";
-    let refused = || {
-        GatewayError::new(Code::Unauthenticated, text)
-            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-    };
+    let refused = || GatewayError::new(Code::Unauthenticated, text);
     if values.next().is_some() {
         return Err(refused());
     }

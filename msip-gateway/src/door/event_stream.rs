@@ -35,9 +35,7 @@ pub(super) fn permit(door: &Door) -> Result<OwnedSemaphorePermit, GatewayError> 
 }
 
 pub(super) fn busy(text: &'static str) -> GatewayError {
-    GatewayError::new(Code::ResourceExhausted, text)
-        .with_status(StatusCode::SERVICE_UNAVAILABLE)
-        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    GatewayError::new(Code::ResourceExhausted, text).with_status(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// One event: `event: <name>`, `id: <id>`, `data: <data>`, the first two where there are any. `data` is one line.

@@ -10,6 +10,8 @@ mod limits;
 mod lines;
 mod query;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 

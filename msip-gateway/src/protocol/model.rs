@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 use msip_codegen::Builder;
 use msip_emit::Compilation;
 use msip_runtime::{
-    Variant,
+    Protocol, Variant,
     untyped::{JsonMessage, JsonTranslator},
 };
 use msip_schema::{Compression, Direction, Exchange, Member, Payload, Schema, TypeDef, TypeName};
@@ -108,6 +108,41 @@ impl ProtocolModel {
         }
     }
 
+    /// The protocol in the text of a `.proto` file, such as `msip_runtime::proto_text` writes for one that is derived from Rust
+    /// types.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes together; or it is no protocol.
+    pub fn from_proto_text(text: &str) -> Result<Self, SchemaError> {
+        let read = msip_codegen::read_proto_text("protocol.proto", text)?;
+        let none = SchemaError::NoProtocol {
+            files: "the text".to_owned(),
+        };
+        Self::of_compilation(&read)?.pop().ok_or(none)
+    }
+
+    /// The protocol `P`, which was generated from `.proto` files. Comments are not there.
+    ///
+    /// ```ignore
+    /// let model = ProtocolModel::of::<Chat>()?;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError::NotInDescriptors`] for a protocol that is derived from Rust types.
+    pub fn of<P: Protocol>() -> Result<Self, SchemaError> {
+        let not_there = || SchemaError::NotInDescriptors {
+            package: P::NAME.to_owned(),
+        };
+        let models = Self::from_descriptor_set(P::descriptor_set()).map_err(|_| not_there())?;
+        let mut models = models.into_iter();
+        let model = models.find(|model| model.schema().package() == P::NAME);
+        model
+            .filter(|model| model.schema().fingerprint() == P::fingerprint())
+            .ok_or_else(not_there)
+    }
+
     /// The protocols of what a front end has read.
     ///
     /// # Errors
@@ -192,7 +227,7 @@ impl ProtocolModel {
     }
 
     /// The name and the content of what a server has sent.
-    pub(crate) fn from_server(&self, number: u16) -> Option<(&str, &Content)> {
+    pub(crate) fn server_member(&self, number: u16) -> Option<(&str, &Content)> {
         let (name, content) = self.0.from_server.get(&number)?;
         Some((name, content))
     }

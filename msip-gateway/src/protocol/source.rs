@@ -30,6 +30,15 @@ pub enum SchemaError {
         #[source]
         source: io::Error,
     },
+    /// The descriptors of a protocol do not say all of it.
+    #[error(
+        "the descriptors of {package} do not say all of it, since it is derived from Rust types: read the text that \
+         `msip_runtime::proto_text` writes"
+    )]
+    NotInDescriptors {
+        /// The package.
+        package: String,
+    },
     /// No protocol is declared.
     #[error(
         "no protocol in {files}: a protocol is a package with the messages ClientToServer and ServerToClient"

@@ -13,10 +13,6 @@ pub(crate) struct ListenUrl {
 
 /// The files of a listener over TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "tls"),
-    expect(dead_code, reason = "refused without TLS")
-)]
 pub(crate) struct TlsFiles {
     pub(super) cert: PathBuf,
     pub(super) key: PathBuf,

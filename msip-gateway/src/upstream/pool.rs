@@ -326,8 +326,7 @@ impl Pool {
         let Some((_, key)) = oldest else {
             let text = "too many sessions are in use";
             return Err(GatewayError::new(Code::ResourceExhausted, text)
-                .with_status(StatusCode::SERVICE_UNAVAILABLE)
-                .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")));
+                .with_status(StatusCode::SERVICE_UNAVAILABLE));
         };
         self.slots.remove(&key);
         Ok(())

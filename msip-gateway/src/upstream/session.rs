@@ -230,7 +230,7 @@ impl Session {
 
     /// The name of a member of the server.
     pub(crate) fn name_of(&self, number: u16) -> Option<&str> {
-        self.model.from_server(number).map(|(name, _)| name)
+        self.model.server_member(number).map(|(name, _)| name)
     }
 
     /// The name of a member of the server, and its message as JSON.
@@ -243,7 +243,7 @@ impl Session {
             let text = format!("{what} of the server cannot be read: {why}");
             GatewayError::new(Code::Internal, text)
         };
-        let Some((name, content)) = self.model.from_server(number) else {
+        let Some((name, content)) = self.model.server_member(number) else {
             return Err(broken(&format!("variant {number}"), "it is unknown here"));
         };
         let member =

@@ -1,6 +1,6 @@
 //! A small HTTP client.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use msip_tests::soon;
 use tokio::{
@@ -44,11 +44,15 @@ pub(crate) struct Connection {
 
 impl Ask {
     pub(crate) fn new(method: &str, path: &str) -> Self {
+        Self::bare(method, path).header("host", "localhost")
+    }
+
+    /// One without a host.
+    pub(crate) fn bare(method: &str, path: &str) -> Self {
         Self {
             head: format!("{method} {path} HTTP/1.1\r\n"),
             body: Vec::new(),
         }
-        .header("host", "localhost")
     }
 
     pub(crate) fn post(path: &str, json: &str) -> Self {
@@ -185,6 +189,13 @@ impl Connection {
                 return Some(event.to_owned());
             }
         }
+    }
+
+    /// What comes within this time, or until the other end closes.
+    pub(crate) async fn rest_of(&mut self, limit: Duration) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = tokio::time::timeout(limit, self.stream.read_to_end(&mut rest)).await;
+        rest
     }
 
     /// What comes until the other end closes.

@@ -4,10 +4,7 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use msip_gateway::{DoorLimits, Gateway, GatewayBuilder, ProtocolModel};
 use msip_tests::{SeenByServer, start};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 /// The schemas of the tests.
 pub(crate) fn protos() -> PathBuf {
@@ -38,33 +35,16 @@ pub(crate) fn lab() -> ProtocolModel {
 /// A gateway that runs in a task, which is aborted when this is dropped.
 pub(crate) struct Running {
     pub(crate) url: String,
-    stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<msip_gateway::DrainReport>,
+    serving: JoinHandle<()>,
 }
 
 impl Running {
     pub(crate) async fn start(builder: GatewayBuilder) -> Self {
         let gateway = builder.bind().await.unwrap();
-        let url = gateway.local_url();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(gateway.serve_until(async {
-            let _ = stopped.await;
-        }));
         Self {
-            url,
-            stop: Some(stop),
-            serving,
+            url: gateway.local_url(),
+            serving: tokio::spawn(gateway.serve()),
         }
-    }
-
-    /// Tells it to stop.
-    pub(crate) fn stop(&mut self) {
-        drop(self.stop.take());
-    }
-
-    pub(crate) async fn stopped(mut self) -> msip_gateway::DrainReport {
-        self.stop();
-        (&mut self.serving).await.unwrap()
     }
 }
 

@@ -4,10 +4,10 @@
 
 mod calls;
 mod client;
-mod docs;
 mod events;
 mod fixture;
 mod hostile;
+mod https;
 mod process;
 mod sessions;
 mod streams;

@@ -1,1 +1,186 @@
-//! Later.
+//! The program.
+
+use std::process::Stdio;
+
+use msip_tests::soon;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use crate::{
+    client::{Ask, Connection},
+    fixture::protos,
+};
+
+fn gateway(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_msip-gateway"));
+    command
+        .args(arguments)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// What a run of the program has said, and its code.
+async fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = soon("the end of the program", gateway(arguments).output())
+        .await
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+async fn start(arguments: &[&str]) -> (Child, String) {
+    let mut child = gateway(arguments).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = soon("an address", lines.next_line())
+        .await
+        .unwrap()
+        .unwrap();
+    let url = line.strip_prefix("listening on ").unwrap().to_owned();
+    (child, url)
+}
+
+fn lab_proto() -> String {
+    protos().join("lab.proto").display().to_string()
+}
+
+#[cfg(unix)]
+fn terminate(child: &Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let pid = i32::try_from(child.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn it_serves_and_drains_when_it_is_told_to_stop() {
+    let (server, mut events, _server) = msip_tests::start("tcp://127.0.0.1:0").await;
+    let (mut child, url) = start(&[
+        "--listen",
+        "http://127.0.0.1:0",
+        "--upstream",
+        &server.to_string(),
+        "--schema",
+        &lab_proto(),
+    ])
+    .await;
+    let answer = Ask::post("/v1/lab/echo_req", r#"{"text": "hi"}"#)
+        .send(&url)
+        .await;
+    assert_eq!(answer.text(), r#"{"text":"hi"}"#);
+    assert_eq!(Ask::get("/readyz").send(&url).await.status, 200);
+    // A stream and a call are open; the call may finish.
+    let mut stream = Ask::get("/v1/lab/events").open(&url).await;
+    assert_eq!(stream.head().await.status, 200);
+    let mut lines = Ask::new("POST", "/v1/lab/sum_req")
+        .header("content-type", "application/x-ndjson")
+        .header("transfer-encoding", "chunked")
+        .open(&url)
+        .await;
+    lines.write(b"e\r\n{\"number\": 4}\n\r\n").await.unwrap();
+    let idle = Connection::open(&url).await;
+    let call = Ask::post("/v1/lab/act_req", r#"{"what": "hang"}"#).header("grpc-timeout", "1S");
+    let mut call = call.open(&url).await;
+    let begun = soon("a call", async {
+        while let Some(event) = events.recv().await {
+            if matches!(event, msip_tests::SeenByServer::Act(_)) {
+                return;
+            }
+        }
+    });
+    begun.await;
+    terminate(&child);
+    let end = stream.event().await.unwrap();
+    assert!(end.contains("the gateway is stopping"), "{end}");
+    lines.write(b"0\r\n\r\n").await.unwrap();
+    assert_eq!(soon("a sum", lines.answer()).await.text(), r#"{"sum":"4"}"#);
+    assert_eq!(soon("an answer", call.answer()).await.code().0, 504);
+    let status = soon("the end of the program", child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    drop(idle);
+    let mut logged = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut logged)
+        .await
+        .unwrap();
+    assert!(logged.contains("aborted: 0"), "{logged}");
+}
+
+#[tokio::test]
+async fn a_configuration_is_checked() {
+    let proto = lab_proto();
+    let check = async |arguments: &[&str]| {
+        let all = ["--check-config", "--upstream", "tcp://127.0.0.1:1"];
+        run(&[&all, arguments].concat()).await
+    };
+    let (code, said, _) = check(&["--schema", &proto]).await;
+    assert_eq!((code, &*said), (0, "the configuration is valid\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.proto");
+    std::fs::write(
+        &broken,
+        "syntax = \"proto3\"; package p; message ClientToServer {}",
+    )
+    .unwrap();
+    let broken = broken.display().to_string();
+    let bin = folder.path().join("broken.bin");
+    std::fs::write(&bin, b"\xff\xff").unwrap();
+    let bin = bin.display().to_string();
+    for (arguments, told) in [
+        (&["--schema", &broken][..], "error["),
+        (&["--schema", &bin], "the descriptor set is malformed"),
+        (&["--schema", "/nowhere/x.bin"], "/nowhere/x.bin"),
+        (&["--schema", &proto, "--schema", &proto], "listening"),
+        (
+            &["--schema", &proto, "--listen", "tcp://127.0.0.1:1"],
+            "a gateway listens at http://",
+        ),
+        (
+            &["--schema", &proto, "--listen", "http://0.0.0.0:1"],
+            "without encryption",
+        ),
+        (&[], "--schema"),
+    ] {
+        let (code, said, complaint) = check(arguments).await;
+        if told == "listening" {
+            // A file that is named twice is read once.
+            assert_eq!(code, 0, "{complaint}");
+            continue;
+        }
+        assert_eq!((code, &*said), (2, ""), "{arguments:?}: {complaint}");
+        assert!(complaint.contains(told), "{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("http://{}", taken.local_addr().unwrap());
+    let proto = lab_proto();
+    let (code, said, complaint) = run(&[
+        "--listen",
+        &listen,
+        "--upstream",
+        "tcp://127.0.0.1:1",
+        "--schema",
+        &proto,
+    ])
+    .await;
+    assert_eq!((code, &*said), (1, ""));
+    assert!(
+        complaint.contains(&format!("cannot listen on {listen}")),
+        "{complaint}"
+    );
+}

@@ -29,6 +29,17 @@ pub enum AttachError {
         /// What is wrong with it.
         why: String,
     },
+    /// The connection serves some of these topics already.
+    #[error(
+        "`{topic}` overlaps `{other}`, which this connection serves already: a message comes to a connection once, so that only one of \
+         the two could have it"
+    )]
+    Overlaps {
+        /// The topic, or the filter of topics.
+        topic: String,
+        /// What is served already.
+        other: String,
+    },
     /// The server is no broker: it routes no messages.
     #[error("the server at {url} is no broker, and topic `{topic}` cannot be served through it")]
     NoBroker {

@@ -2,17 +2,14 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use tokio::time::timeout;
-
-use super::AttachError;
+use super::{
+    AttachError,
+    begin::{Begin, Ownership, begin},
+    keeper::Attachment,
+};
 use crate::{
     Broadcast, Client, ClientBuilder, ConnectionInfo, Draining, Peer, Protocol, ServeWith, Server,
-    client::BrokerLink,
-    connection::SubscribeAsk,
-    demux::TopicFilter,
-    describe::OwnSchema,
-    raw::SubscribeOptions,
-    server::{AttachedClients, AttachedService},
+    Status, client::BrokerLink, demux::TopicFilter, server::AttachedClients,
 };
 
 /// What the builder of an attached server holds, from [`Server::attach_builder`].
@@ -22,17 +19,19 @@ pub struct AsService {
     is_strict: bool,
 }
 
-/// A server of the protocol `P` that is attached to a broker, from [`Server::attach`]. It serves until it is
-/// [shut down](Self::shutdown) or dropped, which breaks its connection.
+/// A server of the protocol `P` that is attached to a broker, from [`Server::attach`], or
+/// [`BrokerConnection::attach`](crate::BrokerConnection::attach) where others share its connection. It serves until it is
+/// [shut down](Self::shutdown); dropping it does the same in the background.
 ///
 /// Each client that the broker introduces to this instance is a [`Peer`], as on a direct connection; what differs is in
 /// docs/broker.md, "Typed services". Several instances of a topic share its clients' messages; each knows the clients that have
 /// spoken to it.
 pub struct AttachedServer<P: Protocol> {
-    link: BrokerLink,
+    link: Arc<BrokerLink>,
+    ownership: Ownership,
     filter: TopicFilter,
-    ask: SubscribeAsk,
     clients: AttachedClients<P>,
+    attachment: Attachment,
 }
 
 impl<P: Protocol> Server<P> {
@@ -125,7 +124,8 @@ impl<P: Protocol> Server<P> {
 
 impl<P: Protocol> ClientBuilder<P, AsService> {
     /// Only the schema of the topic's first service is accepted at it, if this is the first: `schema=strict` of a server that
-    /// listens. Default: others of the same protocol are accepted, and the difference is logged.
+    /// listens. Clients with another one that came before it are disconnected. Default: others of the same protocol are accepted,
+    /// and the difference is logged.
     #[must_use]
     pub fn strict_schema(self) -> Self {
         self.map_handler(|_| AsService { is_strict: true })
@@ -149,51 +149,43 @@ impl<P: Protocol> ClientBuilder<P, AsService> {
         let topic = url.topic().ok_or_else(|| AttachError::NoTopic {
             url: url.to_string(),
         })?;
-        let topic = topic.to_owned();
-        let filter =
-            TopicFilter::new(&topic).map_err(|error| AttachError::topic(&topic, &error))?;
+        let filter = filter(topic)?;
         let (link, parts) = self.connect_broker().await?;
         let AsService { is_strict } = parts.handler;
-        let ask = ask::<P>(&filter, is_strict)?;
-        if !link.is_broker() {
-            let url = url.without_topic().to_string();
-            return Err(AttachError::NoBroker { url, topic });
-        }
-        let is_confidential = link.is_confidential();
-        let service = AttachedService::new(handler, parts.stacks, filter.clone(), is_confidential);
-        let clients = service.clients();
-        // Clients with another one ask for it, at the topic.
-        link.connection().describe(Arc::new(OwnSchema::of::<P>()));
-        link.endpoints().add_service(Arc::new(service));
-        let subscribed = link.connection().subscribe(&ask, None).await;
-        subscribed.map_err(|source| AttachError::Refused {
-            topic,
-            protocol: P::NAME,
-            source,
-        })?;
-        Ok(AttachedServer {
-            link,
+        begin(Begin {
+            link: Arc::new(link),
+            ownership: Ownership::Alone,
             filter,
-            ask,
-            clients,
+            is_strict,
+            handler,
+            stacks: parts.stacks,
         })
+        .await
     }
 }
 
-/// What asks the broker for the clients of a topic.
-fn ask<P: Protocol>(filter: &TopicFilter, is_strict: bool) -> Result<SubscribeAsk, AttachError> {
-    let options = SubscribeOptions::new()
-        .protocol(P::NAME, P::fingerprint())
-        .by_peer();
-    let options = if is_strict { options.strict() } else { options };
-    let asked = options.ask(&format!("{}/$in", filter.as_str()), false);
-    asked.map_err(|status| AttachError::Topic {
-        topic: filter.as_str().to_owned(),
-        why: status.message().to_owned(),
-    })
+/// The filter of this name.
+pub(super) fn filter(topic: &str) -> Result<TopicFilter, AttachError> {
+    TopicFilter::new(topic).map_err(|error| AttachError::topic(topic, &error))
 }
 
 impl<P: Protocol> AttachedServer<P> {
+    pub(super) fn new(
+        link: Arc<BrokerLink>,
+        ownership: Ownership,
+        filter: TopicFilter,
+        clients: AttachedClients<P>,
+        attachment: Attachment,
+    ) -> Self {
+        Self {
+            link,
+            ownership,
+            filter,
+            clients,
+            attachment,
+        }
+    }
+
     /// The topic that it serves, or the filter of topics.
     #[must_use]
     pub fn topic(&self) -> &str {
@@ -230,30 +222,37 @@ impl<P: Protocol> AttachedServer<P> {
         self.clients.broadcast(topic, self.link.connection())
     }
 
-    /// A future that is ready once the connection to the broker drains: this is shut down, or the broker is. See [`Draining`].
+    /// A future that is ready once it stops serving: it is shut down, or the connection to the broker drains. See [`Draining`].
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     pub fn draining(&self) -> Draining {
-        self.link.connection().draining()
+        self.attachment.draining()
     }
 
-    /// Waits until the connection to the broker is closed for good: the broker has refused this service, or the runtime shuts down.
-    /// While the broker is only out of reach, it waits.
+    /// Waits until it has stopped serving for good: the connection to the broker is closed, or the broker has ended the service
+    /// and does not accept it again, which [`refused`](Self::refused) tells. While the broker is only out of reach, it waits.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     pub async fn closed(&self) {
-        self.link.closed().await;
+        self.attachment.ended().await;
     }
 
-    /// Serves until `shutdown` is ready, or the connection is closed for good, and then [shuts down](Self::shutdown).
+    /// Why the broker has ended the service: its right to the topic was withdrawn, or in a new session another protocol is spoken
+    /// there. `None` as long as it has not.
+    #[must_use]
+    pub fn refused(&self) -> Option<Status> {
+        self.attachment.refused()
+    }
+
+    /// Serves until `shutdown` is ready, or it is [closed](Self::closed), and then [shuts down](Self::shutdown).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future breaks the connection.
+    /// Dropping the future ends the service in the background.
     pub async fn serve_until(self, shutdown: impl Future<Output = ()> + Send) {
         tokio::select! {
             () = shutdown => {}
@@ -263,30 +262,23 @@ impl<P: Protocol> AttachedServer<P> {
     }
 
     /// Stops serving without losing a call: the broker gives this instance nothing new, which goes to others, and what it has been
-    /// given is handled and answered. Then the connection is closed; open calls may finish within `drain_timeout`, and so may
-    /// what waits before that. Returns when all tasks have ended.
+    /// given is handled and answered, within `drain_timeout`. Then its connection is closed, if nobody shares it. Returns when all
+    /// tasks have ended.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future breaks the connection.
+    /// Dropping the future leaves it stopping, in the background.
     pub async fn shutdown(self) {
-        let Self { link, ask, .. } = self;
-        let revoked = SubscribeAsk {
-            is_unsubscribe: true,
-            ..ask
-        };
-        let limit = link.drain_timeout();
-        let handled = async {
-            if let Err(error) = link.connection().subscribe(&revoked, Some(limit)).await {
-                tracing::debug!(%error, "the broker was not told that a service stops");
-                return;
-            }
-            link.endpoints().waiting().none().await;
-        };
-        if timeout(limit, handled).await.is_err() {
-            tracing::warn!(?limit, "messages were not handled in time (drain_timeout)");
+        let Self {
+            link,
+            ownership,
+            attachment,
+            ..
+        } = self;
+        attachment.end().await;
+        if ownership == Ownership::Alone {
+            link.close().await;
         }
-        link.close().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! One connection to a broker, for many clients.
+//! One connection to a broker, for many clients and services.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -231,6 +231,16 @@ impl BrokerConnection {
         }
         client.shared.login.send_replace(Login::Done);
         Ok(client)
+    }
+
+    /// The connection, for services.
+    pub(crate) fn link(&self) -> &Arc<BrokerLink> {
+        &self.link
+    }
+
+    /// What surrounds the exchanges of all endpoints.
+    pub(crate) fn stacks(&self) -> &Stacks {
+        &self.stacks
     }
 
     /// What is known of the connection, and its state to be watched.

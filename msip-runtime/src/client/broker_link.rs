@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::yield_now};
 
 use super::{
     ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Reconnect, Shared,
     endpoint::Endpoint, establish::ProtocolId, link_clients::LinkClients, supervisor,
 };
 use crate::{
-    ConnectError, DisconnectReason, LostExchange, Status,
-    connection::ConnectionShared,
-    demux::{Demux, Endpoints},
+    CallError, ConnectError, DisconnectReason, LostExchange, Status,
+    connection::{ConnectionShared, SubscribeAsk},
+    demux::{Demux, Endpoints, Running, RunningGuard},
     driver::HandlerTask,
     middleware::Stacks,
     negotiation::Translations,
@@ -30,6 +30,10 @@ pub(crate) struct BrokerLink {
     endpoints: Endpoints,
     clients: LinkClients,
     timeouts: LinkTimeouts,
+    /// Set once its services are to leave, before it is closed.
+    is_closing: watch::Sender<bool>,
+    /// Its services that have not left.
+    services: Running,
 }
 
 /// The settings of a connection that are those of its endpoints too.
@@ -87,6 +91,8 @@ impl<P, H> ClientBuilder<P, H> {
             endpoints,
             clients,
             timeouts,
+            is_closing: watch::Sender::new(false),
+            services: Running::default(),
         };
         Ok((link, LinkParts { handler, stacks }))
     }
@@ -115,7 +121,7 @@ impl BrokerLink {
         self.timeouts
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<ConnectionState> {
+    pub(crate) fn watch(&self) -> watch::Receiver<ConnectionState> {
         self.keep.0.state.subscribe()
     }
 
@@ -137,6 +143,33 @@ impl BrokerLink {
         self.info().is_confidential()
     }
 
+    /// How long the broker, or who is asked for a schema, may take.
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        self.timeouts.handshake
+    }
+
+    /// A service begins: it leaves when this says so, and until then the connection is not closed.
+    pub(crate) fn begin_service(&self) -> (watch::Receiver<bool>, RunningGuard) {
+        (self.is_closing.subscribe(), self.services.begin())
+    }
+
+    /// Ends a subscription, in the session that is there. While the connection is lost it waits for the next one.
+    pub(crate) async fn unsubscribe(&self, ask: &SubscribeAsk) {
+        let connection = self.connection();
+        while connection.accepting_session().await {
+            match connection.subscribe(ask, None).await {
+                Ok(_) => return,
+                Err(CallError::ConnectionLost) => {}
+                Err(CallError::NotSent(error)) if error.lacks_session() => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the broker has not ended a subscription");
+                    return;
+                }
+            }
+            yield_now().await;
+        }
+    }
+
     /// Waits until it is closed, and its task has ended.
     ///
     /// # Cancel safety
@@ -150,14 +183,26 @@ impl BrokerLink {
             .await;
     }
 
-    /// Closes it: open calls may finish within `drain_timeout`. Returns when its task has ended.
+    /// Closes it, once its services have left: open calls may finish within `drain_timeout`. Returns when its task has ended.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves it closing.
     pub(crate) async fn close(&self) {
-        self.keep.0.request_stop();
+        self.is_closing.send_replace(true);
+        let closing = CloseOnDrop(&self.keep.0);
+        self.services.none().await;
+        drop(closing);
         self.closed().await;
+    }
+}
+
+/// Closes the connection, also where its services are not waited for.
+struct CloseOnDrop<'a>(&'a Arc<Shared>);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.request_stop();
     }
 }
 
@@ -176,6 +221,11 @@ impl Endpoint for LinkEndpoint {
             Arc::clone(connection),
             Arc::clone(inbox),
         ))
+    }
+
+    /// What it sorts for does: a service is told of clients that have gone in any case.
+    fn awaits_login(&self) -> bool {
+        false
     }
 
     /// A client that cannot log in is closed, and the others go on.

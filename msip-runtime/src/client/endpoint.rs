@@ -18,6 +18,11 @@ pub(super) trait Endpoint: Send + Sync + 'static {
     /// Begins a session.
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask;
 
+    /// Whether what handles a session waits for the login of each connection.
+    fn awaits_login(&self) -> bool {
+        true
+    }
+
     /// The client has connected: the login of this number.
     fn connected(&self, login: u64) -> impl Future<Output = Result<(), Status>> + Send;
 

@@ -312,7 +312,8 @@ impl<E: Endpoint> Supervisor<E> {
             run.inbox.close();
             ended.graceful_close.finish().await;
             run.channels.finish(drain_timeout.min(ping_interval)).await;
-            if is_logged_in {
+            if is_logged_in || !self.endpoint.awaits_login() {
+                shared.login.send_replace(Login::Done);
                 drain(run.handlers, drain_timeout).await;
             } else {
                 // They wait for the login.

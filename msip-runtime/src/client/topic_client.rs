@@ -20,8 +20,8 @@ use super::{
     subscription::{Spoken, SubscribeError},
 };
 use crate::{
-    CallError, CloseReason, ConnectError, DisconnectReason, Status,
-    connection::{ConnectionShared, SubscribeAsk},
+    CloseReason, ConnectError, DisconnectReason, Status,
+    connection::ConnectionShared,
     demux::{ClientEndpoint, EndpointId},
     describe::OwnSchema,
     dispatch::{Dispatch as _, Typed},
@@ -286,8 +286,10 @@ pub(super) async fn keep<P, H>(
     shared.login.send_replace(Login::Done);
     let limit = link.drain_timeout();
     if is_stopped {
-        let ask = client.spoken.revoked(&shared);
-        if timeout(limit, unsubscribe(&link, ask)).await.is_err() {
+        // Another session does not have it.
+        if let Some(ask) = client.spoken.revoked(&shared)
+            && timeout(limit, link.unsubscribe(&ask)).await.is_err()
+        {
             tracing::warn!(
                 topic = client.topic,
                 "the broker did not end the subscription in time (drain_timeout)"
@@ -311,26 +313,6 @@ pub(super) async fn keep<P, H>(
             _ => DisconnectReason::ClosedByUs,
         };
         client.disconnected(reason).await;
-    }
-}
-
-/// Ends a subscription, in the session in which it was made: another one does not have it.
-async fn unsubscribe(link: &BrokerLink, ask: Option<SubscribeAsk>) {
-    let Some(ask) = ask else {
-        return;
-    };
-    let connection = link.connection();
-    while connection.accepting_session().await {
-        match connection.subscribe(&ask, None).await {
-            Ok(_) => return,
-            Err(CallError::ConnectionLost) => {}
-            Err(CallError::NotSent(error)) if error.lacks_session() => {}
-            Err(error) => {
-                tracing::debug!(%error, "the broker has not ended a subscription");
-                return;
-            }
-        }
-        yield_now().await;
     }
 }
 

@@ -3,17 +3,11 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
 
-use tokio::sync::Notify;
-
-use super::grant::Grant;
+use super::{grant::Grant, running::Running, topic_filter::TopicFilter};
 use crate::{
     DisconnectReason, Metadata, Status, connection::ConnectionShared, describe::OwnSchema,
     driver::HandlerTask, service::Inbox,
@@ -42,11 +36,14 @@ pub(crate) trait ClientEndpoint: Send + Sync {
 
 /// A service of a protocol at a topic, or at all that a filter names.
 pub(crate) trait ServiceEndpoint: Send + Sync {
-    /// Whether clients of this topic are its.
-    fn serves(&self, topic: &str) -> bool;
+    /// The topics whose clients are its.
+    fn filter(&self) -> &TopicFilter;
+
+    /// What a client is told that asks for its schema.
+    fn schema(&self) -> &Arc<OwnSchema>;
 
     /// Begins to serve a client: its handle, and what handles what comes from it, until its inbox has ended. `None` where
-    /// nothing could be sent to it.
+    /// it is not served.
     fn open(
         &self,
         introduced: Introduced<'_>,
@@ -54,10 +51,8 @@ pub(crate) trait ServiceEndpoint: Send + Sync {
         inbox: &Arc<Inbox>,
     ) -> Option<(Arc<dyn VirtualPeer>, HandlerTask)>;
 
-    /// The subscription to this topic or filter has ended, by the broker.
-    fn refused(&self, topic: &str, status: &Status) {
-        let _ = (topic, status);
-    }
+    /// The broker has ended its subscription, or does not make it again.
+    fn refused(&self, status: &Status);
 }
 
 /// A client that the broker introduces to a service.
@@ -86,7 +81,7 @@ pub(crate) trait VirtualPeer: Send + Sync {
 #[derive(Clone)]
 pub(super) enum Endpoint {
     Client(Arc<dyn ClientEndpoint>),
-    Service(Arc<dyn ServiceEndpoint>),
+    Service(Arc<dyn ServiceEndpoint>, Running),
 }
 
 /// Which of the endpoints of a connection.
@@ -98,6 +93,8 @@ pub(crate) struct EndpointId(u64);
 pub(super) enum Command {
     Added(EndpointId),
     Removed(EndpointId),
+    /// What runs still for one that was removed is not waited for.
+    Aborted(EndpointId),
     /// More of a client may be forwarded.
     Grant(Grant),
     /// A client is to be disconnected.
@@ -111,53 +108,7 @@ pub(super) enum Command {
 /// The endpoints of a connection. What they ask for waits until its task runs: a few commands for each endpoint, and one grant
 /// for each half of a client's window.
 #[derive(Clone, Default)]
-pub(crate) struct Endpoints(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    waiting: Waiting,
-}
-
-/// How many one-way messages of the clients of services wait for their handlers, or are being handled.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    count: AtomicU64,
-    is_watched: AtomicBool,
-    changed: Notify,
-}
-
-impl Waiting {
-    pub(super) fn add(&self, count: u32) {
-        self.count.fetch_add(u64::from(count), Ordering::Relaxed);
-    }
-
-    pub(super) fn sub(&self, count: u32) {
-        let count = u64::from(count);
-        let before = self.count.fetch_sub(count, Ordering::SeqCst);
-        if before == count && self.is_watched.load(Ordering::SeqCst) {
-            self.changed.notify_waiters();
-        }
-    }
-
-    /// Waits until there is none.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing.
-    pub(crate) async fn none(&self) {
-        self.is_watched.store(true, Ordering::SeqCst);
-        loop {
-            let mut changed = pin!(self.changed.notified());
-            // It hears from here on.
-            changed.as_mut().enable();
-            if self.count.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
+pub(crate) struct Endpoints(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -167,32 +118,63 @@ struct State {
     waker: Option<Waker>,
 }
 
+impl State {
+    fn add(&mut self, endpoint: Endpoint) -> EndpointId {
+        self.last_id += 1;
+        let id = EndpointId(self.last_id);
+        self.endpoints.insert(id, endpoint);
+        id
+    }
+}
+
 impl Endpoints {
     pub(crate) fn add_client(&self, client: Arc<dyn ClientEndpoint>) -> EndpointId {
         self.add(Endpoint::Client(client))
     }
 
-    pub(crate) fn add_service(&self, service: Arc<dyn ServiceEndpoint>) -> EndpointId {
-        self.add(Endpoint::Service(service))
+    /// Adds a service, and counts those of its clients whose handlers run.
+    ///
+    /// # Errors
+    ///
+    /// Another one has some of its topics: a session hears a message once, so that only one of them could have it. Returns what
+    /// that one serves.
+    pub(crate) fn add_service(
+        &self,
+        service: Arc<dyn ServiceEndpoint>,
+    ) -> Result<(EndpointId, Running), TopicFilter> {
+        let running = Running::default();
+        let mut state = self.lock();
+        let others = state.endpoints.values();
+        let mut others = others.filter_map(|endpoint| match endpoint {
+            Endpoint::Service(other, _) => Some(other.filter()),
+            Endpoint::Client(_) => None,
+        });
+        if let Some(other) = others.find(|other| other.overlaps(service.filter())) {
+            return Err(other.clone());
+        }
+        let id = state.add(Endpoint::Service(service, running.clone()));
+        drop(state);
+        self.push(Command::Added(id));
+        Ok((id, running))
     }
 
     fn add(&self, endpoint: Endpoint) -> EndpointId {
-        let id = {
-            let mut state = self.lock();
-            state.last_id += 1;
-            let id = EndpointId(state.last_id);
-            state.endpoints.insert(id, endpoint);
-            id
-        };
+        let id = self.lock().add(endpoint);
         self.push(Command::Added(id));
         id
     }
 
-    /// Nothing is sorted for it any more; its handlers end when they have taken what is there.
+    /// Nothing is sorted for it any more. Its handlers end when they have taken what is there, those of a service when its open
+    /// calls are answered too.
     pub(crate) fn remove(&self, id: EndpointId) {
         if self.lock().endpoints.remove(&id).is_some() {
             self.push(Command::Removed(id));
         }
+    }
+
+    /// What runs still for a service that was removed ends.
+    pub(crate) fn abort(&self, id: EndpointId) {
+        self.push(Command::Aborted(id));
     }
 
     /// Asks the broker to end the session of a client.
@@ -202,11 +184,6 @@ impl Endpoints {
             peer: Arc::clone(peer),
             status,
         });
-    }
-
-    /// What waits for handlers.
-    pub(crate) fn waiting(&self) -> &Waiting {
-        &self.0.waiting
     }
 
     pub(super) fn push(&self, command: Command) {
@@ -243,7 +220,7 @@ impl Endpoints {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,6 +13,7 @@
 mod endpoints;
 mod grant;
 mod inform;
+mod running;
 mod sorter;
 mod table;
 mod topic_filter;
@@ -22,5 +23,6 @@ pub(crate) use endpoints::{
     ClientEndpoint, EndpointId, Endpoints, Introduced, ServiceEndpoint, VirtualPeer,
 };
 pub(crate) use inform::{as_topic, to_peer};
+pub(crate) use running::{Running, RunningGuard};
 pub(crate) use sorter::Demux;
 pub(crate) use topic_filter::{TopicFilter, TopicFilterError};

@@ -1,7 +1,7 @@
 //! The endpoints that are open in a session, by topic.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     future::Future,
     pin::Pin,
@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use slab::Slab;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::{
     endpoints::{Command, Endpoint, EndpointId, Endpoints, Introduced, VirtualPeer},
@@ -46,6 +46,8 @@ pub(super) struct Table {
     last: Option<(Bytes, usize)>,
     /// What runs for the endpoints, and what tells the broker something that had to wait.
     tasks: JoinSet<()>,
+    /// What runs still for services that were removed.
+    leaving: BTreeMap<EndpointId, Vec<Handlers>>,
     draining: Draining,
     is_draining: bool,
 }
@@ -53,8 +55,14 @@ pub(super) struct Table {
 /// What has an inbox of its own.
 struct Open {
     id: EndpointId,
-    inbox: Arc<Inbox>,
+    handlers: Handlers,
     peer: Option<OpenPeer>,
+}
+
+/// What handles what comes to an inbox.
+struct Handlers {
+    inbox: Arc<Inbox>,
+    task: AbortHandle,
 }
 
 /// A client of a service.
@@ -93,6 +101,7 @@ impl Table {
             by_topic: HashMap::new(),
             last: None,
             tasks: JoinSet::new(),
+            leaving: BTreeMap::new(),
             is_draining: false,
         }
     }
@@ -121,7 +130,12 @@ impl Table {
                 }
             }
             Command::Added(_) => {}
-            Command::Removed(id) => self.end_all_of(id),
+            Command::Removed(id) => self.remove(id),
+            Command::Aborted(id) => {
+                for handlers in self.leaving.remove(&id).unwrap_or_default() {
+                    handlers.task.abort();
+                }
+            }
             Command::Grant(grant) => self.grant(&grant),
             Command::Disconnect {
                 topic,
@@ -140,12 +154,12 @@ impl Table {
                     peer.window.resumed(terms.connection);
                     // Its client is the same, and nothing has happened to it.
                     let sender = peer.sender.clone();
-                    open.inbox.resumed(Terms {
+                    open.handlers.inbox.resumed(Terms {
                         sender,
                         ..terms.clone()
                     });
                 }
-                None => open.inbox.connected(terms.clone()),
+                None => open.handlers.inbox.connected(terms.clone()),
             }
         }
         self.has_begun = true;
@@ -156,7 +170,7 @@ impl Table {
     pub(super) fn disconnected(&self, reason: &DisconnectReason) {
         for (_, open) in &self.open {
             if open.peer.is_none() {
-                open.inbox.disconnected(reason.clone());
+                open.handlers.inbox.disconnected(reason.clone());
             }
         }
     }
@@ -172,10 +186,10 @@ impl Table {
             }
             let inbox = Arc::new(Inbox::of_session());
             inbox.connected(self.terms.clone());
-            self.tasks.spawn(client.begin(&self.connection, &inbox));
+            let task = self.tasks.spawn(client.begin(&self.connection, &inbox));
             let topic = Bytes::copy_from_slice(client.topic().as_bytes());
-            let peer = None;
-            let key = self.open.insert(Open { id, inbox, peer });
+            let (handlers, peer) = (Handlers { inbox, task }, None);
+            let key = self.open.insert(Open { id, handlers, peer });
             self.by_topic.insert(topic, key);
         }
     }
@@ -186,7 +200,10 @@ impl Table {
             if let Some(peer) = open.peer {
                 peer.peer.gone(DisconnectReason::ClosedByUs);
             }
-            open.inbox.close();
+            open.handlers.inbox.close();
+        }
+        for handlers in std::mem::take(&mut self.leaving).into_values().flatten() {
+            handlers.inbox.close();
         }
         self.by_topic.clear();
         self.last = None;
@@ -216,7 +233,7 @@ impl Table {
         {
             return Found::Nobody;
         }
-        open.inbox.add_bare(messages, memory);
+        open.handlers.inbox.add_bare(messages, memory);
         found
     }
 
@@ -248,17 +265,17 @@ impl Table {
             let text = "more messages of this client than its window allows";
             return Err(Status::new(Code::ResourceExhausted, text));
         }
-        open.inbox.add_message(incoming);
+        open.handlers.inbox.add_message(incoming);
         Ok(found)
     }
 
-    /// The schema of the client that hears this topic.
+    /// The schema of the client or the service that hears this topic.
     pub(super) fn schema(&mut self, topic: &[u8]) -> Option<Arc<OwnSchema>> {
         let id = self.find(topic)?.id;
-        match self.endpoints.get(id)? {
-            Endpoint::Client(client) => Some(Arc::clone(client.schema())),
-            Endpoint::Service(_) => None,
-        }
+        Some(match self.endpoints.get(id)? {
+            Endpoint::Client(client) => Arc::clone(client.schema()),
+            Endpoint::Service(service, _) => Arc::clone(service.schema()),
+        })
     }
 
     fn find(&mut self, topic: &[u8]) -> Option<&Open> {
@@ -340,10 +357,13 @@ impl Table {
     fn introduce(&mut self, about: &PresenceInd, key: Bytes) {
         let mut endpoints = self.endpoints.all().into_iter();
         let found = endpoints.find_map(|(id, endpoint)| match endpoint {
-            Endpoint::Service(service) if service.serves(&about.topic) => Some((id, service)),
-            _ => None,
+            Endpoint::Service(service, running) => {
+                let serves = service.filter().matches(&about.topic);
+                serves.then_some((id, service, running))
+            }
+            Endpoint::Client(_) => None,
         });
-        let Some((id, service)) = found else {
+        let Some((id, service, running)) = found else {
             tracing::debug!(
                 topic = about.topic,
                 "a client of a topic that nobody serves here"
@@ -367,17 +387,20 @@ impl Table {
         };
         let sender = introduced.sender.clone();
         let Some((peer, handlers)) = service.open(introduced, &self.connection, &inbox) else {
-            tracing::warn!(%topic, "the name of a topic is too long for its clients to be answered");
             return;
         };
         if self.is_draining {
             peer.drain();
         }
+        let running = running.begin();
         // It ends when its inbox has.
-        self.tasks.spawn(handlers);
+        let task = self.tasks.spawn(async move {
+            handlers.await;
+            drop(running);
+        });
         let open = self.open.insert(Open {
             id,
-            inbox,
+            handlers: Handlers { inbox, task },
             peer: Some(OpenPeer {
                 key: key.clone(),
                 window,
@@ -401,7 +424,7 @@ impl Table {
         };
         if peer.peer.look_after() {
             let sender = peer.sender.clone();
-            open.inbox.connected(Terms {
+            open.handlers.inbox.connected(Terms {
                 sender,
                 ..self.terms.clone()
             });
@@ -421,27 +444,47 @@ impl Table {
             None => self.by_topic.retain(|_, other| *other != key),
         }
         self.last = None;
-        open.inbox.end();
+        open.handlers.inbox.end();
     }
 
-    /// An endpoint is not there any more.
-    fn end_all_of(&mut self, id: EndpointId) {
+    /// An endpoint is not there any more. Clients of a service may be sent something until their handlers have ended.
+    fn remove(&mut self, id: EndpointId) {
         let open = self.open.iter();
         let of_it: Vec<usize> = open
             .filter(|(_, open)| open.id == id)
             .map(|(key, _)| key)
             .collect();
         for key in of_it {
-            self.end(key, DisconnectReason::ClosedByUs);
+            let is_of_service = self.open.get(key).is_some_and(|open| open.peer.is_some());
+            match is_of_service {
+                true => self.leave(key),
+                false => self.end(key, DisconnectReason::ClosedByUs),
+            }
         }
+    }
+
+    /// Nothing more comes of a client, since its service leaves: what is there is handled, and open calls are answered.
+    fn leave(&mut self, key: usize) {
+        let Some(open) = self.open.try_remove(key) else {
+            return;
+        };
+        if let Some(peer) = open.peer {
+            self.by_topic.remove(&peer.key);
+            peer.peer.drain();
+        }
+        self.last = None;
+        open.handlers.inbox.finish();
+        self.leaving.entry(open.id).or_default().push(open.handlers);
     }
 
     /// The broker does not make a subscription again, or has ended it.
     pub(super) fn refused(&self, filter: &str, status: &Status) {
         let topic = filter.strip_suffix("/$in");
         for (_, endpoint) in self.endpoints.all() {
-            if let (Endpoint::Service(service), Some(topic)) = (endpoint, topic) {
-                service.refused(topic, status);
+            if let Endpoint::Service(service, _) = endpoint
+                && topic == Some(service.filter().as_str())
+            {
+                service.refused(status);
             }
         }
     }

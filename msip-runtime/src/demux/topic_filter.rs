@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// A topic, or many: a level `+` stands for any one level, and a last level `#` for all that follow. Neither stands for a level
-/// that begins with `$`.
+/// The topics of a service: one, or many, where a level `+` stands for any one that does not begin with `$`. There is no `#`, since the
+/// broker is asked for `T/$in`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TopicFilter(String);
 
@@ -17,8 +17,13 @@ pub(crate) enum TopicFilterError {
     #[error("the level `{0}` is the broker's: no level of the topic of a protocol begins with `$`")]
     Internal(String),
     /// A wildcard stands where none may.
-    #[error("`{0}` is no level: `+` is a level of its own, and `#` the last one")]
+    #[error("`{0}` is no level: `+` is a level of its own")]
     Wildcard(String),
+    /// A wildcard for any number of levels.
+    #[error(
+        "`#` stands for any number of levels: a service says how many there are, by a `+` for each"
+    )]
+    AnyNumber,
 }
 
 impl TopicFilter {
@@ -26,14 +31,14 @@ impl TopicFilter {
         if text.is_empty() {
             return Err(TopicFilterError::Empty);
         }
-        let mut levels = text.split('/').peekable();
-        while let Some(level) = levels.next() {
+        for level in text.split('/') {
             if level.starts_with('$') {
                 return Err(TopicFilterError::Internal(level.to_owned()));
             }
-            let is_last = levels.peek().is_none();
-            let is_whole = level == "+" || level == "#" && is_last;
-            if level.contains(['+', '#']) && !is_whole {
+            if level == "#" {
+                return Err(TopicFilterError::AnyNumber);
+            }
+            if level.contains(['+', '#']) && level != "+" {
                 return Err(TopicFilterError::Wildcard(level.to_owned()));
             }
         }
@@ -46,15 +51,24 @@ impl TopicFilter {
 
     /// Whether it names one topic.
     pub(crate) fn is_literal(&self) -> bool {
-        !self.0.contains(['+', '#'])
+        !self.0.contains('+')
+    }
+
+    /// Whether there are topics that both match.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.0.split('/'), other.0.split('/'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) => return true,
+                (Some(one), Some(another)) if one == another || one == "+" || another == "+" => {}
+                _ => return false,
+            }
+        }
     }
 
     pub(crate) fn matches(&self, topic: &str) -> bool {
         let mut levels = topic.split('/');
         for wanted in self.0.split('/') {
-            if wanted == "#" {
-                return levels.all(|level| !level.starts_with('$'));
-            }
             match levels.next() {
                 Some(level) if wanted == "+" && !level.starts_with('$') => {}
                 Some(level) if wanted == level => {}
@@ -76,9 +90,26 @@ mod tests {
         assert!(!matches("devices/+", "devices"));
         assert!(!matches("devices/+", "devices/7/door"));
         assert!(!matches("devices/+", "devices/$in"));
-        assert!(matches("devices/#", "devices/7/door"));
-        assert!(!matches("devices/#", "devices/7/$in/x"));
         assert!(matches("room1", "room1") && !matches("room1", "room2"));
+    }
+
+    #[test]
+    fn filters_overlap_where_a_topic_matches_both() {
+        for (one, another, expected) in [
+            ("room1", "room1", true),
+            ("room1", "room2", false),
+            ("devices/+", "devices/7", true),
+            ("devices/+", "+/7", true),
+            ("devices/+", "rooms/+", false),
+            ("devices/+", "devices/7/door", false),
+            ("+/door", "devices/+", true),
+            ("+", "devices/+", false),
+        ] {
+            let (a, b) = (TopicFilter::new(one), TopicFilter::new(another));
+            let (a, b) = (a.unwrap(), b.unwrap());
+            assert_eq!(a.overlaps(&b), expected, "{one} and {another}");
+            assert_eq!(b.overlaps(&a), expected, "{another} and {one}");
+        }
     }
 
     #[test]
@@ -87,7 +118,7 @@ mod tests {
             ("", TopicFilterError::Empty),
             ("a/$in", TopicFilterError::Internal("$in".into())),
             ("a/b+", TopicFilterError::Wildcard("b+".into())),
-            ("#/a", TopicFilterError::Wildcard("#".into())),
+            ("a/#", TopicFilterError::AnyNumber),
         ] {
             assert_eq!(TopicFilter::new(text), Err(error), "{text}");
         }

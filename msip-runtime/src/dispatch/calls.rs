@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -129,6 +129,12 @@ where
                 "calls catch their panics"
             );
         }
+    }
+
+    /// Ready when no handler runs.
+    pub(super) fn poll_ended(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        while ready!(self.tasks.poll_join_next(task)).is_some() {}
+        Poll::Ready(())
     }
 
     /// Drops the handlers that still run: their answers cannot be sent any more.

@@ -30,7 +30,7 @@ use crate::{
 use msip_session::{BareMessage, Incoming, ReplyTo, wire::broker};
 
 /// Handles what is received, until nothing is left. Calls that are still open then are dropped: no session remains to
-/// take their answers.
+/// take their answers. Only those of the clients of a service that leaves a broker are waited for.
 ///
 /// Every connection holds this future: it is no `async fn`, which would keep its arguments beside what they are moved to.
 pub(super) fn run<D: Dispatch>(
@@ -51,6 +51,11 @@ pub(super) fn run<D: Dispatch>(
             // In a box, as this comes once.
             Box::pin(handlers.tell_connected()).await;
         }
+        poll_fn(|task| match handlers.receiver.poll_awaits_no_calls(task) {
+            Poll::Pending => handlers.calls.poll_ended(task),
+            Poll::Ready(()) => Poll::Ready(()),
+        })
+        .await;
         handlers.calls.shut_down().await;
     }
 }

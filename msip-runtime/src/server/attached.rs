@@ -10,17 +10,23 @@ use std::{
     time::Duration,
 };
 
+use msip_session::wire::broker::PresenceInd;
+use tokio::sync::watch;
+
 use super::{
     Broadcast, Peer, Registry, ServeWith, ServerSide,
     at_topic::AtTopic,
     peer::{Introduction, SchemaTerms},
     peer_connection::Remote,
+    peer_turns::PeerTurns,
 };
 use crate::{
-    DisconnectReason, PeerId, Protocol, SchemaRule,
+    CallOptions, DisconnectReason, PeerId, Protocol, SchemaRule, Status,
     call::Serving,
+    compatibility::{PeerSchemas, beside},
     connection::{ConnectionShared, Signal},
-    demux::{Introduced, ServiceEndpoint, TopicFilter, VirtualPeer, as_topic, to_peer},
+    demux::{Endpoints, Introduced, ServiceEndpoint, TopicFilter, VirtualPeer, as_topic, to_peer},
+    describe::OwnSchema,
     dispatch::Typed,
     driver::HandlerTask,
     middleware::Stacks,
@@ -36,9 +42,26 @@ type ByTopic<P> = HashMap<Arc<str>, Arc<Registry<Peer<P>>>>;
 pub(crate) struct AttachedService<P: Protocol, H> {
     side: Arc<ServerSide<P, H>>,
     stacks: Stacks,
-    filter: TopicFilter,
+    terms: ServiceTerms,
+    schemas: Arc<PeerSchemas>,
     topics: Arc<Topics<P>>,
-    is_confidential: bool,
+    turns: PeerTurns,
+}
+
+/// On which terms a handler serves.
+#[derive(Debug)]
+pub(crate) struct ServiceTerms {
+    pub(crate) filter: TopicFilter,
+    /// Whether clients with another schema are refused; of a topic whose first service is another one, whatever that says.
+    pub(crate) is_strict: bool,
+    /// Whether it is the first service of its topic, once the broker has said so.
+    pub(crate) is_first: watch::Sender<Option<bool>>,
+    /// Whether nobody can read what is sent to the broker.
+    pub(crate) is_confidential: bool,
+    /// How long a client may take to tell its schema.
+    pub(crate) schema_timeout: Duration,
+    /// Why the broker has ended the service.
+    pub(crate) refused: watch::Sender<Option<Status>>,
 }
 
 impl<P, H> AttachedService<P, H>
@@ -46,12 +69,7 @@ where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
 {
-    pub(crate) fn new(
-        handler: H,
-        stacks: Stacks,
-        filter: TopicFilter,
-        is_confidential: bool,
-    ) -> Self {
+    pub(crate) fn new(handler: H, stacks: Stacks, terms: ServiceTerms) -> Self {
         let side = ServerSide {
             handler,
             incoming: stacks.incoming.clone(),
@@ -60,9 +78,10 @@ where
         Self {
             side: Arc::new(side),
             stacks,
-            filter,
+            terms,
+            schemas: PeerSchemas::of_clients(OwnSchema::of::<P>()),
             topics: Arc::default(),
-            is_confidential,
+            turns: PeerTurns::default(),
         }
     }
 
@@ -121,8 +140,18 @@ where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
 {
-    fn serves(&self, topic: &str) -> bool {
-        self.filter.matches(topic)
+    fn filter(&self) -> &TopicFilter {
+        &self.terms.filter
+    }
+
+    fn schema(&self) -> &Arc<OwnSchema> {
+        self.schemas.own()
+    }
+
+    fn refused(&self, status: &Status) {
+        let topic = self.terms.filter.as_str();
+        tracing::warn!(topic, %status, "the broker has ended a service");
+        self.terms.refused.send_replace(Some(status.clone()));
     }
 
     fn open(
@@ -138,22 +167,28 @@ where
             sender,
             endpoints,
         } = introduced;
+        let Ok(to) = to_peer(topic, name) else {
+            tracing::warn!(%topic, "the name of a topic is too long for its clients to be answered");
+            return None;
+        };
+        let theirs = self.schema_of(about);
+        let refusing = (self.terms.is_strict && theirs != P::fingerprint()).then(|| {
+            let (is_first, endpoints) = (self.terms.is_first.subscribe(), endpoints.clone());
+            let (topic, name) = (Arc::clone(topic), Arc::clone(name));
+            refuse_if_first(is_first, endpoints, topic, name, self.other_schema(theirs))
+        });
+        let options = CallOptions::new().timeout(self.terms.schema_timeout);
+        let (rule, at) = (SchemaRule::Any, Some(&to));
+        let check = self
+            .schemas
+            .check(theirs, true, connection, at, options, rule);
+        let (schema, checking) = check.unzip();
         let registry = registry_of(&self.topics, topic, connection)?;
-        if about.fingerprint != 0 && about.fingerprint != P::fingerprint() {
-            tracing::warn!(
-                protocol = P::NAME,
-                %topic,
-                client = %msip_session::wire::Escaped::new(&about.client_name),
-                ours = %format_args!("{:016x}", P::fingerprint()),
-                theirs = %format_args!("{:016x}", about.fingerprint),
-                "the schema of a client is another one",
-            );
-        }
         let introduction = Introduction {
             id: PeerId::of_name(name),
             remote: Remote {
                 address: address(&about.address),
-                is_confidential: self.is_confidential,
+                is_confidential: self.terms.is_confidential,
                 credential: PeerCredential::None,
             },
             protocol: P::NAME.to_owned(),
@@ -161,16 +196,16 @@ where
             client_fingerprint: about.fingerprint,
             schema_terms: SchemaTerms {
                 rule: SchemaRule::Any,
-                describes: false,
-                limit: Duration::ZERO,
+                describes: true,
+                limit: self.terms.schema_timeout,
             },
             log_limiter: Arc::default(),
-            schema: None,
+            schema,
         };
         let at = AtTopic {
             topic: Arc::clone(topic),
             name: Arc::clone(name),
-            to: to_peer(topic, name).ok()?,
+            to,
             identity: sender.as_ref().and_then(|sender| sender.1.clone()),
             draining: Arc::default(),
             endpoints: endpoints.clone(),
@@ -193,7 +228,7 @@ where
                 peer: peer.clone(),
                 topic: Arc::clone(topic),
                 topics: Arc::downgrade(&self.topics),
-                is_one_of_many: !self.filter.is_literal(),
+                is_one_of_many: !self.terms.filter.is_literal(),
                 registry: Arc::downgrade(&registry),
             },
         });
@@ -207,17 +242,67 @@ where
             Arc::clone(connection),
             Arc::clone(inbox),
         );
+        let handlers: HandlerTask = match checking {
+            None => Box::pin(handlers),
+            Some(checking) => beside(checking, Box::pin(handlers)),
+        };
         let (side, ending) = (Arc::clone(&self.side), EndOnDrop(Arc::clone(&served)));
+        let (mut turn, limit) = (self.turns.enter(topic, name), self.terms.schema_timeout);
         let handlers = async move {
-            handlers.await;
+            Box::pin(turn.begin(limit)).await;
+            let is_refused = match refusing {
+                Some(refusing) => Box::pin(refusing).await,
+                None => false,
+            };
+            if !is_refused {
+                handlers.await;
+            }
             let served = &ending.0;
             served.end();
             if served.is_looked_after.load(Ordering::Relaxed) {
                 tell_gone(&side, served).await;
             }
+            drop(turn);
         };
         Some((served, Box::pin(handlers)))
     }
+}
+
+impl<P: Protocol, H> AttachedService<P, H> {
+    /// The fingerprint of a client's schema; ours where it says nothing of this protocol.
+    fn schema_of(&self, about: &PresenceInd) -> u64 {
+        let is_of_this = about.protocol.is_empty() || about.protocol == P::NAME;
+        match about.fingerprint {
+            theirs if is_of_this && theirs != 0 => theirs,
+            _ => P::fingerprint(),
+        }
+    }
+
+    /// What a client is told that came before this service, which is strict.
+    fn other_schema(&self, theirs: u64) -> Status {
+        Status::failed_precondition(format!(
+            "the service of topic `{}` has the schema {:016x} of `{}`, the client {theirs:016x}, and the service is strict",
+            self.terms.filter.as_str(),
+            P::fingerprint(),
+            P::NAME,
+        ))
+    }
+}
+
+/// Refuses a client that came before the first service of its topic, which is strict. The broker refuses those that come later.
+async fn refuse_if_first(
+    mut is_first: watch::Receiver<Option<bool>>,
+    endpoints: Endpoints,
+    topic: Arc<str>,
+    name: Arc<str>,
+    status: Status,
+) -> bool {
+    let known = is_first.wait_for(Option::is_some).await;
+    let is_refused = known.is_ok_and(|is_first| *is_first == Some(true));
+    if is_refused {
+        endpoints.disconnect(&topic, &name, status);
+    }
+    is_refused
 }
 
 /// Tells the handler that a client has gone.

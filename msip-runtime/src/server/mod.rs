@@ -24,6 +24,7 @@ mod outbound;
 mod parked;
 mod peer;
 mod peer_connection;
+mod peer_turns;
 mod permits;
 mod protocols;
 mod registry;
@@ -46,7 +47,7 @@ use std::{
 
 pub use accept::DrainReport;
 pub use acceptor::{AcceptError, Acceptor};
-pub(crate) use attached::{AttachedClients, AttachedService};
+pub(crate) use attached::{AttachedClients, AttachedService, ServiceTerms};
 pub use authenticate::{Authenticator, ConnectRequest};
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};

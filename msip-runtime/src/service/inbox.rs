@@ -171,6 +171,8 @@ struct InboxState {
     is_to_release: bool,
     /// Nothing is added to it any more, and what is there is taken still.
     is_ending: bool,
+    /// Its service ends when open calls are answered.
+    awaits_calls: bool,
     reader: Option<Waker>,
 }
 
@@ -296,6 +298,22 @@ impl Inbox {
         if let Some(reader) = reader {
             reader.wake();
         }
+    }
+
+    /// The same, and open calls are answered before.
+    pub(crate) fn finish(&self) {
+        self.lock().awaits_calls = true;
+        self.end();
+    }
+
+    /// Pending while its service is to wait for open calls.
+    pub(super) fn poll_awaits_no_calls(&self, task: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !state.awaits_calls || self.is_closed() {
+            return Poll::Ready(());
+        }
+        state.set_reader(task);
+        Poll::Pending
     }
 
     pub(super) fn add(&self, item: Item) {

@@ -276,6 +276,11 @@ impl<A: Outgoing> Receiver<A> {
         std::mem::take(&mut self.is_released)
     }
 
+    /// Nothing more will come: pending while open calls are to be answered still.
+    pub(crate) fn poll_awaits_no_calls(&self, task: &Context<'_>) -> Poll<()> {
+        self.inbox.poll_awaits_no_calls(task)
+    }
+
     /// Whether the session has ended, so that nobody takes answers any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.inbox.is_closed()

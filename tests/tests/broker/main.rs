@@ -12,5 +12,6 @@ mod publications;
 mod schemas;
 mod sessions;
 mod shared_connection;
+mod shared_services;
 mod thousand;
 mod typed;

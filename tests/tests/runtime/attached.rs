@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use msip_runtime::{
     AttachError, AttachedServer, CallOptions, Code, Envelope, MsgKind, OutboundAll as _, Peer,
-    Server, Status, Variant,
+    Protocol as _, Server, Status, Variant,
     prost::Message as _,
     untyped::{
         Event, Handle, Inbound, Reply, Service, UntypedMessage, UntypedPeer, UntypedProtocol,
@@ -202,7 +202,7 @@ fn presence(topic: &str, peer: &str, presence: Presence, looks_after: bool) -> P
         roles: vec!["operator".to_owned()],
         address: "tcp://192.0.2.7:50211".to_owned(),
         client_name: "tester".to_owned(),
-        fingerprint: 7,
+        fingerprint: Lab::fingerprint(),
         looks_after,
         ..PresenceInd::default()
     }
@@ -241,7 +241,7 @@ async fn a_client_of_a_topic_is_a_peer_as_on_a_direct_connection() {
         Some("192.0.2.7")
     );
     assert_eq!(peer.connection().client_name(), "tester");
-    assert_eq!(peer.connection().client_fingerprint(), 7);
+    assert_eq!(peer.connection().client_fingerprint(), Lab::fingerprint());
     let identity = peer.identity().expect("is authenticated");
     assert_eq!((&*identity.user, identity.peer), ("ada", Some(peer.id())));
     assert!(peer.connection().is_open() && !peer.connection().is_gone() && !peer.resumed());

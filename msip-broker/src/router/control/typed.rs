@@ -64,10 +64,12 @@ impl Router {
 }
 
 impl Control {
-    /// What the first service of a topic speaks, which is not this session.
-    fn spoken_at(&self, about: &[u8], except: SessionKey) -> Option<Arc<Spoken>> {
+    /// What the first service of a topic speaks; of those that are not this session, where it is one of them.
+    fn spoken_at(&self, about: &[u8], except: Option<SessionKey>) -> Option<Arc<Spoken>> {
         let services = self.subscriptions.matching(&topic::services(about));
-        let others = services.into_iter().filter(|one| one.session.key != except);
+        let others = services
+            .into_iter()
+            .filter(|one| Some(one.session.key) != except);
         let spoken = others.filter_map(|one| one.spoken.as_ref());
         spoken.min_by_key(|spoken| spoken.since).cloned()
     }
@@ -95,7 +97,10 @@ impl Control {
                 "by_peer and a group: instances share the work without one",
             ));
         }
-        let Some(spoken) = about.and_then(|about| self.spoken_at(about, key)) else {
+        // A client of a topic that its own session serves is one like any other.
+        let is_service = served(&request.filter).is_some();
+        let except = is_service.then_some(key);
+        let Some(spoken) = about.and_then(|about| self.spoken_at(about, except)) else {
             return Ok(None);
         };
         if let Some(protocol) = request.protocol.as_deref().filter(|_| request.is_by_peer) {
@@ -158,7 +163,7 @@ impl Control {
             return;
         };
         for topic in self.topics_of(&serves) {
-            if self.spoken_at(&topic, session.key).is_some() {
+            if self.spoken_at(&topic, Some(session.key)).is_some() {
                 continue;
             }
             let clients = self.subscriptions.by_peer(&topic);

@@ -608,3 +608,42 @@ fn a_client_takes_part_in_so_many_topics_and_no_more() {
         .expect("it takes part there");
     assert_eq!(told(&one).len(), 3 + 4);
 }
+
+#[test]
+fn a_session_that_serves_a_topic_is_a_client_of_it_like_any_other() {
+    let router = router();
+    let mut both = instance(&router, "a/$in");
+    let other = instance(&router, "a/$in");
+    let subscribed = by_peer(&both, "a", CHAT).expect("a subscription");
+    let spoken = subscribed.spoken.expect("its own service is the first one");
+    assert_eq!((&*spoken.protocol, spoken.fingerprint), CHAT);
+    let refused = by_peer(&both, "a", ("news.v1", 7));
+    assert_eq!(
+        refused.map_err(|refused| refused.code),
+        Err(Code::FailedPrecondition)
+    );
+    (told(&both), told(&other));
+
+    // What it says as a client goes to one of the instances, itself or another one.
+    both.publish(MsgKind::Command, "a/$in", &["1"])
+        .expect("a service");
+    both.publish(MsgKind::Command, "a/$in", &["2"])
+        .expect("a service");
+    let heard = [told(&both), told(&other)].concat();
+    let of_it = |body: &str| format!("a/{} {body}", name(&both));
+    let of_it = [of_it("1"), of_it("2")];
+    assert!(of_it.iter().all(|one| heard.contains(one)), "{heard:?}");
+    let bodies = heard.iter().filter(|one| one.starts_with("a/"));
+    assert_eq!(bodies.count(), 2, "{heard:?}");
+
+    // What it says as a service comes to it as it is, and to no instance.
+    both.publish(MsgKind::Event, "a", &["3"])
+        .expect("published");
+    both.publish(MsgKind::Command, "a", &["4"])
+        .expect("published");
+    let own = format!("a/$to/{}", name(&both));
+    both.publish(MsgKind::Event, &own, &["5"])
+        .expect("published");
+    assert_eq!(told(&both), ["3", "4", "5"]);
+    assert!(told(&other).is_empty());
+}

@@ -125,7 +125,9 @@ impl World {
         let mut sending = Sending::from(at);
         let about = topic.strip_suffix("/$in").unwrap_or(&topic);
         let services = self.hearing(&format!("{about}/$in"), None);
-        if kind == MsgKind::Command && !topic.contains("$to") && !services.contains(&at) {
+        // What a service sends to its clients is for them; to `T/$in` it sends as a client.
+        let is_to_clients = services.contains(&at) && !topic.ends_with("/$in");
+        if kind == MsgKind::Command && !topic.contains("$to") && !is_to_clients {
             let is_mip = self.sims[at].dialect == Dialect::Mip;
             if is_mip {
                 for to in self.hearing(&topic, Some(None)) {
