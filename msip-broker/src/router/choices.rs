@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{Request, SessionKey, sending::Pending, session::Session, simulation};
+use super::{Publication, Request, SessionKey, sending::Pending, session::Session, simulation};
 
 /// Whom something for one of several was given to, or to several in parts.
 #[derive(Debug)]
@@ -27,8 +27,16 @@ fn note(choice: impl FnOnce() -> Choice) {
 
 /// Messages go to these.
 pub(super) fn note_messages(pending: &Pending, shares: &[(&std::sync::Arc<Session>, u32)]) {
+    note_publication(&pending.publication, shares);
+}
+
+/// The same, of what is for everyone, but for one of several instances.
+pub(super) fn note_publication(
+    publication: &Publication,
+    shares: &[(&std::sync::Arc<Session>, u32)],
+) {
     note(|| Choice {
-        numbers: simulation::numbers(&pending.publication),
+        numbers: simulation::numbers(publication),
         shares: shares
             .iter()
             .map(|(one, count)| (one.key, *count))

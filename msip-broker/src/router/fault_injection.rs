@@ -73,6 +73,36 @@ pub(super) enum FaultInjection {
     KeepByOldRoute,
     /// An outbox takes what was routed before the rights of its session changed.
     TakeByOldRights,
+    /// An instance is not introduced to a client.
+    NoIntroduction,
+    /// An instance is not told that a client has gone.
+    ForgetGone,
+    /// A client that has come again before it was told that it had gone is not noted.
+    ForgetReturned,
+    /// An instance that is given something of a client that has gone is not told so.
+    KeepStrangers,
+    /// Messages of a client go on beyond its window.
+    IgnoreWindow,
+    /// What an instance has finished with counts on.
+    IgnoreCredit,
+    /// Calls of a client go on, however many are open.
+    CallWithoutLimit,
+    /// Clients of an instance do not take turns.
+    NoTurns,
+    /// Nobody looks after the clients of an instance that has gone.
+    LoseCare,
+    /// Every instance looks after every client.
+    AllLookAfter,
+    /// What waits of clients has no limit.
+    CrowdOthers,
+    /// A delivery is acknowledged for which an instance had no place.
+    AcknowledgeLost,
+    /// A key is nothing.
+    ForgetKey,
+    /// When an instance goes, keys of others move too.
+    ScatterKeys,
+    /// A key stays at an instance that is away.
+    KeyToAway,
     /// A writer that waits is not woken.
     WakeNobody,
 }
@@ -80,7 +110,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All that a single thread can notice.
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 47] = [
         Self::OldRoutes,
         Self::DeliverTwice,
         Self::TrustResumed,
@@ -112,6 +142,22 @@ impl FaultInjection {
         Self::CommandToClients,
         Self::WaitForStuck,
         Self::KeepExpired,
+        Self::ForgetUnanswered,
+        Self::NoIntroduction,
+        Self::ForgetGone,
+        Self::ForgetReturned,
+        Self::KeepStrangers,
+        Self::IgnoreWindow,
+        Self::IgnoreCredit,
+        Self::CallWithoutLimit,
+        Self::NoTurns,
+        Self::LoseCare,
+        Self::AllLookAfter,
+        Self::CrowdOthers,
+        Self::AcknowledgeLost,
+        Self::ForgetKey,
+        Self::ScatterKeys,
+        Self::KeyToAway,
     ];
 }
 

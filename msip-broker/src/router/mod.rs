@@ -19,6 +19,7 @@ mod limits;
 mod open_calls;
 mod outbox;
 mod patience;
+mod peer_sizes;
 mod presence;
 mod progress;
 mod publication;

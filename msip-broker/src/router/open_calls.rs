@@ -12,10 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{fault_injection::FaultInjection, sync::lock};
-
-/// How many calls of one client are open at an instance that hears each client apart.
-pub(super) const MAX_CLIENT_CALLS: usize = 256;
+use super::{fault_injection::FaultInjection, peer_sizes::PeerSizes, sync::lock};
 
 /// For how long half of the calls count on that ended without an answer.
 const HALF_LIFE: Duration = Duration::from_secs(10);
@@ -109,7 +106,8 @@ pub(super) struct ClientCalls {
 impl ClientCalls {
     /// Whether there may be no more of them.
     pub(super) fn is_full(&self) -> bool {
-        self.open.load(Acquire) >= MAX_CLIENT_CALLS
+        self.open.load(Acquire) >= PeerSizes::current().max_calls
+            && !FaultInjection::CallWithoutLimit.is_on()
     }
 
     /// Wakes `waker` when one of them ends.
@@ -118,7 +116,7 @@ impl ClientCalls {
     }
 
     fn end(&self) {
-        if self.open.fetch_sub(1, AcqRel) >= MAX_CLIENT_CALLS
+        if self.open.fetch_sub(1, AcqRel) >= PeerSizes::current().max_calls
             && let Some(waker) = lock(&self.waker).take()
         {
             waker.wake();

@@ -152,6 +152,7 @@ impl Publisher {
         self.session
             .published
             .fetch_add(publication.count.into(), Relaxed);
+        let wants_ack = publication.wants_ack;
         let publication = Arc::new(publication);
         let mut sending = Sending::new(&self.router, self.session.key, now, wakes)
             .of_client(&self.session.client);
@@ -209,6 +210,10 @@ impl Publisher {
             });
         }
         self.router.bury(new, &Refused::no_service(), now, wakes);
+        if is_crowded && wants_ack && !is_for_service && !FaultInjection::AcknowledgeLost.is_on() {
+            // An instance lacks it: others may have it.
+            return Err(Refused::crowded());
+        }
         let mut published = Published {
             receivers,
             dropped,

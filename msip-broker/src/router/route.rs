@@ -49,10 +49,10 @@ impl Route {
         self.is_outdated.load(Acquire)
     }
 
-    /// Whether a session hears each client apart of what goes to this target. One that serves a topic may hear it as a client too.
-    pub(super) fn is_heard_apart(&self, by: SessionKey, target: &Target) -> bool {
-        let is_for_services = *target == Target::Service || self.about.len() < self.topic.len();
-        is_for_services && self.by_peer.contains(&by)
+    /// Whether a session hears each client apart that sends this here: as an instance, and not as one that hears `T` as a client.
+    pub(super) fn hears_apart(&self, session: SessionKey, target: &Target) -> bool {
+        let is_work = *target == Target::Service || self.topic != self.about;
+        is_work && self.by_peer.contains(&session)
     }
 
     /// It is not used any more by whoever asks from now on.
@@ -77,10 +77,16 @@ pub(super) fn sticky<'a>(
     sessions: impl Iterator<Item = &'a Arc<Session>>,
     key: &[u8],
 ) -> Option<&'a Arc<Session>> {
+    if FaultInjection::ScatterKeys.is_on() {
+        let sessions: Vec<_> = sessions.filter(|one| one.is_connected()).collect();
+        let at = usize::from(*key.last()?).checked_rem(sessions.len())?;
+        return sessions.get(at).copied();
+    }
     sessions.max_by_key(|one| {
         let mut hasher = DefaultHasher::new();
         (key, one.key).hash(&mut hasher);
-        (one.is_connected(), hasher.finish(), one.key)
+        let is_there = one.is_connected() || FaultInjection::KeyToAway.is_on();
+        (is_there, hasher.finish(), one.key)
     })
 }
 

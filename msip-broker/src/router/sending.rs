@@ -98,6 +98,11 @@ impl<'a> Sending<'a> {
         self
     }
 
+    /// Who sends, and is there.
+    fn own(&self) -> Option<SessionKey> {
+        self.client.as_ref().map(|own| own.key)
+    }
+
     /// Who has sent something, for an instance that hears each client apart. `None` where the session does not; an error where
     /// the client has gone.
     fn client_at(
@@ -107,7 +112,7 @@ impl<'a> Sending<'a> {
         target: &Target,
         from: Option<SessionKey>,
     ) -> Result<Option<ClientAt>, ()> {
-        if !route.is_heard_apart(to.key, target) {
+        if !route.hears_apart(to.key, target) {
             return Ok(None);
         }
         let own = self.client.as_ref().filter(|own| from == Some(own.key));
@@ -140,17 +145,23 @@ impl<'a> Sending<'a> {
         }
         let is_new = pending.is_new;
         let client = match pending.client {
-            Some(client) if route.is_heard_apart(to.key, &pending.target) => Some(client),
-            _ => match self.client_at(to, route, &pending.target, Some(publication.from)) {
-                Ok(client) => client,
-                Err(()) => {
-                    // Nobody could be told whose it is.
-                    self.dropped = self.dropped.saturating_add(1);
-                    return;
+            Some(client) if route.hears_apart(to.key, &pending.target) => Some(client),
+            known => {
+                match self.client_at(to, route, &pending.target, Some(pending.publication.from)) {
+                    Ok(client) => client,
+                    Err(()) => {
+                        // Nobody could be told whose it is.
+                        pending.client = known;
+                        match pending.target {
+                            Target::Everyone => self.dropped = self.dropped.saturating_add(1),
+                            _ => self.unplaced.push(pending),
+                        }
+                        return;
+                    }
                 }
-            },
+            }
         };
-        let at = client.as_ref().map(|client| client.topic.clone());
+        let at = client.clone();
         let generation = route.generation;
         let item = OutboxItem::Publication(Delivery {
             publication: pending.publication,
@@ -161,9 +172,12 @@ impl<'a> Sending<'a> {
         let (rejected, item) = match to.push(item, generation, self.now, self.wakes) {
             Ok(is_congested) => {
                 self.receivers = self.receivers.saturating_add(1);
-                if let Some(topic) = at {
-                    if is_congested {
-                        self.held_up.push((to.clone(), topic));
+                if let Some(client) = at {
+                    self.router
+                        .check_client(to, &client, self.own(), self.wakes);
+                    // Who sends waits for what it has sent, and not for what others have.
+                    if is_congested && self.own() == Some(client.client.key) {
+                        self.held_up.push((to.clone(), client.topic));
                     }
                 } else if is_congested
                     && to.key != self.from
@@ -242,19 +256,23 @@ impl<'a> Sending<'a> {
         publication: &Arc<Publication>,
         is_meant: impl Fn(&Session) -> bool,
     ) {
-        let is_instance = |one: &Session| route.is_heard_apart(one.key, &Target::Everyone);
+        let hears_apart = |one: &Session| route.hears_apart(one.key, &Target::Everyone);
         // Of the instances that hear each client apart, the one that the key decides.
         let chosen = match &publication.sticky_key {
             Some(key) if publication.state.is_none() && !route.by_peer.is_empty() => {
                 let instances = route.everyone.iter();
-                let instances = instances.filter(|one| is_instance(one));
-                sticky(instances, key).map(|one| one.key)
+                let instances = instances.filter(|one| hears_apart(one));
+                sticky(instances, key)
             }
             _ => None,
         };
+        #[cfg(test)]
+        if let Some(chosen) = chosen {
+            super::choices::note_publication(publication, &[(chosen, publication.count)]);
+        }
         let is_meant = |one: &Session| {
-            let is_chosen = chosen.is_none_or(|key| key == one.key);
-            is_meant(one) && (is_chosen || !is_instance(one))
+            let is_chosen = chosen.is_none_or(|chosen| chosen.key == one.key);
+            is_meant(one) && (is_chosen || !hears_apart(one))
         };
         for session in route.everyone.iter().filter(|one| is_meant(one)) {
             let pending = Pending {
@@ -284,8 +302,15 @@ impl<'a> Sending<'a> {
 
     /// To the service that its key decides, else in turn.
     fn service_of(&mut self, route: &Route, pending: Pending) {
-        if let Some(key) = &pending.publication.sticky_key {
+        if let Some(key) = &pending.publication.sticky_key
+            && !FaultInjection::ForgetKey.is_on()
+        {
             let chosen = route.services.sticky(key, &pending.tried).cloned();
+            #[cfg(test)]
+            {
+                let shares = chosen.iter().map(|one| (one, pending.publication.count));
+                super::choices::note_messages(&pending, &shares.collect::<Vec<_>>());
+            }
             return match chosen {
                 Some(chosen) => self.push(&chosen, pending, route),
                 None => self.unplaced.push(pending),
@@ -362,6 +387,10 @@ impl<'a> Sending<'a> {
     pub(super) fn finish(&mut self) {
         while !self.over.is_empty() || !self.again.is_empty() {
             for (session, reason) in std::mem::take(&mut self.over) {
+                if session.key == self.from {
+                    // What it has sent is that of a client which has gone, from here on.
+                    self.client = None;
+                }
                 let session = SessionHandle(session);
                 let left = self.router.remove(&session, reason, self.now, self.wakes);
                 self.hand_over(left);
@@ -408,7 +437,7 @@ impl<'a> Sending<'a> {
             let Ok(client) = self.client_at(&chosen, &route, &Target::Service, caller) else {
                 return Err((Refused::no_service(), request));
             };
-            let at = client.as_ref().map(|client| client.topic.clone());
+            let at = client.clone();
             request.tried.push(chosen.key);
             let assigned = Assigned {
                 request,
@@ -419,8 +448,12 @@ impl<'a> Sending<'a> {
             let (rejected, item) = match chosen.push(item, route.generation, self.now, self.wakes) {
                 Ok(is_congested) => {
                     let key = chosen.key;
-                    if let Some(topic) = at.filter(|_| is_congested) {
-                        self.held_up.push((chosen, topic));
+                    if let Some(client) = at {
+                        self.router
+                            .check_client(&chosen, &client, self.own(), self.wakes);
+                        if is_congested && self.own() == Some(client.client.key) {
+                            self.held_up.push((chosen, client.topic));
+                        }
                     }
                     return Ok(key);
                 }

@@ -22,6 +22,7 @@ use crate::{
     topic::{Filter, TopicFilter},
 };
 
+mod apart;
 mod by_kind;
 mod failures;
 mod interleavings;

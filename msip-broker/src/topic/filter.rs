@@ -24,21 +24,22 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// Its text.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Literal(topic) => topic,
+            Self::Pattern(filter) => filter.as_str().as_bytes(),
+        }
+    }
+
     /// How long it is, in bytes.
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Literal(topic) => topic.len(),
-            Self::Pattern(filter) => filter.as_str().len(),
-        }
+        self.as_bytes().len()
     }
 
     /// Whether it is about `T/$in`.
     pub(crate) fn is_of_services(&self) -> bool {
-        let text = match self {
-            Self::Literal(topic) => topic,
-            Self::Pattern(filter) => filter.as_str().as_bytes(),
-        };
-        matches!(Internal::of(text), Internal::Services(_))
+        matches!(Internal::of(self.as_bytes()), Internal::Services(_))
     }
 
     /// Whether the messages of a topic are asked for.

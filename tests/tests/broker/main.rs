@@ -9,6 +9,7 @@ mod fixture;
 mod identities;
 mod keys;
 mod publications;
+mod schemas;
 mod sessions;
 mod shared_connection;
 mod shared_services;

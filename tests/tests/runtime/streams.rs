@@ -273,7 +273,7 @@ async fn a_deadline_ends_a_stream_at_both_ends() {
         .await
         .expect("connects");
     connected(&mut events).await;
-    let limit = Duration::from_millis(100);
+    let limit = Duration::from_secs(1);
     let mut endless = client
         .with(CallOptions::new().timeout(limit))
         .count_req(count(0, 0))

@@ -10,6 +10,7 @@ use msip_tests::{
     proxy::{Plan, Proxy, Random},
     soon,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, Command},
@@ -318,5 +319,29 @@ async fn services_that_drain_under_load_cost_no_call() {
         for what in ["save", "call", "count", "sum", "shout"] {
             all_are_good(&figures, what);
         }
+    }
+}
+
+/// It is stopped for longer than it takes the broker to find that, and goes on in its session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_service_that_is_stopped_loses_and_repeats_nothing_when_it_goes_on() {
+    for seed in seeds() {
+        let mut stage = Stage::open(seed, 0).await;
+        let mut random = Random(seed);
+        for _ in 0..ROUNDS / 2 {
+            stage.work(&mut random).await;
+            let pid = stage.other.id().and_then(|id| i32::try_from(id).ok());
+            let pid = pid.and_then(Pid::from_raw).expect("it runs");
+            kill_process(pid, Signal::STOP).expect("it runs");
+            // The broker gives its work to the other one.
+            stage.client.work(STRETCH).await;
+            kill_process(pid, Signal::CONT).expect("it is there");
+        }
+        stage.client.work(STRETCH).await;
+        let figures = stage
+            .close(&format!("broker, SIGSTOP of a service, seed {seed}"), true)
+            .await;
+        all_are_good(&figures, "save");
+        assert_eq!(figures.count("sessions lost"), 0, "{figures}");
     }
 }

@@ -147,12 +147,13 @@ impl Control {
         }
         let client = &entry.session.client;
         self.routes.outdate_peer(&client.topics(), &client.peer);
-        let gone: Vec<Filter> = entry
+        let mut gone: Vec<Filter> = entry
             .subscriptions
             .keys()
             .filter(|filter| self.check_subscription(key, filter).is_err())
             .cloned()
             .collect();
+        gone.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
         // Woken below, with the control lock held: it happens rarely.
         let mut wakes = WakeList::new();
         let mut given_up = Vec::new();

@@ -8,7 +8,7 @@ use msip_session::wire::Code;
 use super::{Control, Held, Router};
 use crate::{
     router::{
-        Delivery, OutboxItem, Refused, SessionHandle, SessionKey, Target, WakeList,
+        ClientAt, Delivery, OutboxItem, Refused, SessionHandle, SessionKey, Target, WakeList,
         outbox::Rejected,
         session::Session,
         subscriptions::{Spoken, Terms},
@@ -140,6 +140,11 @@ impl Router {
             // Half of what is kept would look like all of it.
             if before.is_none() {
                 control.unsubscribe(key, &request.filter);
+                if request.is_by_peer {
+                    let left = control.leaves(&session.0, &request.filter, &mut wakes);
+                    drop(guard);
+                    self.hand_over(left, now, &mut wakes);
+                }
             }
             return Err(Refused::new(
                 Code::ResourceExhausted,
@@ -148,10 +153,17 @@ impl Router {
         };
         control.notice(key, &request.filter, most, now, &mut wakes);
         control.tell_of_first(&session.0, &request, now, &mut wakes);
+        let left = match before {
+            Some(before) if before.is_by_peer && !request.is_by_peer => {
+                control.leaves(&session.0, &request.filter, &mut wakes)
+            }
+            _ => Vec::new(),
+        };
         if request.is_by_peer {
             control.comes(&session.0, &request, &mut wakes);
         }
         drop(guard);
+        self.hand_over(left, now, &mut wakes);
         let differs = spoken.as_ref().is_some_and(|spoken| {
             request.protocol.as_ref().is_some_and(|protocol| {
                 *protocol != spoken.protocol || request.fingerprint != spoken.fingerprint
@@ -283,19 +295,36 @@ impl Control {
             if !is_asked || !self.may_hear(entry, topic) {
                 continue;
             }
+            let about = match Internal::of(topic) {
+                Internal::Services(about) if self.hears_apart(session.key, topic) => {
+                    Some(topic.slice_ref(about))
+                }
+                _ => None,
+            };
             for publication in lock(&kept.values).values() {
                 if publication.expires_at.is_some_and(|at| at <= now) {
                     continue;
                 }
+                let client = match &about {
+                    Some(topic) => match self.sessions.get(&publication.from) {
+                        Some(entry) => Some(ClientAt {
+                            topic: topic.clone(),
+                            client: entry.session.client.clone(),
+                        }),
+                        // Nobody could be told whose it is.
+                        None => continue,
+                    },
+                    None => None,
+                };
                 let item = OutboxItem::Publication(Delivery {
                     publication: publication.clone(),
                     target: Target::Everyone,
                     tried: Vec::new(),
-                    client: None,
+                    client,
                 });
                 match session.push(item, generation, now, wakes) {
                     Ok(_) => count = count.saturating_add(1),
-                    Err((Rejected::Overflow(_), _)) => return None,
+                    Err((Rejected::Overflow(_) | Rejected::Crowded, _)) => return None,
                     Err(_) => {}
                 }
             }

@@ -9,7 +9,7 @@ use super::{Control, Difference, Router, SubscribeRequest};
 use crate::{
     router::{
         ClientAt, OutboxItem, Refused, SessionKey, TopicSpoken, WakeList, client::Client,
-        session::Session, subscriptions::Spoken,
+        fault_injection::FaultInjection, session::Session, subscriptions::Spoken,
     },
     topic::{self, Filter, Internal, TopicFilter},
 };
@@ -37,6 +37,24 @@ fn served(filter: &Filter) -> Option<TopicFilter> {
 }
 
 impl Router {
+    /// Tells an instance that a client has gone which was away already when something of it was given to this instance, by
+    /// another one that had it.
+    pub(in crate::router) fn check_client(
+        &self,
+        instance: &Session,
+        at: &ClientAt,
+        own: Option<SessionKey>,
+        wakes: &mut WakeList,
+    ) {
+        if Some(at.client.key) == own {
+            return;
+        }
+        let is_there = self.control().sessions.contains_key(&at.client.key);
+        if !is_there && !FaultInjection::KeepStrangers.is_on() {
+            instance.with_outbox(|outbox| outbox.client_gone(at, wakes));
+        }
+    }
+
     /// The client of a session, if it is there.
     pub(in crate::router) fn client(&self, key: SessionKey) -> Option<Arc<Client>> {
         let control = self.control();
@@ -110,6 +128,13 @@ impl Control {
         }))
     }
 
+    /// Whether a session hears each client apart that sends to `T/$in`.
+    pub(super) fn hears_apart(&self, session: SessionKey, inner: &[u8]) -> bool {
+        let all = self.subscriptions.matching(inner);
+        all.iter()
+            .any(|one| one.session.key == session && one.is_by_peer)
+    }
+
     /// The instances of a topic that hear each client apart, those that are connected first.
     fn instances(&self, about: &[u8]) -> Vec<Arc<Session>> {
         let inner = topic::services(about);
@@ -161,7 +186,9 @@ impl Control {
             return vec![Bytes::copy_from_slice(serves.as_str().as_bytes())];
         }
         let all = self.subscriptions.topics();
-        all.filter(|topic| serves.matches(topic)).cloned().collect()
+        let mut topics: Vec<_> = all.filter(|topic| serves.matches(topic)).cloned().collect();
+        topics.sort_unstable();
+        topics
     }
 
     /// A session has subscribed to typed traffic: as a client of a topic, or as an instance.
@@ -240,11 +267,7 @@ impl Control {
             }
             return Vec::new();
         }
-        let serves = |about: &[u8]| {
-            let inner = topic::services(about);
-            let all = self.subscriptions.matching(&inner);
-            all.iter().any(|one| one.session.key == session.key)
-        };
+        let serves = |about: &[u8]| self.hears_apart(session.key, &topic::services(about));
         let (left, known) =
             session.with_outbox(|outbox| outbox.leave(|about| !serves(about), wakes));
         self.hand_care(session.key, known, wakes);
@@ -277,6 +300,9 @@ impl Control {
 
     /// Others look after the clients of an instance that has gone.
     fn hand_care(&self, instance: SessionKey, known: Vec<ClientAt>, wakes: &mut WakeList) {
+        if FaultInjection::LoseCare.is_on() {
+            return;
+        }
         for at in known {
             let entry = self.sessions.get(&at.client.key);
             if let Some(entry) = entry

@@ -16,23 +16,10 @@ use super::{OutboxItem, queue::Queue};
 use crate::router::{
     Presence, Publication, SessionKey, WakeList,
     client::{Client, ClientAt},
+    fault_injection::FaultInjection,
     open_calls::ClientCalls,
+    peer_sizes::PeerSizes,
 };
-
-/// How many messages of a client an instance is sent ahead (docs/protocol.md, "Typed traffic").
-const WINDOW_MESSAGES: usize = 256;
-
-/// How many bytes of their bodies.
-const WINDOW_BYTES: usize = 256 * 1024;
-
-/// How many bytes of a client go before it is another one's turn.
-const QUANTUM: i64 = 16 * 1024;
-
-/// How many bytes of a client wait before it is pushed back, at most.
-const MAX_WAITING: usize = 512 * 1024;
-
-/// How many of its messages.
-const MAX_WAITING_MESSAGES: usize = 4096;
 
 /// How many clients an instance is introduced to by what they send, before it has taken note of those that came before.
 const MAX_UNTOLD: usize = 16 * 1024;
@@ -93,8 +80,12 @@ impl PeerQueue {
             None => Next::Nothing,
             Some(OutboxItem::Exchange(_)) if self.calls.is_full() => Next::AwaitsCall,
             Some(OutboxItem::Publication(delivery)) => {
-                let messages = WINDOW_MESSAGES.saturating_sub(self.sent_messages);
-                let bytes = WINDOW_BYTES.saturating_sub(self.sent_bytes);
+                let sizes = PeerSizes::current();
+                let messages = sizes.window_messages.saturating_sub(self.sent_messages);
+                let bytes = sizes.window_bytes.saturating_sub(self.sent_bytes);
+                if FaultInjection::IgnoreWindow.is_on() {
+                    return Next::Some(delivery.publication.count);
+                }
                 match affordable(&delivery.publication, messages, bytes) {
                     0 => Next::AwaitsCredit,
                     count => Next::Some(count),
@@ -209,7 +200,12 @@ impl PeerQueues {
                 client: queue.client.clone(),
             })
         });
-        all.collect()
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable_by(|one, other| {
+            let key = |at: &ClientAt| at.client.key;
+            (&one.topic, key(one)).cmp(&(&other.topic, key(other)))
+        });
+        all
     }
 
     /// The queue of a client, which the instance is introduced to if it has not been.
@@ -217,11 +213,15 @@ impl PeerQueues {
         let peers = self.topics.entry(of.topic.clone()).or_default();
         let queue = peers.entry(of.client.peer.clone()).or_insert_with(|| {
             let introduction = of.client.introduction(&of.topic, instance, false);
+            let first = match FaultInjection::NoIntroduction.is_on() {
+                true => VecDeque::new(),
+                false => VecDeque::from([Arc::new(introduction)]),
+            };
             self.len += 1;
             self.untold += 1;
             PeerQueue {
                 client: of.client.clone(),
-                first: VecDeque::from([Arc::new(introduction)]),
+                first,
                 queue: Queue::default(),
                 last: None,
                 sent: VecDeque::new(),
@@ -236,7 +236,10 @@ impl PeerQueues {
             }
         });
         // It has come again before the instance was told that it had gone.
-        queue.last = None;
+        if queue.last.take().is_some() && !FaultInjection::ForgetReturned.is_on() {
+            let introduction = of.client.introduction(&of.topic, instance, false);
+            queue.first.push_back(Arc::new(introduction));
+        }
         queue
     }
 
@@ -279,11 +282,21 @@ impl PeerQueues {
             }
             return true;
         }
+        if FaultInjection::ForgetGone.is_on() {
+            return true;
+        }
         queue.last = Some(Arc::new(client.presence(topic, false)));
         // Nobody gives credit for one that has gone.
         queue.forget_sent();
         self.make_ready(topic, &client.peer);
         true
+    }
+
+    /// Whether an older STATE waits, in the place of which this one comes.
+    pub(super) fn has_older_state(&self, of: &ClientAt, item: &OutboxItem) -> bool {
+        let peers = self.topics.get(&of.topic);
+        let queue = peers.and_then(|peers| peers.get(of.peer()));
+        queue.is_some_and(|queue| queue.queue.has_older_state(item))
     }
 
     /// Adds an item. Returns whether its client should wait.
@@ -308,8 +321,9 @@ impl PeerQueues {
 
     /// Whether so much is more than the share of one client: what is left, and no more than a limit.
     fn is_long(&self, (bytes, count): (usize, usize), max_bytes: usize) -> bool {
-        let share = (max_bytes / 2).saturating_sub(self.bytes).min(MAX_WAITING);
-        bytes > share || count > MAX_WAITING_MESSAGES
+        let sizes = PeerSizes::current();
+        let share = (max_bytes / 2).saturating_sub(self.bytes);
+        bytes > share.min(sizes.max_waiting) || count > sizes.max_waiting_messages
     }
 
     /// Wakes `waker` when what waits of a client is short; `false` if it is already.
@@ -346,7 +360,9 @@ impl PeerQueues {
         let Some(queue) = peers.get_mut(peer) else {
             return false;
         };
-        queue.finished(messages as usize);
+        if !FaultInjection::IgnoreCredit.is_on() {
+            queue.finished(messages as usize);
+        }
         let name = queue.client.peer.clone();
         self.make_ready(&topic, &name);
         true
@@ -387,8 +403,10 @@ impl PeerQueues {
             queue.queue.pass_over_expired(now);
             let popped = match queue.next() {
                 Next::Some(_) if queue.deficit <= 0 => {
-                    queue.deficit += QUANTUM;
-                    self.ready.rotate_left(1);
+                    queue.deficit += PeerSizes::current().quantum;
+                    if !FaultInjection::NoTurns.is_on() {
+                        self.ready.rotate_left(1);
+                    }
                     None
                 }
                 Next::Some(count) => queue.queue.pop_up_to(count).map(|(mut item, bytes)| {
@@ -494,7 +512,14 @@ impl PeerQueues {
     ) -> Vec<OutboxItem> {
         let mut out = Vec::new();
         let (mut bytes, mut count) = (0, 0);
-        for queue in self.topics.values_mut().flat_map(HashMap::values_mut) {
+        let all = self.topics.iter_mut().flat_map(|(topic, peers)| {
+            let queues = peers.values_mut();
+            queues.map(|queue| ((topic.clone(), queue.client.key), queue))
+        });
+        let mut all: Vec<_> = all.collect();
+        // The order of a table is another one in each run.
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (_, queue) in all {
             out.extend(queue.queue.take_out(&mut stays));
             bytes += queue.queue.bytes();
             count += queue.queue.count();
@@ -516,6 +541,7 @@ impl PeerQueues {
                     .for_each(|waker| wakes.push(Some(waker)));
             }
         }
+        keys.sort_unstable();
         for (topic, peer) in keys {
             self.make_ready(&topic, &peer);
         }
@@ -542,4 +568,31 @@ impl PeerQueues {
         }
         (left, clients)
     }
+
+    /// What waits of each client, and how many messages the instance has not finished with.
+    #[cfg(test)]
+    pub(in crate::router) fn shown(&self) -> Vec<ShownPeer<'_>> {
+        let all = self.topics.iter().flat_map(|(topic, peers)| {
+            peers.values().map(|queue| ShownPeer {
+                topic: topic.clone(),
+                client: queue.client.key,
+                first: queue.first.iter().map(|it| &**it).collect(),
+                lanes: queue.queue.lanes(),
+                is_gone: queue.last.is_some(),
+                sent: queue.sent_messages,
+            })
+        });
+        all.collect()
+    }
+}
+
+/// What waits of a client at an instance.
+#[cfg(test)]
+pub(in crate::router) struct ShownPeer<'a> {
+    pub(in crate::router) topic: Bytes,
+    pub(in crate::router) client: SessionKey,
+    pub(in crate::router) first: Vec<&'a Presence>,
+    pub(in crate::router) lanes: [Vec<&'a OutboxItem>; 3],
+    pub(in crate::router) is_gone: bool,
+    pub(in crate::router) sent: usize,
 }

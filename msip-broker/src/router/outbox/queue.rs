@@ -84,6 +84,12 @@ impl Queue {
         });
     }
 
+    /// Whether a STATE waits in the place of which this one comes.
+    pub(super) fn has_older_state(&self, item: &OutboxItem) -> bool {
+        let key = item.state_key();
+        key.is_some_and(|key| self.states.contains_key(&key))
+    }
+
     /// Puts a STATE in the place of an older one, if there is one.
     pub(super) fn replace_state(&mut self, item: OutboxItem) -> Result<(), OutboxItem> {
         let Some(key) = item

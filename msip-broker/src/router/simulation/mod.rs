@@ -1,15 +1,16 @@
 //! The simulation: a router beside a naive broker, driven by a seed. After every step both have the same in every queue.
 //!
 //! What is for one of several is the router's choice: the naive broker is told of it, checks that it is allowed and that the
-//! load is fair, and knows all that follows from it: who is over its limits, and what goes where then.
+//! load is fair, or that a key stays where it was, and knows all that follows from it: who is over its limits, and what goes where
+//! then. Which client of an instance has its turn is the router's choice too: none may wait for long, or go beyond its window.
 //! `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
 
 mod random;
 mod rights;
 mod world;
 
-use super::fault_injection::FaultInjection;
-use world::World;
+use super::{fault_injection::FaultInjection, peer_sizes::PeerSizes};
+use world::{PEER_SIZES, World};
 pub(super) use world::{number_of, numbers};
 
 /// How many seeds are the same in every run, and how many are drawn at random.
@@ -17,7 +18,7 @@ const FIXED: u64 = 2000;
 const FRESH: u64 = 200;
 
 fn run(seed: u64) -> Result<Vec<u64>, String> {
-    World::new(seed).run()
+    PeerSizes::with(PEER_SIZES, || World::new(seed).run())
 }
 
 #[test]
@@ -25,7 +26,7 @@ fn the_router_does_what_a_naive_broker_does() {
     if let Some(seed) = msip_replay::chosen_seed() {
         let mut world = World::new(seed);
         world.is_verbose = true;
-        let outcome = world.run();
+        let outcome = PeerSizes::with(PEER_SIZES, || world.run());
         assert!(outcome.is_ok(), "{outcome:?}");
         return;
     }

@@ -1,7 +1,7 @@
 //! A router, and a naive broker beside it that says what has to be in which queue.
 //!
 //! What the naive broker knows: `permissions`, `queues`. How both are compared: `checks`, `settling`. What happens to both:
-//! `subscribing`, `publishing`, `taking`, `calls`, `granting`, `lifecycle`.
+//! `subscribing`, `publishing`, `taking`, `calls`, `granting`, `lifecycle`; and `typed`: clients that instances hear apart.
 
 mod calls;
 mod checks;
@@ -15,9 +15,10 @@ mod queues;
 mod settling;
 mod subscribing;
 mod taking;
+mod typed;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -30,13 +31,15 @@ use super::{
 };
 use crate::{
     access::{Grant, Principal},
-    router::{Choice, Delivery, Dialect, EndReason, OpenCall, Publisher, Router, SessionHandle},
+    router::{Choice, Delivery, Dialect, EndReason, Publisher, Router, SessionHandle},
 };
 use calls::Outcomes;
 pub(in crate::router) use calls::number_of;
+pub(super) use limits::PEER_SIZES;
 use limits::limits;
 use message::Message;
 pub(in crate::router) use message::numbers;
+use typed::{Held, OpenedCall, PeerSim};
 
 const SESSIONS: usize = 7;
 const STEPS: usize = 90;
@@ -62,12 +65,16 @@ struct Sim {
     dialect: Dialect,
     said: Said4,
     link: Link,
-    filters: BTreeMap<String, Option<&'static str>>,
+    filters: BTreeMap<String, Held>,
     grants: BTreeMap<&'static str, Grant>,
     lanes: [Vec<Message>; 3],
     /// What it took and could fail at.
     taken: Vec<Delivery>,
-    calls: Vec<(u64, OpenCall)>,
+    calls: Vec<OpenedCall>,
+    /// The topics where it takes part as a client, and who looks after it there.
+    parts: BTreeMap<String, Option<usize>>,
+    /// What waits of the clients that it hears apart, by topic and client.
+    peers: BTreeMap<(String, usize), PeerSim>,
     /// How many calls ended without an answer since it gave one, and when the last of them did.
     unanswered: (usize, Duration),
     /// By how many messages urgent ones are ahead of others, while both wait.
@@ -83,7 +90,10 @@ pub(super) struct World {
     sims: Vec<Sim>,
     now: Duration,
     next: u64,
-    kept: BTreeMap<(String, String), (u64, Option<Duration>)>,
+    /// By topic and key: the number of the message, when it expires, and whose it is.
+    kept: BTreeMap<(String, String), (u64, Option<Duration>, usize)>,
+    /// Which session a key prefers to which other.
+    preferred: BTreeSet<(&'static str, usize, usize)>,
     /// How many one-way COMMANDs each service of a topic got since the last change.
     turns: BTreeMap<String, BTreeMap<usize, u64>>,
     refused_calls: Outcomes,
@@ -106,6 +116,7 @@ impl World {
             now: Duration::ZERO,
             next: 1,
             kept: BTreeMap::new(),
+            preferred: BTreeSet::new(),
             turns: BTreeMap::new(),
             refused_calls: Outcomes::default(),
             expected_refusals: Vec::new(),
@@ -137,7 +148,7 @@ impl World {
 
     fn step(&mut self) -> Checked {
         let at = self.random.below(self.sims.len());
-        match self.random.below(41) {
+        match self.random.below(48) {
             0 | 1 => {
                 if self.sims.len() < SESSIONS {
                     self.connect();
@@ -154,12 +165,18 @@ impl World {
             32 | 33 => self.grant(at),
             34 => self.reauthorize(at),
             35 => self.fail(at),
-            36 | 37 => self.call(at),
+            36 | 37 => (0..3).try_for_each(|_| self.call(at)),
             38 => {
                 let topic = self.random.one_of(&TOPICS).to_string();
                 (0..3).try_for_each(|_| self.publish_as(at, topic.clone(), MsgKind::Command))
             }
-            39 => self.finish_call(at),
+            39 | 45 | 46 => {
+                self.finish_call(at)?;
+                // Where the next ones go depends on how it has ended.
+                (0..2).try_for_each(|_| self.call(at))
+            }
+            40..=42 => self.credit(at),
+            43 | 44 => self.speak(at),
             _ => self.pass_time(),
         }
     }
@@ -187,6 +204,8 @@ impl World {
             lanes: Default::default(),
             taken: Vec::new(),
             calls: Vec::new(),
+            parts: BTreeMap::new(),
+            peers: BTreeMap::new(),
             unanswered: (0, Duration::ZERO),
             lead: 0,
             stuck_since: None,

@@ -3,7 +3,11 @@
 use super::*;
 use crate::router::fault_injection::FaultInjection;
 
-fn by_peer(peer: &Peer, filter: &str, spoken: (&str, u64)) -> Result<Subscribed, Refused> {
+pub(super) fn by_peer(
+    peer: &Peer,
+    filter: &str,
+    spoken: (&str, u64),
+) -> Result<Subscribed, Refused> {
     let filter = Filter::Pattern(TopicFilter::new(filter).expect("a filter"));
     let request = SubscribeRequest {
         protocol: Some(spoken.0.to_owned()),
@@ -14,16 +18,16 @@ fn by_peer(peer: &Peer, filter: &str, spoken: (&str, u64)) -> Result<Subscribed,
     peer.router.subscribe(&peer.session, request, NOW)
 }
 
-const CHAT: (&str, u64) = ("chat.v1", 7);
+pub(super) const CHAT: (&str, u64) = ("chat.v1", 7);
 
-fn instance(router: &Router, filter: &str) -> Peer {
+pub(super) fn instance(router: &Router, filter: &str) -> Peer {
     let peer = Peer::new(router);
     by_peer(&peer, filter, CHAT).expect("a subscription");
     peer
 }
 
 /// What an instance is told, in order.
-fn told(peer: &Peer) -> Vec<String> {
+pub(super) fn told(peer: &Peer) -> Vec<String> {
     let told = peer.items().into_iter().flat_map(|item| match item {
         OutboxItem::Publication(delivery) => {
             let client = delivery.client.as_ref();
@@ -60,7 +64,7 @@ fn told(peer: &Peer) -> Vec<String> {
     told.collect()
 }
 
-fn name(peer: &Peer) -> String {
+pub(super) fn name(peer: &Peer) -> String {
     peer.session.peer().to_owned()
 }
 

@@ -10,32 +10,47 @@ use super::{
     limits::SIZE,
     message::{Message, numbers_of, text},
     settling::Sending,
+    typed::{OpenedCall, typed_key},
 };
 use crate::{
     access::Uses,
-    router::{Exchange, Failed, Refused, Request, Target, WakeList},
+    router::{Exchange, Failed, Refused, Request, SessionKey, Target, WakeList},
 };
 
 /// What becomes of calls.
 pub(super) type Outcomes = Arc<Mutex<Vec<(u64, Code)>>>;
 
 #[derive(Debug)]
-pub(super) struct Call(pub(super) u64, pub(super) Outcomes);
+pub(super) struct Call {
+    pub(super) number: u64,
+    caller: SessionKey,
+    sticky: Option<&'static str>,
+    outcomes: Outcomes,
+}
 
 impl Exchange for Call {
     fn pinned(&self) -> usize {
         SIZE
     }
 
+    fn caller(&self) -> Option<SessionKey> {
+        Some(self.caller)
+    }
+
+    fn sticky_key(&self) -> Option<&str> {
+        self.sticky
+    }
+
     fn refuse(self: Box<Self>, why: Refused) {
-        self.1.lock().expect("outcomes").push((self.0, why.code));
+        let mut outcomes = self.outcomes.lock().expect("outcomes");
+        outcomes.push((self.number, why.code));
     }
 }
 
 /// The number of a call.
 pub(in crate::router) fn number_of(exchange: &dyn Exchange) -> u64 {
     let exchange: &dyn std::any::Any = exchange;
-    exchange.downcast_ref::<Call>().expect("a call").0
+    exchange.downcast_ref::<Call>().expect("a call").number
 }
 
 impl World {
@@ -73,6 +88,12 @@ impl World {
             idempotent: publication.is_idempotent,
             expires: publication.expires_at,
             key: publication.state.as_ref().map(|state| text(&state.key)),
+            sticky: publication.sticky_key.as_deref().map(typed_key),
+            from: self.sim_of(publication.from).unwrap_or(0),
+            client: delivery
+                .client
+                .as_ref()
+                .and_then(|it| self.sim_of(it.client.key)),
             tried: tried.collect(),
             is_new: false,
         };
@@ -94,9 +115,17 @@ impl World {
         let topic = self.random.one_of(&["a", "a/b", "a/$in", "b"]).to_string();
         let number = self.next;
         self.next += 1;
+        let sticky = *self
+            .random
+            .one_of(&[None, None, None, None, Some("1"), Some("2")]);
         let request = Request {
             topic: Bytes::copy_from_slice(topic.as_bytes()),
-            exchange: Box::new(Call(number, self.refused_calls.clone())),
+            exchange: Box::new(Call {
+                number,
+                caller: self.sims[at].handle.key(),
+                sticky,
+                outcomes: self.refused_calls.clone(),
+            }),
             tried: Vec::new(),
         };
         let now = self.now;
@@ -116,12 +145,16 @@ impl World {
             idempotent: false,
             expires: None,
             key: None,
+            sticky,
+            from: at,
+            client: None,
             tried: Vec::new(),
             is_new: true,
         };
-        let expect = |expected: Result<(), Code>| match code == expected {
+        let said = code;
+        let expect = |expected: Result<(), Code>| match said == expected {
             true => Ok(()),
-            false => Err(format!("{at} calls {topic}: {code:?}, not {expected:?}")),
+            false => Err(format!("{at} calls {topic}: {said:?}, not {expected:?}")),
         };
         if let Link::Ended(_) = self.sims[at].link {
             return expect(Err(Code::Unavailable));
@@ -130,22 +163,19 @@ impl World {
             return expect(Err(code));
         }
         let mut sending = Sending::from(at);
-        let is_placed = self.place_call(&mut sending, message)?;
+        let placed = self.place_call(&mut sending, message)?;
         self.finish(&mut sending)?;
         self.bury(sending.unplaced)?;
-        expect(match is_placed {
-            true => Ok(()),
-            false => Err(Code::Unavailable),
-        })
+        expect(placed)
     }
 
     pub(super) fn finish_call(&mut self, at: usize) -> Checked {
-        let Some((number, open)) = self.sims[at].calls.pop() else {
+        let Some(OpenedCall { number, open, .. }) = self.sims[at].calls.pop() else {
             return Ok(());
         };
         let how = *self
             .random
-            .one_of(&["answered", "unanswered", "given back"]);
+            .one_of(&["answered", "unanswered", "unanswered", "given back"]);
         let sim = &mut self.sims[at];
         match how {
             "answered" => {

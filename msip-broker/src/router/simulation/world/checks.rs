@@ -11,33 +11,41 @@ use crate::{
     topic::Filter,
 };
 
+/// What waits in some queues.
+pub(super) fn show_lanes(lanes: [Vec<&OutboxItem>; 3]) -> [Vec<Shown>; 3] {
+    let show = |item: &&OutboxItem| -> Shown {
+        match item {
+            OutboxItem::Publication(delivery) => (
+                numbers(&delivery.publication),
+                delivery.target.clone(),
+                text(&delivery.publication.topic),
+            ),
+            OutboxItem::Exchange(assigned) => {
+                let exchange: &dyn std::any::Any = &*assigned.request.exchange;
+                let call = exchange.downcast_ref::<Call>().expect("a call");
+                (
+                    vec![call.number],
+                    Target::Service,
+                    text(&assigned.request.topic),
+                )
+            }
+            OutboxItem::Presence(_)
+            | OutboxItem::TopicSpoken(_)
+            | OutboxItem::SubscriptionEnded(_) => {
+                panic!("nobody asked for it")
+            }
+        }
+    };
+    lanes.map(|lane| lane.iter().map(show).collect())
+}
+
 impl World {
     /// What is really in the queues of a session.
     pub(super) fn actual(&self, at: usize) -> [Vec<Shown>; 3] {
-        let show = |item: &&OutboxItem| -> Shown {
-            match item {
-                OutboxItem::Publication(delivery) => (
-                    numbers(&delivery.publication),
-                    delivery.target.clone(),
-                    text(&delivery.publication.topic),
-                ),
-                OutboxItem::Exchange(assigned) => {
-                    let exchange: &dyn std::any::Any = &*assigned.request.exchange;
-                    let call = exchange.downcast_ref::<Call>().expect("a call");
-                    (vec![call.0], Target::Service, text(&assigned.request.topic))
-                }
-                OutboxItem::Presence(_)
-                | OutboxItem::TopicSpoken(_)
-                | OutboxItem::SubscriptionEnded(_) => {
-                    panic!("nobody asked for it")
-                }
-            }
-        };
-        self.sims[at].handle.0.with_outbox(|outbox| {
-            outbox
-                .lanes()
-                .map(|lane| lane.iter().map(show).collect::<Vec<_>>())
-        })
+        self.sims[at]
+            .handle
+            .0
+            .with_outbox(|outbox| show_lanes(outbox.lanes()))
     }
 
     pub(super) fn status(&self, at: usize) -> Status {
@@ -64,6 +72,8 @@ impl World {
                     !has_expired || actual.iter().flatten().any(|it| *it == one.shown())
                 });
             }
+            let now = self.now;
+            self.compare_peers(at, now)?;
             let expected = &self.sims[at].lanes;
             let expected = expected
                 .each_ref()
@@ -75,6 +85,11 @@ impl World {
                 Status::Ended(_) => 0,
                 Status::Away => AWAY.max(2 * OUTGOING),
                 Status::Connected => 2 * OUTGOING,
+            };
+            // What waits of clients leaves place for all else.
+            let bound = match self.sims[at].peers.is_empty() {
+                true => bound,
+                false => 2 * bound,
             };
             let (bytes, waiting) = self.sims[at]
                 .handle

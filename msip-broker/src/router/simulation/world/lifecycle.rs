@@ -33,6 +33,14 @@ impl World {
                     .filter(|one| one.acked || one.kind == MsgKind::State),
             );
         }
+        for peer in sim.peers.values_mut() {
+            peer.sent = 0;
+            peer.passed = 0;
+            for lane in &mut peer.lanes {
+                left.extend(lane.extract_if(.., |one| one.target != Target::Everyone));
+                lane.retain(|one| one.acked || one.kind == MsgKind::State);
+            }
+        }
         self.hand_over(left)
     }
 
@@ -78,7 +86,7 @@ impl World {
         let next = self.router.expire(self.now, &mut WakeList::new());
         let now = self.now;
         self.kept
-            .retain(|_, (_, expires)| expires.is_none_or(|at| at > now));
+            .retain(|_, (_, expires, _)| expires.is_none_or(|at| at > now));
         self.say(|| format!("it is later; {over:?} expire"));
         // They end by the time at which they do.
         let mut over: Vec<_> = over

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::router::Limits;
+use crate::router::{Limits, peer_sizes::PeerSizes};
 
 /// What each message counts for.
 pub(super) const SIZE: usize = 100;
@@ -19,6 +19,26 @@ pub(super) const KEPT: usize = 4;
 pub(super) const EXPIRY: Duration = Duration::from_secs(30);
 pub(super) const SUBSCRIPTIONS: usize = 5;
 pub(super) const GRANTS: usize = 2;
+/// How many messages of a client an instance is sent ahead.
+pub(super) const WINDOW: usize = 10;
+/// How many of its calls are open there.
+pub(super) const CLIENT_CALLS: usize = 1;
+/// How many of its messages wait there before it is pushed back.
+pub(super) const CLIENT_WAITING: usize = 5;
+/// How many messages of each other client go first, at most, where a client waits for its turn: two runs, of which the second one
+/// is begun with what is left of a turn.
+pub(super) const TURN: usize = 6;
+
+/// The sizes of what instances are sent of their clients.
+pub(in crate::router::simulation) const PEER_SIZES: PeerSizes = PeerSizes {
+    // The limit that is met is that of bytes: a message is sent while there is anything left.
+    window_messages: 2 * WINDOW,
+    window_bytes: (WINDOW - 1) * SIZE + 1,
+    quantum: SIZE as i64 + 64,
+    max_waiting: 1 << 20,
+    max_waiting_messages: CLIENT_WAITING,
+    max_calls: CLIENT_CALLS,
+};
 
 pub(super) fn limits() -> Limits {
     Limits {

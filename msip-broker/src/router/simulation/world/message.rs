@@ -25,6 +25,12 @@ pub(super) struct Message {
     pub(super) idempotent: bool,
     pub(super) expires: Option<Duration>,
     pub(super) key: Option<String>,
+    /// What decides to which instance it goes.
+    pub(super) sticky: Option<&'static str>,
+    /// Who has sent it.
+    pub(super) from: usize,
+    /// The client that it is of, where an instance hears that apart.
+    pub(super) client: Option<usize>,
     /// Those who have failed at it, or had no place for it.
     pub(super) tried: Vec<usize>,
     /// Whether it is being published now, and its publisher is told what becomes of it.

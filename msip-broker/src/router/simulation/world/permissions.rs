@@ -93,11 +93,17 @@ impl World {
         group: Option<Option<&str>>,
     ) -> bool {
         let sim = &self.sims[at];
+        // A typed client of a topic hears what services send to it alone.
+        let is_for_it = topic.split_once("/$to/").is_some_and(|(about, to)| {
+            let held = sim.filters.get(about);
+            to == sim.handle.peer() && held.is_some_and(|held| held.by_peer)
+        });
         !matches!(sim.link, Link::Ended(_))
             && self.may_hear(at, topic)
-            && sim.filters.iter().any(|(filter, of)| {
-                self.asks_for(at, filter, topic) && group.is_none_or(|group| group == *of)
-            })
+            && (is_for_it && group.is_none_or(|group| group.is_none())
+                || sim.filters.iter().any(|(filter, of)| {
+                    self.asks_for(at, filter, topic) && group.is_none_or(|group| group == of.group)
+                }))
     }
 
     pub(super) fn hearing(&self, topic: &str, group: Option<Option<&str>>) -> Vec<usize> {

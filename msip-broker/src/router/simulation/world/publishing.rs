@@ -72,6 +72,16 @@ impl World {
                 .once_in(6)
                 .then_some(self.now + Duration::from_secs(5)),
             key: is_state.then(|| self.random.one_of(&["", "k"]).to_string()),
+            sticky: match self.sims[at].dialect {
+                Dialect::Mip => None,
+                Dialect::Msip => {
+                    *self
+                        .random
+                        .one_of(&[None, None, Some("1"), Some("2"), Some("3")])
+                }
+            },
+            from: at,
+            client: None,
             tried: Vec::new(),
             is_new: true,
             numbers,
@@ -88,6 +98,7 @@ impl World {
         publication.wants_ack = message.acked;
         publication.is_idempotent = message.idempotent;
         publication.expires_at = message.expires;
+        publication.sticky_key = message.sticky.map(|key| Bytes::from_static(key.as_bytes()));
         publication.state = message.key.as_ref().map(|key| StateKey {
             variant: 1,
             key: Bytes::copy_from_slice(key.as_bytes()),
@@ -132,7 +143,7 @@ impl World {
                 };
                 self.place(&mut sending, for_one)?;
             }
-            return expect(self.sent(sending, true)?);
+            return expect(self.sent(sending, true, false)?);
         }
         if let Some(key) = &message.key {
             let key = (topic.clone(), key.clone());
@@ -144,12 +155,14 @@ impl World {
                     return expect(Err(Code::ResourceExhausted));
                 }
                 (false, _) => {
-                    self.kept.insert(key, (message.numbers[0], message.expires));
+                    let (number, expires) = (message.numbers[0], message.expires);
+                    self.kept.insert(key, (number, expires, at));
                 }
             }
         }
         let groups = !self.hearing(&topic, Some(Some("g"))).is_empty();
-        self.send_to_all(&mut sending, &message);
+        let is_acked = message.acked;
+        self.send_to_all(&mut sending, &message)?;
         if groups {
             let for_one = Message {
                 target: Target::Group("g".into()),
@@ -157,7 +170,7 @@ impl World {
             };
             self.place(&mut sending, for_one)?;
         }
-        expect(self.sent(sending, false)?)
+        expect(self.sent(sending, false, is_acked)?)
     }
 
     /// What has become of a publication.
@@ -165,16 +178,20 @@ impl World {
         &mut self,
         mut sending: Sending,
         is_for_service: bool,
+        is_acked: bool,
     ) -> Result<Result<Published, Code>, String> {
         self.finish(&mut sending)?;
-        let unplaced = sending.unplaced.into_iter();
+        let unplaced = std::mem::take(&mut sending.unplaced).into_iter();
         let (new, old): (Vec<_>, Vec<_>) = unplaced.partition(|one| one.is_new);
         self.bury(old)?;
         if is_for_service && sending.receivers == 0 && !new.is_empty() {
             // Its sender knows.
-            return Ok(Err(Code::Unavailable));
+            return Ok(Err(sending.code()));
         }
         self.bury(new)?;
+        if sending.is_crowded && is_acked {
+            return Ok(Err(Code::ResourceExhausted));
+        }
         Ok(Ok(Published {
             receivers: sending.receivers,
             dropped: sending.dropped,

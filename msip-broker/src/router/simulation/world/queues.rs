@@ -20,6 +20,8 @@ pub(super) enum Pushed {
     Gone,
     /// It has to end.
     Over(EndReason),
+    /// There was no place among what waits of other clients.
+    Crowded,
 }
 
 impl World {
@@ -109,7 +111,9 @@ impl World {
 
     /// How many calls it has that have not ended.
     pub(super) fn open_calls(&self, at: usize) -> usize {
-        let queued = self.sims[at].lanes.iter().flatten();
+        let peers = self.sims[at].peers.values();
+        let queued = peers.flat_map(|peer| &peer.lanes);
+        let queued = queued.chain(&self.sims[at].lanes).flatten();
         queued.filter(|one| one.is_call).count() + self.sims[at].calls.len()
     }
 
@@ -130,9 +134,17 @@ impl World {
         sim.filters.clear();
         sim.grants.clear();
         let left = std::mem::take(&mut sim.lanes);
+        let known = std::mem::take(&mut sim.peers);
+        let topics: Vec<_> = sim.parts.keys().cloned().collect();
         self.turns.clear();
+        let peers = known.values().flat_map(|peer| peer.lanes.clone());
         let is_for_one = |message: &Message| message.target != Target::Everyone;
-        let mut left: Vec<_> = left.into_iter().flatten().filter(is_for_one).collect();
+        let left = left.into_iter().chain(peers).flatten();
+        let mut left: Vec<_> = left.filter(is_for_one).collect();
+        for topic in topics {
+            self.client_leaves(at, &topic);
+        }
+        self.hand_care(at, known.into_keys());
         left.extend(self.withdraw());
         left
     }
@@ -147,13 +159,15 @@ impl World {
 
     fn recheck(&mut self, at: usize) -> Vec<Message> {
         let filters = self.sims[at].filters.keys().cloned();
-        let gone: Vec<_> = filters.filter(|one| !self.may_subscribe(at, one)).collect();
-        for filter in gone {
-            self.sims[at].filters.remove(&filter);
+        let ended: Vec<_> = filters.filter(|one| !self.may_subscribe(at, one)).collect();
+        let mut gone = Vec::new();
+        for filter in ended {
+            gone.extend(self.give_up(at, &filter));
         }
         let mut lanes = std::mem::take(&mut self.sims[at].lanes);
-        let mut gone = Vec::new();
-        for lane in &mut lanes {
+        let mut peers = std::mem::take(&mut self.sims[at].peers);
+        let of_peers = peers.values_mut().flat_map(|peer| &mut peer.lanes);
+        for lane in lanes.iter_mut().chain(of_peers) {
             gone.extend(lane.extract_if(.., |one| {
                 let topic = match one.target {
                     Target::Service if !one.topic.ends_with("/$in") => format!("{}/$in", one.topic),
@@ -163,6 +177,7 @@ impl World {
             }));
         }
         self.sims[at].lanes = lanes;
+        self.sims[at].peers = peers;
         gone.retain(|one| one.target != Target::Everyone);
         gone
     }

@@ -17,6 +17,8 @@ pub(super) struct Sending {
     pub(super) dropped: u32,
     /// Whether their publisher waits for somebody.
     pub(super) is_congested: bool,
+    /// Whether there was no place for something among what waits of other clients.
+    pub(super) is_crowded: bool,
     /// What has found nobody.
     pub(super) unplaced: Vec<Message>,
     over: Vec<(usize, EndReason)>,
@@ -30,23 +32,65 @@ impl Sending {
             ..Self::default()
         }
     }
+
+    /// Why nobody has got something.
+    pub(super) fn code(&self) -> Code {
+        match self.is_crowded {
+            true => Code::ResourceExhausted,
+            false => Code::Unavailable,
+        }
+    }
 }
 
 impl World {
     /// To everyone who hears all of a topic.
-    pub(super) fn send_to_all(&mut self, sending: &mut Sending, message: &Message) {
-        for to in self.hearing(&message.topic, Some(None)) {
-            self.give(sending, to, message.clone());
+    pub(super) fn send_to_all(&mut self, sending: &mut Sending, message: &Message) -> Checked {
+        let hearing = self.hearing(&message.topic, Some(None));
+        let apart = hearing
+            .iter()
+            .copied()
+            .filter(|at| self.hears_apart(*at, message));
+        let apart: Vec<_> = apart.collect();
+        let mut chosen = None;
+        if message.sticky.is_some() && message.key.is_none() && !apart.is_empty() {
+            let mut among = VecDeque::from([message.clone()]);
+            let (_, choice) = self.next_choice(&mut among)?;
+            chosen = self.check_key(message, &apart, &choice)?;
         }
+        for to in hearing {
+            if chosen.is_none_or(|chosen| chosen == to) || !apart.contains(&to) {
+                self.give(sending, to, message.clone());
+            }
+        }
+        Ok(())
     }
 
-    pub(super) fn give(&mut self, sending: &mut Sending, to: usize, message: Message) {
-        let pushed = self.push(to, message.clone());
+    pub(super) fn give(&mut self, sending: &mut Sending, to: usize, mut message: Message) {
         let is_for_one = message.target != Target::Everyone;
+        if !self.find_client(to, &mut message) {
+            match is_for_one {
+                true => sending.unplaced.push(message),
+                false => sending.dropped += 1,
+            }
+            return;
+        }
+        let pushed = self.push_to(to, message.clone());
         match pushed {
             Pushed::Queued { is_congested } => {
                 sending.receivers += 1;
-                sending.is_congested |= is_congested && sending.from != Some(to);
+                let waits = match message.client {
+                    None => sending.from != Some(to),
+                    Some(client) => {
+                        let is_there = !matches!(self.sims[client].link, Link::Ended(_));
+                        sending.from == Some(client) && is_there
+                    }
+                };
+                sending.is_congested |= is_congested && waits;
+            }
+            Pushed::Crowded => {
+                sending.is_crowded = true;
+                message.tried.push(to);
+                sending.again.extend(is_for_one.then_some(message));
             }
             Pushed::Dropped => sending.dropped += 1,
             Pushed::Over(reason) => {
@@ -97,7 +141,19 @@ impl World {
                 false => Err(format!("nobody has got what {eligible:?} could have")),
             };
         }
-        self.check_shares(&message, &eligible, &shares)?;
+        match message.sticky.filter(|_| message.target == Target::Service) {
+            Some(_) => {
+                let choice = Choice {
+                    numbers: Vec::new(),
+                    shares: shares
+                        .iter()
+                        .map(|(at, count)| (self.sims[*at].handle.key(), *count as u32))
+                        .collect(),
+                };
+                self.check_key(&message, &eligible, &choice)?;
+            }
+            None => self.check_shares(&message, &eligible, &shares)?,
+        }
         let mut numbers = message.numbers.iter().copied();
         for (to, count) in shares {
             let part = Message {
@@ -115,12 +171,12 @@ impl World {
         }
     }
 
-    /// A call: to one that has it, or nobody.
+    /// A call: to one that has it, or nobody, and why.
     pub(super) fn place_call(
         &mut self,
         sending: &mut Sending,
         message: Message,
-    ) -> Result<bool, String> {
+    ) -> Result<Result<(), Code>, String> {
         let mut among = VecDeque::from([message]);
         let (message, choice) = self.next_choice(&mut among)?;
         self.place_chosen_call(sending, message, choice)
@@ -131,7 +187,7 @@ impl World {
         sending: &mut Sending,
         mut message: Message,
         mut choice: Choice,
-    ) -> Result<bool, String> {
+    ) -> Result<Result<(), Code>, String> {
         loop {
             let eligible = self.eligible(&message);
             let chosen = choice.shares.first().map(|(key, _)| *key);
@@ -147,17 +203,29 @@ impl World {
             });
             let Some(at) = at else {
                 return match eligible.is_empty() && chosen.is_none() {
-                    true => Ok(false),
+                    true => Ok(Err(sending.code())),
                     false => Err(format!("{chosen:?} has a call, of {eligible:?}")),
                 };
             };
             let load = |at: usize| self.call_load(at);
-            if let Some(less) = eligible.iter().find(|one| load(**one) < load(at)) {
-                return Err(format!("{less} has fewer calls than {at}"));
+            match message.sticky {
+                Some(_) => {
+                    self.check_key(&message, &eligible, &choice)?;
+                }
+                None => {
+                    if let Some(less) = eligible.iter().find(|one| load(**one) < load(at)) {
+                        return Err(format!("{less} has fewer calls than {at}"));
+                    }
+                }
             }
-            match self.push(at, message.clone()) {
-                Pushed::Queued { .. } => return Ok(true),
+            message.client = None;
+            if !self.find_client(at, &mut message) {
+                return Ok(Err(Code::Unavailable));
+            }
+            match self.push_to(at, message.clone()) {
+                Pushed::Queued { .. } => return Ok(Ok(())),
                 Pushed::Over(reason) => sending.over.push((at, reason)),
+                Pushed::Crowded => sending.is_crowded = true,
                 Pushed::Dropped | Pushed::Gone => {}
             }
             message.tried.push(at);
@@ -183,8 +251,8 @@ impl World {
                     continue;
                 }
                 let number = message.numbers[0];
-                if !self.place_chosen_call(sending, message, choice)? {
-                    self.expected_refusals.push((number, Code::Unavailable));
+                if let Err(code) = self.place_chosen_call(sending, message, choice)? {
+                    self.expected_refusals.push((number, code));
                 }
             }
         }
@@ -220,10 +288,12 @@ impl World {
                         kind => kind,
                     },
                     key: None,
+                    sticky: None,
+                    client: None,
                     tried: Vec::new(),
                     ..message.clone()
                 };
-                self.send_to_all(&mut sending, &letter);
+                self.send_to_all(&mut sending, &letter)?;
             }
             self.finish(&mut sending)?;
             dead.extend(sending.unplaced);
@@ -238,8 +308,10 @@ impl World {
         eligible: &[usize],
         shares: &[(usize, usize)],
     ) -> Checked {
-        let loads: BTreeMap<usize, usize> =
-            eligible.iter().map(|at| (*at, self.waiting(*at))).collect();
+        let loads: BTreeMap<usize, usize> = eligible
+            .iter()
+            .map(|at| (*at, self.waiting_in_all(*at)))
+            .collect();
         if let Target::Service = message.target {
             let about = message.topic.strip_suffix("/$in").unwrap_or(&message.topic);
             let is_whole = eligible.iter().all(|at| self.is_connected(*at));

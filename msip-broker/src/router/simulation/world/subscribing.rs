@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use msip_session::{MsgKind, wire::Code};
 
-use super::{Checked, Link, World, limits::SUBSCRIPTIONS, message::Message, queues::Pushed};
+use super::{Checked, Held, Link, World, limits::SUBSCRIPTIONS, message::Message, queues::Pushed};
 use crate::{
-    router::{Dialect, SubscribeRequest, Target},
+    router::{Dialect, SubscribeRequest, Target, WakeList},
     topic::{Filter, TopicFilter},
 };
 
@@ -29,8 +29,14 @@ impl World {
 
     pub(super) fn subscribe(&mut self, at: usize) -> Checked {
         let text = self.filter(at);
-        let group = (self.random.once_in(3) && !text.starts_with("$dead")).then_some("g");
         let is_mip = self.sims[at].dialect == Dialect::Mip;
+        let is_by_peer = !is_mip && self.random.once_in(2);
+        let once_in = if is_by_peer { 20 } else { 3 };
+        let group = (self.random.once_in(once_in) && !text.starts_with("$dead")).then_some("g");
+        let held = Held {
+            group,
+            by_peer: is_by_peer,
+        };
         if is_mip && text.contains(['+', '#']) {
             return Ok(());
         }
@@ -40,37 +46,44 @@ impl World {
         };
         let request = SubscribeRequest {
             group: group.map(str::to_owned),
+            is_by_peer,
             ..SubscribeRequest::new(filter)
         };
         let subscribed = self
             .router
             .subscribe(&self.sims[at].handle, request, self.now);
-        self.say(|| format!("{at} subscribes {text} {group:?}: {subscribed:?}"));
+        self.say(|| format!("{at} subscribes {text} {held:?}: {subscribed:?}"));
+        let is_typed = match text.strip_suffix("/$in") {
+            Some(_) => true,
+            None => !text.contains(['$', '+', '#']),
+        };
         let is_full = self.sims[at].filters.len() >= SUBSCRIPTIONS
             && !self.sims[at].filters.contains_key(&text);
         let expected = match self.sims[at].link {
             Link::Ended(_) => Err(Code::Unavailable),
             _ if !self.may_subscribe(at, &text) => Err(Code::PermissionDenied),
             _ if is_full => Err(Code::ResourceExhausted),
+            _ if is_by_peer && (!is_typed || group.is_some()) => Err(Code::InvalidArgument),
             _ => Ok(()),
         };
+        let mut left = Vec::new();
         if expected.is_ok() {
             self.turns.clear();
-            let before = self.sims[at].filters.insert(text.clone(), group);
+            let before = self.sims[at].filters.insert(text.clone(), held);
             let kept: Vec<_> = self
                 .kept
                 .iter()
-                .filter(|((topic, _), (_, expires))| {
+                .filter(|((topic, _), (_, expires, _))| {
                     self.asks_for(at, &text, topic)
                         && self.may_hear(at, topic)
                         && expires.is_none_or(|expires| expires > self.now)
                 })
-                .map(|((topic, key), (number, expires))| {
-                    (topic.clone(), key.clone(), *number, *expires)
+                .map(|((topic, key), (number, expires, from))| {
+                    (topic.clone(), key.clone(), *number, *expires, *from)
                 })
                 .collect();
-            for (topic, key, number, expires) in kept {
-                let message = Message {
+            for (topic, key, number, expires, from) in kept {
+                let mut message = Message {
                     numbers: vec![number],
                     topic,
                     target: Target::Everyone,
@@ -81,12 +94,19 @@ impl World {
                     idempotent: false,
                     expires,
                     key: Some(key),
+                    sticky: None,
+                    from,
+                    client: None,
                     tried: Vec::new(),
                     is_new: false,
                 };
-                if let Pushed::Over(_) = self.push(at, message) {
+                if !self.find_client(at, &mut message) {
+                    continue;
+                }
+                if let Pushed::Over(_) | Pushed::Crowded = self.push_to(at, message) {
                     if before.is_none() {
-                        self.sims[at].filters.remove(&text);
+                        let left = self.give_up(at, &text);
+                        self.hand_over(left)?;
                     }
                     return match subscribed {
                         Err(refused) if refused.code == Code::ResourceExhausted => Ok(()),
@@ -94,7 +114,14 @@ impl World {
                     };
                 }
             }
+            if before.is_some_and(|before| before.by_peer) && !is_by_peer {
+                left = self.leaves(at, &text);
+            }
+            if is_by_peer {
+                self.comes(at, &text);
+            }
         }
+        self.hand_over(left)?;
         match subscribed.map(|_| ()).map_err(|refused| refused.code) == expected {
             true => Ok(()),
             false => Err(format!(
@@ -104,9 +131,11 @@ impl World {
     }
 
     pub(super) fn unsubscribe(&mut self, at: usize) -> Checked {
-        let Some(text) = self.sims[at].filters.keys().next().cloned() else {
+        let filters: Vec<_> = self.sims[at].filters.keys().cloned().collect();
+        if filters.is_empty() {
             return Ok(());
-        };
+        }
+        let text = self.random.one_of(&filters).clone();
         let filter = match self.sims[at].dialect {
             Dialect::Mip => Filter::Literal(Bytes::copy_from_slice(text.as_bytes())),
             Dialect::Msip | Dialect::MiddleMan => {
@@ -114,9 +143,14 @@ impl World {
             }
         };
         self.say(|| format!("{at} unsubscribes {text}"));
-        self.sims[at].filters.remove(&text);
+        let handle = self.sims[at].handle.clone();
+        let is_left = self
+            .router
+            .leave(&handle, &filter, self.now, &mut WakeList::new());
         self.turns.clear();
-        match self.router.unsubscribe(&self.sims[at].handle, &filter) {
+        let left = self.give_up(at, &text);
+        self.hand_over(left)?;
+        match is_left {
             true => Ok(()),
             false => Err(format!("{at} had no subscription to {text}")),
         }

@@ -7,6 +7,7 @@ use super::{
     calls::Call,
     limits::{OUTGOING, SIZE},
     message::{Message, numbers},
+    typed::OpenedCall,
 };
 use crate::router::{EndReason, OutboxItem};
 
@@ -46,8 +47,10 @@ impl World {
             };
         }
         for item in items {
+            let of;
             let numbers = match item {
                 OutboxItem::Publication(delivery) => {
+                    of = delivery.client.as_ref().map(|it| self.client_key(it));
                     let numbers = numbers(&delivery.publication);
                     let expires = delivery.publication.expires_at;
                     if expires.is_some_and(|expires| expires <= self.now) {
@@ -57,16 +60,28 @@ impl World {
                     numbers
                 }
                 OutboxItem::Exchange(assigned) => {
+                    of = assigned.client().map(|it| self.client_key(it));
                     let (request, open) = assigned.into_parts();
                     let exchange: Box<dyn std::any::Any> = request.exchange;
                     let call = exchange.downcast::<Call>().map_err(|_| "no call")?;
-                    self.sims[at].calls.push((call.0, open));
-                    vec![call.0]
+                    let queue = of.as_ref().map(|of| self.queue_of(at, of)).transpose()?;
+                    self.sims[at].calls.push(OpenedCall {
+                        number: call.number,
+                        open,
+                        queue,
+                    });
+                    vec![call.number]
                 }
-                OutboxItem::Presence(_)
-                | OutboxItem::TopicSpoken(_)
-                | OutboxItem::SubscriptionEnded(_) => continue,
+                OutboxItem::Presence(presence) => {
+                    self.take_presence(at, &presence)?;
+                    continue;
+                }
+                OutboxItem::TopicSpoken(_) | OutboxItem::SubscriptionEnded(_) => continue,
             };
+            if let Some(of) = of {
+                self.take_of_client(at, &of, &numbers)?;
+                continue;
+            }
             let now = self.now;
             let has_expired = |one: &Message| one.expires.is_some_and(|expires| expires <= now);
             let waits = |lane: usize| {
@@ -102,6 +117,9 @@ impl World {
             }
         }
         let now = self.now;
+        if taken.is_pending() && self.is_connected(at) {
+            self.check_nothing_waits(at)?;
+        }
         if taken.is_pending() {
             for queue in &mut self.sims[at].lanes {
                 queue.retain(|one| one.expires.is_none_or(|expires| expires > now));

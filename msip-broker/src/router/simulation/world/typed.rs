@@ -1,0 +1,607 @@
+//! Typed traffic in the naive broker: clients that instances hear apart, who looks after them, their windows and their turns, and
+//! keys, each of which prefers one instance to another once and for all.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Checked, Link, TOPICS, World,
+    checks::show_lanes,
+    limits::{CLIENT_CALLS, CLIENT_WAITING, TURN, WINDOW},
+    message::{Message, text},
+    queues::Pushed,
+};
+use crate::router::{Choice, ClientAt, OpenCall, Presence, SessionKey, Target};
+use msip_session::MsgKind;
+
+/// A subscription.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) group: Option<&'static str>,
+    pub(super) by_peer: bool,
+}
+
+/// A call that an instance has taken.
+pub(super) struct OpenedCall {
+    pub(super) number: u64,
+    pub(super) open: OpenCall,
+    /// The queue that it came from, where that is one of a client.
+    pub(super) queue: Option<u64>,
+}
+
+/// What an instance is told of a client.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Told {
+    looks_after: bool,
+    is_handed_over: bool,
+}
+
+/// What waits of a client at an instance.
+#[derive(Debug)]
+pub(super) struct PeerSim {
+    /// What the instance is told of it, before anything else of it.
+    told: Vec<Told>,
+    is_told: bool,
+    pub(super) lanes: [Vec<Message>; 3],
+    /// Whether the client has gone.
+    is_gone: bool,
+    /// How many messages the instance has not finished with.
+    pub(super) sent: usize,
+    /// Tells it from an earlier one of the same client.
+    number: u64,
+    /// How many messages of others went while something of it could have gone.
+    pub(super) passed: usize,
+}
+
+type PeerKey = (String, usize);
+
+/// Keys are few.
+pub(super) fn typed_key(key: &[u8]) -> &'static str {
+    match key {
+        b"1" => "1",
+        b"2" => "2",
+        _ => "3",
+    }
+}
+
+fn is_over(one: &Message, now: Duration) -> bool {
+    one.expires.is_some_and(|expires| expires <= now)
+}
+
+impl PeerSim {
+    fn waiting(&self) -> usize {
+        let all = self.lanes.iter().flatten();
+        all.map(|one| one.numbers.len()).sum()
+    }
+}
+
+impl World {
+    pub(super) fn sim_of(&self, key: SessionKey) -> Option<usize> {
+        self.sims.iter().position(|sim| sim.handle.key() == key)
+    }
+
+    pub(super) fn client_key(&self, at: &ClientAt) -> PeerKey {
+        let client = self.sim_of(at.client.key);
+        (text(&at.topic), client.unwrap_or(usize::MAX))
+    }
+
+    /// What waits of all.
+    pub(super) fn waiting_in_all(&self, at: usize) -> usize {
+        let peers = self.sims[at].peers.values();
+        self.waiting(at) + peers.map(PeerSim::waiting).sum::<usize>()
+    }
+
+    /// Whether a session hears each client apart that sends to the services of a topic.
+    fn is_instance(&self, at: usize, about: &str) -> bool {
+        let inner = format!("{about}/$in");
+        let mut filters = self.sims[at].filters.iter();
+        filters.any(|(filter, held)| held.by_peer && self.asks_for(at, filter, &inner))
+    }
+
+    /// Whether it hears the sender of a message apart: as an instance, and not as a client.
+    pub(super) fn hears_apart(&self, at: usize, message: &Message) -> bool {
+        match message.topic.strip_suffix("/$in") {
+            Some(about) => self.is_instance(at, about),
+            None => {
+                let is_work = message.target == Target::Service && !message.topic.contains('$');
+                is_work && self.is_instance(at, &message.topic)
+            }
+        }
+    }
+
+    /// Notes whose a message is, where this session hears clients apart; `false` where that client has gone.
+    pub(super) fn find_client(&self, at: usize, message: &mut Message) -> bool {
+        if !self.hears_apart(at, message) {
+            message.client = None;
+            return true;
+        }
+        let is_there = !matches!(self.sims[message.from].link, Link::Ended(_));
+        if message.client.is_none() && is_there {
+            message.client = Some(message.from);
+        }
+        message.client.is_some()
+    }
+
+    /// Puts a message into the queue of its client, or among all else.
+    pub(super) fn push_to(&mut self, at: usize, message: Message) -> Pushed {
+        let Some(client) = message.client else {
+            return self.push(at, message);
+        };
+        let about = message.topic.strip_suffix("/$in").unwrap_or(&message.topic);
+        let topic = about.to_owned();
+        if let Link::Ended(_) = self.sims[at].link {
+            return Pushed::Gone;
+        }
+        let is_away = !self.is_connected(at);
+        if is_away && !(message.acked || message.kind == MsgKind::State) {
+            return Pushed::Dropped;
+        }
+        let is_same = |one: &&mut Message| {
+            message.key.is_some() && one.key == message.key && one.topic == message.topic
+        };
+        let key = (topic, client);
+        let peer = self.sims[at].peers.get_mut(&key);
+        let mut older = peer.into_iter().flat_map(|peer| &mut peer.lanes).flatten();
+        let is_newer = older.any(|one| is_same(&one));
+        let count = message.numbers.len();
+        if !is_newer && self.waiting_in_all(at) + count > self.most(at) {
+            return Pushed::Crowded;
+        }
+        let message = Message {
+            is_new: false,
+            ..message
+        };
+        let is_connected = self.is_connected(at);
+        let peer = self.peer(at, &key.0, client);
+        let mut all = peer.lanes.iter_mut().flatten();
+        let is_same = |one: &&mut Message| {
+            message.key.is_some() && one.key == message.key && one.topic == message.topic
+        };
+        match all.find(|one| is_same(one)) {
+            Some(old) => *old = message,
+            None => peer.lanes[message.lane()].push(message),
+        }
+        let is_congested = peer.waiting() > CLIENT_WAITING && is_connected;
+        if let Link::Ended(_) = self.sims[client].link {
+            self.client_gone(at, &key.0, client);
+        }
+        Pushed::Queued { is_congested }
+    }
+
+    /// What an instance is told of a client. The first one that is looks after it.
+    fn introduction(&mut self, client: usize, topic: &str, at: usize, handed: bool) -> Told {
+        let part = self.sims[client].parts.entry(topic.to_owned()).or_default();
+        let carer = *part.get_or_insert(at);
+        Told {
+            looks_after: carer == at,
+            is_handed_over: handed,
+        }
+    }
+
+    /// The queue of a client, which the instance is introduced to if it does not know it.
+    fn peer(&mut self, at: usize, topic: &str, client: usize) -> &mut PeerSim {
+        let key = (topic.to_owned(), client);
+        let known = self.sims[at].peers.get(&key).map(|peer| peer.is_gone);
+        if known != Some(false) {
+            let told = self.introduction(client, topic, at, false);
+            if known.is_none() {
+                self.next += 1;
+            }
+            let number = self.next;
+            let peer = self.sims[at].peers.entry(key.clone());
+            let peer = peer.or_insert_with(|| PeerSim {
+                told: Vec::new(),
+                is_told: false,
+                lanes: Default::default(),
+                is_gone: false,
+                sent: 0,
+                number,
+                passed: 0,
+            });
+            peer.told.push(told);
+            peer.is_gone = false;
+        }
+        self.sims[at].peers.get_mut(&key).expect("it is there")
+    }
+
+    fn knows(&self, at: usize, topic: &str, client: usize) -> bool {
+        let peer = self.sims[at].peers.get(&(topic.to_owned(), client));
+        peer.is_some_and(|peer| !peer.is_gone)
+    }
+
+    /// The instance looks after a client from here on.
+    fn look_after(&mut self, at: usize, topic: &str, client: usize) {
+        let is_known = self.knows(at, topic, client);
+        self.peer(at, topic, client);
+        if is_known {
+            let told = self.introduction(client, topic, at, true);
+            self.peer(at, topic, client).told.push(told);
+        }
+    }
+
+    /// The instances of a topic, those that are connected first.
+    fn instances(&self, topic: &str) -> Vec<usize> {
+        let inner = format!("{topic}/$in");
+        let all = 0..self.sims.len();
+        let mut instances: Vec<_> = all
+            .filter(|at| self.is_instance(*at, topic) && self.may_hear(*at, &inner))
+            .collect();
+        instances.sort_by_key(|at| !self.is_connected(*at));
+        instances
+    }
+
+    /// Some instance looks after a client: one that knows it, or else by turn.
+    fn find_carer(&mut self, topic: &str, client: usize) {
+        let instances = self.instances(topic);
+        let connected = instances
+            .iter()
+            .filter(|at| self.is_connected(**at))
+            .count();
+        let count = if connected == 0 {
+            instances.len()
+        } else {
+            connected
+        };
+        let number = self.sims[client].handle.key().number();
+        let turn = number.checked_rem(count as u64).unwrap_or(0) as usize;
+        let knows = instances.iter().find(|at| self.knows(**at, topic, client));
+        if let Some(at) = knows.or(instances.get(turn)).copied() {
+            self.look_after(at, topic, client);
+        }
+    }
+
+    /// An instance is told that a client has gone, after what waits of it.
+    fn client_gone(&mut self, at: usize, topic: &str, client: usize) {
+        let key = (topic.to_owned(), client);
+        let Some(peer) = self.sims[at].peers.get_mut(&key).filter(|it| !it.is_gone) else {
+            return;
+        };
+        if !peer.is_told && peer.waiting() == 0 {
+            self.sims[at].peers.remove(&key);
+            return;
+        }
+        peer.is_gone = true;
+        peer.sent = 0;
+        peer.passed = 0;
+    }
+
+    /// A client takes part in a topic no longer.
+    pub(super) fn client_leaves(&mut self, client: usize, topic: &str) {
+        if self.sims[client].parts.remove(topic).is_none() {
+            return;
+        }
+        for at in self.instances(topic) {
+            self.client_gone(at, topic, client);
+        }
+    }
+
+    /// Others look after the clients of an instance that has gone.
+    pub(super) fn hand_care(&mut self, instance: usize, known: impl Iterator<Item = PeerKey>) {
+        for (topic, client) in known {
+            if let Link::Ended(_) = self.sims[client].link {
+                continue;
+            }
+            let part = self.sims[client].parts.get_mut(&topic);
+            if part.is_some_and(|carer| carer.take_if(|it| *it == instance).is_some()) {
+                self.find_carer(&topic, client);
+            }
+        }
+    }
+
+    /// A session has subscribed to typed traffic.
+    pub(super) fn comes(&mut self, at: usize, filter: &str) {
+        let Some(serves) = filter.strip_suffix("/$in") else {
+            self.sims[at].parts.entry(filter.to_owned()).or_default();
+            if self.sims[at].parts[filter].is_none() {
+                self.find_carer(filter, at);
+            }
+            return;
+        };
+        for topic in TOPICS {
+            if !super::super::rights::is_matched(serves, topic) {
+                continue;
+            }
+            for client in 0..self.sims.len() {
+                let sim = &self.sims[client];
+                let is_client = sim.filters.get(topic).is_some_and(|held| held.by_peer);
+                let carer = sim.parts.get(topic).copied().flatten();
+                if is_client && carer.is_none() {
+                    self.peer(at, topic, client);
+                }
+            }
+        }
+    }
+
+    /// A session takes part in typed traffic no longer by this subscription, which it has no more. Returns what others can have.
+    #[must_use = "others can have it"]
+    pub(super) fn leaves(&mut self, at: usize, filter: &str) -> Vec<Message> {
+        if !filter.ends_with("/$in") {
+            self.client_leaves(at, filter);
+            return Vec::new();
+        }
+        let known: Vec<_> = self.sims[at].peers.keys().cloned().collect();
+        let known = known
+            .into_iter()
+            .filter(|key| !self.is_instance(at, &key.0));
+        let known: Vec<_> = known.collect();
+        let mut left = Vec::new();
+        for key in &known {
+            let peer = self.sims[at].peers.remove(key);
+            left.extend(peer.into_iter().flat_map(|peer| peer.lanes).flatten());
+        }
+        left.retain(|one| one.target != Target::Everyone);
+        self.hand_care(at, known.into_iter());
+        left
+    }
+
+    /// A subscription is there no longer. Returns what others can have.
+    #[must_use = "others can have it"]
+    pub(super) fn give_up(&mut self, at: usize, filter: &str) -> Vec<Message> {
+        match self.sims[at].filters.remove(filter) {
+            Some(held) if held.by_peer => self.leaves(at, filter),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A key goes to one instance, which it prefers to all others once and for all. Returns that one.
+    pub(super) fn check_key(
+        &mut self,
+        message: &Message,
+        among: &[usize],
+        choice: &Choice,
+    ) -> Result<Option<usize>, String> {
+        let (Some(sticky), [(chosen, _)]) = (message.sticky, &choice.shares[..]) else {
+            return Err(format!("{choice:?} is not by key: {message:?}"));
+        };
+        let chosen = self.sim_of(*chosen).ok_or("it is nobody")?;
+        let is_any_there = among.iter().any(|at| self.is_connected(*at));
+        if !among.contains(&chosen) || is_any_there && !self.is_connected(chosen) {
+            return Err(format!("{chosen} is none of {among:?}: {message:?}"));
+        }
+        let others = among.iter().copied().filter(|at| *at != chosen);
+        let others = others.filter(|at| !is_any_there || self.is_connected(*at));
+        for other in others.collect::<Vec<_>>() {
+            if self.preferred.contains(&(sticky, other, chosen)) {
+                return Err(format!(
+                    "the key {sticky} has moved from {other} to {chosen}"
+                ));
+            }
+            self.preferred.insert((sticky, chosen, other));
+        }
+        Ok(Some(chosen))
+    }
+
+    /// A client takes part: it subscribes by peer, or sends to the services of a topic.
+    pub(super) fn speak(&mut self, at: usize) -> Checked {
+        let topic = format!("{}/$in", self.random.one_of(&TOPICS));
+        let kind = *self.random.one_of(&[MsgKind::Command, MsgKind::Event]);
+        (0..4).try_for_each(|_| self.publish_as(at, topic.clone(), kind))
+    }
+
+    /// An instance has finished with messages of a client.
+    pub(super) fn credit(&mut self, at: usize) -> Checked {
+        if !self.is_connected(at) || self.sims[at].peers.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<_> = self.sims[at].peers.keys().cloned().collect();
+        let key = self.random.one_of(&keys).clone();
+        let messages = 1 + self.random.below(WINDOW);
+        let client = self.sims[key.1].handle.clone();
+        let instance = self.sims[at].handle.clone();
+        instance.credit(key.0.as_bytes(), client.peer(), messages as u32);
+        self.say(|| format!("{at} has finished with {messages} of {key:?}"));
+        if let Some(peer) = self.sims[at].peers.get_mut(&key) {
+            peer.sent = peer.sent.saturating_sub(messages);
+        }
+        Ok(())
+    }
+
+    /// Which queue a call comes from.
+    pub(super) fn queue_of(&self, at: usize, of: &PeerKey) -> Result<u64, String> {
+        let peer = self.sims[at].peers.get(of);
+        peer.map(|peer| peer.number)
+            .ok_or_else(|| format!("{at} has a call of {of:?}, and does not know it"))
+    }
+
+    fn calls_of(&self, at: usize, queue: u64) -> usize {
+        let calls = self.sims[at].calls.iter();
+        calls.filter(|call| call.queue == Some(queue)).count()
+    }
+
+    /// Whether something of a client has to go as soon as it has its turn.
+    fn may_go(&self, at: usize, peer: &PeerSim) -> bool {
+        if !peer.told.is_empty() {
+            return true;
+        }
+        let now = self.now;
+        let next = peer.lanes.iter();
+        let next = next.filter_map(|lane| lane.iter().find(|one| !is_over(one, now)));
+        let next: Vec<_> = next.collect();
+        // Which of several comes next is for their order to say.
+        let has_place = |one: &&Message| match one.is_call {
+            true => self.calls_of(at, peer.number) < CLIENT_CALLS,
+            false => peer.sent < WINDOW,
+        };
+        match next.is_empty() {
+            true => peer.is_gone,
+            false => next.iter().all(has_place),
+        }
+    }
+
+    /// It is told of a client.
+    pub(super) fn take_presence(&mut self, at: usize, presence: &Arc<Presence>) -> Checked {
+        let client = self.sim_of(presence.session).ok_or("it is nobody")?;
+        let key = (text(&presence.topic), client);
+        let now = self.now;
+        let Some(peer) = self.sims[at].peers.get_mut(&key) else {
+            return Err(format!("{at} is told of {key:?}: {presence:?}"));
+        };
+        let Some(introduction) = &presence.introduction else {
+            let mut waiting = peer.lanes.iter().flatten();
+            if !peer.is_gone || !peer.told.is_empty() || waiting.any(|one| !is_over(one, now)) {
+                return Err(format!("{at} is told that {key:?} has gone: {peer:?}"));
+            }
+            self.sims[at].peers.remove(&key);
+            return Ok(());
+        };
+        let told = Told {
+            looks_after: introduction.looks_after,
+            is_handed_over: introduction.is_handed_over,
+        };
+        peer.is_told = true;
+        if peer.told.is_empty() || peer.told.remove(0) != told {
+            return Err(format!(
+                "{at} is told {told:?} of {key:?}, and not {peer:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// It takes messages of a client, or a call.
+    pub(super) fn take_of_client(&mut self, at: usize, of: &PeerKey, numbers: &[u64]) -> Checked {
+        let now = self.now;
+        let Some(peer) = self.sims[at].peers.get_mut(of) else {
+            return Err(format!(
+                "{at} takes {numbers:?} of {of:?}, and does not know it"
+            ));
+        };
+        if !peer.told.is_empty() {
+            return Err(format!(
+                "{at} takes {numbers:?} before it is told of {of:?}"
+            ));
+        }
+        for lane in &mut peer.lanes {
+            while lane.first().is_some_and(|one| is_over(one, now)) {
+                lane.remove(0);
+            }
+        }
+        let is_next = |lane: &&mut Vec<Message>| {
+            let next = lane.first();
+            next.is_some_and(|one| one.numbers.starts_with(numbers))
+        };
+        let Some(lane) = peer.lanes.iter_mut().find(|lane| is_next(lane)) else {
+            return Err(format!(
+                "{at} takes {numbers:?}, which is nowhere next in {peer:?}"
+            ));
+        };
+        let message = &mut lane[0];
+        let is_call = message.is_call;
+        message.numbers.drain(..numbers.len());
+        if message.numbers.is_empty() {
+            lane.remove(0);
+        }
+        let count = numbers.len();
+        peer.passed = 0;
+        let number = peer.number;
+        if !is_call {
+            peer.sent += count;
+            if peer.sent > WINDOW {
+                return Err(format!(
+                    "{at} takes {} of {of:?}, beyond its window",
+                    peer.sent
+                ));
+            }
+        } else if self.calls_of(at, number) > CLIENT_CALLS {
+            return Err(format!("{at} has too many calls of {of:?}"));
+        }
+        self.count_passed(at, of, count)
+    }
+
+    /// Others have waited for this.
+    fn count_passed(&mut self, at: usize, of: &PeerKey, count: usize) -> Checked {
+        let peers = std::mem::take(&mut self.sims[at].peers);
+        let others = peers.len() - 1;
+        let mut checked = Ok(());
+        let counted = peers.into_iter().map(|(key, mut peer)| {
+            match key != *of && self.may_go(at, &peer) {
+                true => peer.passed += count,
+                false => peer.passed = 0,
+            }
+            if peer.passed > TURN * others {
+                checked = Err(format!("{key:?} waits for its turn at {at}, after {of:?}"));
+            }
+            (key, peer)
+        });
+        let counted = counted.collect();
+        self.sims[at].peers = counted;
+        checked
+    }
+
+    /// A connection that waits has nothing that could go.
+    pub(super) fn check_nothing_waits(&self, at: usize) -> Checked {
+        let now = self.now;
+        let sim = &self.sims[at];
+        if sim.lanes.iter().flatten().any(|one| !is_over(one, now)) {
+            return Err(format!("{at} waits, and has {:?}", sim.lanes));
+        }
+        match sim.peers.iter().find(|(_, peer)| self.may_go(at, peer)) {
+            Some((key, peer)) => Err(format!("{at} waits, and has of {key:?} {peer:?}")),
+            None => Ok(()),
+        }
+    }
+
+    /// What waits of clients is the same in both brokers, and who looks after a session.
+    pub(super) fn compare_peers(&mut self, at: usize, now: Duration) -> Checked {
+        let handle = self.sims[at].handle.clone();
+        let actual = handle.0.with_outbox(|outbox| {
+            let shown = outbox.peers().into_iter().map(|peer| {
+                let told = peer.first.iter().map(|presence| {
+                    let introduction = presence.introduction.as_deref();
+                    introduction.map(|it| Told {
+                        looks_after: it.looks_after,
+                        is_handed_over: it.is_handed_over,
+                    })
+                });
+                let told: Option<Vec<_>> = told.collect();
+                let lanes = show_lanes(peer.lanes);
+                let topic = text(&peer.topic);
+                (topic, peer.client, told, lanes, peer.is_gone, peer.sent)
+            });
+            shown.collect::<Vec<_>>()
+        });
+        if actual.len() != self.sims[at].peers.len() {
+            let known: Vec<_> = self.sims[at].peers.keys().collect();
+            return Err(format!("{at} knows {actual:?}, not {known:?}"));
+        }
+        for (topic, client, told, lanes, is_gone, sent) in actual {
+            let client = self.sim_of(client).ok_or("it is nobody")?;
+            let key = (topic, client);
+            let Some(peer) = self.sims[at].peers.get_mut(&key) else {
+                return Err(format!("{at} knows {key:?}"));
+            };
+            for lane in &mut peer.lanes {
+                lane.retain(|one| {
+                    !is_over(one, now) || lanes.iter().flatten().any(|it| *it == one.shown())
+                });
+            }
+            let expected = peer.lanes.each_ref();
+            let expected = expected.map(|lane| lane.iter().map(Message::shown).collect::<Vec<_>>());
+            let is_same = lanes == expected
+                && told.as_ref() == Some(&peer.told)
+                && (is_gone, sent) == (peer.is_gone, peer.sent);
+            if !is_same {
+                return Err(format!(
+                    "{at} has of {key:?} {told:?} {lanes:?} {is_gone} {sent}, not {peer:?}"
+                ));
+            }
+        }
+        if let Link::Ended(_) = self.sims[at].link {
+            return Ok(());
+        }
+        let client = &handle.0.client;
+        let mut topics: Vec<_> = client.topics().iter().map(|topic| text(topic)).collect();
+        topics.sort_unstable();
+        let parts = &self.sims[at].parts;
+        if !topics.iter().eq(parts.keys()) {
+            return Err(format!("{at} takes part in {topics:?}, not {parts:?}"));
+        }
+        for (topic, carer) in parts {
+            let actual = client.carer(topic.as_bytes());
+            if actual != carer.map(|at| self.sims[at].handle.key()) {
+                return Err(format!(
+                    "{actual:?} looks after {at} at {topic}, not {carer:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Clients that instances hear apart, where they come and go at odd times: what the simulation found.
+
+use super::{
+    typed::{CHAT, by_peer, instance, name, told},
+    *,
+};
+
+fn leave(peer: &Peer, filter: &str) {
+    let filter = Filter::Pattern(TopicFilter::new(filter).expect("a filter"));
+    assert!(
+        peer.router
+            .leave(&peer.session, &filter, NOW, &mut WakeList::new())
+    );
+}
+
+#[test]
+fn an_instance_that_is_a_client_of_its_topic_hears_what_is_for_clients_as_others_do() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    one.subscribe("a");
+    let mut other = Peer::new(&router);
+    let publication = other.publication(MsgKind::Event, "a", &["for clients"]);
+    other.send(publication).expect("it is heard");
+    assert_eq!(told(&one), ["for clients"]);
+}
+
+#[test]
+fn a_delivery_for_which_an_instance_has_no_place_is_refused() {
+    let limits = Limits {
+        outgoing_messages: 16,
+        ..Limits::default()
+    };
+    let router = Router::new(limits);
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    let refused = (0..100).find_map(|_| client.publish(MsgKind::Event, "a/$in", &["v"]).err());
+    let refused = refused.expect("there is no place for a hundred");
+    assert_eq!(refused.code, Code::ResourceExhausted);
+    let state = client.publish(MsgKind::State, "a/$in", &["1"]);
+    assert_eq!(state.expect_err("full").code, Code::ResourceExhausted);
+    told(&one);
+    client
+        .publish(MsgKind::State, "a/$in", &["1"])
+        .expect("there is place");
+    while client.publish(MsgKind::Event, "a/$in", &["v"]).is_ok() {}
+    // It has the place of the older one.
+    client
+        .publish(MsgKind::State, "a/$in", &["2"])
+        .expect("there is place");
+    let said = told(&one);
+    assert!(said.iter().any(|said| said.ends_with(" 2")), "{said:?}");
+}
+
+#[test]
+fn a_client_that_comes_again_before_an_instance_hears_that_it_had_gone_goes_in_the_end() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    by_peer(&client, "a", CHAT).expect("a subscription");
+    let peer = name(&client);
+    assert_eq!(told(&one), [format!("{peer} cared for")]);
+    leave(&client, "a");
+    client
+        .publish(MsgKind::Event, "a/$in", &["1"])
+        .expect("it is heard");
+    assert_eq!(
+        told(&one),
+        [format!("{peer} cared for"), format!("a/{peer} 1")]
+    );
+    client.end();
+    assert_eq!(told(&one), [format!("{peer} gone")]);
+}
+
+#[test]
+fn an_instance_that_gets_what_another_had_of_a_client_that_has_gone_is_told_so() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    client
+        .publish(MsgKind::Command, "a", &["1"])
+        .expect("a service is there");
+    let peer = name(&client);
+    client.end();
+    let two = instance(&router, "a/$in");
+    one.end();
+    let said = told(&two);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!(said[1..], [format!("a/{peer} 1"), format!("{peer} gone")]);
+}
+
+#[test]
+fn what_cannot_be_told_whose_it_is_goes_to_the_dead() {
+    let router = router();
+    let one = Peer::new(&router);
+    one.subscribe("a/$in");
+    let mut client = Peer::new(&router);
+    client
+        .publish(MsgKind::Command, "a", &["1"])
+        .expect("a service is there");
+    client.end();
+    let dead = Peer::new(&router);
+    dead.subscribe("$dead/a");
+    let two = instance(&router, "a/$in");
+    one.end();
+    assert!(told(&two).is_empty());
+    assert_eq!(dead.items().len(), 1);
+}
+
+#[test]
+fn a_state_that_is_kept_of_a_client_comes_as_what_that_says() {
+    let router = router();
+    let (mut client, mut other) = (Peer::new(&router), Peer::new(&router));
+    client
+        .publish(MsgKind::State, "a/$in", &["1"])
+        .expect("it is kept");
+    other
+        .publish(MsgKind::State, "b/$in", &["2"])
+        .expect("it is kept");
+    other.end();
+    let one = instance(&router, "+/$in");
+    let peer = name(&client);
+    assert_eq!(
+        told(&one),
+        [format!("{peer} cared for"), format!("a/{peer} 1")],
+        "nobody could say whose the other one is"
+    );
+}
+
+#[test]
+fn a_subscription_that_is_not_by_peer_any_more_knows_no_clients() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    client
+        .publish(MsgKind::Event, "a/$in", &["1"])
+        .expect("it is heard");
+    one.subscribe("a/$in");
+    client
+        .publish(MsgKind::Event, "a/$in", &["2"])
+        .expect("it is heard");
+    client.end();
+    assert_eq!(told(&one), ["2"]);
+}
