@@ -1,6 +1,10 @@
 //! The gateway in front of servers and brokers, by an HTTP client that sends what it is told, byte for byte.
 
-#![allow(missing_docs)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod calls;
 mod chunks;
