@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::{sync::watch, task::yield_now};
 
-use super::{AttachError, AttachedServer, keeper::Attachment};
+use super::{AttachError, keeper::Attachment};
 use crate::{
     CallError, ConnectError, Protocol, ServeWith,
     client::BrokerLink,
@@ -13,7 +13,7 @@ use crate::{
     demux::TopicFilter,
     middleware::Stacks,
     raw::SubscribeOptions,
-    server::{AttachedService, ServiceTerms},
+    server::{AttachedClients, AttachedService, ServiceTerms},
 };
 use msip_session::wire::Subscribed;
 
@@ -35,8 +35,27 @@ pub(super) struct Begin<H> {
     pub(super) stacks: Stacks,
 }
 
+/// What has begun. Dropped, it ends.
+pub(super) struct Begun<P: Protocol> {
+    pub(super) link: Arc<BrokerLink>,
+    pub(super) ownership: Ownership,
+    pub(super) filter: TopicFilter,
+    pub(super) clients: AttachedClients<P>,
+    pub(super) attachment: Attachment,
+}
+
+impl<P: Protocol> Begun<P> {
+    /// Ends it without losing a call, and its connection if nobody shares it.
+    pub(super) async fn end(self) {
+        self.attachment.end().await;
+        if self.ownership == Ownership::Alone {
+            self.link.close().await;
+        }
+    }
+}
+
 /// Serves a topic by a connection to a broker. Returns when the broker has accepted it.
-pub(super) async fn begin<P, H>(service: Begin<H>) -> Result<AttachedServer<P>, AttachError>
+pub(super) async fn begin<P, H>(service: Begin<H>) -> Result<Begun<P>, AttachError>
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
@@ -73,15 +92,20 @@ where
         other: other.as_str().to_owned(),
     })?;
     let attachment = Attachment::begin(Arc::clone(&link), id, running, ask.clone(), refused);
-    // Dropped, it ends what was begun.
-    let server = AttachedServer::new(Arc::clone(&link), ownership, filter, clients, attachment);
+    let begun = Begun {
+        link: Arc::clone(&link),
+        ownership,
+        filter,
+        clients,
+        attachment,
+    };
     match subscribe(&link, &ask).await {
         Ok(answer) => {
             is_first.send_replace(Some(answer.protocol.is_empty()));
-            Ok(server)
+            Ok(begun)
         }
         Err(error) => {
-            server.shutdown().await;
+            begun.end().await;
             Err(match error {
                 None => ConnectError::Closed.into(),
                 Some(source) => AttachError::Refused {

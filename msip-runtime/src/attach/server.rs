@@ -4,12 +4,11 @@ use std::{fmt, future::Future, sync::Arc};
 
 use super::{
     AttachError,
-    begin::{Begin, Ownership, begin},
-    keeper::Attachment,
+    begin::{Begin, Begun, Ownership, begin},
 };
 use crate::{
     Broadcast, Client, ClientBuilder, ConnectionInfo, Draining, Peer, Protocol, ServeWith, Server,
-    Status, client::BrokerLink, demux::TopicFilter, server::AttachedClients,
+    Status, demux::TopicFilter,
 };
 
 /// What the builder of an attached server holds, from [`Server::attach_builder`].
@@ -26,13 +25,7 @@ pub struct AsService {
 /// Each client that the broker introduces to this instance is a [`Peer`], as on a direct connection; what differs is in
 /// docs/broker.md, "Typed services". Several instances of a topic share its clients' messages; each knows the clients that have
 /// spoken to it.
-pub struct AttachedServer<P: Protocol> {
-    link: Arc<BrokerLink>,
-    ownership: Ownership,
-    filter: TopicFilter,
-    clients: AttachedClients<P>,
-    attachment: Attachment,
-}
+pub struct AttachedServer<P: Protocol>(Begun<P>);
 
 impl<P: Protocol> Server<P> {
     /// Serves a topic through a broker, with the default settings: `tcp://host:9000/room1`. A filter serves many:
@@ -152,15 +145,15 @@ impl<P: Protocol> ClientBuilder<P, AsService> {
         let filter = filter(topic)?;
         let (link, parts) = self.connect_broker().await?;
         let AsService { is_strict } = parts.handler;
-        begin(Begin {
+        let begun = begin(Begin {
             link: Arc::new(link),
             ownership: Ownership::Alone,
             filter,
             is_strict,
             handler,
             stacks: parts.stacks,
-        })
-        .await
+        });
+        begun.await.map(AttachedServer::new)
     }
 }
 
@@ -170,45 +163,33 @@ pub(super) fn filter(topic: &str) -> Result<TopicFilter, AttachError> {
 }
 
 impl<P: Protocol> AttachedServer<P> {
-    pub(super) fn new(
-        link: Arc<BrokerLink>,
-        ownership: Ownership,
-        filter: TopicFilter,
-        clients: AttachedClients<P>,
-        attachment: Attachment,
-    ) -> Self {
-        Self {
-            link,
-            ownership,
-            filter,
-            clients,
-            attachment,
-        }
+    pub(super) fn new(begun: Begun<P>) -> Self {
+        Self(begun)
     }
 
     /// The topic that it serves, or the filter of topics.
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.filter.as_str()
+        self.0.filter.as_str()
     }
 
     /// What is known of the connection to the broker, and its state to be watched.
     #[must_use]
     pub fn connection(&self) -> ConnectionInfo<'_> {
-        self.link.info()
+        self.0.link.info()
     }
 
     /// The clients that this instance knows, at all of its topics.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer<P>> {
-        self.clients.peers()
+        self.0.clients.peers()
     }
 
     /// A broadcast to all clients of the topic: of all instances, and in one message. `None` where it serves many topics by a
     /// filter: see [`broadcast_at`](Self::broadcast_at).
     #[must_use]
     pub fn broadcast(&self) -> Option<Broadcast<P>> {
-        let is_one = self.filter.is_literal();
+        let is_one = self.0.filter.is_literal();
         is_one.then(|| self.broadcast_at(self.topic()))?
     }
 
@@ -216,10 +197,10 @@ impl<P: Protocol> AttachedServer<P> {
     /// have all left.
     #[must_use]
     pub fn broadcast_at(&self, topic: &str) -> Option<Broadcast<P>> {
-        if !self.filter.matches(topic) {
+        if !self.0.filter.matches(topic) {
             return None;
         }
-        self.clients.broadcast(topic, self.link.connection())
+        self.0.clients.broadcast(topic, self.0.link.connection())
     }
 
     /// A future that is ready once it stops serving: it is shut down, or the connection to the broker drains. See [`Draining`].
@@ -228,7 +209,7 @@ impl<P: Protocol> AttachedServer<P> {
     ///
     /// Dropping the future loses nothing.
     pub fn draining(&self) -> Draining {
-        self.attachment.draining()
+        self.0.attachment.draining()
     }
 
     /// Waits until it has stopped serving for good: the connection to the broker is closed, or the broker has ended the service
@@ -238,14 +219,14 @@ impl<P: Protocol> AttachedServer<P> {
     ///
     /// Dropping the future loses nothing.
     pub async fn closed(&self) {
-        self.attachment.ended().await;
+        self.0.attachment.ended().await;
     }
 
     /// Why the broker has ended the service: its right to the topic was withdrawn, or in a new session another protocol is spoken
     /// there. `None` as long as it has not.
     #[must_use]
     pub fn refused(&self) -> Option<Status> {
-        self.attachment.refused()
+        self.0.attachment.refused()
     }
 
     /// Serves until `shutdown` is ready, or it is [closed](Self::closed), and then [shuts down](Self::shutdown).
@@ -269,16 +250,7 @@ impl<P: Protocol> AttachedServer<P> {
     ///
     /// Dropping the future leaves it stopping, in the background.
     pub async fn shutdown(self) {
-        let Self {
-            link,
-            ownership,
-            attachment,
-            ..
-        } = self;
-        attachment.end().await;
-        if ownership == Ownership::Alone {
-            link.close().await;
-        }
+        self.0.end().await;
     }
 }
 
@@ -286,7 +258,7 @@ impl<P: Protocol> fmt::Debug for AttachedServer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AttachedServer")
             .field("protocol", &P::NAME)
-            .field("topic", &self.filter.as_str())
+            .field("topic", &self.0.filter.as_str())
             .finish_non_exhaustive()
     }
 }

@@ -157,15 +157,15 @@ impl<P: Protocol> AttachBuilder<P> {
         P: ServeWith<H>,
         H: Send + Sync + 'static,
     {
-        begin(Begin {
+        let begun = begin(Begin {
             link: Arc::clone(self.connection.link()),
             ownership: Ownership::Shared,
             filter: filter(&self.topic)?,
             is_strict: self.is_strict,
             handler,
             stacks: self.stacks,
-        })
-        .await
+        });
+        begun.await.map(AttachedServer::new)
     }
 }
 
