@@ -73,7 +73,7 @@ impl World {
                 .then_some(self.now + Duration::from_secs(5)),
             key: is_state.then(|| self.random.one_of(&["", "k"]).to_string()),
             sticky: match self.sims[at].dialect {
-                Dialect::Mip => None,
+                Dialect::Mip | Dialect::MiddleMan => None,
                 Dialect::Msip => {
                     *self
                         .random
