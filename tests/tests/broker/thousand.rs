@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::{join_all, try_join_all};
 use msip_broker::Broker as WholeBroker;
-use msip_runtime::{Client, Peer, PeerId, Server, Status};
+use msip_runtime::{Client, Peer, PeerId, SendError, Server, Status};
 use msip_tests::{
     Recorder,
     gauges::{Gauges, HandleClientToServer, Level, Line, SendClientToServer as _},
@@ -92,7 +92,10 @@ async fn of_a_thousand_clients_one_floods_and_no_other_is_held_up() {
             for number in 0..FLOOD {
                 let mut message = line(number);
                 message.ballast = vec![1; BALLAST];
-                flooder.done_ind(message).await.expect("is sent");
+                // It waits for `write_timeout`, and tries again.
+                while let Err(error) = flooder.done_ind(message.clone()).await {
+                    assert_eq!(error, SendError::Full);
+                }
                 sent.fetch_add(1, Relaxed);
             }
         }
