@@ -15,7 +15,6 @@
 )]
 
 mod client;
-#[expect(missing_docs, reason = "the schema is Messi's, which has none")]
 #[expect(unreachable_pub, reason = "it is generated as for a library")]
 mod schema {
     msip_runtime::include_protocol!("messi_chat");
