@@ -22,8 +22,9 @@ use crate::{
 /// `BroadcastServerToClient`.
 ///
 /// A message is encoded once, or once for each codec and compression that the clients use. A broadcast never waits: a
-/// client without capacity is skipped, and the number of clients that accepted the message is returned. The clients are
-/// looked up at each send; those to whom a middleware does not [permit](crate::middleware::Middleware::permits_broadcast) the
+/// client without capacity is skipped, and the number of clients that accepted the message is returned. Where several threads
+/// broadcast at the same time, to everyone or to rooms, all clients of the server hear any two broadcasts in the same order. The
+/// clients are looked up at each send; those to whom a middleware does not [permit](crate::middleware::Middleware::permits_broadcast) the
 /// message, such as [`Authorize`](crate::middleware::Authorize), do not hear it.
 ///
 /// Of a server that is [attached](crate::Server::attach) to a broker it is about the clients of one topic. Without a room,
@@ -232,6 +233,7 @@ impl<P: Protocol> Broadcast<P> {
             body(&connection.encoding(), message, variant)
         };
         let is_taken = body.is_some_and(|body| {
+            let _order = registry.lock_order();
             connection.try_send_prepared(variant, Some(topic), metadata, &body, || {
                 key_of(message, variant)
             })
@@ -277,9 +279,13 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         if let Some(taken) = self.send_to_topic(&message, variant, &metadata) {
             return taken;
         }
+        let Some(registry) = self.registry() else {
+            return 0;
+        };
         let peers = self.peers();
         // A body for each encoding in use among them; usually there is one.
         let mut bodies = Vec::new();
+        let mut sends = Vec::with_capacity(peers.len());
         let (mut taken, mut refused) = (0, 0);
         for peer in &peers {
             if let Some(middleware) = peer.outgoing().installed()
@@ -316,6 +322,17 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
             });
             if let Some((_, Some(body))) = bodies.get(place)
                 && connection.check_texts_of(&body.bytes).is_ok()
+            {
+                sends.push((peer, way, place));
+            }
+        }
+        let order = registry.lock_order();
+        for (peer, way, place) in &sends {
+            let connection = match way {
+                Way::Channel(channel) => channel,
+                Way::Main | Way::Nowhere => peer.shared(),
+            };
+            if let Some((_, Some(body))) = bodies.get(*place)
                 && connection.try_send_prepared(variant, peer.to(), &metadata, body, || {
                     key_of(&message, variant)
                 })
@@ -323,6 +340,7 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 taken += 1;
             }
         }
+        drop(order);
         if taken + refused < peers.len() {
             tracing::debug!(
                 skipped = peers.len() - taken - refused,

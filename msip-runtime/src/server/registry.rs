@@ -13,6 +13,8 @@ use msip_session::wire::Topic;
 #[derive(Debug)]
 pub(super) struct Registry<T> {
     peers: Mutex<HashMap<PeerId, T>>,
+    /// Held while a broadcast is queued for its peers.
+    order: Mutex<()>,
     rooms: Rooms,
     /// Where one message reaches all of them, where they are the clients of a topic.
     topic: Option<(Arc<ConnectionShared>, Topic)>,
@@ -22,6 +24,7 @@ impl<T> Default for Registry<T> {
     fn default() -> Self {
         Self {
             peers: Mutex::default(),
+            order: Mutex::default(),
             rooms: Rooms::default(),
             topic: None,
         }
@@ -91,6 +94,12 @@ impl<T: Clone> Registry<T> {
     /// Every peer of this moment.
     pub(super) fn all(&self) -> Vec<T> {
         self.lock().values().cloned().collect()
+    }
+
+    /// Keeps other broadcasts, those to rooms too, from being queued, so that all peers hear any two of them in one order. No code of
+    /// the application may run meanwhile: it might broadcast.
+    pub(super) fn lock_order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, T>> {

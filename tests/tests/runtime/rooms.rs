@@ -1,5 +1,7 @@
 //! Rooms: groups of a server's clients.
 
+use std::sync::Barrier;
+
 use msip_runtime::{Broadcast, Client, Peer, RoomError, Server, testing, transport::ServiceUrl};
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer, connected,
@@ -92,6 +94,41 @@ async fn a_room_is_heard_by_those_who_are_in_it() {
         assert_eq!(bob.next_note().await, number);
     }
     assert_eq!(cid.next_note().await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_hear_broadcasts_of_several_threads_in_one_order() {
+    // Fewer than the credit of a connection.
+    const EACH: u64 = 400;
+    let mut hall = Hall::open("").await;
+    let mut guests = [hall.guest().await, hall.guest().await, hall.guest().await];
+    let north = hall.everyone.room("north");
+    for guest in &guests {
+        north.join(&guest.peer).expect("joins");
+    }
+    let begin = &Barrier::new(2);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            begin.wait();
+            for number in 0..EACH {
+                assert_eq!(hall.everyone.note_ind(note(number)), 3);
+            }
+        });
+        begin.wait();
+        for number in EACH..2 * EACH {
+            assert_eq!(north.note_ind(note(number)), 3);
+        }
+    });
+    let mut orders = Vec::new();
+    for guest in &mut guests {
+        let mut order = Vec::new();
+        for _ in 0..2 * EACH {
+            order.push(guest.next_note().await);
+        }
+        orders.push(order);
+    }
+    assert_eq!(orders[0], orders[1]);
+    assert_eq!(orders[0], orders[2]);
 }
 
 #[tokio::test]

@@ -138,8 +138,7 @@ async fn a_broadcast_with_a_nul_in_its_text_skips_those_who_cannot_read_it() {
     assert_eq!(next(&mut heard_too).await, "a\0b");
 }
 
-// On one thread: broadcasts of handlers that run at the same time on several may reach two clients in either order.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn all_hear_a_broadcast_in_one_order_whatever_they_speak() {
     const EACH: usize = 200;
     let (native, messi) = chat("").await;
