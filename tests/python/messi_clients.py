@@ -70,10 +70,10 @@ async def a_chat():
 
 
 async def many_messages_in_order(erik, asa):
-    for number in range(400):
+    for number in range(2000):
         erik.say("Erik", str(number))
     for client in (erik, asa):
-        for number in range(400):
+        for number in range(2000):
             await client.hears(("Erik", str(number)))
 
 

@@ -2,6 +2,13 @@
 
 use msip_session::wire::Credit;
 
+/// What a session is granted beyond the window that it begins with, once it is open. A foreign peer grants nothing: what waits for it is
+/// bounded by the session's `outgoing_queue`, in bytes, and a burst within that is not to be held up by its number of messages.
+pub(super) const AHEAD: Credit = Credit {
+    items: 1 << 24,
+    bytes: 1 << 30,
+};
+
 /// What may be given to the session.
 #[derive(Debug)]
 pub(super) struct Window {

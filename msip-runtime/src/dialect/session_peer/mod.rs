@@ -22,7 +22,7 @@ use msip_session::{
 use prost::Message as _;
 
 use super::{Carries, DialectError, Feature, Output};
-use credit::{Earned, Window};
+use credit::{AHEAD, Earned, Window};
 use kept::{Kept, KeptMessages};
 
 /// What the other end of the session is taken for.
@@ -177,6 +177,7 @@ impl SessionPeer {
         write_welcome(to_session, greeting.session_id, &welcome);
         // A Welcome is short.
         let _ = finish_frame(to_session, mark);
+        grant(AHEAD, output);
         self.give_kept(output);
     }
 
@@ -258,7 +259,7 @@ impl SessionPeer {
             return None;
         }
         if !asks && self.earned.add(header.payload_len) {
-            self.grant(output);
+            grant(self.earned.take(), output);
         }
         let (metadata, rest) = split_metadata(flags, payload)?;
         let (_topic, body) = after_length(rest)?;
@@ -291,6 +292,7 @@ impl SessionPeer {
                 self.max_calls = to_usize(welcome.welcome.max_open_calls);
             }
             self.state = State::Open;
+            grant(AHEAD, output);
             self.give_kept(output);
             let max_body = to_usize(welcome.welcome.max_body);
             return Ok(Some(FromSession::Opened { max_body }));
@@ -449,11 +451,6 @@ impl SessionPeer {
         self.is_closing && self.calls.is_empty()
     }
 
-    fn grant(&mut self, output: &mut Output) {
-        let (id, credit) = (MsgId::CONNECTION, self.earned.take());
-        write_credit(&mut output.to_session, Flags::NONE, id, credit);
-    }
-
     fn next_id(&mut self) -> MsgId {
         let id = MsgId::exchange(self.plays, self.next);
         self.next = self.next.saturating_add(1);
@@ -466,6 +463,11 @@ impl SessionPeer {
             rule,
         }
     }
+}
+
+fn grant(credit: Credit, output: &mut Output) {
+    let id = MsgId::CONNECTION;
+    write_credit(&mut output.to_session, Flags::NONE, id, credit);
 }
 
 fn to_usize(len: u32) -> usize {

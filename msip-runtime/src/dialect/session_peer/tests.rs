@@ -43,6 +43,7 @@ impl Played {
         finish_frame(&mut welcome, mark).unwrap();
         let opened = format!("{:?}", FromSession::Opened { max_body: 1000 });
         assert_eq!(played.say(&welcome), [opened]);
+        assert_eq!(granted(&played.given()), [credit::AHEAD]);
         played
     }
 
@@ -89,6 +90,15 @@ fn frames(bytes: &[u8]) -> Vec<Frame> {
     let mut decoder = Decoder::new(1 << 24);
     decoder.buffer().extend_from_slice(bytes);
     std::iter::from_fn(|| decoder.decode().unwrap()).collect()
+}
+
+/// What these frames grant, where that is all they do.
+fn granted(frames: &[Frame]) -> Vec<Credit> {
+    let grant = |frame: &Frame| {
+        assert_eq!(frame.header.frame_type, FrameType::Credit);
+        Credit::parse(&frame.payload).unwrap()
+    };
+    Vec::from_iter(frames.iter().map(grant))
 }
 
 /// A frame of the session.
@@ -203,10 +213,11 @@ fn what_the_session_has_sent_is_granted_again() {
     }
     assert_eq!(client.given(), []);
     client.say(&event);
-    let granted = client.given();
-    assert_eq!(granted[0].header.frame_type, FrameType::Credit);
-    let credit = Credit::parse(&granted[0].payload).unwrap();
-    assert_eq!((credit.items, credit.bytes), (512, 1024));
+    let again = Credit {
+        items: 512,
+        bytes: 1024,
+    };
+    assert_eq!(granted(&client.given()), [again]);
 }
 
 #[test]
@@ -266,5 +277,6 @@ fn a_server_answers_hello_once_its_peer_is_there() {
         (welcome.welcome.max_body, welcome.welcome.resumed),
         (300, false)
     );
-    assert!(given[1].header.msg_id.is_chosen_by_acceptor());
+    assert_eq!(granted(&given[1..2]), [credit::AHEAD]);
+    assert!(given[2].header.msg_id.is_chosen_by_acceptor());
 }

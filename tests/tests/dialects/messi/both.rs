@@ -183,6 +183,33 @@ async fn all_hear_a_broadcast_in_one_order_whatever_they_speak() {
     }
 }
 
+// On one thread, so that nothing is written before all of it is sent.
+#[tokio::test]
+async fn a_burst_of_broadcasts_is_bounded_by_its_bytes() {
+    const BURST: u64 = 5_000;
+    let (_, messi, mut seen) = lab("", "messi://127.0.0.1:0").await;
+    let (client, mut events) = LabClient::connect(&messi).await;
+    assert!(matches!(next(&mut events).await, SeenByClient::Connected));
+    let peer = connected(&mut seen).await;
+    let echo = client.echo_req(EchoReq::default());
+    soon("an answer", echo).await.expect("is answered");
+    let everyone = peer.everyone();
+    for number in 0..BURST {
+        let note = NoteInd {
+            number,
+            ..NoteInd::default()
+        };
+        assert_eq!(everyone.note_ind(note), 1, "note {number}");
+    }
+    for number in 0..BURST {
+        let heard = next(&mut events).await;
+        assert!(
+            matches!(heard, SeenByClient::Note(heard) if heard == number),
+            "{heard:?} for {number}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_session_ends_with_its_connection_and_has_its_listeners_principal() {
     let (handler, mut seen) = LabServer::new();

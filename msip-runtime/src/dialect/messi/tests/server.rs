@@ -28,7 +28,9 @@ fn server() -> End<MessiServer> {
     };
     write_welcome(&mut welcome, id, &terms);
     server.say(Header::control(FrameType::Ack, hello[0].1), &welcome);
-    assert_eq!((server.told(), server.given()), (String::new(), vec![]));
+    let given = server.given();
+    assert_eq!((given.len(), given[0].0), (1, FrameType::Credit));
+    assert_eq!(server.told(), "", "Messi says nothing at a connect");
     server
 }
 
