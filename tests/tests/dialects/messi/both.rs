@@ -13,7 +13,7 @@ use msip_tests::{
         self, Chat, ConnectReq, HandleServerToClient, MessageInd, SendClientToServer as _,
     },
     next,
-    proxy::Proxy,
+    proxy::{Plan, Proxy},
     recorder, soon,
 };
 use tokio::sync::mpsc;
@@ -244,6 +244,52 @@ async fn a_session_ends_with_its_connection_and_has_its_listeners_principal() {
     assert_ne!(again.id(), peer.id());
     assert!(!again.resumed());
     assert!(peer.connection().is_gone());
+}
+
+#[tokio::test]
+async fn connections_that_fall_silent_or_break_are_given_up_by_both_sides() {
+    // Resets, ends in the middle of a frame, and silence of either side and of both.
+    const TROUBLED: usize = 7;
+    let (_, messi, mut seen) = lab("", "messi://127.0.0.1:0?keepalive_timeout=300ms").await;
+    let address = messi.strip_prefix("messi://").expect("is Messi's");
+    let address = address.split('?').next().unwrap_or_default();
+    let plan = Plan::seeded(17, TROUBLED as u64, 100);
+    let proxy = Proxy::with_plan(address.parse().expect("an address"), plan).await;
+    let settings = "keepalive_interval=20ms&keepalive_timeout=200ms&reconnect_min=1ms";
+    let url = format!("messi://{}?{settings}", proxy.address());
+    let (client, mut events) = LabClient::connect(&url).await;
+    let is_answered = async || {
+        let echo = client.echo_req(EchoReq::default());
+        soon("an outcome", echo).await.is_ok()
+    };
+    let mut reasons = Vec::new();
+    while reasons.len() < TROUBLED {
+        match next(&mut events).await {
+            SeenByClient::Connected => while is_answered().await {},
+            SeenByClient::Disconnected(reason) => reasons.push(reason.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+    let no_pong = "no pong for 200ms (keepalive_timeout)";
+    assert!(
+        reasons.iter().any(|reason| reason.ends_with(no_pong)),
+        "{reasons:?}"
+    );
+    // The client has closed connections whose end does not get through either.
+    let no_ping = "no ping for 300ms (keepalive_timeout)";
+    loop {
+        if let SeenByServer::Disconnected(reason) = next(&mut seen).await
+            && reason.to_string().ends_with(no_ping)
+        {
+            break;
+        }
+    }
+    let recovered = async {
+        while !is_answered().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("an answer", recovered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
