@@ -116,3 +116,9 @@ pub(super) fn allow_long(members: usize, lines_per_member: usize) -> Option<Toke
     // Clippy's limit is 100 lines; long names break an arm into three.
     (members * lines_per_member > 30).then(|| quote!(#[allow(clippy::too_many_lines)]))
 }
+
+/// Allows a table of the rows of many members, which clippy takes for one on the stack.
+pub(super) fn allow_large_table(members: usize) -> Option<TokenStream> {
+    // Clippy's limit is 16 KiB; a row has less than 160 bytes.
+    (members > 100).then(|| quote!(#[allow(clippy::large_stack_arrays)]))
+}

@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::attributes::{Docs, allow, allow_long};
+use super::attributes::{Docs, allow, allow_large_table, allow_long};
 use super::tokens::{EnvelopeTokens, MemberTokens, ProtocolTokens, number};
 use crate::plan::{KeyPlan, Shape};
 use msip_schema::{Compression, Direction, MsgKind};
@@ -198,8 +198,10 @@ pub(super) fn implementation(
     let decoding = decoding(tokens, envelope);
     let allow = allow_long(members.len(), 1);
     let allow_decode = allow_long(members.len(), 3);
+    let allow_table = allow_large_table(members.len());
     quote! {
         impl #runtime::Envelope for #ident {
+            #allow_table
             const VARIANTS: &'static [#runtime::Variant] = &[#(#rows,)*];
 
             #allow

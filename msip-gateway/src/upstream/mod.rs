@@ -6,6 +6,7 @@ mod principal;
 mod refusals;
 mod service;
 mod session;
+mod target;
 
 pub(crate) use events::{EventReader, NextEvent};
 pub(crate) use pool::Lease;

@@ -19,6 +19,7 @@ use super::{
     principal::{Principal, SessionKey},
     refusals::Refusals,
     session::Session,
+    target::Target,
 };
 use crate::{GatewayError, ProtocolModel};
 
@@ -71,14 +72,6 @@ impl UpstreamLimits {
         self.idle = idle;
         self
     }
-}
-
-/// Where a session connects to.
-#[derive(Debug)]
-pub(super) struct Target {
-    /// The URL without a topic.
-    pub(super) url: String,
-    pub(super) topic: Option<String>,
 }
 
 /// An MSIP server, or a topic of a broker, and the sessions with it. It is cheap to clone.

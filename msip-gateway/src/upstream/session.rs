@@ -18,9 +18,9 @@ use prost::encoding::{
 
 use super::{
     events::{EventLog, EventReader},
-    pool::Target,
     principal::Principal,
     service::EventService,
+    target::Target,
 };
 use crate::{GatewayError, Operation, ProtocolModel};
 

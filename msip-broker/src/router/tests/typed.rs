@@ -622,7 +622,8 @@ fn a_session_that_serves_a_topic_is_a_client_of_it_like_any_other() {
         refused.map_err(|refused| refused.code),
         Err(Code::FailedPrecondition)
     );
-    (told(&both), told(&other));
+    told(&both);
+    told(&other);
 
     // What it says as a client goes to one of the instances, itself or another one.
     both.publish(MsgKind::Command, "a/$in", &["1"])
