@@ -21,7 +21,7 @@ variable or a schema is wrong.";
 #[derive(Debug, Parser)]
 #[command(name = "msip-gateway", version, after_help = AFTER)]
 pub(super) struct Arguments {
-    /// Where to listen: http://HOST:PORT, or https://HOST:PORT?cert=FILE&key=FILE
+    /// Where to listen: http://HOST:PORT, https://HOST:PORT?cert=FILE&key=FILE, or unix:///PATH
     #[arg(
         long,
         value_name = "URL",
@@ -57,7 +57,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FOLDER", env = "MSIP_GATEWAY_REGISTRY")]
     registry: Option<PathBuf>,
 
-    /// Serves clients of jesus too: all methods, or those that are public
+    /// Serves clients of jesus too
     #[arg(long, value_enum, env = "MSIP_GATEWAY_JESUS")]
     jesus: Option<Audience>,
 
@@ -137,8 +137,12 @@ pub(super) struct Arguments {
 /// For whom a door with jesus manners is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Audience {
+    /// All methods
     Private,
+    /// Methods that are public
     Public,
+    /// All methods, and in the envelope of jesus' channel `socket` too
+    Socket,
 }
 
 /// From which level on it logs.
@@ -205,6 +209,7 @@ impl Arguments {
         Ok(match audience {
             Audience::Private => JesusManners::private(methods),
             Audience::Public => JesusManners::public(methods),
+            Audience::Socket => JesusManners::private(methods).envelope(),
         })
     }
 

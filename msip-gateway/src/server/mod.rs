@@ -1,16 +1,16 @@
 //! The HTTP server: accepts connections within limits, and drains them.
 
+mod accepted;
 mod connection;
 mod listen_url;
 mod stall;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
-    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
@@ -20,6 +20,7 @@ pub(crate) use listen_url::ListenUrl;
 pub use listen_url::ListenUrlError;
 
 use crate::door::DoorLimits;
+use accepted::HttpListener;
 use connection::Serving;
 
 /// How long it rests after a failed accept.
@@ -35,20 +36,24 @@ pub(crate) enum Security {
 
 impl Security {
     fn of(url: &ListenUrl) -> io::Result<Self> {
-        match url.tls() {
-            None => Ok(Self::Plain),
+        match url {
+            ListenUrl::Socket(_) | ListenUrl::Port { tls: None, .. } => Ok(Self::Plain),
             #[cfg(feature = "tls")]
-            Some(files) => tls::Acceptor::load(files).map(Self::Tls),
+            ListenUrl::Port {
+                tls: Some(files), ..
+            } => tls::Acceptor::load(files).map(Self::Tls),
             #[cfg(not(feature = "tls"))]
-            Some(_) => Err(io::Error::other("this program was built without TLS")),
+            ListenUrl::Port { tls: Some(_), .. } => {
+                Err(io::Error::other("this program was built without TLS"))
+            }
         }
     }
 }
 
 /// A server that listens.
 pub(crate) struct HttpServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: HttpListener,
+    url: String,
     security: Security,
 }
 
@@ -71,22 +76,17 @@ impl HttpServer {
     /// Listens.
     pub(crate) async fn bind(url: &ListenUrl) -> io::Result<Self> {
         let security = Security::of(url)?;
-        let listener = TcpListener::bind(url.authority()).await?;
-        let address = listener.local_addr()?;
+        let (listener, url) = HttpListener::bind(url).await?;
         Ok(Self {
             listener,
-            address,
+            url,
             security,
         })
     }
 
-    pub(crate) fn url(&self) -> String {
-        let scheme = match self.security {
-            Security::Plain => "http",
-            #[cfg(feature = "tls")]
-            Security::Tls(_) => "https",
-        };
-        format!("{scheme}://{}", self.address)
+    /// Where it listens, with the port that the system chose if that was asked for.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Serves until `stop`, and then until what is open has ended.
@@ -115,7 +115,7 @@ impl HttpServer {
 }
 
 /// Accepts connections until the future is dropped.
-async fn accept(listener: &TcpListener, serving: &Serving, connections: &mut JoinSet<()>) {
+async fn accept(listener: &HttpListener, serving: &Serving, connections: &mut JoinSet<()>) {
     let places = Arc::new(Semaphore::new(serving.limits.max_connections));
     loop {
         while connections.try_join_next().is_some() {}
@@ -124,10 +124,10 @@ async fn accept(listener: &TcpListener, serving: &Serving, connections: &mut Joi
             return;
         };
         match listener.accept().await {
-            Ok((stream, from)) => {
+            Ok(accepted) => {
                 let serving = serving.clone();
                 connections.spawn(async move {
-                    serving.connection(stream, from).await;
+                    serving.connection(accepted).await;
                     drop(place);
                 });
             }

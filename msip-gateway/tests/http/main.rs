@@ -20,4 +20,6 @@ mod process;
 mod registry;
 mod rest;
 mod sessions;
+#[cfg(unix)]
+mod socket;
 mod streams;

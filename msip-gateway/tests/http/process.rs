@@ -118,6 +118,56 @@ async fn it_serves_and_drains_when_it_is_told_to_stop() {
     assert!(logged.contains("aborted: 0"), "{logged}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn it_listens_at_a_unix_socket_and_logs_nothing_of_what_is_said() {
+    let server = msip_runtime::Server::<msip_tests::rest::Rest>::builder("tcp://127.0.0.1:0");
+    let server = server.bind().await.unwrap();
+    let upstream = server.local_url().to_string();
+    let (service, _seen) = crate::rest::service();
+    let serving = tokio::spawn(server.serve(service));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.sock");
+    let listen = format!("unix://{}", path.display());
+    let schema = protos().join("rest.proto").display().to_string();
+    let (mut child, url) = start(&[
+        "--listen",
+        &listen,
+        "--upstream",
+        &upstream,
+        "--schema",
+        &schema,
+        "--jesus",
+        "socket",
+        "--log",
+        "info",
+    ])
+    .await;
+    assert_eq!(url, listen);
+    let envelope = r#"{"method":"sum","data":{"room":"a secret"},"meta":{"userid":"a secret"}}"#;
+    let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let answer = crate::chunks::ask_over(
+        stream,
+        "localhost",
+        "POST /_httpMessage",
+        &[("content-type", "application/json")],
+        envelope.as_bytes(),
+    );
+    assert_eq!(soon("an answer", answer).await.json()["room"], "a secret");
+    terminate(&child);
+    let status = soon("the end of the program", child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(!path.exists());
+    let mut logged = String::new();
+    let mut complaints = child.stderr.take().unwrap();
+    complaints.read_to_string(&mut logged).await.unwrap();
+    assert!(
+        !logged.is_empty() && !logged.contains("a secret"),
+        "{logged}"
+    );
+    serving.abort();
+}
+
 #[tokio::test]
 async fn a_configuration_is_checked() {
     let proto = lab_proto();
@@ -146,6 +196,10 @@ async fn a_configuration_is_checked() {
         (
             &["--schema", &proto, "--listen", "tcp://127.0.0.1:1"],
             "a gateway listens at http://",
+        ),
+        (
+            &["--schema", &proto, "--listen", "unix://here.sock"],
+            "unix://here.sock cannot be listened at",
         ),
         (
             &["--schema", &proto, "--listen", "http://0.0.0.0:1"],
