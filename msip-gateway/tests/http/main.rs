@@ -15,6 +15,7 @@ mod fixture;
 mod hostile;
 mod https;
 mod jesus;
+mod offers;
 mod page;
 mod process;
 mod registry;
