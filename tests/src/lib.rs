@@ -23,8 +23,8 @@ pub use echo::{Echo, HANG};
 pub use events::{Recorder, next, recorder};
 pub use process::ServerProcess;
 pub use protocols::{
-    calc, fleet_client, fleet_server, gauges, lab, messi_chat, my_protocol, pantry, rest, rolling_new,
-    rolling_old, sampler, shapes, tree,
+    calc, fleet_client, fleet_server, gauges, lab, messi_chat, my_protocol, pantry, rest,
+    rolling_new, rolling_old, sampler, shapes, tree,
 };
 pub use raw_caller::RawCaller;
 pub use server::{

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use crate::{
     door::{Door, routes},
-    server::{DrainReport, HttpServer},
+    server::{DrainReport, HttpServer, Reloader},
     upstream::Upstream,
 };
 
@@ -50,6 +50,12 @@ impl Gateway {
     #[must_use]
     pub fn local_url(&self) -> String {
         self.server.url().to_owned()
+    }
+
+    /// Reads certificates again while it serves.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.server.reloader()
     }
 
     /// What it offers.

@@ -7,7 +7,7 @@ mod stall;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
@@ -50,6 +50,34 @@ impl Security {
     }
 }
 
+/// Reads the files of a listener again, from anywhere and while it serves.
+#[derive(Clone)]
+pub struct Reloader {
+    security: Security,
+}
+
+impl Reloader {
+    /// Reads the certificates and the key of a listener at `https://` again, for connections that are accepted from now on.
+    /// Other listeners have none.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them. Those of before stay in use.
+    pub fn reload_tls(&self) -> io::Result<()> {
+        match &self.security {
+            Security::Plain => Ok(()),
+            #[cfg(feature = "tls")]
+            Security::Tls(acceptor) => acceptor.reload(),
+        }
+    }
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
+}
+
 /// A server that listens.
 pub(crate) struct HttpServer {
     listener: HttpListener,
@@ -82,6 +110,12 @@ impl HttpServer {
             url,
             security,
         })
+    }
+
+    pub(crate) fn reloader(&self) -> Reloader {
+        Reloader {
+            security: self.security.clone(),
+        }
     }
 
     /// Where it listens, with the port that the system chose if that was asked for.
