@@ -7,7 +7,8 @@ fn main() -> Result<(), msip_codegen::CompileError> {
             "fleet/protocol.proto",
             "messi/messi_chat.proto",
             "flyrpc/flyrpc_calc.proto",
+            "jesus/jesus_rest.proto",
         ],
-        &["proto", "fleet", "messi", "flyrpc"],
+        &["proto", "fleet", "messi", "flyrpc", "jesus"],
     )
 }

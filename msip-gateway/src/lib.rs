@@ -33,7 +33,7 @@ pub use gateway::{BindError, Gateway, GatewayBuilder};
 pub use json_schema::message_schema;
 pub use openapi::document as openapi;
 pub use protocol::{Operation, ProtocolModel, SchemaError, Shape};
-pub use server::{DrainReport, ListenUrlError};
+pub use server::{DrainReport, ListenUrlError, Reloader};
 pub use upstream::{Principal, Upstream, UpstreamLimits};
 
 /// The bodies of fuzz targets in `fuzz/`. Built only for fuzzing and for the tests of this crate.

@@ -19,12 +19,12 @@ struct Example {
 
 /// What curl is told.
 #[derive(Default)]
-struct Curl {
+pub(crate) struct Curl {
     headers: Vec<String>,
     data: Option<String>,
     url: String,
     shows_status: bool,
-    is_stream: bool,
+    pub(crate) is_stream: bool,
 }
 
 /// Every command of the page that begins with `curl`, with the block that follows it.
@@ -64,7 +64,7 @@ fn words(command: &str) -> Vec<String> {
 }
 
 impl Curl {
-    fn of(command: &str, gateway: &str) -> Self {
+    pub(crate) fn of(command: &str, gateway: &str) -> Self {
         let mut curl = Self::default();
         let words = words(command);
         let mut words = words.iter().map(String::as_str);
@@ -89,7 +89,7 @@ impl Curl {
     }
 
     /// Sends the request.
-    fn send(&self) -> BufReader<TcpStream> {
+    pub(crate) fn send(&self) -> BufReader<TcpStream> {
         let place = self.url.strip_prefix("http://").expect("a URL");
         let (host, path) = place.split_at(place.find('/').expect("a path"));
         let mut stream = TcpStream::connect(host).expect("it listens");
@@ -98,6 +98,10 @@ impl Curl {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
         for header in &self.headers {
             head += &format!("{header}\r\n");
+        }
+        let is_told = |header: &String| header.to_ascii_lowercase().starts_with("content-type");
+        if self.data.is_some() && !self.headers.iter().any(is_told) {
+            head += "Content-Type: application/x-www-form-urlencoded\r\n";
         }
         let body = self.data.as_deref().unwrap_or_default();
         let close = if self.is_stream {
@@ -111,7 +115,7 @@ impl Curl {
     }
 
     /// What curl would print of a response that ends.
-    fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         let mut response = String::new();
         self.send()
             .read_to_string(&mut response)
@@ -126,7 +130,7 @@ impl Curl {
 }
 
 /// The lines of an event stream, without ids, comments and chunk sizes, until all of this was there.
-fn read_events(stream: &mut BufReader<TcpStream>, expected: &str) {
+pub(crate) fn read_events(stream: &mut BufReader<TcpStream>, expected: &str) {
     let mut missing = expected.lines();
     let mut next = missing.next();
     while let Some(wanted) = next {

@@ -14,6 +14,7 @@ mod fleet;
 mod flyrpc_calc;
 mod http_door;
 mod inspect_json;
+mod jesus_rest;
 mod messi_chat;
 mod middleman_echo;
 mod mock;

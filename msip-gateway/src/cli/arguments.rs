@@ -12,7 +12,8 @@ use msip_gateway::{
 use super::failure::Failure;
 
 const AFTER: &str = "\
-Signals: SIGTERM and SIGINT end it once open requests have ended, a second one at once.
+Signals: SIGTERM and SIGINT end it once open requests have ended, a second one at once; SIGHUP reads certificates and the methods of \
+jesus' clients again.
 
 Exit codes: 0 it was told to stop; 1 something could not be done, such as listening at a port that is taken; 2 an argument, a \
 variable or a schema is wrong.";
@@ -21,7 +22,7 @@ variable or a schema is wrong.";
 #[derive(Debug, Parser)]
 #[command(name = "msip-gateway", version, after_help = AFTER)]
 pub(super) struct Arguments {
-    /// Where to listen: http://HOST:PORT, or https://HOST:PORT?cert=FILE&key=FILE
+    /// Where to listen: http://HOST:PORT, https://HOST:PORT?cert=FILE&key=FILE, or unix:///PATH
     #[arg(
         long,
         value_name = "URL",
@@ -57,7 +58,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FOLDER", env = "MSIP_GATEWAY_REGISTRY")]
     registry: Option<PathBuf>,
 
-    /// Serves clients of jesus too: all methods, or those that are public
+    /// Serves clients of jesus too
     #[arg(long, value_enum, env = "MSIP_GATEWAY_JESUS")]
     jesus: Option<Audience>,
 
@@ -137,8 +138,12 @@ pub(super) struct Arguments {
 /// For whom a door with jesus manners is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Audience {
+    /// All methods
     Private,
+    /// Methods that are public
     Public,
+    /// All methods, and in the envelope of jesus' channel `socket` too
+    Socket,
 }
 
 /// From which level on it logs.
@@ -160,8 +165,8 @@ pub(super) enum LogFormat {
 }
 
 impl Arguments {
-    /// The gateway that they describe.
-    pub(super) fn gateway(&self) -> Result<GatewayBuilder, Failure> {
+    /// The gateway that they describe, and its manners for clients of jesus.
+    pub(super) fn gateway(&self) -> Result<(GatewayBuilder, Option<JesusManners>), Failure> {
         let protocols = match self.schema.is_empty() {
             true => Vec::new(),
             false => ProtocolModel::from_files(&self.schema, &self.include)?,
@@ -186,26 +191,25 @@ impl Arguments {
             all.extend_from_slice(registry.current().models());
             builder = builder.registry(&self.upstream, registry);
         }
-        if let Some(audience) = self.jesus {
-            builder = builder.jesus(self.manners(audience, &all)?);
-        }
-        Ok(builder)
+        let Some(audience) = self.jesus else {
+            return Ok((builder, None));
+        };
+        let methods = self.methods(&all)?;
+        let manners = match audience {
+            Audience::Private => JesusManners::private(methods),
+            Audience::Public => JesusManners::public(methods),
+            Audience::Socket => JesusManners::private(methods).envelope(),
+        };
+        Ok((builder.jesus(manners.clone()), Some(manners)))
     }
 
-    fn manners(
-        &self,
-        audience: Audience,
-        models: &[ProtocolModel],
-    ) -> Result<JesusManners, Failure> {
+    /// The methods of clients of jesus, which are of these protocols.
+    pub(super) fn methods(&self, models: &[ProtocolModel]) -> Result<Methods, Failure> {
         let methods = match &self.jesus_methods {
             Some(file) => Methods::read(models, file, !self.jesus_strict),
             None => Methods::new(models, None, !self.jesus_strict),
         };
-        let methods = methods.map_err(|error| Failure::configuration(&error))?;
-        Ok(match audience {
-            Audience::Private => JesusManners::private(methods),
-            Audience::Public => JesusManners::public(methods),
-        })
+        methods.map_err(|error| Failure::configuration(&error))
     }
 
     fn limits(&self) -> DoorLimits {

@@ -8,6 +8,7 @@ mod signals;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Parser as _;
@@ -39,13 +40,13 @@ pub(crate) fn run() -> ExitCode {
 
 /// `--check-config`.
 fn check(arguments: &Arguments) -> Result<(), Failure> {
-    arguments.gateway()?.check()?;
+    arguments.gateway()?.0.check()?;
     say("the configuration is valid");
     Ok(())
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
-    let gateway = arguments.gateway()?;
+    let (gateway, manners) = arguments.gateway()?;
     let logs = logs::Logs::start(arguments.log, arguments.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -59,7 +60,21 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         }
         let gateway = gateway.bind().await?;
         say(&format!("listening on {}", gateway.local_url()));
-        Ok(signals.serve(gateway).await)
+        let (reloader, door) = (gateway.reloader(), Arc::clone(gateway.door()));
+        let reload = || {
+            let reloaded = reloader.reload_tls();
+            let reloaded = reloaded.map_err(|error| Failure::cannot("read certificates", &error));
+            let replaced = manners.as_ref().map_or(Ok(()), |manners| {
+                let methods = arguments.methods(&door.models())?;
+                manners.replace_methods(methods);
+                Ok(())
+            });
+            for failure in [reloaded, replaced].into_iter().filter_map(Result::err) {
+                tracing::error!(error = %failure, "cannot reload: what there was stays in use");
+            }
+            tracing::info!("files were read again");
+        };
+        Ok(signals.serve(gateway, reload).await)
     });
     let ended = ended.map(|report| match report {
         Some(report) => tracing::info!(?report, "stopped"),

@@ -16,6 +16,15 @@ pub(super) struct Signals {
     terminate: Signal,
     #[cfg(unix)]
     interrupt: Signal,
+    #[cfg(unix)]
+    hangup: Signal,
+}
+
+/// What a signal says.
+enum Caught {
+    Stop,
+    #[cfg(unix)]
+    Reload,
 }
 
 impl Signals {
@@ -26,6 +35,7 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
         })
     }
 
@@ -35,33 +45,50 @@ impl Signals {
     }
 
     #[cfg(unix)]
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Caught {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Caught::Stop,
+            _ = self.interrupt.recv() => Caught::Stop,
+            _ = self.hangup.recv() => Caught::Reload,
         }
     }
 
     #[cfg(not(unix))]
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Caught {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Caught::Stop
     }
 
-    /// Serves until a signal says to stop. `None` where a second one says that it must be at once.
-    pub(super) async fn serve(mut self, gateway: Gateway) -> Option<DrainReport> {
+    /// Waits until one says to stop, and calls `reload` at each that says so.
+    async fn stop(&mut self, reload: &impl Fn()) {
+        loop {
+            match self.next().await {
+                Caught::Stop => return,
+                #[cfg(unix)]
+                Caught::Reload => reload(),
+            }
+        }
+    }
+
+    /// Serves until a signal says to stop, and calls `reload` where one says to read files again. `None` where a second one says that it must be at once.
+    pub(super) async fn serve(
+        mut self,
+        gateway: Gateway,
+        reload: impl Fn(),
+    ) -> Option<DrainReport> {
         let stop = Notify::new();
         let mut serving = pin!(gateway.serve_until(stop.notified()));
         tokio::select! {
             report = &mut serving => return Some(report),
-            () = self.next() => {}
+            () = self.stop(&reload) => {}
         }
         tracing::info!("stopping: open requests may finish");
         stop.notify_one();
         tokio::select! {
             report = &mut serving => Some(report),
-            () = self.next() => None,
+            () = self.stop(&reload) => None,
         }
     }
 }

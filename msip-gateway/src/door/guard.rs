@@ -11,7 +11,7 @@ use axum::{
 };
 use msip_runtime::Code;
 
-use super::Door;
+use super::{Door, RemoteAddress, Transport};
 use crate::GatewayError;
 
 /// How long a browser may remember that an origin is allowed, in seconds.
@@ -26,6 +26,7 @@ const ALLOWED_HEADERS: &str = "authorization, content-type, grpc-timeout, last-e
 /// Under which names the gateway is called, and pages of which origins may call it.
 ///
 /// An IP address and `localhost` are always names of it: a site cannot make a browser send them for its own name (DNS rebinding).
+/// At a Unix socket, to which no browser connects, any name will do, or none.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
     hosts: BTreeSet<String>,
@@ -48,8 +49,13 @@ impl Hosts {
         self
     }
 
-    /// The host that a request names.
+    /// The host that a request names; nothing where it names none at a Unix socket.
     fn check_host<'a>(&self, request: &'a Request) -> Result<&'a str, GatewayError> {
+        let from = request.extensions().get::<RemoteAddress>();
+        if from.is_some_and(|from| from.transport == Transport::UnixSocket) {
+            let host = request.headers().get(header::HOST);
+            return Ok(host.and_then(|host| host.to_str().ok()).unwrap_or_default());
+        }
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let named = match (hosts.next(), hosts.next()) {
             (Some(host), None) => host.to_str().ok(),
@@ -93,7 +99,9 @@ impl Hosts {
         };
         let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let is_own = text.split_once("://").is_some_and(|(scheme, rest)| {
-            matches!(scheme, "http" | "https") && rest.eq_ignore_ascii_case(host)
+            matches!(scheme, "http" | "https")
+                && !rest.is_empty()
+                && rest.eq_ignore_ascii_case(host)
         });
         if origins.next().is_none() {
             if is_own {

@@ -22,7 +22,7 @@ pub use caller::Caller;
 pub(crate) use event_stream::sse_frame;
 pub use guard::Hosts;
 pub use limits::DoorLimits;
-pub(crate) use routes::{RemoteAddress, routes};
+pub(crate) use routes::{RemoteAddress, Transport, routes};
 
 use crate::{GatewayError, ProtocolModel, upstream::Upstream};
 

@@ -33,7 +33,17 @@ const SESSION_PARAMETER: &str = "msip-session";
 
 /// Who has sent a request: the other end of its connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RemoteAddress(pub(crate) IpAddr);
+pub(crate) struct RemoteAddress {
+    pub(crate) ip: IpAddr,
+    pub(crate) transport: Transport,
+}
+
+/// Over what a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    UnixSocket,
+}
 
 /// Every path, of the gateway and of `more`, behind the guard and the limit of requests.
 pub(crate) fn routes(door: &Arc<Door>, more: Router<Arc<Door>>) -> Router {
@@ -101,7 +111,7 @@ async fn event_stream_or_call(
         None => parameter("last-event-id"),
     };
     let permit = permit(&door)?;
-    let lease = upstream.session(caller.principal(), from.0).await?;
+    let lease = upstream.session(caller.principal(), from.ip).await?;
     Ok(events(&door, lease, last_id, permit))
 }
 
@@ -206,7 +216,7 @@ impl Call<'_> {
         let operation = self.operation;
         let session = self
             .upstream
-            .session(caller.principal(), self.from.0)
+            .session(caller.principal(), self.from.ip)
             .await?;
         match operation.shape() {
             Shape::OneWay => {
@@ -252,7 +262,7 @@ impl Call<'_> {
         let requests = lines::requests(self.door, self.operation, asked, body)?;
         let session = self
             .upstream
-            .session(caller.principal(), self.from.0)
+            .session(caller.principal(), self.from.ip)
             .await?;
         let answers = session
             .open_stream(self.operation, requests.messages, caller.options())

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use crate::{
     door::{Door, routes},
-    server::{DrainReport, HttpServer},
+    server::{DrainReport, HttpServer, Reloader},
     upstream::Upstream,
 };
 
@@ -40,7 +40,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The settings of a gateway that listens at this URL: `http://host:port`, or `https://host:port?cert=FILE&key=FILE`.
+    /// The settings of a gateway that listens at this URL: `http://host:port`, `https://host:port?cert=FILE&key=FILE`,
+    /// or `unix:///path`, whose mode is 0600 unless `?mode=0660` says otherwise.
     pub fn builder(url: impl Into<String>) -> GatewayBuilder {
         GatewayBuilder::new(url.into())
     }
@@ -48,7 +49,13 @@ impl Gateway {
     /// Where it listens, with the port that the system has chosen where the port was 0.
     #[must_use]
     pub fn local_url(&self) -> String {
-        self.server.url()
+        self.server.url().to_owned()
+    }
+
+    /// Reads certificates again while it serves.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.server.reloader()
     }
 
     /// What it offers.

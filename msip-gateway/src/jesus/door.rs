@@ -69,7 +69,8 @@ async fn by_path(
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let (name, fields) = path.split_once('/').unwrap_or((&path, ""));
     let name = decode(&name.replace('+', "%2B"));
-    let Some(method) = settings.methods.find(&name, settings.is_public) else {
+    let methods = settings.methods();
+    let Some(method) = methods.find(&name, settings.is_public) else {
         return Failure::unknown(&name).into_response(StatusCode::OK);
     };
     let caller = match Caller::of(request.headers()) {
@@ -148,7 +149,8 @@ async fn by_envelope(
     let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) else {
         return Failure::not_valid().into_response(StatusCode::OK);
     };
-    let method = settings.methods.find(&envelope.method, settings.is_public);
+    let methods = settings.methods();
+    let method = methods.find(&envelope.method, settings.is_public);
     // A stream is asked for at the path of streams, and nothing else is.
     let method =
         method.filter(|method| (method.response_type == ResponseType::Stream) == is_stream);

@@ -76,7 +76,7 @@ pub(super) async fn exchange(
     let session = match sender.door.upstream(package) {
         Ok(upstream) => {
             upstream
-                .session(sender.caller.principal(), sender.from.0)
+                .session(sender.caller.principal(), sender.from.ip)
                 .await
         }
         Err(error) => Err(error),

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
+
 use super::{background::Background, methods::Methods, upload::Uploads};
 
 /// jesus manners of a door: its methods are at `/<method>`, beside the paths of the gateway.
@@ -22,7 +24,8 @@ pub struct JesusManners(Arc<Settings>);
 /// What all requests share.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) methods: Methods,
+    /// Replaced where their file is read again.
+    methods: watch::Sender<Methods>,
     pub(super) is_public: bool,
     pub(super) has_envelope: bool,
     pub(super) stream_limit: Duration,
@@ -45,7 +48,7 @@ impl JesusManners {
 
     fn new(methods: Methods, is_public: bool) -> Self {
         Self(Arc::new(Settings {
-            methods,
+            methods: watch::Sender::new(methods),
             is_public,
             has_envelope: false,
             stream_limit: Duration::from_secs(120),
@@ -102,8 +105,20 @@ impl JesusManners {
         self.with(|settings| settings.uploads.max_files = count)
     }
 
+    /// Has these methods from now on, also at a gateway that serves. Exchanges that are open go on as they began.
+    pub fn replace_methods(&self, methods: Methods) {
+        self.0.methods.send_replace(methods);
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.0
+    }
+}
+
+impl Settings {
+    /// The methods that there are now.
+    pub(super) fn methods(&self) -> Methods {
+        self.methods.borrow().clone()
     }
 }
 

@@ -1,18 +1,17 @@
 //! One connection.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 
 use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::watch,
 };
 use tower_service::Service as _;
 
-use super::{Security, stall::StallGuard};
+use super::{Security, accepted::Accepted, stall::StallGuard};
 use crate::door::{DoorLimits, RemoteAddress};
 
 /// What all connections share.
@@ -25,11 +24,22 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) async fn connection(self, stream: TcpStream, from: SocketAddr) {
+    pub(super) async fn connection(self, accepted: Accepted) {
+        let (from, name) = (accepted.from(), accepted.to_string());
+        let stream = match accepted {
+            Accepted::Port(stream, _) => stream,
+            Accepted::Socket(incoming) => match incoming.upgrade().await {
+                Ok(connection) => return self.serve(connection.stream, from, &name).await,
+                Err(error) => {
+                    tracing::debug!(%error, from = name, "a connection has failed");
+                    return;
+                }
+            },
+        };
         // Answers are written whole.
         let _ = stream.set_nodelay(true);
         match self.security.clone() {
-            Security::Plain => self.serve(stream, from).await,
+            Security::Plain => self.serve(stream, from, &name).await,
             #[cfg(feature = "tls")]
             Security::Tls(acceptor) => {
                 let mut draining = self.draining.clone();
@@ -38,21 +48,26 @@ impl Serving {
                     _ = draining.wait_for(|is_draining| *is_draining) => return,
                 };
                 match accepted {
-                    Ok(Ok(stream)) => self.serve(stream, from).await,
-                    Ok(Err(error)) => tracing::debug!(%error, %from, "no TLS"),
-                    Err(_) => tracing::debug!(%from, "the TLS handshake took too long"),
+                    Ok(Ok(stream)) => self.serve(stream, from, &name).await,
+                    Ok(Err(error)) => tracing::debug!(%error, from = name, "no TLS"),
+                    Err(_) => tracing::debug!(from = name, "the TLS handshake took too long"),
                 }
             }
         }
     }
 
-    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin, from: SocketAddr) {
+    async fn serve(
+        mut self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        from: RemoteAddress,
+        name: &str,
+    ) {
         let routes = self.routes;
         let service = service_fn(move |request: Request<Incoming>| {
             let mut routes = routes.clone();
             async move {
                 let mut request = request.map(Body::new);
-                request.extensions_mut().insert(RemoteAddress(from.ip()));
+                request.extensions_mut().insert(from);
                 let answered = routes.call(request).await;
                 answered.map_err(|never: Infallible| match never {})
             }
@@ -78,7 +93,7 @@ impl Serving {
             }
         };
         if let Err(error) = served {
-            tracing::debug!(%error, %from, "a connection has failed");
+            tracing::debug!(%error, from = name, "a connection has failed");
         }
     }
 }

@@ -1,14 +1,21 @@
-//! Where the gateway listens: `http://127.0.0.1:8080`, `https://0.0.0.0:443?cert=…&key=…`.
+//! Where the gateway listens: `http://127.0.0.1:8080`, `https://0.0.0.0:443?cert=…&key=…`, `unix:///run/gateway.sock`.
 
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
+use msip_runtime::transport::{ServiceUrl, UrlError};
 use thiserror::Error;
 
 /// Where the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ListenUrl {
-    authority: String,
-    tls: Option<TlsFiles>,
+pub(crate) enum ListenUrl {
+    /// At a port.
+    Port {
+        /// The host and the port.
+        authority: String,
+        tls: Option<TlsFiles>,
+    },
+    /// At a Unix socket, as MSIP's own servers do.
+    Socket(ServiceUrl),
 }
 
 /// The files of a listener over TLS.
@@ -24,7 +31,7 @@ pub(crate) struct TlsFiles {
 pub enum ListenUrlError {
     /// It is none of HTTP.
     #[error(
-        "a gateway listens at http://host:port or https://host:port?cert=FILE&key=FILE, not at {url}"
+        "a gateway listens at http://host:port, https://host:port?cert=FILE&key=FILE or unix:///path, not at {url}"
     )]
     Scheme {
         /// The URL.
@@ -35,6 +42,14 @@ pub enum ListenUrlError {
     Authority {
         /// The URL.
         url: String,
+    },
+    /// It is no absolute path of a Unix socket.
+    #[error("{url} cannot be listened at")]
+    Socket {
+        /// The URL.
+        url: String,
+        /// What is wrong.
+        source: UrlError,
     },
     /// A setting is unknown, or comes twice, or is missing.
     #[error("{url}: {reason}")]
@@ -54,14 +69,17 @@ pub enum ListenUrlError {
     },
 }
 
-impl ListenUrl {
-    /// The host and the port.
-    pub(crate) fn authority(&self) -> &str {
-        &self.authority
-    }
-
-    pub(super) fn tls(&self) -> Option<&TlsFiles> {
-        self.tls.as_ref()
+/// A Unix socket's.
+fn socket(text: &str) -> Result<ListenUrl, ListenUrlError> {
+    let url = || text.to_owned();
+    let parsed =
+        ServiceUrl::parse(text).map_err(|source| ListenUrlError::Socket { url: url(), source })?;
+    match parsed.settings().iter().find(|(name, _)| name != "mode") {
+        None => Ok(ListenUrl::Socket(parsed)),
+        Some((name, _)) => Err(ListenUrlError::Setting {
+            url: url(),
+            reason: format!("there is no setting `{name}` here"),
+        }),
     }
 }
 
@@ -73,6 +91,7 @@ impl FromStr for ListenUrl {
         let (is_tls, rest) = match text.split_once("://") {
             Some(("http", rest)) => (false, rest),
             Some(("https", rest)) => (true, rest),
+            Some(("unix", _)) => return socket(text),
             _ => return Err(ListenUrlError::Scheme { url: url() }),
         };
         let (authority, settings) = rest.split_once('?').unwrap_or((rest, ""));
@@ -120,7 +139,7 @@ impl FromStr for ListenUrl {
         if tls.is_none() && !is_loopback && !is_insecure {
             return Err(ListenUrlError::Insecure { url: url() });
         }
-        Ok(Self {
+        Ok(Self::Port {
             authority: authority.to_owned(),
             tls,
         })
@@ -134,15 +153,43 @@ mod tests {
     #[test]
     fn a_url_says_where_and_how() {
         let taken = |text: &str| text.parse::<ListenUrl>().unwrap();
-        assert_eq!(taken("http://127.0.0.1:8080").authority(), "127.0.0.1:8080");
-        assert_eq!(taken("http://[::1]:0/").authority(), "[::1]:0");
-        assert_eq!(taken("http://localhost:80").tls(), None);
+        let port = |authority: &str, tls| ListenUrl::Port {
+            authority: authority.to_owned(),
+            tls,
+        };
+        for (text, authority) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://[::1]:0/", "[::1]:0"),
+            ("http://localhost:80", "localhost:80"),
+            ("http://0.0.0.0:80?insecure=true", "0.0.0.0:80"),
+        ] {
+            assert_eq!(taken(text), port(authority, None));
+        }
+        let files = TlsFiles {
+            cert: PathBuf::from("a.pem"),
+            key: PathBuf::from("b.pem"),
+        };
         assert_eq!(
-            taken("http://0.0.0.0:80?insecure=true").authority(),
-            "0.0.0.0:80"
+            taken("https://0.0.0.0:443?cert=a.pem&key=b.pem"),
+            port("0.0.0.0:443", Some(files))
         );
-        let secure = taken("https://0.0.0.0:443?cert=a.pem&key=b.pem");
-        assert_eq!(secure.tls().unwrap().key, PathBuf::from("b.pem"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_unix_socket_has_an_absolute_path_and_a_mode() {
+        let taken = |text: &str| text.parse::<ListenUrl>();
+        for text in ["unix:///run/x.sock", "unix:///run/x.sock?mode=0660"] {
+            assert!(matches!(taken(text), Ok(ListenUrl::Socket(_))), "{text}");
+        }
+        for text in ["unix://run/x.sock", "unix://", "unix:///run/"] {
+            let told = taken(text).unwrap_err();
+            assert!(matches!(told, ListenUrlError::Socket { .. }), "{told}");
+        }
+        for text in ["unix:///x?cert=a&key=b", "unix:///x?insecure=true"] {
+            let told = taken(text).unwrap_err();
+            assert!(matches!(told, ListenUrlError::Setting { .. }), "{told}");
+        }
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! The HTTP server: accepts connections within limits, and drains them.
 
+mod accepted;
 mod connection;
 mod listen_url;
 mod stall;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
-    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
@@ -20,6 +20,7 @@ pub(crate) use listen_url::ListenUrl;
 pub use listen_url::ListenUrlError;
 
 use crate::door::DoorLimits;
+use accepted::HttpListener;
 use connection::Serving;
 
 /// How long it rests after a failed accept.
@@ -35,20 +36,52 @@ pub(crate) enum Security {
 
 impl Security {
     fn of(url: &ListenUrl) -> io::Result<Self> {
-        match url.tls() {
-            None => Ok(Self::Plain),
+        match url {
+            ListenUrl::Socket(_) | ListenUrl::Port { tls: None, .. } => Ok(Self::Plain),
             #[cfg(feature = "tls")]
-            Some(files) => tls::Acceptor::load(files).map(Self::Tls),
+            ListenUrl::Port {
+                tls: Some(files), ..
+            } => tls::Acceptor::load(files).map(Self::Tls),
             #[cfg(not(feature = "tls"))]
-            Some(_) => Err(io::Error::other("this program was built without TLS")),
+            ListenUrl::Port { tls: Some(_), .. } => {
+                Err(io::Error::other("this program was built without TLS"))
+            }
         }
+    }
+}
+
+/// Reads the files of a listener again, from anywhere and while it serves.
+#[derive(Clone)]
+pub struct Reloader {
+    security: Security,
+}
+
+impl Reloader {
+    /// Reads the certificates and the key of a listener at `https://` again, for connections that are accepted from now on.
+    /// Other listeners have none.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them. Those of before stay in use.
+    pub fn reload_tls(&self) -> io::Result<()> {
+        match &self.security {
+            Security::Plain => Ok(()),
+            #[cfg(feature = "tls")]
+            Security::Tls(acceptor) => acceptor.reload(),
+        }
+    }
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
     }
 }
 
 /// A server that listens.
 pub(crate) struct HttpServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: HttpListener,
+    url: String,
     security: Security,
 }
 
@@ -71,22 +104,23 @@ impl HttpServer {
     /// Listens.
     pub(crate) async fn bind(url: &ListenUrl) -> io::Result<Self> {
         let security = Security::of(url)?;
-        let listener = TcpListener::bind(url.authority()).await?;
-        let address = listener.local_addr()?;
+        let (listener, url) = HttpListener::bind(url).await?;
         Ok(Self {
             listener,
-            address,
+            url,
             security,
         })
     }
 
-    pub(crate) fn url(&self) -> String {
-        let scheme = match self.security {
-            Security::Plain => "http",
-            #[cfg(feature = "tls")]
-            Security::Tls(_) => "https",
-        };
-        format!("{scheme}://{}", self.address)
+    pub(crate) fn reloader(&self) -> Reloader {
+        Reloader {
+            security: self.security.clone(),
+        }
+    }
+
+    /// Where it listens, with the port that the system chose if that was asked for.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Serves until `stop`, and then until what is open has ended.
@@ -115,7 +149,7 @@ impl HttpServer {
 }
 
 /// Accepts connections until the future is dropped.
-async fn accept(listener: &TcpListener, serving: &Serving, connections: &mut JoinSet<()>) {
+async fn accept(listener: &HttpListener, serving: &Serving, connections: &mut JoinSet<()>) {
     let places = Arc::new(Semaphore::new(serving.limits.max_connections));
     loop {
         while connections.try_join_next().is_some() {}
@@ -124,10 +158,10 @@ async fn accept(listener: &TcpListener, serving: &Serving, connections: &mut Joi
             return;
         };
         match listener.accept().await {
-            Ok((stream, from)) => {
+            Ok(accepted) => {
                 let serving = serving.clone();
                 connections.spawn(async move {
-                    serving.connection(stream, from).await;
+                    serving.connection(accepted).await;
                     drop(place);
                 });
             }

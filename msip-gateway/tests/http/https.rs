@@ -22,6 +22,32 @@ use crate::{
     fixture::{Running, lab},
 };
 
+/// What is answered over TLS, to a client that trusts this authority.
+pub(crate) async fn ask_over_tls(
+    address: &str,
+    authority: &Authority,
+    ask: Ask,
+) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = soon("TLS", connector.connect(name, stream)).await?;
+    let ask = ask.header("connection", "close");
+    stream.write_all(&ask.bytes()).await.unwrap();
+    let mut answer = String::new();
+    // Some clients end without saying so.
+    let _ = soon("an answer", stream.read_to_string(&mut answer)).await;
+    Ok(answer)
+}
+
 #[tokio::test]
 async fn a_listener_over_tls_serves_who_trusts_it_and_not_who_speaks_plainly() {
     let (server, _seen, _server) = msip_tests::start("tcp://127.0.0.1:0").await;
@@ -38,28 +64,13 @@ async fn a_listener_over_tls_serves_who_trusts_it_and_not_who_speaks_plainly() {
     let gateway = Running::start(builder).await;
     let address = gateway.url.strip_prefix("https://").unwrap();
 
-    let mut roots = RootCertStore::empty();
-    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
-    roots.add(root).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
-    let mut stream = soon("TLS", connector.connect(name, stream)).await.unwrap();
-    let ask = Ask::post("/v1/lab/echo_req", r#"{"text": "a"}"#).header("connection", "close");
-    stream.write_all(&ask.bytes()).await.unwrap();
-    let mut answer = String::new();
-    // Some clients end without saying so.
-    let _ = soon("an answer", stream.read_to_string(&mut answer)).await;
+    let ask = || Ask::post("/v1/lab/echo_req", r#"{"text": "a"}"#);
+    let answer = ask_over_tls(address, &authority, ask()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with(r#"{"text":"a"}"#), "{answer}");
 
     let mut plain = Connection::open(address).await;
-    plain.write(&ask.bytes()).await.unwrap();
+    plain.write(&ask().bytes()).await.unwrap();
     let refused = plain.rest().await;
     assert!(!refused.starts_with(b"HTTP"), "{refused:?}");
 }

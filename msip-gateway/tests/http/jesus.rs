@@ -2,14 +2,17 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use msip_gateway::{DoorLimits, Hosts, jesus::JesusManners};
+use msip_gateway::{
+    DoorLimits, Hosts,
+    jesus::{JesusManners, Methods},
+};
 use msip_tests::soon;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
     chunks::{Answer, ask},
-    rest::{Seen, methods, start, start_at},
+    rest::{Seen, methods, model, start, start_at},
 };
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -336,6 +339,11 @@ async fn data_is_coerced_and_checked_and_the_errors_are_those_of_ajv() {
         "7",
         "types are coerced"
     );
+    let file = Some(r#"{ "sum": {} }"#);
+    let strict = Methods::new(&[model()], file, false).expect("methods");
+    let strict = start(JesusManners::private(strict)).await;
+    let error = post(&strict.url, "/sum", r#"{"n":"5"}"#).await.json();
+    assert_eq!(error["data"]["errors"][0]["keyword"], "type", "{error}");
     let unchecked = post(url, "/strict", r#"{"nonsense":1}"#).await.json();
     assert_eq!(
         unchecked["__RESULT_TYPE__"], "error",

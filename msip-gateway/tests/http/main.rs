@@ -15,9 +15,12 @@ mod fixture;
 mod hostile;
 mod https;
 mod jesus;
+mod offers;
 mod page;
 mod process;
 mod registry;
 mod rest;
 mod sessions;
+#[cfg(unix)]
+mod socket;
 mod streams;

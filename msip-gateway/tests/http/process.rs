@@ -54,10 +54,15 @@ fn lab_proto() -> String {
 
 #[cfg(unix)]
 fn terminate(child: &Child) {
-    use rustix::process::{Pid, Signal, kill_process};
+    signal(child, rustix::process::Signal::TERM);
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    use rustix::process::{Pid, kill_process};
 
     let pid = i32::try_from(child.id().unwrap()).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 #[cfg(unix)]
@@ -118,6 +123,132 @@ async fn it_serves_and_drains_when_it_is_told_to_stop() {
     assert!(logged.contains("aborted: 0"), "{logged}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn it_listens_at_a_unix_socket_and_logs_nothing_of_what_is_said() {
+    let server = msip_runtime::Server::<msip_tests::rest::Rest>::builder("tcp://127.0.0.1:0");
+    let server = server.bind().await.unwrap();
+    let upstream = server.local_url().to_string();
+    let (service, _seen) = crate::rest::service();
+    let serving = tokio::spawn(server.serve(service));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.sock");
+    let listen = format!("unix://{}", path.display());
+    let schema = protos().join("rest.proto").display().to_string();
+    let (mut child, url) = start(&[
+        "--listen",
+        &listen,
+        "--upstream",
+        &upstream,
+        "--schema",
+        &schema,
+        "--jesus",
+        "socket",
+        "--log",
+        "info",
+    ])
+    .await;
+    assert_eq!(url, listen);
+    let envelope = r#"{"method":"sum","data":{"room":"a secret"},"meta":{"userid":"a secret"}}"#;
+    let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let answer = crate::chunks::ask_over(
+        stream,
+        "localhost",
+        "POST /_httpMessage",
+        &[("content-type", "application/json")],
+        envelope.as_bytes(),
+    );
+    assert_eq!(soon("an answer", answer).await.json()["room"], "a secret");
+    terminate(&child);
+    let status = soon("the end of the program", child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(!path.exists());
+    let mut logged = String::new();
+    let mut complaints = child.stderr.take().unwrap();
+    complaints.read_to_string(&mut logged).await.unwrap();
+    assert!(
+        !logged.is_empty() && !logged.contains("a secret"),
+        "{logged}"
+    );
+    serving.abort();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn certificates_and_methods_are_read_again_at_sighup() {
+    use msip_tests::Authority;
+
+    use crate::https::ask_over_tls;
+
+    let server = msip_runtime::Server::<msip_tests::rest::Rest>::builder("tcp://127.0.0.1:0");
+    let server = server.bind().await.unwrap();
+    let upstream = server.local_url().to_string();
+    let (service, _seen) = crate::rest::service();
+    let serving = tokio::spawn(server.serve(service));
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(Authority::new);
+    old.issue_local().write(folder.path(), "server").unwrap();
+    let methods = folder.path().join("methods.json");
+    std::fs::write(&methods, r#"{"sum": {}}"#).unwrap();
+    let files = folder.path().display();
+    let listen = format!("https://127.0.0.1:0?cert={files}/server.pem&key={files}/server.key");
+    let schema = protos().join("rest.proto").display().to_string();
+    let (mut child, url) = start(&[
+        "--listen",
+        &listen,
+        "--upstream",
+        &upstream,
+        "--schema",
+        &schema,
+        "--jesus",
+        "private",
+        "--jesus-methods",
+        &methods.display().to_string(),
+    ])
+    .await;
+    let address = url.strip_prefix("https://").unwrap();
+    let mut logged = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut until = async |text: &str| {
+        while let Some(line) = soon("a line", logged.next_line()).await.unwrap() {
+            if line.contains(text) {
+                return;
+            }
+        }
+        panic!("no `{text}`");
+    };
+    let ask = async |authority: &Authority, path: &str| {
+        let answer = ask_over_tls(address, authority, Ask::get(path)).await?;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        Ok::<_, std::io::Error>(body.to_owned())
+    };
+    assert!(ask(&old, "/sum?n=4").await.unwrap().contains("\"sum\":4"));
+    assert!(ask(&old, "/page?value=a").await.unwrap().contains("error"));
+
+    // What is wrong changes nothing, and the rest is read.
+    std::fs::write(folder.path().join("server.pem"), "no certificate").unwrap();
+    std::fs::write(&methods, r#"{"page": {}}"#).unwrap();
+    signal(&child, rustix::process::Signal::HUP);
+    until("cannot read certificates").await;
+    until("files were read again").await;
+    assert_eq!(ask(&old, "/page?value=a").await.unwrap(), "<h1>a</h1>");
+    assert!(ask(&old, "/sum?n=4").await.unwrap().contains("error"));
+
+    new.issue_local().write(folder.path(), "server").unwrap();
+    std::fs::write(&methods, r#"{"gone": {}}"#).unwrap();
+    signal(&child, rustix::process::Signal::HUP);
+    until("no message fits").await;
+    until("files were read again").await;
+    assert_eq!(ask(&new, "/page?value=a").await.unwrap(), "<h1>a</h1>");
+    assert!(
+        ask(&old, "/page?value=a").await.is_err(),
+        "its certificate is another's"
+    );
+    signal(&child, rustix::process::Signal::TERM);
+    let status = soon("the end of the program", child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    serving.abort();
+}
+
 #[tokio::test]
 async fn a_configuration_is_checked() {
     let proto = lab_proto();
@@ -146,6 +277,10 @@ async fn a_configuration_is_checked() {
         (
             &["--schema", &proto, "--listen", "tcp://127.0.0.1:1"],
             "a gateway listens at http://",
+        ),
+        (
+            &["--schema", &proto, "--listen", "unix://here.sock"],
+            "unix://here.sock cannot be listened at",
         ),
         (
             &["--schema", &proto, "--listen", "http://0.0.0.0:1"],

@@ -1,5 +1,5 @@
-//! Every row of docs/hostile.md, and every promise of the README, names the tests that show it, and each of them is
-//! there.
+//! Every row of docs/hostile.md, every promise of the README, and every line of what jesus offers in docs/dialects.md names the tests
+//! that show it, and each of them is there.
 
 use std::{
     fs,
@@ -163,6 +163,42 @@ fn every_promise_of_the_readme_is_shown_by_tests_that_are_there() {
     }
     assert!(mistakes.is_empty(), "{mistakes:#?}");
     assert_eq!(promises, 12, "docs/protocol.md has twelve");
+}
+
+#[test]
+fn every_line_of_what_jesus_offers_is_shown_by_tests_that_are_there() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let page = fs::read_to_string(format!("{root}/docs/dialects.md")).expect("is there");
+    let sources = sources();
+    let table = page
+        .split("\n### ")
+        .find(|section| section.starts_with("Line by line\n"))
+        .expect("there is a section of lines");
+    let mut mistakes = Vec::new();
+    let mut count = 0;
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [what, shown_by, _] = cells[..] else {
+            mistakes.push(format!("a row of {} cells: {line}", cells.len()));
+            continue;
+        };
+        if !what.starts_with(|first: char| first.is_ascii_digit()) {
+            continue;
+        }
+        count += 1;
+        if !what.starts_with(&format!("{count}. ")) {
+            mistakes.push(format!("in place {count}: {what}"));
+        }
+        let references: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        if references.is_empty() {
+            mistakes.push(format!("nothing shows: {what}"));
+        }
+        for reference in references {
+            mistakes.extend(check(reference, &sources).err());
+        }
+    }
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    assert_eq!(count, 9);
 }
 
 #[test]

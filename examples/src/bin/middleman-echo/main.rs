@@ -88,7 +88,9 @@ impl MiddleMan {
 }
 
 /// A message taken apart: its first line, its headers, and its body.
-fn parts(text: &str) -> Option<(&str, Vec<(&str, &str)>, &str)> {
+type Parts<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+
+fn parts(text: &str) -> Option<Parts<'_>> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.split("\r\n");
     let first = lines.next()?;
