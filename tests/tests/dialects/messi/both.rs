@@ -300,7 +300,7 @@ async fn a_client_that_reads_nothing_holds_little_and_is_cut_off() {
     let _slow = Bytes::dial(address.expect("an address")).await;
     let peer = connected(&mut seen).await;
     let note = NoteInd {
-        ballast: vec![0; 64 * 1024].into(),
+        ballast: vec![0; 64 * 1024],
         ..NoteInd::default()
     };
     let everyone = peer.everyone();
