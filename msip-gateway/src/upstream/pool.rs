@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use super::{
     principal::{Principal, SessionKey},
     refusals::Refusals,
-    session::Session,
+    session::{Session, Target},
 };
 use crate::{GatewayError, ProtocolModel};
 
@@ -71,14 +71,6 @@ impl UpstreamLimits {
         self.idle = idle;
         self
     }
-}
-
-/// Where a session connects to.
-#[derive(Debug)]
-pub(super) struct Target {
-    /// The URL without a topic.
-    pub(super) url: String,
-    pub(super) topic: Option<String>,
 }
 
 /// An MSIP server, or a topic of a broker, and the sessions with it. It is cheap to clone.

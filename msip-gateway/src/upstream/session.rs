@@ -18,11 +18,18 @@ use prost::encoding::{
 
 use super::{
     events::{EventLog, EventReader},
-    pool::Target,
     principal::Principal,
     service::EventService,
 };
 use crate::{GatewayError, Operation, ProtocolModel};
+
+/// Where a session connects to.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The URL without a topic.
+    pub(super) url: String,
+    pub(super) topic: Option<String>,
+}
 
 /// One session with a server or a broker, of one principal.
 #[derive(Debug)]
