@@ -40,5 +40,5 @@ pub use upstream::{Principal, Upstream, UpstreamLimits};
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use crate::jesus::fuzzing::jesus_data;
+    pub use crate::{door::fuzzing::http_request, jesus::fuzzing::jesus_data};
 }

@@ -50,7 +50,7 @@ impl Hosts {
     }
 
     /// The host that a request names; nothing where it names none at a Unix socket.
-    fn check_host<'a>(&self, request: &'a Request) -> Result<&'a str, GatewayError> {
+    pub(super) fn check_host<'a>(&self, request: &'a Request) -> Result<&'a str, GatewayError> {
         let from = request.extensions().get::<RemoteAddress>();
         if from.is_some_and(|from| from.transport == Transport::UnixSocket) {
             let host = request.headers().get(header::HOST);
@@ -88,7 +88,7 @@ impl Hosts {
     }
 
     /// The origin of the page that sends a request; `None` where it is no page of another site.
-    fn check_origin(
+    pub(super) fn check_origin(
         &self,
         headers: &HeaderMap,
         host: &str,

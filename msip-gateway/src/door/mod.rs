@@ -5,10 +5,13 @@ mod body;
 mod caller;
 mod compress;
 mod event_stream;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod limits;
 mod lines;
 mod query;
+mod remote;
 mod routes;
 #[cfg(test)]
 mod tests;
@@ -22,7 +25,8 @@ pub use caller::Caller;
 pub(crate) use event_stream::sse_frame;
 pub use guard::Hosts;
 pub use limits::DoorLimits;
-pub(crate) use routes::{RemoteAddress, Transport, routes};
+pub(crate) use remote::{RemoteAddress, Transport};
+pub(crate) use routes::routes;
 
 use crate::{GatewayError, ProtocolModel, upstream::Upstream};
 

@@ -1,6 +1,6 @@
 //! The paths.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension, Router,
@@ -15,7 +15,7 @@ use msip_runtime::Code;
 use msip_schema::{Direction, Payload};
 
 use super::{
-    Caller, Door,
+    Caller, Door, RemoteAddress,
     answer::json_response,
     body::read_json_body,
     caller::only,
@@ -30,20 +30,6 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The parameter of a query that names a session.
 const SESSION_PARAMETER: &str = "msip-session";
-
-/// Who has sent a request: the other end of its connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RemoteAddress {
-    pub(crate) ip: IpAddr,
-    pub(crate) transport: Transport,
-}
-
-/// Over what a request has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Tcp,
-    UnixSocket,
-}
 
 /// Every path, of the gateway and of `more`, behind the guard and the limit of requests.
 pub(crate) fn routes(door: &Arc<Door>, more: Router<Arc<Door>>) -> Router {
