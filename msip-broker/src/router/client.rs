@@ -1,14 +1,13 @@
 //! A client of typed topics, as the instances of their services are told of it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
-    About, Introduction, Presence, SessionKey, fault_injection::FaultInjection, sync::lock,
+    About, Introduction, Presence, SessionKey,
+    fault_injection::FaultInjection,
+    sync::{Mutex, lock},
 };
 use crate::access::Principal;
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{
             AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Acquire, Relaxed},
@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use super::{fault_injection::FaultInjection, peer_sizes::PeerSizes, sync::lock};
+use super::{
+    fault_injection::FaultInjection,
+    peer_sizes::PeerSizes,
+    sync::{Mutex, lock},
+};
 
 /// For how long half of the calls count on that ended without an answer.
 const HALF_LIFE: Duration = Duration::from_secs(10);

@@ -24,10 +24,6 @@ pub(in crate::body) enum Unknown {
     /// It is skipped: a newer peer may know it.
     Skip,
     /// It is an error.
-    #[cfg_attr(
-        not(feature = "json"),
-        expect(dead_code, reason = "only people write JSON by hand")
-    )]
     Refuse,
 }
 
