@@ -183,7 +183,7 @@ async fn it_listens_at_a_unix_socket_and_logs_nothing_of_what_is_said() {
     assert_eq!(url, listen);
     let envelope = r#"{"method":"sum","data":{"room":"a secret"},"meta":{"userid":"a secret"}}"#;
     let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
-    let answer = crate::chunks::ask_over(
+    let answer = crate::client::ask_over(
         stream,
         "localhost",
         "POST /_httpMessage",
