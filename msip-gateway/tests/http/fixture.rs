@@ -1,10 +1,14 @@
 //! A gateway in front of a server of the protocol `lab`.
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::{future::pending, path::PathBuf, sync::LazyLock};
 
+use msip_broker::Broker;
 use msip_gateway::{DoorLimits, Gateway, GatewayBuilder, ProtocolModel};
 use msip_tests::{SeenByServer, start};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+};
 
 /// The schemas of the tests.
 pub(crate) fn protos() -> PathBuf {
@@ -101,4 +105,16 @@ impl Lab {
         })
         .await
     }
+}
+
+/// A broker, which ends with what is returned.
+pub(crate) async fn broker() -> (String, JoinSet<()>) {
+    let broker = Broker::builder().listen("tcp://127.0.0.1:0").bind().await;
+    let broker = broker.expect("binds");
+    let url = broker.local_urls().next().expect("a URL").to_string();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        broker.serve_until(pending::<()>()).await;
+    });
+    (url, tasks)
 }

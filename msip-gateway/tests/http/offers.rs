@@ -1,9 +1,13 @@
 //! What services of jesus have by other means than the door with its manners. The numbers are those of docs/dialects.md, "Line by line".
 
-use std::future::pending;
+use tokio::task::JoinSet;
 
+use crate::{
+    client::ask,
+    fixture::{Running, broker},
+    rest::{model, service},
+};
 use futures_util::future::join_all;
-use msip_broker::Broker;
 use msip_runtime::{
     CallError, Client, Code, Codec, Compression, Server, Status,
     testing::{self, Answer, ClientRecorder},
@@ -18,31 +22,12 @@ use msip_tests::{
     },
     soon,
 };
-use tokio::task::JoinSet;
-
-use crate::{
-    client::ask,
-    fixture::Running,
-    rest::{model, service},
-};
 
 fn sum_of(n: i32) -> SumReq {
     SumReq {
         n,
         ..SumReq::default()
     }
-}
-
-/// A broker, which ends with what is returned.
-async fn broker() -> (String, JoinSet<()>) {
-    let broker = Broker::builder().listen("tcp://127.0.0.1:0").bind().await;
-    let broker = broker.expect("binds");
-    let url = broker.local_urls().next().expect("a URL").to_string();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        broker.serve_until(pending::<()>()).await;
-    });
-    (url, tasks)
 }
 
 async fn client(url: String) -> Client<Rest> {

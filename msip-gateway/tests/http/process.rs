@@ -3,6 +3,8 @@
 use std::process::Stdio;
 
 use msip_tests::{SeenByServer, soon};
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     process::{Child, Command},
@@ -37,8 +39,11 @@ async fn run(arguments: &[&str]) -> (i32, String, String) {
     )
 }
 
-async fn start(arguments: &[&str]) -> (Child, String) {
-    let mut child = gateway(arguments).spawn().unwrap();
+/// Starts it in front of a server of this schema, and returns where it listens.
+async fn start(upstream: &str, schema: &str, more: &[&str]) -> (Child, String) {
+    let schema = protos().join(schema).display().to_string();
+    let arguments = [&["--upstream", upstream, "--schema", &schema], more].concat();
+    let mut child = gateway(&arguments).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = soon("an address", lines.next_line())
         .await
@@ -53,14 +58,7 @@ fn lab_proto() -> String {
 }
 
 #[cfg(unix)]
-fn terminate(child: &Child) {
-    signal(child, rustix::process::Signal::TERM);
-}
-
-#[cfg(unix)]
-fn signal(child: &Child, signal: rustix::process::Signal) {
-    use rustix::process::{Pid, kill_process};
-
+fn signal(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id().unwrap()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
@@ -69,14 +67,11 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 #[tokio::test]
 async fn it_serves_and_drains_when_it_is_told_to_stop() {
     let (server, mut events, _server) = msip_tests::start("tcp://127.0.0.1:0").await;
-    let (mut child, url) = start(&[
-        "--listen",
-        "http://127.0.0.1:0",
-        "--upstream",
+    let (mut child, url) = start(
         &server.to_string(),
-        "--schema",
-        &lab_proto(),
-    ])
+        "lab.proto",
+        &["--listen", "http://127.0.0.1:0"],
+    )
     .await;
     let answer = Ask::post("/v1/lab/echo_req", r#"{"text": "hi"}"#)
         .send(&url)
@@ -99,7 +94,7 @@ async fn it_serves_and_drains_when_it_is_told_to_stop() {
         while !matches!(events.recv().await.unwrap(), SeenByServer::Act(_)) {}
     })
     .await;
-    terminate(&child);
+    signal(&child, Signal::TERM);
     let end = stream.event().await.unwrap();
     assert!(end.contains("the gateway is stopping"), "{end}");
     lines.write(b"0\r\n\r\n").await.unwrap();
@@ -123,16 +118,11 @@ async fn it_serves_and_drains_when_it_is_told_to_stop() {
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let (server, mut events, _server) = msip_tests::start("tcp://127.0.0.1:0").await;
-    let (mut child, url) = start(&[
-        "--listen",
-        "http://127.0.0.1:0",
-        "--upstream",
+    let (mut child, url) = start(
         &server.to_string(),
-        "--schema",
-        &lab_proto(),
-        "--drain-timeout",
-        "3600",
-    ])
+        "lab.proto",
+        &["--listen", "http://127.0.0.1:0", "--drain-timeout", "3600"],
+    )
     .await;
     // Without the second one it would wait for this call.
     let _call = Ask::post("/v1/lab/act_req", r#"{"what": "hang"}"#)
@@ -142,8 +132,8 @@ async fn a_second_signal_ends_it_at_once() {
         while !matches!(events.recv().await.unwrap(), SeenByServer::Act(_)) {}
     })
     .await;
-    signal(&child, rustix::process::Signal::TERM);
-    signal(&child, rustix::process::Signal::INT);
+    signal(&child, Signal::TERM);
+    signal(&child, Signal::INT);
     let status = soon("the end of the program", child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0));
     let mut logged = String::new();
@@ -158,27 +148,15 @@ async fn a_second_signal_ends_it_at_once() {
 #[cfg(unix)]
 #[tokio::test]
 async fn it_listens_at_a_unix_socket_and_logs_nothing_of_what_is_said() {
-    let server = msip_runtime::Server::<msip_tests::rest::Rest>::builder("tcp://127.0.0.1:0");
-    let server = server.bind().await.unwrap();
-    let upstream = server.local_url().to_string();
-    let (service, _seen) = crate::rest::service();
-    let serving = tokio::spawn(server.serve(service));
+    let (upstream, _server) = crate::rest::server().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net.sock");
     let listen = format!("unix://{}", path.display());
-    let schema = protos().join("rest.proto").display().to_string();
-    let (mut child, url) = start(&[
-        "--listen",
-        &listen,
-        "--upstream",
+    let (mut child, url) = start(
         &upstream,
-        "--schema",
-        &schema,
-        "--jesus",
-        "socket",
-        "--log",
-        "info",
-    ])
+        "rest.proto",
+        &["--listen", &listen, "--jesus", "socket", "--log", "info"],
+    )
     .await;
     assert_eq!(url, listen);
     let envelope = r#"{"method":"sum","data":{"room":"a secret"},"meta":{"userid":"a secret"}}"#;
@@ -191,7 +169,7 @@ async fn it_listens_at_a_unix_socket_and_logs_nothing_of_what_is_said() {
         envelope.as_bytes(),
     );
     assert_eq!(soon("an answer", answer).await.json()["room"], "a secret");
-    terminate(&child);
+    signal(&child, Signal::TERM);
     let status = soon("the end of the program", child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0));
     assert!(!path.exists());
@@ -202,7 +180,6 @@ async fn it_listens_at_a_unix_socket_and_logs_nothing_of_what_is_said() {
         !logged.is_empty() && !logged.contains("a secret"),
         "{logged}"
     );
-    serving.abort();
 }
 
 #[cfg(unix)]
@@ -212,11 +189,7 @@ async fn certificates_and_methods_are_read_again_at_sighup() {
 
     use crate::https::ask_over_tls;
 
-    let server = msip_runtime::Server::<msip_tests::rest::Rest>::builder("tcp://127.0.0.1:0");
-    let server = server.bind().await.unwrap();
-    let upstream = server.local_url().to_string();
-    let (service, _seen) = crate::rest::service();
-    let serving = tokio::spawn(server.serve(service));
+    let (upstream, _server) = crate::rest::server().await;
     let folder = tempfile::tempdir().unwrap();
     let [old, new] = ["old", "new"].map(Authority::new);
     old.issue_local().write(folder.path(), "server").unwrap();
@@ -224,19 +197,18 @@ async fn certificates_and_methods_are_read_again_at_sighup() {
     std::fs::write(&methods, r#"{"sum": {}}"#).unwrap();
     let files = folder.path().display();
     let listen = format!("https://127.0.0.1:0?cert={files}/server.pem&key={files}/server.key");
-    let schema = protos().join("rest.proto").display().to_string();
-    let (mut child, url) = start(&[
-        "--listen",
-        &listen,
-        "--upstream",
+    let (mut child, url) = start(
         &upstream,
-        "--schema",
-        &schema,
-        "--jesus",
-        "private",
-        "--jesus-methods",
-        &methods.display().to_string(),
-    ])
+        "rest.proto",
+        &[
+            "--listen",
+            &listen,
+            "--jesus",
+            "private",
+            "--jesus-methods",
+            &methods.display().to_string(),
+        ],
+    )
     .await;
     let address = url.strip_prefix("https://").unwrap();
     let mut logged = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -259,7 +231,7 @@ async fn certificates_and_methods_are_read_again_at_sighup() {
     // What is wrong changes nothing, and the rest is read.
     std::fs::write(folder.path().join("server.pem"), "no certificate").unwrap();
     std::fs::write(&methods, r#"{"page": {}}"#).unwrap();
-    signal(&child, rustix::process::Signal::HUP);
+    signal(&child, Signal::HUP);
     until("cannot read certificates").await;
     until("files were read again").await;
     assert_eq!(ask(&old, "/page?value=a").await.unwrap(), "<h1>a</h1>");
@@ -267,7 +239,7 @@ async fn certificates_and_methods_are_read_again_at_sighup() {
 
     new.issue_local().write(folder.path(), "server").unwrap();
     std::fs::write(&methods, r#"{"gone": {}}"#).unwrap();
-    signal(&child, rustix::process::Signal::HUP);
+    signal(&child, Signal::HUP);
     until("no message fits").await;
     until("files were read again").await;
     assert_eq!(ask(&new, "/page?value=a").await.unwrap(), "<h1>a</h1>");
@@ -275,10 +247,9 @@ async fn certificates_and_methods_are_read_again_at_sighup() {
         ask(&old, "/page?value=a").await.is_err(),
         "its certificate is another's"
     );
-    signal(&child, rustix::process::Signal::TERM);
+    signal(&child, Signal::TERM);
     let status = soon("the end of the program", child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0));
-    serving.abort();
 }
 
 #[tokio::test]

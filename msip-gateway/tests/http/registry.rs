@@ -5,8 +5,7 @@ use msip_gateway::{
     Gateway,
     registry::{Fit, Registry, check_fingerprints},
 };
-use msip_runtime::Server;
-use msip_tests::{rest::Rest, soon};
+use msip_tests::soon;
 
 use crate::{
     client::ask,
@@ -36,13 +35,7 @@ fn schema(name: &str) -> String {
 async fn schemas_that_change_are_offered_while_it_serves() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rest.proto", &schema("rest.proto"));
-    let server = Server::<Rest>::builder("tcp://127.0.0.1:0")
-        .bind()
-        .await
-        .unwrap();
-    let upstream = server.local_url().to_string();
-    let (service, _seen) = rest::service();
-    let serving = tokio::spawn(async move { server.serve(service).await });
+    let (upstream, _server) = rest::server().await;
     let registry = Registry::open(folder.path()).unwrap();
     let gateway =
         Running::start(Gateway::builder("http://127.0.0.1:0").registry(&upstream, registry)).await;
@@ -77,18 +70,11 @@ async fn schemas_that_change_are_offered_while_it_serves() {
     })
     .await;
     assert_eq!(sum().await.json()["sum"], "5", "others go on");
-    serving.abort();
 }
 
 #[tokio::test]
 async fn at_the_start_it_is_known_which_schemas_do_not_fit() {
-    let server = Server::<Rest>::builder("tcp://127.0.0.1:0")
-        .bind()
-        .await
-        .unwrap();
-    let upstream = server.local_url().to_string();
-    let (service, _seen) = rest::service();
-    let serving = tokio::spawn(async move { server.serve(service).await });
+    let (upstream, _server) = rest::server().await;
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rest.proto", &schema("rest.proto"));
     let same = Registry::open(folder.path()).unwrap().current();
@@ -108,5 +94,4 @@ async fn at_the_start_it_is_known_which_schemas_do_not_fit() {
         "{fits:?}"
     );
     assert!(fits[1].starts_with("rest does not fit: "), "{fits:?}");
-    serving.abort();
 }

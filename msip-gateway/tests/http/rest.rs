@@ -190,6 +190,19 @@ pub(crate) fn service() -> (Service, mpsc::UnboundedReceiver<Seen>) {
     (Service { seen, calls }, seen_by)
 }
 
+/// A server of it, without a gateway. It ends with what is returned.
+pub(crate) async fn server() -> (String, JoinSet<()>) {
+    let server = Server::<Rest>::builder("tcp://127.0.0.1:0").bind().await;
+    let server = server.expect("binds");
+    let url = server.local_url().to_string();
+    let (service, _) = service();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        server.serve(service).await;
+    });
+    (url, tasks)
+}
+
 pub(crate) fn model() -> ProtocolModel {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
     let file = format!("{folder}/rest.proto");

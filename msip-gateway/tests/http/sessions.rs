@@ -1,8 +1,7 @@
 //! Who is who: sessions by principal, at servers and at a broker.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use msip_broker::Broker;
 use msip_gateway::{Gateway, UpstreamLimits};
 use msip_runtime::{
     ConnectRequest, Identity, Status,
@@ -16,7 +15,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     client::Ask,
-    fixture::{Running, lab},
+    fixture::{Running, broker, lab},
 };
 
 /// Tells who has called, with what headers, and answers with the request, which is the same as an EchoRsp.
@@ -167,15 +166,7 @@ async fn sessions_are_limited_and_an_idle_one_makes_way() {
 
 #[tokio::test]
 async fn a_typed_service_behind_a_broker_is_called_and_heard() {
-    let broker = Broker::builder()
-        .listen("tcp://127.0.0.1:0")
-        .bind()
-        .await
-        .unwrap();
-    let url = broker.local_urls().next().unwrap().to_string();
-    let _broker = AbortOnDrop(tokio::spawn(async move {
-        broker.serve_until(pending::<()>()).await;
-    }));
+    let (url, _broker) = broker().await;
     let (handler, mut seen) = msip_tests::LabServer::new();
     let service =
         msip_runtime::Server::<msip_tests::lab::Lab>::attach(&format!("{url}/room"), handler)
@@ -220,15 +211,7 @@ async fn a_typed_service_behind_a_broker_is_called_and_heard() {
 
 #[tokio::test]
 async fn a_topic_without_a_service_is_unavailable() {
-    let broker = Broker::builder()
-        .listen("tcp://127.0.0.1:0")
-        .bind()
-        .await
-        .unwrap();
-    let url = broker.local_urls().next().unwrap().to_string();
-    let _broker = AbortOnDrop(tokio::spawn(async move {
-        broker.serve_until(pending::<()>()).await;
-    }));
+    let (url, _broker) = broker().await;
     let builder = Gateway::builder("http://127.0.0.1:0").upstream(format!("{url}/empty"), [lab()]);
     let gateway = Running::start(builder).await;
     let answer = echo("").send(&gateway.url).await;
@@ -238,15 +221,6 @@ async fn a_topic_without_a_service_is_unavailable() {
         "{}",
         answer.text()
     );
-}
-
-/// A task that ends with the test.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 #[tokio::test]

@@ -244,20 +244,20 @@ impl Walk<'_> {
 
     fn text(&mut self, schema: &Map<String, Value>, data: &Value, place: &Place) {
         let len = data.as_str().unwrap_or_default().chars().count();
-        self.at_most(schema, "maxLength", len, place, |limit| {
+        self.limit(schema, "maxLength", u64::gt, len, place, |limit| {
             format!("should NOT be longer than {limit} characters")
         });
-        self.at_least(schema, "minLength", len, place, |limit| {
+        self.limit(schema, "minLength", u64::lt, len, place, |limit| {
             format!("should NOT be shorter than {limit} characters")
         });
         self.format(schema, data, place);
     }
 
     fn array(&mut self, schema: &Map<String, Value>, items: &mut [Value], place: &Place) {
-        self.at_most(schema, "maxItems", items.len(), place, |limit| {
+        self.limit(schema, "maxItems", u64::gt, items.len(), place, |limit| {
             format!("should NOT have more than {limit} items")
         });
-        self.at_least(schema, "minItems", items.len(), place, |limit| {
+        self.limit(schema, "minItems", u64::lt, items.len(), place, |limit| {
             format!("should NOT have less than {limit} items")
         });
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
@@ -301,12 +301,22 @@ impl Walk<'_> {
         data: &mut Map<String, Value>,
         place: &Place,
     ) {
-        self.at_most(schema, "maxProperties", data.len(), place, |limit| {
-            format!("should NOT have more than {limit} properties")
-        });
-        self.at_least(schema, "minProperties", data.len(), place, |limit| {
-            format!("should NOT have less than {limit} properties")
-        });
+        self.limit(
+            schema,
+            "maxProperties",
+            u64::gt,
+            data.len(),
+            place,
+            |limit| format!("should NOT have more than {limit} properties"),
+        );
+        self.limit(
+            schema,
+            "minProperties",
+            u64::lt,
+            data.len(),
+            place,
+            |limit| format!("should NOT have less than {limit} properties"),
+        );
         let empty = Map::new();
         let properties = schema
             .get("properties")
@@ -465,31 +475,19 @@ impl Walk<'_> {
         }
     }
 
-    fn at_most(
+    /// Checks a length against the limit that a keyword sets, where it does.
+    fn limit(
         &mut self,
         schema: &Map<String, Value>,
         keyword: &'static str,
+        breaks: fn(&u64, &u64) -> bool,
         len: usize,
         place: &Place,
         message: impl Fn(u64) -> String,
     ) {
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
         if let Some(limit) = schema.get(keyword).and_then(Value::as_u64)
-            && u64::try_from(len).unwrap_or(u64::MAX) > limit
-        {
-            self.push(place, keyword, json!({ "limit": limit }), message(limit));
-        }
-    }
-
-    fn at_least(
-        &mut self,
-        schema: &Map<String, Value>,
-        keyword: &'static str,
-        len: usize,
-        place: &Place,
-        message: impl Fn(u64) -> String,
-    ) {
-        if let Some(limit) = schema.get(keyword).and_then(Value::as_u64)
-            && u64::try_from(len).unwrap_or(u64::MAX) < limit
+            && breaks(&len, &limit)
         {
             self.push(place, keyword, json!({ "limit": limit }), message(limit));
         }
