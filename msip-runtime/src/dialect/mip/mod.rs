@@ -13,14 +13,19 @@ use msip_session::{
     MsgKind,
     wire::{
         Code, Credit, ErrorText, Flags, FrameType, HEADER_LEN, Header, MsgId, RawHeader, SessionId,
-        Welcome, begin_frame, finish_frame, parse_hello, write_ack, write_close, write_credit,
-        write_error, write_pong, write_welcome,
+        write_ack, write_close, write_error, write_pong,
     },
 };
 
-use super::{Carries, Dialect, DialectError, Feature, Output, carries::has_wildcards};
+use super::{
+    Carries, Dialect, DialectError, Feature, Output,
+    carries::has_wildcards,
+    credit::Earned,
+    greeting::Greeting,
+    payload::{after_length, topic_and_body},
+};
 use events::Events;
-use frame::{ACK_REQUIRED, after_length, fault, write_frame};
+use frame::{ACK_REQUIRED, fault, write_frame};
 
 /// What MIP lacks.
 pub(super) static CARRIES: Carries = Carries {
@@ -96,21 +101,6 @@ enum State {
     Closed,
 }
 
-/// What the Welcome of the session is made of.
-#[derive(Debug, Clone)]
-struct Greeting {
-    hello: MsgId,
-    session_id: SessionId,
-    welcome: Welcome,
-}
-
-/// The credit of messages that were answered.
-#[derive(Debug, Default)]
-struct Earned {
-    items: u32,
-    bytes: u32,
-}
-
 impl MipClient {
     pub(super) fn new(config: MipConfig) -> Self {
         let max_body = config.max_body;
@@ -175,24 +165,10 @@ impl MipClient {
         payload: &[u8],
         output: &mut Output,
     ) -> Result<(), DialectError> {
-        let hello = parse_hello(header.kind, Bytes::copy_from_slice(payload))
-            .map_err(|error| fault(error.to_string()))?;
-        let codec = hello.hello.codecs.first().copied().unwrap_or(1);
-        self.state = State::Greeting(Greeting {
-            hello: header.msg_id,
-            session_id: hello.session_id,
-            welcome: Welcome {
-                // Nobody tells what the others speak.
-                fingerprint: hello.hello.fingerprint,
-                codec,
-                // Nobody tells what the broker accepts: more than this it refuses by itself.
-                max_body: hello.hello.max_body,
-                // A topic is the session's where it has subscribed to it by itself.
-                broker: !self.config.is_typed,
-                server_name: NAME.to_owned(),
-                ..Welcome::default()
-            },
-        });
+        let mut greeting = Greeting::of(NAME, header, payload)?;
+        // A topic is the session's where it has subscribed to it by itself.
+        greeting.welcome.broker = !self.config.is_typed;
+        self.state = State::Greeting(greeting);
         self.send(FrameType::Hello, MsgKind::Event, header.msg_id, &[], output);
         Ok(())
     }
@@ -205,13 +181,7 @@ impl MipClient {
             // The runtime refuses it before: this is for what finds its way here all the same.
             return refuse(id, Feature::Calls, output);
         }
-        let rest = if flags.contains(Flags::META) {
-            // A deadline, a trace context, the time of sending: see `Carries::check_metadata`.
-            after_length(payload).map(|(_, rest)| rest)
-        } else {
-            Some(payload)
-        };
-        let Some((topic, body)) = rest.and_then(after_length) else {
+        let Some((topic, body)) = topic_and_body(flags, payload) else {
             return;
         };
         let topic = if topic.is_empty() {
@@ -360,15 +330,7 @@ impl MipClient {
     /// The session is there.
     fn open(&mut self, greeting: &Greeting, output: &mut Output) {
         self.state = State::Open;
-        let header = Header::control(FrameType::Ack, greeting.hello);
-        let mark = begin_frame(&mut output.to_session, &header);
-        write_welcome(
-            &mut output.to_session,
-            greeting.session_id,
-            &greeting.welcome,
-        );
-        // A Welcome is short.
-        let _ = finish_frame(&mut output.to_session, mark);
+        greeting.answer(&mut output.to_session);
         self.events.open(&mut output.to_session);
     }
 
@@ -378,8 +340,7 @@ impl MipClient {
         let Some((_, len)) = place.and_then(|place| self.published.remove(place)) else {
             return false;
         };
-        self.earned.items = self.earned.items.saturating_add(1);
-        self.earned.bytes = self.earned.bytes.saturating_add(len);
+        self.earned.add(len);
         true
     }
 
@@ -462,34 +423,13 @@ impl MipClient {
         }
         Ok(())
     }
-
-    /// Grants what the acknowledgments that have come are worth.
-    fn grant(&mut self, output: &mut Output) {
-        let Earned { items, bytes } = mem::take(&mut self.earned);
-        if items > 0 {
-            let credit = Credit { items, bytes };
-            write_credit(
-                &mut output.to_session,
-                Flags::NONE,
-                MsgId::CONNECTION,
-                credit,
-            );
-        }
-    }
 }
 
 /// Answers a frame of the session that has no translation.
 fn refuse(id: MsgId, feature: Feature, output: &mut Output) {
-    if let Err(unsupported) = CARRIES.check(feature) {
-        let text = unsupported.to_string();
-        write_error(
-            &mut output.to_session,
-            Flags::NONE,
-            id,
-            Code::Unimplemented,
-            &text,
-        );
-    }
+    let text = CARRIES.refusal(feature).to_string();
+    let (code, output) = (Code::Unimplemented, &mut output.to_session);
+    write_error(output, Flags::NONE, id, code, &text);
 }
 
 impl Dialect for MipClient {
@@ -550,7 +490,7 @@ impl Dialect for MipClient {
             let payload = frame.get(HEADER_LEN..).unwrap_or_default();
             outcome = self.receive(&header, payload, output);
         }
-        self.grant(output);
+        self.earned.grant(&mut output.to_session);
         self.close_if_done(output);
         outcome
     }

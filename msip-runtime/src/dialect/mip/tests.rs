@@ -1,7 +1,8 @@
 //! The MIP client as a value: what the session says becomes what a broker hears, and back.
 
 use msip_session::wire::{
-    Decoder, Frame, Hello, Payload, SECRET_LEN, parse_welcome, write_ping, write_topic,
+    Decoder, Frame, Hello, Payload, SECRET_LEN, begin_frame, finish_frame, parse_welcome,
+    write_credit, write_ping, write_topic,
 };
 use proptest::prelude::*;
 
