@@ -5,3 +5,4 @@
 mod certificate;
 mod flyrpc;
 mod messi;
+mod raw;
