@@ -25,7 +25,6 @@ use super::{
     Admission, Inner, buffers,
     ending::Ending,
     frame::{Fault, write_close, write_error},
-    gather::Gather,
     ids::Claimed,
     partial::Partial,
     session::{Hello, Input, Session},
@@ -33,7 +32,7 @@ use super::{
 };
 use crate::{
     connections::OpenConnection,
-    router::{EndReason, OutboxItem, Publisher},
+    router::{EndReason, OutboxItem, Publisher, WakeList},
 };
 
 /// Beyond so many bytes of answers that the peer has not read, nothing more is read from it.
@@ -69,8 +68,6 @@ pub(super) struct Connection<'a> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the publisher waits for slow subscribers.
     is_pushed_back: bool,
-    /// What a publisher has sent is gathered here, once it has sent something.
-    gather: Option<Box<Gather>>,
 }
 
 /// The session of the peer.
@@ -104,7 +101,6 @@ impl<'a> Connection<'a> {
             turns: 0,
             timer: None,
             is_pushed_back: false,
-            gather: None,
         }
     }
 
@@ -139,8 +135,7 @@ impl<'a> Connection<'a> {
         let mut has_worked = false;
         // What came with the first bytes was read by the server.
         if self.attached.is_none() && !self.buffer.is_empty() {
-            self.handle_received(now)?;
-            has_worked = true;
+            has_worked |= self.handle_received(now)?;
         }
         for _ in 0..MAX_STEPS {
             if let Some(attached) = &self.attached
@@ -151,19 +146,9 @@ impl<'a> Connection<'a> {
             {
                 return Poll::Ready(Err(Ending::TakenOver));
             }
-            let gather = self.gather.as_ref();
-            let mut has_progress = gather.is_some_and(|gather| gather.is_waiting());
-            if !has_progress {
-                has_progress |= self.fill(now, task)?;
-                has_progress |= self.write(now, task)?;
-            }
-            let len = self.read(now, task)?;
-            if let Some(gather) = &mut self.gather
-                && gather.goes_on(len, now)
-            {
-                break;
-            }
-            has_progress |= len > 0;
+            let mut has_progress = self.fill(now, task)?;
+            has_progress |= self.write(now, task)?;
+            has_progress |= self.read(now, task)?;
             if !has_progress {
                 return self.park(has_worked, now, task);
             }
@@ -245,61 +230,63 @@ impl<'a> Connection<'a> {
         Ok(has_progress)
     }
 
-    /// Reads once, and does what the peer asks for. Returns how many bytes were read.
-    fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<usize, Ending> {
+    /// Reads once, and does what the peer asks for.
+    fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
         // First, so that the time at which it is looked again is not in the past.
         if self.is_pushed_back
             && let Some(attached) = &mut self.attached
         {
             if attached.publisher.poll_ready(now, task).is_pending() {
-                return Ok(0);
+                return Ok(false);
             }
             self.is_pushed_back = false;
         }
         if self.session.output().len() - self.writer.answers_offset > MAX_ANSWERS {
-            return Ok(0);
+            return Ok(false);
         }
         let missing = self.session.partial_len().saturating_sub(self.buffer.len());
         buffers::make_place(&mut self.buffer, missing);
         match pin!(self.transport.stream.read_buf(&mut self.buffer)).poll(task) {
-            Poll::Pending => Ok(0),
+            Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             // Streams with a closing message of their own end so when they are cut off.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Ending::Eof)
             }
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),
-            Poll::Ready(Ok(len)) => self.handle_received(now).map(|()| len),
+            Poll::Ready(Ok(_)) => self.handle_received(now),
         }
     }
 
     /// Does what the peer asks for, as far as it was received.
-    fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
+    fn handle_received(&mut self, now: Duration) -> Result<bool, Ending> {
+        // All who are given something are woken at the end.
+        let mut wakes = WakeList::new();
         loop {
             match self.session.poll_input(&mut self.buffer, now) {
                 Ok(None) => return self.count_partial(),
-                Ok(Some(input)) => self.handle(input, now)?,
+                Ok(Some(input)) => self.handle(input, now, &mut wakes)?,
                 Err(fault) => return Err(Ending::Fault(fault)),
             }
         }
     }
 
     /// Counts what is there of a frame that has not come whole.
-    fn count_partial(&mut self) -> Result<(), Ending> {
+    fn count_partial(&mut self) -> Result<bool, Ending> {
         let len = match self.session.partial_len() {
             0 => 0,
             _ => self.buffer.len(),
         };
         let most = self.peers.settings.max_memory;
         if self.partial.set(len, most) {
-            return Ok(());
+            return Ok(true);
         }
         let text = format!("frames that are not complete have more than {most} bytes (memory)");
         self.session.fail(Code::ResourceExhausted, &text);
         Err(Ending::Fault(Fault::new(Code::ResourceExhausted, text, 0)))
     }
 
-    fn handle(&mut self, input: Input, now: Duration) -> Result<(), Ending> {
+    fn handle(&mut self, input: Input, now: Duration, wakes: &mut WakeList) -> Result<(), Ending> {
         let Some(attached) = &mut self.attached else {
             // The session lets nothing else pass before HELLO.
             return match input {
@@ -312,8 +299,6 @@ impl<'a> Connection<'a> {
             Input::Publish(publication) => {
                 let frames = publication.frames.clone();
                 self.peers.counters.received(publication.count);
-                // Those who are given something are woken once no more is gathered.
-                let wakes = &mut self.gather.get_or_insert_default().wakes;
                 match attached.publisher.publish(publication, now, wakes) {
                     Ok(published) => self.is_pushed_back |= published.is_congested,
                     Err(refused) => self.session.refuse(frames, &refused),
@@ -482,7 +467,6 @@ impl<'a> Connection<'a> {
     /// Leaves the session, tells the peer what is to be told, and closes the connection.
     async fn end(mut self, ending: Ending) {
         let now = self.peers.now();
-        self.gather = None;
         let ended = match &ending {
             Ending::WriteStalled => Some(EndReason::SlowConsumer),
             Ending::Ended(reason) => Some(*reason),

@@ -11,10 +11,8 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod gather;
 mod ids;
 mod partial;
-
 mod session;
 mod translate;
 mod writer;
