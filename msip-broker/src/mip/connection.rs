@@ -4,13 +4,14 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    sync::atomic::Ordering::Relaxed,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use msip_runtime::{
-    Draining, Status,
+    Status,
     transport::{self, Stream},
     untyped::{HandedOff, HandoffPermit},
 };
@@ -18,7 +19,7 @@ use msip_session::wire::{Code, Escaped};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _},
     task::yield_now,
-    time::{Sleep, sleep_until, timeout},
+    time::timeout,
 };
 
 use super::{
@@ -26,12 +27,11 @@ use super::{
     ending::Ending,
     frame::{Fault, write_close, write_error},
     ids::Claimed,
-    partial::Partial,
     session::{Hello, Input, Session},
     writer::{TAKE_LEN, Writer},
 };
 use crate::{
-    connections::OpenConnection,
+    connections::{DeadlineTimer, Drain, OpenConnection, Partial},
     router::{EndReason, OutboxItem, Publisher, WakeList},
 };
 
@@ -40,9 +40,6 @@ const MAX_ANSWERS: usize = 256 * 1024;
 
 /// How often one poll may read and write before others have their turn.
 const MAX_STEPS: usize = 4;
-
-/// How many turns may pass until it is asked whether the broker stops.
-const DRAIN_TURNS: u32 = 64;
 
 /// How long, and for how many bytes, a connection that is over is read, so that the last text arrives.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -60,12 +57,8 @@ pub(super) struct Connection<'a> {
     partial: Partial<'a>,
     attached: Option<Attached>,
     writer: Writer,
-    draining: Draining,
-    /// When it is closed, since the broker stops.
-    drain_at: Option<Duration>,
-    /// How many turns have passed since it was asked whether the broker stops.
-    turns: u32,
-    timer: Option<Pin<Box<Sleep>>>,
+    drain: Drain,
+    timer: DeadlineTimer,
     /// Whether the publisher waits for slow subscribers.
     is_pushed_back: bool,
 }
@@ -90,16 +83,14 @@ impl<'a> Connection<'a> {
             peers,
             admission,
             transport: connection,
-            draining: permit.draining(),
+            drain: Drain::new(permit.draining()),
             permit,
             session: Session::new(peers.settings.max_body),
             buffer: received,
             partial: Partial::new(&peers.partial),
             attached: None,
             writer: Writer::default(),
-            drain_at: None,
-            turns: 0,
-            timer: None,
+            timer: DeadlineTimer::default(),
             is_pushed_back: false,
         }
     }
@@ -119,7 +110,7 @@ impl<'a> Connection<'a> {
                 }
             };
             if self.attached.is_some() {
-                self.peers.counters.ended();
+                self.peers.connected.ended();
             }
             if self.permit.may_log(&self.transport.peer) {
                 tracing::info!(reason = %Escaped::new(&ending.to_string()), "a MIP peer has left");
@@ -154,7 +145,7 @@ impl<'a> Connection<'a> {
             }
             has_worked = true;
         }
-        self.turns = self.turns.wrapping_add(1);
+        self.drain.turn();
         Poll::Ready(Ok(()))
     }
 
@@ -184,7 +175,7 @@ impl<'a> Connection<'a> {
         let dropped = std::mem::take(&mut writer.dropped);
         let dropped = usize::try_from(dropped).unwrap_or(usize::MAX);
         attached.claimed.session.count_dropped(dropped);
-        self.peers.counters.delivered(count);
+        self.peers.delivered.fetch_add(count, Relaxed);
         Ok(true)
     }
 
@@ -298,7 +289,8 @@ impl<'a> Connection<'a> {
         match input {
             Input::Publish(publication) => {
                 let frames = publication.frames.clone();
-                self.peers.counters.received(publication.count);
+                let count = publication.count.into();
+                self.peers.received.fetch_add(count, Relaxed);
                 match attached.publisher.publish(publication, now, wakes) {
                     Ok(published) => self.is_pushed_back |= published.is_congested,
                     Err(refused) => self.session.refuse(frames, &refused),
@@ -351,7 +343,7 @@ impl<'a> Connection<'a> {
     fn attached_to(&mut self, hello: &Hello, claimed: Claimed) -> Attached {
         let session = &claimed.session;
         self.session.welcome(hello, session.key(), claimed.number);
-        self.peers.counters.begun();
+        self.peers.connected.begun();
         if self.permit.may_log(&self.transport.peer) {
             let principal = session.principal().name();
             tracing::info!(session = %session.key(), principal, "a MIP peer is here");
@@ -383,19 +375,8 @@ impl<'a> Connection<'a> {
         now: Duration,
         task: &mut Context<'_>,
     ) -> Poll<Result<(), Ending>> {
-        self.turns = self.turns.wrapping_add(1);
-        // The broker's stop wakes the task too. The signal is shared by all connections, so that it is asked when nothing else
-        // explains why it was woken, and now and then.
-        let may_be_drained = !has_worked || self.turns.is_multiple_of(DRAIN_TURNS);
-        if may_be_drained
-            && self.drain_at.is_none()
-            && Pin::new(&mut self.draining).poll(task).is_ready()
-        {
-            // A millisecond for each of them is enough.
-            let connected = Duration::from_millis(self.peers.counters.connected());
-            let spread = self.peers.settings.drain_spread.min(connected);
-            self.drain_at = Some(now.saturating_add(random_part(spread)));
-        }
+        let (connected, spread) = (&self.peers.connected, self.peers.settings.drain_spread);
+        self.drain.look(has_worked, connected, spread, now, task);
         if let Some(attached) = &self.attached
             && attached
                 .claimed
@@ -413,64 +394,38 @@ impl<'a> Connection<'a> {
         }
         buffers::release(&mut self.buffer);
         self.writer.release(self.session.output());
-        ready!(self.poll_timer(now, task)?);
+        self.check_deadlines(now, task)?;
         Poll::Pending
     }
 
-    /// Waits for the next time at which something is due; pending where nothing is.
-    fn poll_timer(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
-        loop {
-            let stalled_at = self.writer.blocked_since;
-            let stalled_at =
-                stalled_at.map(|at| at.saturating_add(self.peers.settings.write_timeout));
-            let publisher = self.attached.as_ref().filter(|_| self.is_pushed_back);
-            let ready_at = publisher.and_then(|attached| attached.publisher.wait_until());
-            let times = [self.session.deadline(), stalled_at, self.drain_at, ready_at];
-            let Some(next) = times.into_iter().flatten().min() else {
-                // One that is set stays: most often another time is near.
-                return Poll::Pending;
-            };
-            if next <= now {
-                if self.drain_at.is_some_and(|at| at <= now) {
-                    return Poll::Ready(Err(Ending::Shutdown));
-                }
-                if stalled_at.is_some_and(|at| at <= now) {
-                    return Poll::Ready(Err(Ending::WriteStalled));
-                }
-                if self.session.deadline().is_some_and(|at| at <= now) {
-                    self.session.close();
-                    return Poll::Ready(Err(Ending::FrameTimedOut));
-                }
-                // The publisher has waited for long enough.
-                task.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let at = self.peers.began + next;
-            match &mut self.timer {
-                Some(timer) if timer.deadline() <= at => {}
-                Some(timer) => timer.as_mut().reset(at),
-                none => *none = Some(Box::pin(sleep_until(at))),
-            }
-            let Some(timer) = &mut self.timer else {
-                return Poll::Pending;
-            };
-            ready!(timer.as_mut().poll(task));
-            self.timer = None;
-            if self.peers.now() >= next {
-                // With another clock reading.
-                task.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+    /// Ends what has taken too long, and has the task woken at the next time at which something is due.
+    fn check_deadlines(&mut self, now: Duration, task: &mut Context<'_>) -> Result<(), Ending> {
+        let stalled_at = self.writer.blocked_since;
+        let stalled_at = stalled_at.map(|at| at.saturating_add(self.peers.settings.write_timeout));
+        let frame_at = self.session.deadline();
+        let publisher = self.attached.as_ref().filter(|_| self.is_pushed_back);
+        let ready_at = publisher.and_then(|attached| attached.publisher.wait_until());
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        if is_due(self.drain.at()) {
+            return Err(Ending::Ended(EndReason::Shutdown));
         }
+        if is_due(stalled_at) {
+            return Err(Ending::Ended(EndReason::SlowConsumer));
+        }
+        if is_due(frame_at) {
+            self.session.close();
+            return Err(Ending::FrameTimedOut);
+        }
+        let times = [frame_at, stalled_at, self.drain.at(), ready_at];
+        self.timer.wake_at_first(times, self.peers.began, now, task);
+        Ok(())
     }
 
     /// Leaves the session, tells the peer what is to be told, and closes the connection.
     async fn end(mut self, ending: Ending) {
         let now = self.peers.now();
         let ended = match &ending {
-            Ending::WriteStalled => Some(EndReason::SlowConsumer),
             Ending::Ended(reason) => Some(*reason),
-            Ending::Shutdown => Some(EndReason::Shutdown),
             _ => None,
         };
         if let Some(attached) = self.attached {
@@ -479,12 +434,8 @@ impl<'a> Connection<'a> {
         }
         match ending {
             Ending::Io(_) => return,
-            Ending::WriteStalled
-            | Ending::Ended(_)
-            | Ending::TakenOver
-            | Ending::SubscriptionEnded
-            | Ending::Shutdown => {
-                self.session.close();
+            Ending::Ended(_) | Ending::TakenOver | Ending::SubscriptionEnded => {
+                self.session.close()
             }
             Ending::Eof
             | Ending::Closed
@@ -521,12 +472,6 @@ async fn close(stream: &mut Stream, last: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A random part of a time.
-fn random_part(most: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
