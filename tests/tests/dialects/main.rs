@@ -2,5 +2,6 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod certificate;
 mod flyrpc;
 mod messi;

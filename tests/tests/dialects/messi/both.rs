@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msip_runtime::{CallError, CallOptions, Client, DisconnectReason, Peer, Server, Status};
 use msip_tests::{
-    Authority, LabClient, LabServer, Recorder, SeenByClient, SeenByServer,
+    LabClient, LabServer, Recorder, SeenByClient, SeenByServer,
     lab::{
         ActReq, AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd,
         SendClientToServer as _, SendServerToClient as _,
@@ -19,6 +19,7 @@ use msip_tests::{
 use tokio::sync::mpsc;
 
 use super::{Bytes, chat};
+use crate::certificate::Certificate;
 
 /// A server of the laboratory for MSIP and for Messi.
 async fn lab(settings: &str, messi: &str) -> (String, String, mpsc::Receiver<SeenByServer>) {
@@ -378,18 +379,10 @@ async fn it_is_spoken_over_a_unix_socket_too() {
 
 #[tokio::test]
 async fn it_is_spoken_over_tls_too() {
-    let authority = Authority::new("authority");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    authority
-        .issue_local()
-        .write(folder.path(), "messi")
-        .expect("written");
-    let (cert, key) = (path("messi.pem"), path("messi.key"));
-    let at = format!("messi+tls://127.0.0.1:0?cert={cert}&key={key}");
-    let (_, messi, _seen) = lab("", &at).await;
+    let certificate = Certificate::issue();
+    let (_, messi, _seen) = lab("", &certificate.url("messi+tls")).await;
     let client = Client::<Lab>::builder(&messi)
-        .tls(authority.client_tls())
+        .tls(certificate.authority.client_tls())
         .connect();
     let client = soon("a client", client).await.expect("connects");
     let echo = client.echo_req(EchoReq::default());
