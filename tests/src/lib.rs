@@ -9,6 +9,7 @@ pub mod journal;
 pub mod memory;
 pub mod messages;
 mod process;
+pub mod programs;
 mod protocols;
 pub mod proxy;
 pub mod raw;

@@ -1,8 +1,8 @@
 // A person at a browser, in the test of chat-web: starts Chromium, opens the page, prints the lines that it shows, and types there
-// what comes by standard input. It speaks Chromium's DevTools protocol over two pipes, so that nothing has to be installed for it.
+// what comes by standard input.
 "use strict";
 
-const { spawn } = require("node:child_process");
+const { Browser, run } = require("../../../tests/browser/browser.js");
 
 // What runs in the page: each line that it shows is told.
 const WATCH = `document.addEventListener("DOMContentLoaded", () => {
@@ -13,57 +13,21 @@ const WATCH = `document.addEventListener("DOMContentLoaded", () => {
   }).observe(log, { childList: true });
 });`;
 
-class Browser {
+class ChatBrowser extends Browser {
   constructor(program, profile) {
-    this.asked = new Map();
-    this.lastId = 0;
-    this.onLine = () => {};
+    super(program, profile);
     this.loaded = new Promise((resolve) => { this.onLoad = resolve; });
-    const args = [
-      "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync",
-      `--user-data-dir=${profile}`, "--remote-debugging-pipe", "about:blank",
-    ];
-    this.process = spawn(program, args, { stdio: ["ignore", "ignore", "inherit", "pipe", "pipe"] });
-    this.ended = new Promise((resolve) => this.process.once("exit", resolve));
-    this.process.stdio[3].on("error", () => {});
-    let text = "";
-    this.process.stdio[4].setEncoding("utf8").on("data", (part) => {
-      text += part;
-      const messages = text.split("\0");
-      text = messages.pop();
-      for (const message of messages) this.take(JSON.parse(message));
-    });
   }
 
-  take({ id, result, error, method, params }) {
-    if (method === "Runtime.bindingCalled") this.onLine(params.payload);
+  onEvent(method, params) {
+    if (method === "Runtime.bindingCalled") console.log(params.payload);
     if (method === "Page.loadEventFired") this.onLoad();
-    const asked = this.asked.get(id);
-    this.asked.delete(id);
-    if (error) asked?.failed(new Error(`${asked.method}: ${error.message}`));
-    else asked?.answered(result);
   }
 
-  ask(method, params = {}) {
-    const id = ++this.lastId;
-    const message = { id, method, params, sessionId: this.session };
-    this.process.stdio[3].write(`${JSON.stringify(message)}\0`);
-    return new Promise((answered, failed) => this.asked.set(id, { method, answered, failed }));
-  }
-
-  async open(url) {
-    const { targetId } = await this.ask("Target.createTarget", { url: "about:blank" });
-    const { sessionId } = await this.ask("Target.attachToTarget", { targetId, flatten: true });
-    this.session = sessionId;
-    await this.ask("Runtime.enable");
+  async prepare() {
     await this.ask("Runtime.addBinding", { name: "tell" });
-    await this.ask("Page.enable");
     await this.ask("Page.addScriptToEvaluateOnNewDocument", { source: WATCH });
     await this.ask("Emulation.setFocusEmulationEnabled", { enabled: true });
-    const { errorText } = await this.ask("Page.navigate", { url });
-    if (errorText) throw new Error(`${url}: ${errorText}`);
-    await this.loaded;
   }
 
   async type(line) {
@@ -76,31 +40,18 @@ class Browser {
 
   // Leaves the page first, as a person does who closes its tab.
   async close() {
+    this.isClosing = true;
     await this.ask("Page.close");
-    this.session = undefined;
-    this.ask("Browser.close").catch(() => {});
-    await this.ended;
+    await super.close();
   }
 }
 
-async function main([program, profile, url]) {
-  const browser = new Browser(program, profile);
-  let isClosing = false;
-  browser.ended.then((code) => {
-    if (isClosing) return;
-    console.log(`! the browser has ended (${code})`);
-    process.exit(1);
-  });
-  browser.onLine = (line) => console.log(line);
+run(async (program, profile, url) => {
+  const browser = new ChatBrowser(program, profile);
   await browser.open(url);
+  await browser.loaded;
   console.log("! the page is open");
   const lines = require("node:readline").createInterface({ input: process.stdin });
   for await (const line of lines) await browser.type(line);
-  isClosing = true;
   await browser.close();
-}
-
-main(process.argv.slice(-3)).catch((error) => {
-  console.log(`! ${error.stack}`);
-  process.exit(1);
 });

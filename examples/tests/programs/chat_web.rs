@@ -3,8 +3,9 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    process::{Command, Stdio},
 };
+
+use msip_tests::programs;
 
 use crate::program::Program;
 
@@ -28,27 +29,6 @@ fn client(name: &str, url: &str) -> Program {
     let mut client = Program::start(name, env!("CARGO_BIN_EXE_chat-client"), &args);
     client.until("in the room: ");
     client
-}
-
-/// The first of these programs that is there. Where none is, says that the test is skipped; in CI it fails.
-#[expect(clippy::print_stdout, reason = "who runs the tests reads it")]
-fn program(names: &[&'static str], what_for: &str) -> Option<&'static str> {
-    let is_there = |name: &&&str| {
-        let asked = Command::new(name)
-            .arg("--version")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        asked.is_ok_and(|status| status.success())
-    };
-    let found = names.iter().find(is_there).copied();
-    if found.is_none() {
-        let text = format!("{} is not there: {what_for}", names.join(" or "));
-        assert!(std::env::var_os("CI").is_none(), "{text}");
-        println!("skipped: {text}");
-    }
-    found
 }
 
 /// What the server answers to a GET of this path.
@@ -78,7 +58,8 @@ fn the_page_says_where_its_script_connects_to() {
 
 #[test]
 fn a_script_talks_with_a_terminal() {
-    let Some(node) = program(&["node"], "version 20 or newer runs the page's script") else {
+    let Some(node) = programs::first_of(&["node"], "version 20 or newer runs the page's script")
+    else {
         return;
     };
     let (mut room, page, chat) = server();
@@ -123,16 +104,10 @@ fn a_script_talks_with_a_terminal() {
 
 #[test]
 fn a_page_in_chromium_talks_with_a_terminal() {
-    let Some(node) = program(&["node"], "it drives the browser") else {
+    let Some(node) = programs::first_of(&["node"], "it drives the browser") else {
         return;
     };
-    let browsers = [
-        "chromium-headless-shell",
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-    ];
-    let Some(browser) = program(&browsers, "it shows the page") else {
+    let Some(browser) = programs::first_of(&programs::CHROMIUM, "it shows the page") else {
         return;
     };
     let (mut room, page, chat) = server();

@@ -7,8 +7,9 @@ use msip_broker::{
     Config,
     config::{OPTIONS, Overrides},
 };
+use msip_daemon::Failure;
 
-use super::failure::Failure;
+use super::wrong_config;
 
 const CHECK: &str = "check-config";
 
@@ -52,7 +53,7 @@ impl Asked {
                 said.argument(setting, values.cloned());
             }
         }
-        said.environment(environment)?;
+        said.environment(environment).map_err(wrong_config)?;
         Ok(Self {
             said,
             is_check: matches.get_flag(CHECK),
@@ -61,8 +62,8 @@ impl Asked {
 
     /// Reads the configuration, which may have changed since it was read last.
     pub(super) fn config(&self) -> Result<Config, Failure> {
-        let config = self.said.load()?;
-        config.check()?;
+        let config = self.said.load().map_err(wrong_config)?;
+        config.check().map_err(wrong_config)?;
         Ok(config)
     }
 }

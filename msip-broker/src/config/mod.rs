@@ -13,6 +13,7 @@ mod value;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use error::{ConfigError, ConfigErrors};
+pub use msip_daemon::{LogFormat, LogLevel};
 pub use sources::{OPTIONS, Overrides, Setting};
 
 const KIB: u64 = 1024;
@@ -203,60 +204,6 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// The least severe line that is written.
     pub level: LogLevel,
-}
-
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)*
-        }
-
-        impl $name {
-            fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($text => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-
-            /// All names that there are.
-            pub fn names() -> &'static [&'static str] {
-                &[$($text),*]
-            }
-        }
-    };
-}
-
-named! {
-    /// The form of the lines of a log.
-    LogFormat {
-        /// For people.
-        #[default]
-        Text = "text",
-        /// An object for each line.
-        Json = "json",
-    }
-}
-
-named! {
-    /// The severity of the lines of a log.
-    LogLevel {
-        /// Nothing is logged.
-        Off = "off",
-        /// What needs somebody.
-        Error = "error",
-        /// What may need somebody.
-        Warn = "warn",
-        /// Who comes and goes.
-        #[default]
-        Info = "info",
-        /// More of each connection.
-        Debug = "debug",
-        /// Everything.
-        Trace = "trace",
-    }
 }
 
 macro_rules! limits {

@@ -2,14 +2,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::{
+    Parser, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use msip_daemon::{Failure, LogFormat, LogLevel};
 use msip_gateway::{
     DoorLimits, Gateway, GatewayBuilder, Hosts, ProtocolModel,
     jesus::{JesusManners, Methods},
     registry::Registry,
 };
 
-use super::failure::Failure;
+use super::wrong_schema;
 
 const AFTER: &str = "\
 Signals: SIGTERM and SIGINT end it once open requests have ended, a second one at once; SIGHUP reads certificates and the methods of \
@@ -118,13 +122,18 @@ pub(super) struct Arguments {
     drain_timeout: Option<u64>,
 
     /// From which level on it logs, to standard error
-    #[arg(long, value_enum, env = "MSIP_GATEWAY_LOG", default_value = "info")]
+    #[arg(
+        long,
+        value_parser = named(LogLevel::names(), LogLevel::from_name),
+        env = "MSIP_GATEWAY_LOG",
+        default_value = "info"
+    )]
     pub(super) log: LogLevel,
 
     /// How it logs
     #[arg(
         long,
-        value_enum,
+        value_parser = named(LogFormat::names(), LogFormat::from_name),
         env = "MSIP_GATEWAY_LOG_FORMAT",
         default_value = "text"
     )]
@@ -146,22 +155,13 @@ pub(super) enum Audience {
     Socket,
 }
 
-/// From which level on it logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// How it logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    Text,
-    Json,
+/// One of these names.
+fn named<T: Clone + Send + Sync + 'static>(
+    names: &'static [&'static str],
+    from_name: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names)
+        .try_map(move |name| from_name(&name).ok_or("it is none of them"))
 }
 
 impl Arguments {
@@ -169,7 +169,9 @@ impl Arguments {
     pub(super) fn gateway(&self) -> Result<(GatewayBuilder, Option<JesusManners>), Failure> {
         let protocols = match self.schema.is_empty() {
             true => Vec::new(),
-            false => ProtocolModel::from_files(&self.schema, &self.include)?,
+            false => {
+                ProtocolModel::from_files(&self.schema, &self.include).map_err(wrong_schema)?
+            }
         };
         let hosts = self
             .host
@@ -186,8 +188,7 @@ impl Arguments {
             .hosts(hosts)
             .limits(self.limits());
         if let Some(folder) = &self.registry {
-            let registry =
-                Registry::open(folder).map_err(|error| Failure::configuration(&error))?;
+            let registry = Registry::open(folder).map_err(|error| Failure::wrong(&error))?;
             all.extend_from_slice(registry.current().models());
             builder = builder.registry(&self.upstream, registry);
         }
@@ -209,7 +210,7 @@ impl Arguments {
             Some(file) => Methods::read(models, file, !self.jesus_strict),
             None => Methods::new(models, None, !self.jesus_strict),
         };
-        methods.map_err(|error| Failure::configuration(&error))
+        methods.map_err(|error| Failure::wrong(&error))
     }
 
     fn limits(&self) -> DoorLimits {

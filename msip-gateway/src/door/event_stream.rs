@@ -28,7 +28,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(1);
 const COMMENT: &[u8] = b":\n\n";
 
 /// A permit for one stream more.
-pub(super) fn permit(door: &Door) -> Result<OwnedSemaphorePermit, GatewayError> {
+pub(crate) fn permit(door: &Door) -> Result<OwnedSemaphorePermit, GatewayError> {
     Arc::clone(&door.streams)
         .try_acquire_owned()
         .map_err(|_| busy("too many streams are open (max_streams)"))

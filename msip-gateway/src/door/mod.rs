@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub(crate) use body::BodyBudget;
 pub use caller::Caller;
-pub(crate) use event_stream::sse_frame;
+pub(crate) use event_stream::{permit as stream_permit, sse_frame};
 pub use guard::Hosts;
 pub use limits::DoorLimits;
 pub(crate) use remote::{RemoteAddress, Transport};

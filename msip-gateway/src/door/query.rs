@@ -6,7 +6,7 @@ use msip_schema::{Cardinality, Field, FieldType, MessageType, Schema, TypeDef, T
 use serde_json::{Map, Value};
 
 use super::shown;
-use crate::GatewayError;
+use crate::{GatewayError, protocol::find_field};
 
 /// The most parameters of a query.
 const MAX_PARAMETERS: usize = 256;
@@ -53,7 +53,7 @@ fn set(
         let (Some(name), Some(fields)) = (names.next(), ty) else {
             break;
         };
-        let field = find(fields, name)
+        let field = find_field(fields, name)
             .ok_or_else(|| wrong(format!("parameter {}: no such field", shown(path))))?;
         if names.peek().is_none() {
             return set_field(schema, message, field, path, value);
@@ -149,16 +149,6 @@ fn message_type<'a>(schema: &'a Schema, name: &TypeName) -> Option<&'a MessageTy
         TypeDef::Message(message) => Some(message),
         TypeDef::Enum(_) => None,
     }
-}
-
-/// The field of this name, or of this name in JSON.
-fn find<'a>(message: &'a MessageType, name: &str) -> Option<&'a Field> {
-    let is_named = |field: &&Field| {
-        field.name == name
-            || field.json_name.as_deref() == Some(name)
-            || (field.json_name.is_none() && msip_schema::json_name(&field.name) == name)
-    };
-    message.fields.iter().find(is_named)
 }
 
 fn wrong(text: String) -> GatewayError {

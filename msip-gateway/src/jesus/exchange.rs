@@ -1,8 +1,6 @@
 //! One message of a method: validated, sent, and what comes of it.
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher as _, Hasher as _},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -18,11 +16,12 @@ use super::{
     manners::Settings,
     meta::Meta,
     method::{Method, ResponseType},
+    shape::shape,
 };
 use crate::{
     GatewayError, Shape,
-    door::{Caller, Door, RemoteAddress},
-    upstream::{Answers, Lease},
+    door::{Caller, Door, RemoteAddress, stream_permit},
+    upstream::{Answers, Lease, fresh_number},
 };
 
 /// What comes of a message.
@@ -72,6 +71,8 @@ pub(super) async fn exchange(
         Ok(request) => request,
         Err(failure) => return Outcome::failure(*failure),
     };
+    let refused =
+        |error: &GatewayError| Outcome::Failure(error.status(), Failure::call(&method.name, error));
     let package = method.model.schema().package();
     let session = match sender.door.upstream(package) {
         Ok(upstream) => {
@@ -83,7 +84,7 @@ pub(super) async fn exchange(
     };
     let session = match session {
         Ok(session) => session,
-        Err(error) => return Outcome::Failure(error.status(), Failure::call(&method.name, &error)),
+        Err(error) => return refused(&error),
     };
     let operation = &method.operation;
     let failed = |error: &GatewayError| Outcome::failure(Failure::call(&method.name, error));
@@ -91,12 +92,9 @@ pub(super) async fn exchange(
         ResponseType::None => Outcome::Nothing,
         ResponseType::Acknowledgment => Outcome::Acknowledged,
         ResponseType::Stream => {
-            let Ok(permit) = Arc::clone(&sender.door.streams).try_acquire_owned() else {
-                let failure = Failure::new(
-                    Some(&method.name),
-                    "too many streams are open (max_streams)",
-                );
-                return Outcome::Failure(StatusCode::SERVICE_UNAVAILABLE, failure);
+            let permit = match stream_permit(sender.door) {
+                Ok(permit) => permit,
+                Err(error) => return refused(&error),
             };
             return match session.open(operation, &request, &options).await {
                 Ok(answers) => Outcome::Stream(StreamOf {
@@ -141,7 +139,7 @@ pub(super) async fn exchange(
 
 /// The result of a method, which may be validated.
 fn result_of(method: &Method, json: &[u8]) -> Outcome {
-    let Ok(mut value) = serde_json::from_slice::<Value>(json) else {
+    let Ok(value) = serde_json::from_slice::<Value>(json) else {
         return Outcome::failure(Failure::new(
             Some(&method.name),
             "the result is nested too deep",
@@ -149,15 +147,16 @@ fn result_of(method: &Method, json: &[u8]) -> Outcome {
     };
     if let (ResponseType::Response, Some(schema)) = (method.response_type, &method.response_schema)
     {
-        let name = method.response.as_ref();
-        let shaped = name
-            .map(|name| super::shape::shape(method.model.schema().types(), name, value.clone()));
-        let errors = schema.validate(&mut shaped.unwrap_or(value.clone()));
+        let mut shaped = match &method.response {
+            Some(name) => shape(method.model.schema().types(), name, value.clone()),
+            None => value.clone(),
+        };
+        let errors = schema.validate(&mut shaped);
         if !errors.is_empty() {
             return Outcome::failure(Failure::validation(&method.name, "responseSchema", &errors));
         }
     }
-    Outcome::Result(value.take())
+    Outcome::Result(value)
 }
 
 /// The message of a method, in protobuf.
@@ -211,8 +210,7 @@ pub(super) fn options(
     )
 }
 
-/// An id that no other message has: hashers begin with random keys.
+/// An id that no other message has.
 fn fresh_id() -> String {
-    let part = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", part(), part())
+    format!("{:016x}{:016x}", fresh_number(), fresh_number())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use msip_schema::{Direction, Exchange, FieldType, Payload, Schema, TypeDef, TypeName};
+use msip_schema::{Direction, Exchange, FieldType, Schema, TypeDef, TypeName};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::{
     error::MethodsError,
     validation::{Validator, is_scalar, of_message},
 };
-use crate::{Operation, ProtocolModel, Shape};
+use crate::{Operation, ProtocolModel, Shape, json_schema::payload_name, protocol::find_field};
 
 /// How a method answers, in jesus' own spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -156,16 +156,9 @@ impl Method {
         let TypeDef::Message(message) = self.model.schema().types().get(&self.request)? else {
             return None;
         };
-        let field = message.fields.iter().find(|field| {
-            field.name == name
-                || field.json_name.as_deref() == Some(name)
-                || msip_schema::json_name(&field.name) == name
-        })?;
-        Some(&field.ty)
+        Some(&find_field(message, name)?.ty)
     }
-}
 
-impl Method {
     /// Whether its message is a scalar in JSON, which data has as `value`, since data is an object.
     pub(super) fn takes_scalar(&self) -> bool {
         is_scalar(&self.request)
@@ -186,22 +179,18 @@ impl Method {
 
 /// The types of a request and of its answer.
 fn types(schema: &Schema, member: &str) -> Option<(TypeName, Option<TypeName>)> {
-    let name = |payload: &Payload| match payload {
-        Payload::Message(name) => name.clone(),
-        Payload::Empty => TypeName::new(TypeName::EMPTY),
-    };
     let member = schema.envelope(Direction::ClientToServer).member(member)?;
     let response = match &member.exchange {
         Exchange::Call { response, .. } => {
             let answer = schema
                 .envelope(Direction::ServerToClient)
                 .member(response)?;
-            Some(name(&answer.payload))
+            Some(payload_name(&answer.payload))
         }
         Exchange::OneWay | Exchange::Acknowledged => None,
         Exchange::Answer => return None,
     };
-    Some((name(&member.payload), response))
+    Some((payload_name(&member.payload), response))
 }
 
 /// What a method answers with where nobody has said it.

@@ -3,10 +3,10 @@
 //! Canonical JSON leaves out what is zero, and writes 64-bit integers as text; a method of jesus has returned what was in its
 //! object.
 
-use msip_schema::{
-    Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types, json_name,
-};
+use msip_schema::{Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types};
 use serde_json::{Map, Value, json};
+
+use crate::protocol::name_in_json;
 
 /// The largest integer up to which a double has all.
 const MAX_SAFE: u64 = (1 << 53) - 1;
@@ -69,14 +69,13 @@ fn message(
 ) -> Map<String, Value> {
     let mut fields = Map::new();
     for field in &message.fields {
-        let own = field.json_name.as_ref().filter(|name| !name.is_empty());
-        let name = own.map_or_else(|| json_name(&field.name), Clone::clone);
-        let value = match written.shift_remove(&name) {
+        let name = name_in_json(field);
+        let value = match written.shift_remove(&*name) {
             Some(value) => Some(self::field(types, field, value)),
             None => absent(types, field),
         };
         if let Some(value) = value {
-            fields.insert(name, value);
+            fields.insert(name.into_owned(), value);
         }
     }
     fields

@@ -1,9 +1,10 @@
 //! Messages, their fields, and enums.
 
-use msip_schema::{Cardinality, EnumType, Field, FieldType, MessageType, TypeDef, json_name};
+use msip_schema::{Cardinality, EnumType, Field, FieldType, MessageType, TypeDef};
 use serde_json::{Map, Value, json};
 
 use super::{definitions::Definitions, scalar};
+use crate::protocol::name_in_json;
 
 /// The schema of a message.
 pub(super) fn message(definitions: &Definitions<'_>, message: &MessageType) -> Value {
@@ -11,7 +12,12 @@ pub(super) fn message(definitions: &Definitions<'_>, message: &MessageType) -> V
     schema.insert("type".to_owned(), json!("object"));
     let fields = message.fields.iter();
     let properties: Map<String, Value> = fields
-        .map(|field| (name_in_json(field), self::field(definitions, field)))
+        .map(|field| {
+            (
+                name_in_json(field).into_owned(),
+                self::field(definitions, field),
+            )
+        })
         .collect();
     schema.insert("properties".to_owned(), Value::Object(properties));
     let oneofs: Vec<Value> = message
@@ -23,12 +29,6 @@ pub(super) fn message(definitions: &Definitions<'_>, message: &MessageType) -> V
         schema.insert("allOf".to_owned(), Value::Array(oneofs));
     }
     Value::Object(schema)
-}
-
-/// The name of a field in JSON.
-fn name_in_json(field: &Field) -> String {
-    let own = field.json_name.as_ref().filter(|name| !name.is_empty());
-    own.map_or_else(|| json_name(&field.name), Clone::clone)
 }
 
 /// None of a oneof's members, or one.

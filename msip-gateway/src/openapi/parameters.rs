@@ -1,12 +1,13 @@
 //! Requests by GET: the fields of a message as a query, those of messages inside of it with a dot.
 
-use msip_schema::{
-    Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types, json_name,
-};
+use msip_schema::{Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types};
 use serde_json::{Map, Value, json};
 
 use super::words::SCHEMAS;
-use crate::json_schema::{Definitions, field_schema, is_scalar};
+use crate::{
+    json_schema::{Definitions, field_schema, is_scalar},
+    protocol::name_in_json,
+};
 
 /// How many messages inside of each other are listed, though more can be named.
 const MAX_DEPTH: usize = 2;
@@ -31,9 +32,7 @@ struct Query<'a> {
 impl<'a> Query<'a> {
     fn message(&mut self, message: &'a MessageType, prefix: &str, above: &mut Vec<&'a TypeName>) {
         for field in &message.fields {
-            let own = field.json_name.as_ref().filter(|name| !name.is_empty());
-            let name = own.map_or_else(|| json_name(&field.name), Clone::clone);
-            let name = format!("{prefix}{name}");
+            let name = format!("{prefix}{}", name_in_json(field));
             match (&field.ty, &field.cardinality) {
                 (_, Cardinality::Map(_)) => {}
                 (FieldType::Message(inner), cardinality) if !is_scalar(inner) => {

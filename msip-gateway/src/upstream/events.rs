@@ -30,7 +30,7 @@ pub(super) struct EventLog {
     /// Distinguishes the numbers of this session from those of another.
     epoch: u64,
     log: Mutex<Log>,
-    changed: watch::Sender<u64>,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -73,7 +73,7 @@ pub(crate) enum NextEvent {
 /// ended with `RESOURCE_EXHAUSTED`.
 pub(crate) struct EventReader {
     log: Arc<EventLog>,
-    changed: watch::Receiver<u64>,
+    changed: watch::Receiver<()>,
     next: u64,
     is_lost: bool,
 }
@@ -87,7 +87,7 @@ impl EventLog {
         Arc::new(Self {
             epoch,
             log: Mutex::new(log),
-            changed: watch::Sender::new(0),
+            changed: watch::Sender::new(()),
         })
     }
 
@@ -119,15 +119,14 @@ impl EventLog {
             }
         }
         log.next += 1;
-        let next = log.next;
         drop(log);
-        self.changed.send_replace(next);
+        self.changed.send_replace(());
     }
 
     /// Ends all readers once they have read what there is.
     pub(super) fn end(&self, status: Status) {
         self.lock().ended.get_or_insert(status);
-        self.changed.send_modify(|_| {});
+        self.changed.send_replace(());
     }
 
     /// A reader of what comes from here on, or after the event of this id.

@@ -13,4 +13,4 @@ pub(crate) use pool::Lease;
 pub use pool::{Upstream, UpstreamLimits};
 pub(crate) use principal::MAX_SESSION_NAME;
 pub use principal::Principal;
-pub(crate) use session::{Answers, request_message};
+pub(crate) use session::{Answers, fresh_number, request_message};

@@ -1,12 +1,12 @@
 //! One session with a server, and the exchanges that it makes.
 
 use std::{
+    borrow::Cow,
     collections::hash_map::RandomState,
     hash::{BuildHasher as _, Hasher as _},
     sync::Arc,
 };
 
-use bytes::Bytes;
 use futures_core::Stream;
 use msip_runtime::{
     CallOptions, Code, ConnectError, ConnectionState,
@@ -43,7 +43,7 @@ impl Session {
     ) -> Result<Self, GatewayError> {
         let schema = model.schema();
         let (package, fingerprint) = (schema.package().to_owned(), schema.fingerprint());
-        let events = EventLog::new(epoch());
+        let events = EventLog::new(fresh_number());
         let mut builder = UntypedClient::builder(&target.url, package.clone(), fingerprint)
             .service(EventService::new(&events))
             .name("msip-gateway");
@@ -291,8 +291,8 @@ pub(crate) fn request_message(operation: &Operation, request: &[u8]) -> UntypedM
 }
 
 /// The member of an envelope. Several occurrences are merged, which for encoded messages means to concatenate them.
-fn member_of(mut envelope: &[u8], number: u16) -> Option<Bytes> {
-    let mut found: Option<Vec<u8>> = None;
+fn member_of(mut envelope: &[u8], number: u16) -> Option<Cow<'_, [u8]>> {
+    let mut found: Option<Cow<'_, [u8]>> = None;
     while !envelope.is_empty() {
         let (tag, wire_type) = decode_key(&mut envelope).ok()?;
         if tag != u32::from(number) || wire_type != WireType::LengthDelimited {
@@ -302,13 +302,16 @@ fn member_of(mut envelope: &[u8], number: u16) -> Option<Bytes> {
         let len = usize::try_from(decode_varint(&mut envelope).ok()?).ok()?;
         let (member, rest) = envelope.split_at_checked(len)?;
         envelope = rest;
-        found.get_or_insert_default().extend_from_slice(member);
+        match &mut found {
+            Some(before) => before.to_mut().extend_from_slice(member),
+            None => found = Some(member.into()),
+        }
     }
-    found.map(Bytes::from)
+    found
 }
 
-/// A number that another session has not: a hasher begins with random keys.
-fn epoch() -> u64 {
+/// A number that nothing else has: a hasher begins with random keys.
+pub(crate) fn fresh_number() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

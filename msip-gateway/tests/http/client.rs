@@ -3,8 +3,12 @@
 use std::{collections::BTreeMap, io, time::Duration};
 
 use msip_tests::soon;
+use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{
+        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader,
+    },
     net::TcpStream,
 };
 
@@ -20,6 +24,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
+    /// The chunks, where it was chunked.
+    pub(crate) chunks: Vec<String>,
 }
 
 impl Answer {
@@ -27,17 +33,58 @@ impl Answer {
         str::from_utf8(&self.body).unwrap()
     }
 
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Nothing where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
     /// The status, and the code of an error.
     pub(crate) fn code(&self) -> (u16, String) {
-        let error: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        let error = self.json();
         assert!(error["message"].is_string(), "{error}");
         (self.status, error["code"].as_str().unwrap().to_owned())
     }
 }
 
+/// A request on a connection of its own, and its response.
+pub(crate) async fn ask(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let authority = url.trim_start_matches("http://");
+    let stream = TcpStream::connect(authority).await.unwrap();
+    ask_over(stream, authority, line, headers, body).await
+}
+
+/// The same over any stream.
+pub(crate) async fn ask_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let (method, path) = line.split_once(' ').unwrap();
+    let ask = Ask::bare(method, path)
+        .header("host", host)
+        .header("connection", "close");
+    let ask = headers
+        .iter()
+        .fold(ask, |ask, (name, value)| ask.header(name, value));
+    let ask = match body {
+        b"" => ask,
+        body => ask.body(body),
+    };
+    let mut connection = Connection::over(stream);
+    // Who refuses does not read all of it.
+    let _ = connection.write(&ask.bytes()).await;
+    connection.answer().await
+}
+
 /// A connection, on which a response is read as it comes.
-pub(crate) struct Connection {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: BufReader<S>,
     is_chunked: bool,
     length: Option<usize>,
 }
@@ -97,7 +144,12 @@ impl Ask {
 impl Connection {
     pub(crate) async fn open(address: &str) -> Self {
         let address = address.trim_start_matches("http://");
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn over(stream: S) -> Self {
         Self {
             stream: BufReader::new(stream),
             is_chunked: false,
@@ -146,6 +198,7 @@ impl Connection {
             status: status.parse().unwrap(),
             headers,
             body: Vec::new(),
+            chunks: Vec::new(),
         }
     }
 
@@ -153,6 +206,10 @@ impl Connection {
     pub(crate) async fn answer(&mut self) -> Answer {
         let mut answer = self.head().await;
         while let Some(part) = self.part().await {
+            if self.is_chunked {
+                let chunk = String::from_utf8_lossy(&part);
+                answer.chunks.push(chunk.into_owned());
+            }
             answer.body.extend(part);
         }
         answer

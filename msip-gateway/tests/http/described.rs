@@ -2,16 +2,17 @@
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use msip_gateway::{Gateway, ProtocolModel, jesus::JesusManners};
 use msip_schema::TypeName;
+use msip_tests::programs;
 use serde_json::{Value, json};
 
 use crate::{
-    chunks::ask,
+    client::ask,
     fixture::{Running, protos},
     rest,
 };
@@ -22,42 +23,11 @@ const PACKAGES: [&str; 2] = [
     "jsonschema[format]==4.26.0",
 ];
 
-/// A Python that has them, or why there is none.
-fn python() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi-validators");
-    let python = folder.join("bin/python");
-    let run = |command: &mut Command| {
-        let output = command.output();
-        let output = output.map_err(|error| format!("{command:?}: {error}"))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let error = String::from_utf8_lossy(&output.stderr);
-        Err(format!("{command:?}: {error}"))
-    };
-    let has_them =
-        || run(Command::new(&python).args(["-c", "import openapi_spec_validator, jsonschema"]));
-    if has_them().is_err() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        run(Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet"])
-            .args(PACKAGES))?;
-        has_them()?;
-    }
-    Ok(python)
-}
-
 /// Runs the validators over this, and returns what they say. `None` where they are not there, which CI does not accept.
-#[expect(clippy::print_stdout, reason = "who runs the tests reads it")]
 fn validate(what: &Value) -> Option<String> {
-    let python = match python() {
-        Ok(python) => python,
-        Err(reason) if std::env::var_os("CI").is_none() => {
-            println!("skipped, for there is no Python with {PACKAGES:?}: {reason}");
-            return None;
-        }
-        Err(reason) => panic!("no Python with {PACKAGES:?}: {reason}"),
-    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi-validators");
+    let check = "import openapi_spec_validator, jsonschema";
+    let python = programs::python(&folder, &PACKAGES, check)?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/described.py");
     let mut child = Command::new(python)
         .arg(script)

@@ -7,7 +7,6 @@
 )]
 
 mod calls;
-mod chunks;
 mod client;
 mod described;
 mod events;

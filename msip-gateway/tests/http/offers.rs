@@ -21,7 +21,7 @@ use msip_tests::{
 use tokio::task::JoinSet;
 
 use crate::{
-    chunks::ask,
+    client::ask,
     fixture::Running,
     rest::{model, service},
 };

@@ -1,31 +1,11 @@
 //! The page that lists the methods, in Chromium, which a script of Node drives.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use msip_gateway::jesus::JesusManners;
+use msip_tests::programs;
 
-use crate::{chunks::ask, rest};
-
-/// The first of these programs that is there. Where none is, says that the test is skipped; in CI it fails.
-#[expect(clippy::print_stdout, reason = "who runs the tests reads it")]
-fn program(names: &[&'static str], what_for: &str) -> Option<&'static str> {
-    let is_there = |name: &&&str| {
-        let asked = Command::new(name)
-            .arg("--version")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        asked.is_ok_and(|status| status.success())
-    };
-    let found = names.iter().find(is_there).copied();
-    if found.is_none() {
-        let text = format!("{} is not there: {what_for}", names.join(" or "));
-        assert!(std::env::var_os("CI").is_none(), "{text}");
-        println!("skipped: {text}");
-    }
-    found
-}
+use crate::{client::ask, rest};
 
 #[tokio::test]
 async fn the_page_is_served_with_a_policy_that_allows_nothing_else() {
@@ -46,16 +26,10 @@ async fn the_page_is_served_with_a_policy_that_allows_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_tries_methods_streams_and_events_in_a_browser() {
-    let Some(node) = program(&["node"], "it drives the browser") else {
+    let Some(node) = programs::first_of(&["node"], "it drives the browser") else {
         return;
     };
-    let browsers = [
-        "chromium-headless-shell",
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-    ];
-    let Some(browser) = program(&browsers, "it shows the page") else {
+    let Some(browser) = programs::first_of(&programs::CHROMIUM, "it shows the page") else {
         return;
     };
     let running = rest::start(JesusManners::private(rest::methods(None))).await;
@@ -67,15 +41,8 @@ async fn a_person_tries_methods_streams_and_events_in_a_browser() {
         .arg(browser)
         .arg(profile.path())
         .arg(format!("{}/", running.url));
-    let output = tokio::task::spawn_blocking(move || command.output())
-        .await
-        .unwrap()
-        .unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{out}\n{err}");
+    let said = tokio::task::spawn_blocking(move || programs::run(&mut command)).await;
+    let out = said.unwrap().unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
         [
@@ -90,7 +57,6 @@ async fn a_person_tries_methods_streams_and_events_in_a_browser() {
             "feed: 200 OK",
             "events: stopped",
             "nothing was refused by the policy, and no error was logged",
-        ],
-        "{err}"
+        ]
     );
 }

@@ -1,57 +1,19 @@
-// A person at the page of a gateway: starts Chromium, opens the page, tries methods, and prints what it shows. It speaks Chromium's
-// DevTools protocol over two pipes, so that nothing has to be installed for it.
+// A person at the page of a gateway: starts Chromium, opens the page, tries methods, and prints what it shows.
 "use strict";
 
-const { spawn } = require("node:child_process");
+const { Browser, run } = require("../../../tests/browser/browser.js");
 
-class Browser {
-  constructor(program, profile) {
-    this.asked = new Map();
-    this.lastId = 0;
-    this.complaints = [];
-    const args = [
-      "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync",
-      `--user-data-dir=${profile}`, "--remote-debugging-pipe", "about:blank",
-    ];
-    this.process = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
-    this.ended = new Promise((resolve) => this.process.once("exit", resolve));
-    this.process.stdio[3].on("error", () => {});
-    let text = "";
-    this.process.stdio[4].setEncoding("utf8").on("data", (part) => {
-      text += part;
-      const messages = text.split("\0");
-      text = messages.pop();
-      for (const message of messages) this.take(JSON.parse(message));
-    });
-  }
+class PageBrowser extends Browser {
+  complaints = [];
 
-  take({ id, result, error, method, params }) {
+  onEvent(method, params) {
     if (method === "Runtime.exceptionThrown") this.complaints.push(params.exceptionDetails.text);
     // What a server has answered with is logged as an error too, by the network.
     if (method === "Log.entryAdded" && params.entry.source !== "network") this.complaints.push(params.entry.text);
-    const asked = this.asked.get(id);
-    this.asked.delete(id);
-    if (error) asked?.failed(new Error(`${asked.method}: ${error.message}`));
-    else asked?.answered(result);
   }
 
-  ask(method, params = {}) {
-    const id = ++this.lastId;
-    const message = { id, method, params, sessionId: this.session };
-    this.process.stdio[3].write(`${JSON.stringify(message)}\0`);
-    return new Promise((answered, failed) => this.asked.set(id, { method, answered, failed }));
-  }
-
-  async open(url) {
-    const { targetId } = await this.ask("Target.createTarget", { url: "about:blank" });
-    const { sessionId } = await this.ask("Target.attachToTarget", { targetId, flatten: true });
-    this.session = sessionId;
-    await this.ask("Runtime.enable");
+  async prepare() {
     await this.ask("Log.enable");
-    await this.ask("Page.enable");
-    const { errorText } = await this.ask("Page.navigate", { url });
-    if (errorText) throw new Error(`${url}: ${errorText}`);
   }
 
   async run(expression) {
@@ -70,12 +32,6 @@ class Browser {
       check();
     })`);
   }
-
-  async close() {
-    this.session = undefined;
-    this.ask("Browser.close").catch(() => {});
-    await this.ended;
-  }
 }
 
 const VIEW = (name) => `const view = document.querySelector('[data-method="${name}"]'); const status = view.querySelector('form + p');`;
@@ -93,9 +49,8 @@ async function trying(browser, name, body) {
 const ended = (browser, name) => browser.until(`${VIEW(name)}
   return !/^(Sent|.*listening)|^$/.test(status.textContent) && status.textContent + ", " + view.querySelector('form ~ div').innerText;`);
 
-async function main([program, profile, url]) {
-  const browser = new Browser(program, profile);
-  browser.ended.then((code) => process.exit(browser.isClosing ? 0 : (console.log(`the browser has ended (${code})`), 1)));
+run(async (program, profile, url) => {
+  const browser = new PageBrowser(program, profile);
   await browser.open(url);
   await browser.until("return document.body?.dataset.ready;");
   console.log(`title: ${await browser.run("document.title")}`);
@@ -133,11 +88,5 @@ async function main([program, profile, url]) {
   console.log(`events: ${(await ended(browser, "get /v1/rest/events")).split(".")[0].toLowerCase()}`);
 
   console.log(browser.complaints.length ? browser.complaints.join("\n") : "nothing was refused by the policy, and no error was logged");
-  browser.isClosing = true;
   await browser.close();
-}
-
-main(process.argv.slice(-3)).catch((error) => {
-  console.log(`! ${error.stack}`);
-  process.exit(1);
 });

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use msip_tests::soon;
+use msip_tests::{SeenByServer, soon};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     process::{Child, Command},
@@ -95,14 +95,10 @@ async fn it_serves_and_drains_when_it_is_told_to_stop() {
     let idle = Connection::open(&url).await;
     let call = Ask::post("/v1/lab/act_req", r#"{"what": "hang"}"#).header("grpc-timeout", "1S");
     let mut call = call.open(&url).await;
-    let begun = soon("a call", async {
-        while let Some(event) = events.recv().await {
-            if matches!(event, msip_tests::SeenByServer::Act(_)) {
-                return;
-            }
-        }
-    });
-    begun.await;
+    soon("a call", async {
+        while !matches!(events.recv().await.unwrap(), SeenByServer::Act(_)) {}
+    })
+    .await;
     terminate(&child);
     let end = stream.event().await.unwrap();
     assert!(end.contains("the gateway is stopping"), "{end}");
@@ -120,7 +116,43 @@ async fn it_serves_and_drains_when_it_is_told_to_stop() {
         .read_to_string(&mut logged)
         .await
         .unwrap();
-    assert!(logged.contains("aborted: 0"), "{logged}");
+    assert!(logged.contains("aborted=0"), "{logged}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let (server, mut events, _server) = msip_tests::start("tcp://127.0.0.1:0").await;
+    let (mut child, url) = start(&[
+        "--listen",
+        "http://127.0.0.1:0",
+        "--upstream",
+        &server.to_string(),
+        "--schema",
+        &lab_proto(),
+        "--drain-timeout",
+        "3600",
+    ])
+    .await;
+    // Without the second one it would wait for this call.
+    let _call = Ask::post("/v1/lab/act_req", r#"{"what": "hang"}"#)
+        .open(&url)
+        .await;
+    soon("a call", async {
+        while !matches!(events.recv().await.unwrap(), SeenByServer::Act(_)) {}
+    })
+    .await;
+    signal(&child, rustix::process::Signal::TERM);
+    signal(&child, rustix::process::Signal::INT);
+    let status = soon("the end of the program", child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    let mut logged = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut logged).await.unwrap();
+    assert!(
+        logged.contains("stopping at once: connections are broken"),
+        "{logged}"
+    );
 }
 
 #[cfg(unix)]
@@ -151,7 +183,7 @@ async fn it_listens_at_a_unix_socket_and_logs_nothing_of_what_is_said() {
     assert_eq!(url, listen);
     let envelope = r#"{"method":"sum","data":{"room":"a secret"},"meta":{"userid":"a secret"}}"#;
     let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
-    let answer = crate::chunks::ask_over(
+    let answer = crate::client::ask_over(
         stream,
         "localhost",
         "POST /_httpMessage",

@@ -9,7 +9,7 @@ use msip_runtime::Server;
 use msip_tests::{rest::Rest, soon};
 
 use crate::{
-    chunks::ask,
+    client::ask,
     fixture::{Running, protos},
     rest,
 };

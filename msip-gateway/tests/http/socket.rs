@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::{
-    chunks::{Answer, ask_over},
+    client::{Answer, ask_over},
     rest::{Running, Seen, methods, model, start_at},
 };
 
@@ -72,7 +72,7 @@ async fn jesus_clients_send_envelopes_over_a_unix_socket() {
     );
     let note = json!({ "method": "note", "data": { "n": 3 } });
     let note = envelope(&path, "/_httpMessage", note).await;
-    assert_eq!((note.status, note.text()), (200, String::new()));
+    assert_eq!((note.status, note.text()), (200, ""));
     assert_eq!(
         soon("the service", running.seen.recv()).await,
         Some(Seen::Note(3))

@@ -1,23 +1,16 @@
-//! `openssl s_client` as a peer that is not ours. Without it these tests say so, and do nothing.
-
-#![expect(clippy::print_stderr, reason = "a test that does nothing says why")]
+//! `openssl s_client` as a peer that is not ours. Without it these tests are skipped.
 
 use std::process::Stdio;
 
 use msip_runtime::transport::ServerTls;
-use msip_tests::{Authority, raw, soon};
+use msip_tests::{Authority, programs, raw, soon};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use super::{connect, is_served, raw_tls, serve, serve_with};
 
 /// Whether there is an `openssl` to run.
-async fn is_there() -> bool {
-    let version = Command::new("openssl").arg("version").output().await;
-    let is_there = version.is_ok_and(|version| version.status.success());
-    if !is_there {
-        eprintln!("skipped: there is no openssl here");
-    }
-    is_there
+fn is_there() -> bool {
+    programs::first_of(&["openssl"], "it is a peer that is not ours").is_some()
 }
 
 /// Runs `openssl s_client` with these arguments, and returns what it says.
@@ -53,7 +46,7 @@ async fn server(authority: &Authority) -> (String, tempfile::TempDir) {
 
 #[tokio::test]
 async fn it_verifies_the_server_and_agrees_on_the_protocol() {
-    if !is_there().await {
+    if !is_there() {
         return;
     }
     let authority = Authority::new("authority");
@@ -79,7 +72,7 @@ async fn it_verifies_the_server_and_agrees_on_the_protocol() {
 
 #[tokio::test]
 async fn its_hello_is_answered() {
-    if !is_there().await {
+    if !is_there() {
         return;
     }
     let authority = Authority::new("authority");
@@ -93,7 +86,7 @@ async fn its_hello_is_answered() {
 
 #[tokio::test]
 async fn old_versions_and_other_protocols_are_refused() {
-    if !is_there().await {
+    if !is_there() {
         return;
     }
     let authority = Authority::new("authority");
@@ -118,7 +111,7 @@ async fn old_versions_and_other_protocols_are_refused() {
 
 #[tokio::test]
 async fn a_renegotiation_is_refused() {
-    if !is_there().await {
+    if !is_there() {
         return;
     }
     let authority = Authority::new("authority");

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use msip_schema::{
-    Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types, json_name,
-};
+use msip_schema::{Cardinality, Field, FieldType, MessageType, TypeDef, TypeName, Types};
 use serde_json::{Map, Value, json};
+
+use crate::protocol::name_in_json;
 
 /// The schema of a message, in which these properties are required.
 pub(in crate::jesus) fn of_message(types: &Types, name: &TypeName, required: &[String]) -> Value {
@@ -60,13 +60,12 @@ impl Writer<'_> {
         let mut properties = Map::new();
         for field in &message.fields {
             let schema = self.field(field);
-            let own = field.json_name.as_ref().filter(|name| !name.is_empty());
-            let name = own.map_or_else(|| json_name(&field.name), Clone::clone);
+            let name = name_in_json(field);
             // As the schema spells it, too: both are read.
             if name != field.name {
                 properties.insert(field.name.clone(), schema.clone());
             }
-            properties.insert(name, schema);
+            properties.insert(name.into_owned(), schema);
         }
         let mut schema = Map::new();
         schema.insert("type".to_owned(), json!("object"));

@@ -1,15 +1,15 @@
-//! Signals: when to stop, and when to read the configuration again.
+//! Signals: when to stop, and when to read files again.
 
-use std::pin::pin;
+use std::{pin::pin, sync::Arc};
 
-use msip_broker::{Broker, DrainReport};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::OwnedNotified};
 
-use super::failure::Failure;
+use crate::Failure;
 
-/// The signals that a process has asked for.
+/// The signals that a process has asked for: SIGTERM and SIGINT stop it, SIGHUP has it read files again. Where there are none, Ctrl-C
+/// stops it.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -18,15 +18,17 @@ pub(super) struct Signals {
     hangup: tokio::signal::unix::Signal,
 }
 
+/// What a signal says.
 enum Caught {
     Stop,
+    #[cfg(unix)]
     Reload,
 }
 
 impl Signals {
     /// From here on they come here.
     #[cfg(unix)]
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let of = |kind| signal(kind).map_err(|error| Failure::cannot("wait for signals", &error));
@@ -38,7 +40,7 @@ impl Signals {
     }
 
     #[cfg(not(unix))]
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         Ok(Self {})
     }
 
@@ -59,25 +61,27 @@ impl Signals {
         Caught::Stop
     }
 
-    /// Serves until a signal says to stop, and calls `reload` at each that says so.
-    pub(super) async fn serve(
+    /// Serves until a signal says to stop, which ends the future that `serve` is given, and calls `reload` at each that says so.
+    /// Returns what `serve` does, or `None` where a second signal has said that it must be at once: what it was doing is dropped.
+    pub async fn serve<S: Future>(
         mut self,
-        broker: Broker,
+        serve: impl FnOnce(OwnedNotified) -> S,
         reload: impl Fn(),
-    ) -> Result<DrainReport, Failure> {
-        let stop = Notify::new();
-        let mut serving = pin!(broker.serve_until(stop.notified()));
+    ) -> Option<S::Output> {
+        let stop = Arc::new(Notify::new());
+        let mut serving = pin!(serve(Arc::clone(&stop).notified_owned()));
         let mut is_stopping = false;
         loop {
             let caught = tokio::select! {
-                report = &mut serving => return Ok(report),
+                ended = &mut serving => return Some(ended),
                 caught = self.next() => caught,
             };
             match caught {
+                #[cfg(unix)]
                 Caught::Reload => reload(),
                 Caught::Stop if is_stopping => {
                     tracing::warn!("stopping at once: connections are broken");
-                    return Ok(DrainReport::default());
+                    return None;
                 }
                 Caught::Stop => {
                     tracing::info!("stopping: clients are told, and open calls may finish");

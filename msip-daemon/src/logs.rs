@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use msip_broker::config::{LogConfig, LogFormat, LogLevel};
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},
@@ -20,7 +19,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::failure::Failure;
+use crate::{Failure, LogFormat, LogLevel};
 
 /// How many lines may wait to be written; beyond it lines are dropped and counted.
 const QUEUED: usize = 4096;
@@ -30,7 +29,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The thread that writes.
 #[derive(Debug)]
-pub(super) struct Logs {
+pub(crate) struct Logs {
     lines: SyncSender<Line>,
     ended: Receiver<()>,
 }
@@ -44,7 +43,11 @@ enum Line {
 
 impl Logs {
     /// Begins to log.
-    pub(super) fn start(config: LogConfig) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        program: &'static str,
+        level: LogLevel,
+        format: LogFormat,
+    ) -> Result<Self, Failure> {
         let (sender, receiver) = sync_channel(QUEUED);
         let dropped = Arc::<AtomicU64>::default();
         let lines = Lines {
@@ -56,7 +59,7 @@ impl Logs {
         thread::Builder::new()
             .name("logs".to_owned())
             .spawn(move || {
-                write_lines(&receiver, &dropped, io::stderr());
+                write_lines(program, &receiver, &dropped, io::stderr());
                 let _ = end.send(());
             })
             .map_err(|error| Failure::cannot("start to log", &error))?;
@@ -64,11 +67,11 @@ impl Logs {
             .with_writer(lines)
             .with_ansi(false)
             .log_internal_errors(false);
-        let layer = match config.format {
+        let layer = match format {
             LogFormat::Json => layer.json().flatten_event(true).boxed(),
-            _ => layer.boxed(),
+            LogFormat::Text => layer.boxed(),
         };
-        let logging = tracing_subscriber::registry().with(layer.with_filter(targets(config.level)));
+        let logging = tracing_subscriber::registry().with(layer.with_filter(targets(level)));
         logging
             .try_init()
             .map_err(|error| Failure::cannot("start to log", &error))?;
@@ -79,7 +82,7 @@ impl Logs {
     }
 
     /// Writes what is left, unless its reader has stopped.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let until = Instant::now() + LAST_LINES;
         while self.lines.try_send(Line::End).is_err() && Instant::now() < until {
             // The queue is full: what it holds is written first.
@@ -106,16 +109,13 @@ fn targets(level: LogLevel) -> Targets {
         .with_target("msip", level)
 }
 
-fn write_lines(lines: &Receiver<Line>, dropped: &AtomicU64, mut output: impl Write) {
+fn write_lines(program: &str, lines: &Receiver<Line>, dropped: &AtomicU64, mut output: impl Write) {
     while let Ok(Line::Text(line)) = lines.recv() {
         // Where nobody reads them, they are lost.
         let _ = output.write_all(&line);
         let dropped = dropped.swap(0, Relaxed);
         if dropped > 0 {
-            let _ = writeln!(
-                output,
-                "msip-broker: {dropped} lines of the log were dropped"
-            );
+            let _ = writeln!(output, "{program}: {dropped} lines of the log were dropped");
         }
     }
     let _ = output.flush();
@@ -188,8 +188,8 @@ mod tests {
         }
         drop((lines, sender));
         let mut written = Vec::new();
-        write_lines(&receiver, &dropped, &mut written);
-        let expected = "line 0\nmsip-broker: 3 lines of the log were dropped\nline 1\n";
+        write_lines("msip", &receiver, &dropped, &mut written);
+        let expected = "line 0\nmsip: 3 lines of the log were dropped\nline 1\n";
         assert_eq!(String::from_utf8(written).unwrap(), expected);
     }
 

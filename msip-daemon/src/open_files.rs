@@ -4,7 +4,7 @@ use std::io;
 
 /// Raises the limit as far as the process may.
 #[cfg(unix)]
-pub(super) fn raise() -> io::Result<()> {
+pub(crate) fn raise() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);
@@ -19,6 +19,6 @@ pub(super) fn raise() -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn raise() -> io::Result<()> {
+pub(crate) fn raise() -> io::Result<()> {
     Ok(())
 }

@@ -1,0 +1,78 @@
+//! Programs that are not ours. A test without the one that it needs is skipped, and says why; in CI it fails.
+
+use std::{
+    env,
+    fmt::Display,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Chromium, by its names.
+pub const CHROMIUM: [&str; 4] = [
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+];
+
+/// The first of these programs that is there.
+pub fn first_of(names: &[&'static str], what_for: &str) -> Option<&'static str> {
+    let is_there = |name: &&&str| {
+        let version = match **name {
+            "openssl" => "version",
+            _ => "--version",
+        };
+        let asked = Command::new(name)
+            .arg(version)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        asked.is_ok_and(|status| status.success())
+    };
+    let found = names.iter().find(is_there).copied();
+    or_skipped(found.ok_or_else(|| format!("{} is not there: {what_for}", names.join(" or "))))
+}
+
+/// A Python with these packages, which are installed in `folder` where they are not: versions that stay, so that a failure is ours.
+/// `check` is code that runs where they are there.
+pub fn python(folder: &Path, packages: &[&str], check: &str) -> Option<PathBuf> {
+    let python = folder.join("bin/python");
+    let has_packages = || run(Command::new(&python).args(["-c", check]));
+    let install = || {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(packages))?;
+        has_packages()
+    };
+    let installed = has_packages().or_else(|_| install());
+    let installed =
+        installed.map_err(|reason| format!("there is no Python with {packages:?}: {reason}"));
+    or_skipped(installed.map(|_| python))
+}
+
+/// What a command says, or what is wrong with it where it fails.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output();
+    let output = output.map_err(|error| format!("{command:?}: {error}"))?;
+    let (said, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    match output.status.success() {
+        true => Ok(said.into_owned()),
+        false => Err(format!("{command:?}: {said}\n{errors}")),
+    }
+}
+
+/// What there is. Where it is not, says that the test is skipped; in CI it fails.
+#[expect(clippy::print_stdout, reason = "who runs the tests reads it")]
+fn or_skipped<T>(found: Result<T, impl Display>) -> Option<T> {
+    found
+        .map_err(|reason| {
+            assert!(env::var_os("CI").is_none(), "{reason}");
+            println!("skipped: {reason}");
+        })
+        .ok()
+}
