@@ -2,8 +2,14 @@
 //!
 //! A connection registers once, when its peer is known, and is removed when its [`OpenConnection`] is dropped. Nothing here is
 //! touched by messages.
+//!
+//! What the connections of MIP and MiddleMan have in common is here too: when they are closed since the broker stops (`drain`), what they
+//! hold of messages that have not come whole (`partial`), and their timer.
 
 mod closed;
+mod deadline_timer;
+mod drain;
+mod partial;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +29,9 @@ use crate::router::SessionHandle;
 
 pub use closed::ClosedConnection;
 use closed::RecentlyClosed;
+pub(crate) use deadline_timer::DeadlineTimer;
+pub(crate) use drain::{Connected, Drain};
+pub(crate) use partial::Partial;
 
 /// How many parts the table has, so that connections that come and go at once do not wait for each other.
 const SHARDS: usize = 16;

@@ -39,12 +39,8 @@ pub(super) enum Ending {
     NoKey,
     /// There is no place for it.
     Refused(String),
-    /// The client takes nothing.
-    WriteStalled,
-    /// Its session has ended.
+    /// Its session ends: since the router has ended it, the client takes nothing, or the broker stops.
     Ended(EndReason),
-    /// The broker stops.
-    Shutdown,
 }
 
 impl Ending {
@@ -60,9 +56,8 @@ impl Ending {
                 Fault::TooLarge { .. } => CloseCode::Size,
                 Fault::Flood | Fault::TimedOut => CloseCode::Policy,
             },
-            Self::WrongKey | Self::NoKey | Self::WriteStalled => CloseCode::Policy,
-            Self::Ended(EndReason::Shutdown) | Self::Shutdown => CloseCode::Away,
-            Self::Ended(_) => CloseCode::Policy,
+            Self::Ended(EndReason::Shutdown) => CloseCode::Away,
+            Self::WrongKey | Self::NoKey | Self::Ended(_) => CloseCode::Policy,
             Self::Refused(_) => CloseCode::Again,
         })
     }
@@ -70,9 +65,7 @@ impl Ending {
     /// Why the session ends.
     pub(super) fn end_reason(&self) -> EndReason {
         match self {
-            Self::WriteStalled => EndReason::SlowConsumer,
             Self::Ended(reason) => *reason,
-            Self::Shutdown => EndReason::Shutdown,
             _ => EndReason::Closed,
         }
     }
@@ -88,9 +81,7 @@ impl fmt::Display for Ending {
             Self::WrongKey => "wrong key",
             Self::NoKey => "no key came in time",
             Self::Refused(why) => why,
-            Self::WriteStalled => EndReason::SlowConsumer.told().1,
             Self::Ended(reason) => reason.told().1,
-            Self::Shutdown => EndReason::Shutdown.told().1,
         })
     }
 }

@@ -135,7 +135,6 @@ impl<'a> Link<'a> {
         let text: Utf8Bytes = write("PUB", key, named, sender, body).into();
         publication.pinned += text.len();
         publication.original = Some(Arc::new(text));
-        self.peers.counters.received.fetch_add(1, Relaxed);
         match self.publisher.publish(publication, now, wakes) {
             Ok(published) => Ok(published.is_congested),
             Err(refused) => Err(not_done("Not trusted PUB", "PUB", key, &refused)),
@@ -262,7 +261,6 @@ impl<'a> Link<'a> {
         let publication = &delivery.publication;
         let original = publication.original.as_deref();
         if let Some(text) = original.and_then(<dyn Any + Send + Sync>::downcast_ref::<Utf8Bytes>) {
-            self.peers.counters.delivered.fetch_add(1, Relaxed);
             texts.push(text.clone());
             return;
         }
@@ -274,8 +272,6 @@ impl<'a> Link<'a> {
         let (key, max_body) = (key_of(&publication.topic), self.peers.settings.max_body);
         let mut dropped = 0;
         let all = translate::texts(publication, &key, sender, max_body, &mut dropped);
-        let count = u64::try_from(all.len()).unwrap_or_default();
-        self.peers.counters.delivered.fetch_add(count, Relaxed);
         texts.extend(all.into_iter().map(Utf8Bytes::from));
         self.session.count_dropped(dropped);
     }

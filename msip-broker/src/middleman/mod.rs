@@ -15,12 +15,15 @@ mod link;
 mod members;
 mod message;
 mod metered;
+mod reader;
 mod replies;
 mod requests;
 mod session;
+mod socket;
 mod topics;
 mod translate;
 mod upgrade;
+mod writer;
 
 use std::{
     fmt,
@@ -28,7 +31,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize},
     },
     time::Duration,
 };
@@ -41,14 +44,14 @@ use tokio::time::Instant;
 
 use crate::{
     access::{Principal, Rights, Role, SharedRights},
-    connections::Connections,
-    mip::Partial,
+    connections::{Connected, Connections},
     router::{EndReason, Router, WakeList},
     topic::TopicFilter,
 };
 
 pub(crate) use keys::KeySet;
 use members::Members;
+use message::MAX_HEAD_LEN;
 pub(crate) use upgrade::Origins;
 
 /// What clients of MiddleMan may use.
@@ -64,6 +67,13 @@ pub(crate) struct Settings {
     pub(crate) max_memory: usize,
     /// Where connections register, for people who look at the broker.
     pub(crate) connections: Connections,
+}
+
+impl Settings {
+    /// The largest message, in bytes.
+    const fn max_message(&self) -> usize {
+        self.max_body + MAX_HEAD_LEN
+    }
 }
 
 /// A listener for clients of MiddleMan.
@@ -138,30 +148,7 @@ struct Inner {
     next_rid: AtomicU64,
     /// What connections hold of messages that have not come whole.
     partial: AtomicUsize,
-    counters: Counters,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    begun: AtomicU64,
-    ended: AtomicU64,
-    received: AtomicU64,
-    delivered: AtomicU64,
-}
-
-impl Counters {
-    fn begun(&self) {
-        self.begun.fetch_add(1, Relaxed);
-    }
-
-    fn ended(&self) {
-        self.ended.fetch_add(1, Relaxed);
-    }
-
-    fn connected(&self) -> u64 {
-        let ended = self.ended.load(Relaxed);
-        self.begun.load(Relaxed).saturating_sub(ended)
-    }
+    connected: Connected,
 }
 
 impl MiddleManPeers {
@@ -183,7 +170,7 @@ impl MiddleManPeers {
             members: Members::default(),
             next_rid: AtomicU64::new(1),
             partial: AtomicUsize::new(0),
-            counters: Counters::default(),
+            connected: Connected::default(),
         }))
     }
 }

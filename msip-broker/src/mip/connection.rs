@@ -4,13 +4,14 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    sync::atomic::Ordering::Relaxed,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use msip_runtime::{
-    Draining, Status,
+    Status,
     transport::{self, Stream},
     untyped::{HandedOff, HandoffPermit},
 };
@@ -18,22 +19,20 @@ use msip_session::wire::{Code, Escaped};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _},
     task::yield_now,
-    time::{Sleep, sleep_until, timeout},
+    time::timeout,
 };
 
 use super::{
     Admission, Inner, buffers,
     ending::Ending,
     frame::{Fault, write_close, write_error},
-    gather::Gather,
     ids::Claimed,
-    partial::Partial,
     session::{Hello, Input, Session},
     writer::{TAKE_LEN, Writer},
 };
 use crate::{
-    connections::OpenConnection,
-    router::{EndReason, OutboxItem, Publisher},
+    connections::{DeadlineTimer, Drain, OpenConnection, Partial},
+    router::{EndReason, OutboxItem, Publisher, WakeList},
 };
 
 /// Beyond so many bytes of answers that the peer has not read, nothing more is read from it.
@@ -41,9 +40,6 @@ const MAX_ANSWERS: usize = 256 * 1024;
 
 /// How often one poll may read and write before others have their turn.
 const MAX_STEPS: usize = 4;
-
-/// How many turns may pass until it is asked whether the broker stops.
-const DRAIN_TURNS: u32 = 64;
 
 /// How long, and for how many bytes, a connection that is over is read, so that the last text arrives.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -61,16 +57,10 @@ pub(super) struct Connection<'a> {
     partial: Partial<'a>,
     attached: Option<Attached>,
     writer: Writer,
-    draining: Draining,
-    /// When it is closed, since the broker stops.
-    drain_at: Option<Duration>,
-    /// How many turns have passed since it was asked whether the broker stops.
-    turns: u32,
-    timer: Option<Pin<Box<Sleep>>>,
+    drain: Drain,
+    timer: DeadlineTimer,
     /// Whether the publisher waits for slow subscribers.
     is_pushed_back: bool,
-    /// What a publisher has sent is gathered here, once it has sent something.
-    gather: Option<Box<Gather>>,
 }
 
 /// The session of the peer.
@@ -93,18 +83,15 @@ impl<'a> Connection<'a> {
             peers,
             admission,
             transport: connection,
-            draining: permit.draining(),
+            drain: Drain::new(permit.draining()),
             permit,
             session: Session::new(peers.settings.max_body),
             buffer: received,
             partial: Partial::new(&peers.partial),
             attached: None,
             writer: Writer::default(),
-            drain_at: None,
-            turns: 0,
-            timer: None,
+            timer: DeadlineTimer::default(),
             is_pushed_back: false,
-            gather: None,
         }
     }
 
@@ -123,7 +110,7 @@ impl<'a> Connection<'a> {
                 }
             };
             if self.attached.is_some() {
-                self.peers.counters.ended();
+                self.peers.connected.ended();
             }
             if self.permit.may_log(&self.transport.peer) {
                 tracing::info!(reason = %Escaped::new(&ending.to_string()), "a MIP peer has left");
@@ -139,8 +126,7 @@ impl<'a> Connection<'a> {
         let mut has_worked = false;
         // What came with the first bytes was read by the server.
         if self.attached.is_none() && !self.buffer.is_empty() {
-            self.handle_received(now)?;
-            has_worked = true;
+            has_worked |= self.handle_received(now)?;
         }
         for _ in 0..MAX_STEPS {
             if let Some(attached) = &self.attached
@@ -151,25 +137,15 @@ impl<'a> Connection<'a> {
             {
                 return Poll::Ready(Err(Ending::TakenOver));
             }
-            let gather = self.gather.as_ref();
-            let mut has_progress = gather.is_some_and(|gather| gather.is_waiting());
-            if !has_progress {
-                has_progress |= self.fill(now, task)?;
-                has_progress |= self.write(now, task)?;
-            }
-            let len = self.read(now, task)?;
-            if let Some(gather) = &mut self.gather
-                && gather.goes_on(len, now)
-            {
-                break;
-            }
-            has_progress |= len > 0;
+            let mut has_progress = self.fill(now, task)?;
+            has_progress |= self.write(now, task)?;
+            has_progress |= self.read(now, task)?;
             if !has_progress {
                 return self.park(has_worked, now, task);
             }
             has_worked = true;
         }
-        self.turns = self.turns.wrapping_add(1);
+        self.drain.turn();
         Poll::Ready(Ok(()))
     }
 
@@ -199,7 +175,7 @@ impl<'a> Connection<'a> {
         let dropped = std::mem::take(&mut writer.dropped);
         let dropped = usize::try_from(dropped).unwrap_or(usize::MAX);
         attached.claimed.session.count_dropped(dropped);
-        self.peers.counters.delivered(count);
+        self.peers.delivered.fetch_add(count, Relaxed);
         Ok(true)
     }
 
@@ -245,61 +221,63 @@ impl<'a> Connection<'a> {
         Ok(has_progress)
     }
 
-    /// Reads once, and does what the peer asks for. Returns how many bytes were read.
-    fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<usize, Ending> {
+    /// Reads once, and does what the peer asks for.
+    fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
         // First, so that the time at which it is looked again is not in the past.
         if self.is_pushed_back
             && let Some(attached) = &mut self.attached
         {
             if attached.publisher.poll_ready(now, task).is_pending() {
-                return Ok(0);
+                return Ok(false);
             }
             self.is_pushed_back = false;
         }
         if self.session.output().len() - self.writer.answers_offset > MAX_ANSWERS {
-            return Ok(0);
+            return Ok(false);
         }
         let missing = self.session.partial_len().saturating_sub(self.buffer.len());
         buffers::make_place(&mut self.buffer, missing);
         match pin!(self.transport.stream.read_buf(&mut self.buffer)).poll(task) {
-            Poll::Pending => Ok(0),
+            Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             // Streams with a closing message of their own end so when they are cut off.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Ending::Eof)
             }
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),
-            Poll::Ready(Ok(len)) => self.handle_received(now).map(|()| len),
+            Poll::Ready(Ok(_)) => self.handle_received(now),
         }
     }
 
     /// Does what the peer asks for, as far as it was received.
-    fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
+    fn handle_received(&mut self, now: Duration) -> Result<bool, Ending> {
+        // All who are given something are woken at the end.
+        let mut wakes = WakeList::new();
         loop {
             match self.session.poll_input(&mut self.buffer, now) {
                 Ok(None) => return self.count_partial(),
-                Ok(Some(input)) => self.handle(input, now)?,
+                Ok(Some(input)) => self.handle(input, now, &mut wakes)?,
                 Err(fault) => return Err(Ending::Fault(fault)),
             }
         }
     }
 
     /// Counts what is there of a frame that has not come whole.
-    fn count_partial(&mut self) -> Result<(), Ending> {
+    fn count_partial(&mut self) -> Result<bool, Ending> {
         let len = match self.session.partial_len() {
             0 => 0,
             _ => self.buffer.len(),
         };
         let most = self.peers.settings.max_memory;
         if self.partial.set(len, most) {
-            return Ok(());
+            return Ok(true);
         }
         let text = format!("frames that are not complete have more than {most} bytes (memory)");
         self.session.fail(Code::ResourceExhausted, &text);
         Err(Ending::Fault(Fault::new(Code::ResourceExhausted, text, 0)))
     }
 
-    fn handle(&mut self, input: Input, now: Duration) -> Result<(), Ending> {
+    fn handle(&mut self, input: Input, now: Duration, wakes: &mut WakeList) -> Result<(), Ending> {
         let Some(attached) = &mut self.attached else {
             // The session lets nothing else pass before HELLO.
             return match input {
@@ -311,9 +289,8 @@ impl<'a> Connection<'a> {
         match input {
             Input::Publish(publication) => {
                 let frames = publication.frames.clone();
-                self.peers.counters.received(publication.count);
-                // Those who are given something are woken once no more is gathered.
-                let wakes = &mut self.gather.get_or_insert_default().wakes;
+                let count = publication.count.into();
+                self.peers.received.fetch_add(count, Relaxed);
                 match attached.publisher.publish(publication, now, wakes) {
                     Ok(published) => self.is_pushed_back |= published.is_congested,
                     Err(refused) => self.session.refuse(frames, &refused),
@@ -366,7 +343,7 @@ impl<'a> Connection<'a> {
     fn attached_to(&mut self, hello: &Hello, claimed: Claimed) -> Attached {
         let session = &claimed.session;
         self.session.welcome(hello, session.key(), claimed.number);
-        self.peers.counters.begun();
+        self.peers.connected.begun();
         if self.permit.may_log(&self.transport.peer) {
             let principal = session.principal().name();
             tracing::info!(session = %session.key(), principal, "a MIP peer is here");
@@ -398,19 +375,8 @@ impl<'a> Connection<'a> {
         now: Duration,
         task: &mut Context<'_>,
     ) -> Poll<Result<(), Ending>> {
-        self.turns = self.turns.wrapping_add(1);
-        // The broker's stop wakes the task too. The signal is shared by all connections, so that it is asked when nothing else
-        // explains why it was woken, and now and then.
-        let may_be_drained = !has_worked || self.turns.is_multiple_of(DRAIN_TURNS);
-        if may_be_drained
-            && self.drain_at.is_none()
-            && Pin::new(&mut self.draining).poll(task).is_ready()
-        {
-            // A millisecond for each of them is enough.
-            let connected = Duration::from_millis(self.peers.counters.connected());
-            let spread = self.peers.settings.drain_spread.min(connected);
-            self.drain_at = Some(now.saturating_add(random_part(spread)));
-        }
+        let (connected, spread) = (&self.peers.connected, self.peers.settings.drain_spread);
+        self.drain.look(has_worked, connected, spread, now, task);
         if let Some(attached) = &self.attached
             && attached
                 .claimed
@@ -428,65 +394,38 @@ impl<'a> Connection<'a> {
         }
         buffers::release(&mut self.buffer);
         self.writer.release(self.session.output());
-        ready!(self.poll_timer(now, task)?);
+        self.check_deadlines(now, task)?;
         Poll::Pending
     }
 
-    /// Waits for the next time at which something is due; pending where nothing is.
-    fn poll_timer(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
-        loop {
-            let stalled_at = self.writer.blocked_since;
-            let stalled_at =
-                stalled_at.map(|at| at.saturating_add(self.peers.settings.write_timeout));
-            let publisher = self.attached.as_ref().filter(|_| self.is_pushed_back);
-            let ready_at = publisher.and_then(|attached| attached.publisher.wait_until());
-            let times = [self.session.deadline(), stalled_at, self.drain_at, ready_at];
-            let Some(next) = times.into_iter().flatten().min() else {
-                // One that is set stays: most often another time is near.
-                return Poll::Pending;
-            };
-            if next <= now {
-                if self.drain_at.is_some_and(|at| at <= now) {
-                    return Poll::Ready(Err(Ending::Shutdown));
-                }
-                if stalled_at.is_some_and(|at| at <= now) {
-                    return Poll::Ready(Err(Ending::WriteStalled));
-                }
-                if self.session.deadline().is_some_and(|at| at <= now) {
-                    self.session.close();
-                    return Poll::Ready(Err(Ending::FrameTimedOut));
-                }
-                // The publisher has waited for long enough.
-                task.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let at = self.peers.began + next;
-            match &mut self.timer {
-                Some(timer) if timer.deadline() <= at => {}
-                Some(timer) => timer.as_mut().reset(at),
-                none => *none = Some(Box::pin(sleep_until(at))),
-            }
-            let Some(timer) = &mut self.timer else {
-                return Poll::Pending;
-            };
-            ready!(timer.as_mut().poll(task));
-            self.timer = None;
-            if self.peers.now() >= next {
-                // With another clock reading.
-                task.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+    /// Ends what has taken too long, and has the task woken at the next time at which something is due.
+    fn check_deadlines(&mut self, now: Duration, task: &mut Context<'_>) -> Result<(), Ending> {
+        let stalled_at = self.writer.blocked_since;
+        let stalled_at = stalled_at.map(|at| at.saturating_add(self.peers.settings.write_timeout));
+        let frame_at = self.session.deadline();
+        let publisher = self.attached.as_ref().filter(|_| self.is_pushed_back);
+        let ready_at = publisher.and_then(|attached| attached.publisher.wait_until());
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        if is_due(self.drain.at()) {
+            return Err(Ending::Ended(EndReason::Shutdown));
         }
+        if is_due(stalled_at) {
+            return Err(Ending::Ended(EndReason::SlowConsumer));
+        }
+        if is_due(frame_at) {
+            self.session.close();
+            return Err(Ending::FrameTimedOut);
+        }
+        let times = [frame_at, stalled_at, self.drain.at(), ready_at];
+        self.timer.wake_at_first(times, self.peers.began, now, task);
+        Ok(())
     }
 
     /// Leaves the session, tells the peer what is to be told, and closes the connection.
     async fn end(mut self, ending: Ending) {
         let now = self.peers.now();
-        self.gather = None;
         let ended = match &ending {
-            Ending::WriteStalled => Some(EndReason::SlowConsumer),
             Ending::Ended(reason) => Some(*reason),
-            Ending::Shutdown => Some(EndReason::Shutdown),
             _ => None,
         };
         if let Some(attached) = self.attached {
@@ -495,12 +434,8 @@ impl<'a> Connection<'a> {
         }
         match ending {
             Ending::Io(_) => return,
-            Ending::WriteStalled
-            | Ending::Ended(_)
-            | Ending::TakenOver
-            | Ending::SubscriptionEnded
-            | Ending::Shutdown => {
-                self.session.close();
+            Ending::Ended(_) | Ending::TakenOver | Ending::SubscriptionEnded => {
+                self.session.close()
             }
             Ending::Eof
             | Ending::Closed
@@ -537,12 +472,6 @@ async fn close(stream: &mut Stream, last: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A random part of a time.
-fn random_part(most: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

@@ -16,17 +16,13 @@ pub(super) enum Ending {
     Fault(Fault),
     /// The rest of a frame has not come in time.
     FrameTimedOut,
-    /// The peer takes nothing.
-    WriteStalled,
-    /// Its session has ended.
+    /// Its session ends: since the router has ended it, the peer takes nothing, or the broker stops.
     Ended(EndReason),
     TakenOver,
     /// The peer may not hear any longer what it has subscribed to.
     SubscriptionEnded,
     /// The peer was refused.
     Refused,
-    /// The broker stops.
-    Shutdown,
 }
 
 impl fmt::Display for Ending {
@@ -37,12 +33,10 @@ impl fmt::Display for Ending {
             Self::Io(error) => return error.fmt(f),
             Self::Fault(fault) => return write!(f, "{}: {}", fault.code, fault.text),
             Self::FrameTimedOut => "the rest of a frame did not come in time",
-            Self::WriteStalled => EndReason::SlowConsumer.name(),
             Self::Ended(reason) => reason.name(),
             Self::TakenOver => "another connection has taken the session over",
             Self::SubscriptionEnded => "it may not hear any longer what it has subscribed to",
             Self::Refused => "refused",
-            Self::Shutdown => EndReason::Shutdown.name(),
         })
     }
 }

@@ -11,10 +11,7 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod gather;
 mod ids;
-mod partial;
-
 mod session;
 mod translate;
 mod writer;
@@ -39,13 +36,11 @@ use tokio::time::Instant;
 
 use crate::{
     access::{Principal, Rights, SharedRights},
-    connections::Connections,
+    connections::{Connected, Connections},
     router::Router,
 };
 use connection::Connection as PeerConnection;
 use ids::Sessions;
-#[cfg(feature = "middleman")]
-pub(crate) use partial::Partial;
 
 /// What MIP peers may use.
 #[derive(Debug, Clone)]
@@ -111,7 +106,10 @@ struct Inner {
     rights: SharedRights,
     /// What connections hold of frames that have not come whole.
     partial: AtomicUsize,
-    counters: Counters,
+    connected: Connected,
+    /// How many messages the peers have published, and how many were written to them.
+    received: AtomicU64,
+    delivered: AtomicU64,
 }
 
 /// What MIP peers have sent and got, and how many there are.
@@ -124,37 +122,6 @@ pub struct MipCounts {
     pub received: u64,
     /// How many messages were written to them, or are about to be.
     pub delivered: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    begun: AtomicU64,
-    ended: AtomicU64,
-    received: AtomicU64,
-    delivered: AtomicU64,
-}
-
-impl Counters {
-    fn begun(&self) {
-        self.begun.fetch_add(1, Relaxed);
-    }
-
-    fn ended(&self) {
-        self.ended.fetch_add(1, Relaxed);
-    }
-
-    fn connected(&self) -> u64 {
-        let ended = self.ended.load(Relaxed);
-        self.begun.load(Relaxed).saturating_sub(ended)
-    }
-
-    fn received(&self, count: u32) {
-        self.received.fetch_add(count.into(), Relaxed);
-    }
-
-    fn delivered(&self, count: u64) {
-        self.delivered.fetch_add(count, Relaxed);
-    }
 }
 
 impl MipPeers {
@@ -174,7 +141,9 @@ impl MipPeers {
             admit: Box::new(admit),
             rights: SharedRights::default(),
             partial: AtomicUsize::new(0),
-            counters: Counters::default(),
+            connected: Connected::default(),
+            received: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
         }))
     }
 
@@ -187,11 +156,11 @@ impl MipPeers {
 
     /// What they have sent and got.
     pub fn counts(&self) -> MipCounts {
-        let counters = &self.0.counters;
+        let inner = &*self.0;
         MipCounts {
-            connected: counters.connected(),
-            received: counters.received.load(Relaxed),
-            delivered: counters.delivered.load(Relaxed),
+            connected: inner.connected.count(),
+            received: inner.received.load(Relaxed),
+            delivered: inner.delivered.load(Relaxed),
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
 mod apart;
 mod by_kind;
 mod failures;
+mod instances;
 mod interleavings;
 mod matrix;
 mod outboxes;
@@ -75,6 +76,13 @@ impl Peer {
         self.router.subscribe(&self.session, request, NOW)
     }
 
+    /// Leaves a subscription that it has.
+    fn leave(&self, filter: &str) {
+        let filter = Filter::Pattern(TopicFilter::new(filter).expect("a filter"));
+        let mut wakes = WakeList::new();
+        assert!(self.router.leave(&self.session, &filter, NOW, &mut wakes));
+    }
+
     fn publish(
         &mut self,
         kind: MsgKind,
@@ -83,6 +91,11 @@ impl Peer {
     ) -> Result<Published, Refused> {
         let publication = self.publication(kind, topic, bodies);
         self.send(publication)
+    }
+
+    /// The same where it is taken.
+    fn publishes(&mut self, kind: MsgKind, topic: &str, bodies: &[&str]) -> Published {
+        self.publish(kind, topic, bodies).expect("it is taken")
     }
 
     fn send(&mut self, publication: Publication) -> Result<Published, Refused> {

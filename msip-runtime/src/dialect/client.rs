@@ -46,7 +46,10 @@ impl ClientDialect {
     /// # Errors
     ///
     /// A setting asks for what the dialect does not carry, or is invalid.
-    #[cfg_attr(not(feature = "messi"), expect(unused_variables))]
+    #[cfg_attr(
+        not(feature = "messi"),
+        expect(unused_variables, reason = "for the settings of Messi")
+    )]
     pub(crate) fn of(
         url: &ServiceUrl,
         options: &TransportOptions,
@@ -147,10 +150,8 @@ impl ClientDialect {
             }
             #[cfg(feature = "messi")]
             Speaks::Messi(config) => {
-                let Some(protocol) = self.protocol else {
-                    // A client without a schema was refused before.
-                    return Err(io::ErrorKind::Unsupported.into());
-                };
+                // A client without a schema was refused before.
+                let protocol = self.protocol.ok_or(io::ErrorKind::Unsupported)?;
                 let dialect =
                     messi::MessiClient::new(config, protocol, self.texts(), self.max_body);
                 Ok(Stream::boxed(DialectStream::new(stream, dialect)))

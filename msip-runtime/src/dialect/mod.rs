@@ -37,12 +37,15 @@
 
 mod carries;
 mod client;
+mod credit;
 #[cfg(feature = "flyrpc")]
 mod flyrpc;
+mod greeting;
 #[cfg(feature = "messi")]
 pub(crate) mod messi;
 mod mip;
 mod output;
+mod payload;
 #[cfg_attr(
     not(any(feature = "flyrpc", feature = "messi")),
     expect(dead_code, reason = "for dialects of servers")
@@ -72,6 +75,10 @@ pub(crate) use protocol::DialectProtocol;
 pub(crate) use server::{ListenerError, ServerDialect};
 pub(crate) use stream::{DialectError, DialectStream};
 pub(crate) use texts::Texts;
+
+/// How much is kept of a peer beyond what the session takes, before nothing more is read; or one message of the largest. Behind it lie
+/// the answers that a handler may wait for.
+pub(crate) const MAX_KEPT: usize = 1024 * 1024;
 
 /// The translation of one connection. See the [module](self).
 ///

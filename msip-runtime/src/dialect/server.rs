@@ -132,7 +132,7 @@ impl ServerDialect {
     /// The system has no random numbers.
     #[cfg_attr(
         not(any(feature = "flyrpc", feature = "messi")),
-        expect(unused_variables)
+        expect(unused_variables, reason = "there is no dialect to wrap it")
     )]
     pub(crate) fn wrap(&self, stream: Stream) -> io::Result<Stream> {
         match self.speaks {

@@ -11,8 +11,8 @@ use msip_session::wire::{
 use super::kitchen::Kitchen;
 use crate::{
     dialect::{
-        Dialect, DialectProtocol, Output,
-        messi::{ClientConfig, MAX_KEPT, MessiClient, MessiServer, ServerConfig},
+        Dialect, DialectProtocol, MAX_KEPT, Output,
+        messi::{ClientConfig, MessiClient, MessiServer, ServerConfig},
     },
     settings::Settings,
     transport::ServiceUrl,

@@ -2,5 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod certificate;
 mod flyrpc;
 mod messi;
+mod raw;

@@ -1,7 +1,9 @@
 //! What waits for an instance of a typed service: each client apart.
 //!
 //! The clients of an instance take turns (deficit round robin), and each has a window of messages that the instance has not
-//! finished with. What is beyond it waits here, and holds up nobody but this client.
+//! finished with (`window`). What is beyond it waits here, and holds up nobody but this client.
+
+mod window;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,12 +16,13 @@ use bytes::Bytes;
 
 use super::{OutboxItem, queue::Queue};
 use crate::router::{
-    Presence, Publication, SessionKey, WakeList,
+    Presence, SessionKey, WakeList,
     client::{Client, ClientAt},
     fault_injection::FaultInjection,
     open_calls::ClientCalls,
     peer_sizes::PeerSizes,
 };
+use window::Window;
 
 /// How many clients an instance is introduced to by what they send, before it has taken note of those that came before.
 const MAX_UNTOLD: usize = 16 * 1024;
@@ -52,10 +55,8 @@ struct PeerQueue {
     queue: Queue,
     /// What it is told at last: that the client has gone.
     last: Option<Arc<Presence>>,
-    /// Runs of messages that the instance has not finished with, and the bytes of their bodies.
-    sent: VecDeque<(usize, usize)>,
-    sent_messages: usize,
-    sent_bytes: usize,
+    /// What the instance has not finished with.
+    sent: Window,
     calls: Arc<ClientCalls>,
     deficit: i64,
     /// Whether the instance has taken the introduction.
@@ -80,13 +81,7 @@ impl PeerQueue {
             None => Next::Nothing,
             Some(OutboxItem::Exchange(_)) if self.calls.is_full() => Next::AwaitsCall,
             Some(OutboxItem::Publication(delivery)) => {
-                let sizes = PeerSizes::current();
-                let messages = sizes.window_messages.saturating_sub(self.sent_messages);
-                let bytes = sizes.window_bytes.saturating_sub(self.sent_bytes);
-                if FaultInjection::IgnoreWindow.is_on() {
-                    return Next::Some(delivery.publication.count);
-                }
-                match affordable(&delivery.publication, messages, bytes) {
+                match self.sent.affordable(&delivery.publication) {
                     0 => Next::AwaitsCredit,
                     count => Next::Some(count),
                 }
@@ -98,75 +93,17 @@ impl PeerQueue {
     /// It is sent: it counts until the instance has finished with it.
     fn count_sent(&mut self, item: &mut OutboxItem) {
         match item {
-            OutboxItem::Publication(delivery) => {
-                let messages = delivery.publication.count as usize;
-                let bytes = delivery.publication.frames.len();
-                self.sent_messages += messages;
-                self.sent_bytes += bytes;
-                self.sent.push_back((messages, bytes));
-            }
-            OutboxItem::Exchange(assigned) => {
-                assigned.open.of_client(&self.calls);
-            }
+            OutboxItem::Publication(delivery) => self.sent.push(&delivery.publication),
+            OutboxItem::Exchange(assigned) => assigned.open.of_client(&self.calls),
             OutboxItem::Presence(_)
             | OutboxItem::TopicSpoken(_)
             | OutboxItem::SubscriptionEnded(_) => {}
         }
     }
 
-    /// The instance has finished with so many messages.
-    fn finished(&mut self, mut messages: usize) {
-        while messages > 0 {
-            let Some((count, bytes)) = self.sent.front_mut() else {
-                return;
-            };
-            let done = messages.min(*count);
-            let freed = match done == *count {
-                true => *bytes,
-                false => bytes.checked_div(*count).unwrap_or(0).saturating_mul(done),
-            };
-            *count -= done;
-            *bytes -= freed;
-            let is_over = *count == 0;
-            self.sent_messages -= done;
-            self.sent_bytes -= freed;
-            messages -= done;
-            if is_over {
-                self.sent.pop_front();
-            }
-        }
-    }
-
-    /// Nothing of what was sent counts any more.
-    fn forget_sent(&mut self) {
-        self.sent.clear();
-        self.sent_messages = 0;
-        self.sent_bytes = 0;
-    }
-
     fn has_something(&self) -> bool {
         !self.first.is_empty() || self.queue.count() > 0 || self.last.is_some()
     }
-}
-
-/// How many of these messages there is credit for.
-fn affordable(publication: &Publication, messages: usize, bytes: usize) -> u32 {
-    let most = u32::try_from(messages)
-        .unwrap_or(u32::MAX)
-        .min(publication.count);
-    if bytes == 0 || publication.frames.len() <= bytes {
-        return if bytes == 0 { 0 } else { most };
-    }
-    let mut left = bytes;
-    let mut count = 0;
-    for frame in publication.iter().take(most as usize) {
-        if left == 0 {
-            break;
-        }
-        left = left.saturating_sub(frame.len());
-        count += 1;
-    }
-    count
 }
 
 impl PeerQueues {
@@ -224,9 +161,7 @@ impl PeerQueues {
                 first,
                 queue: Queue::default(),
                 last: None,
-                sent: VecDeque::new(),
-                sent_messages: 0,
-                sent_bytes: 0,
+                sent: Window::default(),
                 calls: Arc::default(),
                 deficit: 0,
                 is_told: false,
@@ -287,7 +222,7 @@ impl PeerQueues {
         }
         queue.last = Some(Arc::new(client.presence(topic, false)));
         // Nobody gives credit for one that has gone.
-        queue.forget_sent();
+        queue.sent.clear();
         self.make_ready(topic, &client.peer);
         true
     }
@@ -361,7 +296,7 @@ impl PeerQueues {
             return false;
         };
         if !FaultInjection::IgnoreCredit.is_on() {
-            queue.finished(messages as usize);
+            queue.sent.finished(messages as usize);
         }
         let name = queue.client.peer.clone();
         self.make_ready(&topic, &name);
@@ -533,7 +468,7 @@ impl PeerQueues {
         let mut keys = Vec::new();
         for (topic, peers) in &mut self.topics {
             for (peer, queue) in peers {
-                queue.forget_sent();
+                queue.sent.clear();
                 keys.push((topic.clone(), peer.clone()));
                 queue
                     .pushed_back
@@ -579,7 +514,7 @@ impl PeerQueues {
                 first: queue.first.iter().map(|it| &**it).collect(),
                 lanes: queue.queue.lanes(),
                 is_gone: queue.last.is_some(),
-                sent: queue.sent_messages,
+                sent: queue.sent.messages(),
             })
         });
         all.collect()

@@ -1,17 +1,9 @@
 //! Clients that instances hear apart, where they come and go at odd times: what the simulation found.
 
 use super::{
-    typed::{CHAT, by_peer, instance, name, told},
+    instances::{CHAT, by_peer, instance, name, told},
     *,
 };
-
-fn leave(peer: &Peer, filter: &str) {
-    let filter = Filter::Pattern(TopicFilter::new(filter).expect("a filter"));
-    assert!(
-        peer.router
-            .leave(&peer.session, &filter, NOW, &mut WakeList::new())
-    );
-}
 
 #[test]
 fn an_instance_that_is_a_client_of_its_topic_hears_what_is_for_clients_as_others_do() {
@@ -39,14 +31,10 @@ fn a_delivery_for_which_an_instance_has_no_place_is_refused() {
     let state = client.publish(MsgKind::State, "a/$in", &["1"]);
     assert_eq!(state.expect_err("full").code, Code::ResourceExhausted);
     told(&one);
-    client
-        .publish(MsgKind::State, "a/$in", &["1"])
-        .expect("there is place");
+    client.publishes(MsgKind::State, "a/$in", &["1"]);
     while client.publish(MsgKind::Event, "a/$in", &["v"]).is_ok() {}
     // It has the place of the older one.
-    client
-        .publish(MsgKind::State, "a/$in", &["2"])
-        .expect("there is place");
+    client.publishes(MsgKind::State, "a/$in", &["2"]);
     let said = told(&one);
     assert!(said.iter().any(|said| said.ends_with(" 2")), "{said:?}");
 }
@@ -59,10 +47,8 @@ fn a_client_that_comes_again_before_an_instance_hears_that_it_had_gone_goes_in_t
     by_peer(&client, "a", CHAT).expect("a subscription");
     let peer = name(&client);
     assert_eq!(told(&one), [format!("{peer} cared for")]);
-    leave(&client, "a");
-    client
-        .publish(MsgKind::Event, "a/$in", &["1"])
-        .expect("it is heard");
+    client.leave("a");
+    client.publishes(MsgKind::Event, "a/$in", &["1"]);
     assert_eq!(
         told(&one),
         [format!("{peer} cared for"), format!("a/{peer} 1")]
@@ -76,9 +62,7 @@ fn an_instance_that_gets_what_another_had_of_a_client_that_has_gone_is_told_so()
     let router = router();
     let one = instance(&router, "a/$in");
     let mut client = Peer::new(&router);
-    client
-        .publish(MsgKind::Command, "a", &["1"])
-        .expect("a service is there");
+    client.publishes(MsgKind::Command, "a", &["1"]);
     let peer = name(&client);
     client.end();
     let two = instance(&router, "a/$in");
@@ -94,9 +78,7 @@ fn what_cannot_be_told_whose_it_is_goes_to_the_dead() {
     let one = Peer::new(&router);
     one.subscribe("a/$in");
     let mut client = Peer::new(&router);
-    client
-        .publish(MsgKind::Command, "a", &["1"])
-        .expect("a service is there");
+    client.publishes(MsgKind::Command, "a", &["1"]);
     client.end();
     let dead = Peer::new(&router);
     dead.subscribe("$dead/a");
@@ -110,12 +92,8 @@ fn what_cannot_be_told_whose_it_is_goes_to_the_dead() {
 fn a_state_that_is_kept_of_a_client_comes_as_what_that_says() {
     let router = router();
     let (mut client, mut other) = (Peer::new(&router), Peer::new(&router));
-    client
-        .publish(MsgKind::State, "a/$in", &["1"])
-        .expect("it is kept");
-    other
-        .publish(MsgKind::State, "b/$in", &["2"])
-        .expect("it is kept");
+    client.publishes(MsgKind::State, "a/$in", &["1"]);
+    other.publishes(MsgKind::State, "b/$in", &["2"]);
     other.end();
     let one = instance(&router, "+/$in");
     let peer = name(&client);
@@ -131,13 +109,9 @@ fn a_subscription_that_is_not_by_peer_any_more_knows_no_clients() {
     let router = router();
     let one = instance(&router, "a/$in");
     let mut client = Peer::new(&router);
-    client
-        .publish(MsgKind::Event, "a/$in", &["1"])
-        .expect("it is heard");
+    client.publishes(MsgKind::Event, "a/$in", &["1"]);
     one.subscribe("a/$in");
-    client
-        .publish(MsgKind::Event, "a/$in", &["2"])
-        .expect("it is heard");
+    client.publishes(MsgKind::Event, "a/$in", &["2"]);
     client.end();
     assert_eq!(told(&one), ["2"]);
 }

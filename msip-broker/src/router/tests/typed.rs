@@ -1,72 +1,10 @@
 //! Typed traffic: instances that hear each client apart.
 
-use super::*;
+use super::{
+    instances::{CHAT, by_peer, instance, name, told},
+    *,
+};
 use crate::router::fault_injection::FaultInjection;
-
-pub(super) fn by_peer(
-    peer: &Peer,
-    filter: &str,
-    spoken: (&str, u64),
-) -> Result<Subscribed, Refused> {
-    let filter = Filter::Pattern(TopicFilter::new(filter).expect("a filter"));
-    let request = SubscribeRequest {
-        protocol: Some(spoken.0.to_owned()),
-        fingerprint: spoken.1,
-        is_by_peer: true,
-        ..SubscribeRequest::new(filter)
-    };
-    peer.router.subscribe(&peer.session, request, NOW)
-}
-
-pub(super) const CHAT: (&str, u64) = ("chat.v1", 7);
-
-pub(super) fn instance(router: &Router, filter: &str) -> Peer {
-    let peer = Peer::new(router);
-    by_peer(&peer, filter, CHAT).expect("a subscription");
-    peer
-}
-
-/// What an instance is told, in order.
-pub(super) fn told(peer: &Peer) -> Vec<String> {
-    let told = peer.items().into_iter().flat_map(|item| match item {
-        OutboxItem::Publication(delivery) => {
-            let client = delivery.client.as_ref();
-            let at = client.map_or(String::new(), |client| {
-                let topic = String::from_utf8_lossy(&client.topic).into_owned();
-                format!("{topic}/{} ", client.peer())
-            });
-            let bodies = bodies(&delivery.publication).into_iter();
-            bodies.map(|body| format!("{at}{body}")).collect()
-        }
-        OutboxItem::TopicSpoken(spoken) => {
-            let topic = String::from_utf8_lossy(&spoken.topic);
-            vec![format!(
-                "{topic} speaks {} {}",
-                spoken.protocol, spoken.fingerprint
-            )]
-        }
-        OutboxItem::SubscriptionEnded(_) => vec!["subscription ended".to_owned()],
-        OutboxItem::Presence(presence) => {
-            let care = presence.introduction.as_deref();
-            let what = match care {
-                None => "gone",
-                Some(care) if care.is_handed_over => "handed over",
-                Some(care) if care.looks_after => "cared for",
-                Some(_) => "there",
-            };
-            vec![format!("{} {what}", presence.peer)]
-        }
-        OutboxItem::Exchange(assigned) => {
-            let client = assigned.client().expect("whose it is");
-            vec![format!("call of {}", client.peer())]
-        }
-    });
-    told.collect()
-}
-
-pub(super) fn name(peer: &Peer) -> String {
-    peer.session.peer().to_owned()
-}
 
 fn credit(peer: &Peer, client: &Peer, messages: u32) {
     peer.session.credit(b"a", client.session.peer(), messages);
@@ -77,12 +15,8 @@ fn an_instance_is_introduced_to_a_client_before_its_first_message() {
     let router = router();
     let one = instance(&router, "+/$in");
     let mut client = Peer::new(&router);
-    client
-        .publish(MsgKind::Command, "a", &["1", "2"])
-        .expect("a service is there");
-    client
-        .publish(MsgKind::Event, "a/$in", &["3"])
-        .expect("it is heard");
+    client.publishes(MsgKind::Command, "a", &["1", "2"]);
+    client.publishes(MsgKind::Event, "a/$in", &["3"]);
     let peer = name(&client);
     assert_eq!(
         told(&one),
@@ -94,9 +28,7 @@ fn an_instance_is_introduced_to_a_client_before_its_first_message() {
         ]
     );
     let two = instance(&router, "a/$in");
-    client
-        .publish(MsgKind::Event, "a/$in", &["4"])
-        .expect("both hear it");
+    client.publishes(MsgKind::Event, "a/$in", &["4"]);
     assert_eq!(told(&one), [format!("a/{peer} 4")]);
     assert_eq!(told(&two), [format!("{peer} there"), format!("a/{peer} 4")]);
     client.end();
@@ -109,9 +41,7 @@ fn another_instance_looks_after_the_clients_of_one_that_goes() {
     let router = router();
     let (one, two) = (instance(&router, "a/$in"), instance(&router, "a/$in"));
     let mut client = Peer::new(&router);
-    client
-        .publish(MsgKind::Event, "a/$in", &["1"])
-        .expect("both hear it");
+    client.publishes(MsgKind::Event, "a/$in", &["1"]);
     let peer = name(&client);
     let introduced = [told(&one), told(&two)];
     let cares = introduced
@@ -125,9 +55,7 @@ fn another_instance_looks_after_the_clients_of_one_that_goes() {
     assert_eq!(told(&other), [format!("{peer} handed over")]);
     other.end();
     let third = instance(&router, "a/$in");
-    client
-        .publish(MsgKind::Event, "a/$in", &["2"])
-        .expect("it is heard");
+    client.publishes(MsgKind::Event, "a/$in", &["2"]);
     assert_eq!(
         told(&third),
         [format!("{peer} cared for"), format!("a/{peer} 2")]
@@ -148,17 +76,13 @@ fn a_client_comes_by_subscribing_and_hears_what_is_for_it_alone() {
     expected.sort();
     assert_eq!(came, expected, "they came before it");
     let own = format!("a/$to/{}", name(&client));
-    one.publish(MsgKind::Command, &own, &["own"])
-        .expect("a service may");
-    one.publish(MsgKind::Command, "a", &["all"])
-        .expect("a service may");
+    one.publishes(MsgKind::Command, &own, &["own"]);
+    one.publishes(MsgKind::Command, "a", &["all"]);
     assert_eq!(client.take(), ["own", "all"]);
     assert_eq!(other.take(), ["all"]);
-    let filter = Filter::Pattern(TopicFilter::new("a").expect("a filter"));
-    assert!(router.leave(&client.session, &filter, NOW, &mut WakeList::new()));
+    client.leave("a");
     assert_eq!(told(&one), [format!("{} gone", name(&client))]);
-    one.publish(MsgKind::Command, &own, &["own"])
-        .expect("a service may");
+    one.publishes(MsgKind::Command, &own, &["own"]);
     assert!(client.take().is_empty());
 }
 
@@ -274,13 +198,9 @@ fn a_client_gets_its_turn_before_all_that_another_has_sent() {
     let (mut flood, mut client) = (Peer::new(&router), Peer::new(&router));
     let body = "x".repeat(1000);
     for _ in 0..100 {
-        flood
-            .publish(MsgKind::Command, "a", &[&body])
-            .expect("there is place");
+        flood.publishes(MsgKind::Command, "a", &[&body]);
     }
-    client
-        .publish(MsgKind::Command, "a", &["1"])
-        .expect("there is place");
+    client.publishes(MsgKind::Command, "a", &["1"]);
     let said = told(&one);
     let turn = format!("a/{} 1", name(&client));
     let at = said.iter().position(|said| *said == turn);
@@ -293,9 +213,7 @@ fn windows_are_full_again_with_the_next_connection() {
     let one = instance(&router, "a/$in");
     let mut client = Peer::new(&router);
     let bodies = vec!["x"; 300];
-    client
-        .publish(MsgKind::Event, "a/$in", &bodies)
-        .expect("there is place");
+    client.publishes(MsgKind::Event, "a/$in", &bodies);
     assert_eq!(told(&one).len(), 1 + 256);
     one.suspend();
     one.resume(Rights::all());
@@ -392,13 +310,10 @@ fn an_instance_that_leaves_hands_over_what_waits() {
     let router = router();
     let one = instance(&router, "a/$in");
     let mut client = Peer::new(&router);
-    client
-        .publish(MsgKind::Command, "a", &["1"])
-        .expect("a service is there");
+    client.publishes(MsgKind::Command, "a", &["1"]);
     ask(&mut client, None);
     let two = instance(&router, "a/$in");
-    let filter = Filter::Pattern(TopicFilter::new("a/$in").expect("a filter"));
-    assert!(router.leave(&one.session, &filter, NOW, &mut WakeList::new()));
+    one.leave("a/$in");
     assert!(told(&one).is_empty());
     let peer = name(&client);
     let mut said = told(&two);
@@ -444,9 +359,7 @@ fn a_client_that_resumes_gets_what_is_for_it_alone_by_the_route_of_before() {
     by_peer(&client, "a", CHAT).expect("a subscription");
     let topic = format!("a/$to/{}", name(&client));
     for body in ["before", "after"] {
-        service
-            .publish(MsgKind::Event, &topic, &[body])
-            .expect("it is there");
+        service.publishes(MsgKind::Event, &topic, &[body]);
         assert_eq!(told(&client), [body]);
         client.suspend();
         client.resume(Rights::all());
@@ -529,9 +442,7 @@ fn credit_for_more_than_was_sent_is_worth_what_was_sent() {
             .credit(b"nowhere", client.session.peer(), messages);
     }
     for _ in 0..600 {
-        client
-            .publish(MsgKind::Command, "a", &["job"])
-            .expect("a service is there");
+        client.publishes(MsgKind::Command, "a", &["job"]);
     }
     assert_eq!(told(&one).len(), 1 + 256, "the window, and who it is");
     for _ in 0..3 {
@@ -551,9 +462,7 @@ fn clients_that_come_and_go_unheard_leave_nothing() {
     }
     let mut stays = Peer::new(&router);
     by_peer(&stays, "a", CHAT).expect("a subscription");
-    stays
-        .publish(MsgKind::Command, "a", &["1"])
-        .expect("a service is there");
+    stays.publishes(MsgKind::Command, "a", &["1"]);
     let peer = name(&stays);
     assert_eq!(
         told(&one),
@@ -570,15 +479,12 @@ fn more_clients_than_an_instance_takes_note_of_are_refused_until_it_does() {
     let mut clients: Vec<_> = (0..=16 * 1024).map(|_| Peer::new(&router)).collect();
     let mut last = clients.pop().expect("many");
     for client in &mut clients {
-        client
-            .publish(MsgKind::Command, "a", &["job"])
-            .expect("a service is there");
+        client.publishes(MsgKind::Command, "a", &["job"]);
     }
     let refused = last.publish(MsgKind::Command, "a", &["job"]);
     assert_eq!(refused.expect_err("too many").code, Code::ResourceExhausted);
     assert_eq!(told(&one).len(), 2 * clients.len());
-    last.publish(MsgKind::Command, "a", &["job"])
-        .expect("it has taken note of the others");
+    last.publishes(MsgKind::Command, "a", &["job"]);
     assert_eq!(told(&one).len(), 2);
 }
 
@@ -591,9 +497,7 @@ fn a_client_takes_part_in_so_many_topics_and_no_more() {
     let one = instance(&router, "+/$in");
     let mut client = Peer::new(&router);
     for topic in ["a", "b", "c"] {
-        client
-            .publish(MsgKind::Command, topic, &["job"])
-            .expect("a service is there");
+        client.publishes(MsgKind::Command, topic, &["job"]);
     }
     for _ in 0..2 {
         let refused = client.publish(MsgKind::Command, "d", &["job"]);
@@ -603,9 +507,7 @@ fn a_client_takes_part_in_so_many_topics_and_no_more() {
             "RESOURCE_EXHAUSTED: too many topics of typed services: 3 are allowed (subscriptions)"
         );
     }
-    client
-        .publish(MsgKind::Command, "a", &["job"])
-        .expect("it takes part there");
+    client.publishes(MsgKind::Command, "a", &["job"]);
     assert_eq!(told(&one).len(), 3 + 4);
 }
 
@@ -626,10 +528,8 @@ fn a_session_that_serves_a_topic_is_a_client_of_it_like_any_other() {
     told(&other);
 
     // What it says as a client goes to one of the instances, itself or another one.
-    both.publish(MsgKind::Command, "a/$in", &["1"])
-        .expect("a service");
-    both.publish(MsgKind::Command, "a/$in", &["2"])
-        .expect("a service");
+    both.publishes(MsgKind::Command, "a/$in", &["1"]);
+    both.publishes(MsgKind::Command, "a/$in", &["2"]);
     let heard = [told(&both), told(&other)].concat();
     let of_it = |body: &str| format!("a/{} {body}", name(&both));
     let of_it = [of_it("1"), of_it("2")];
@@ -638,13 +538,10 @@ fn a_session_that_serves_a_topic_is_a_client_of_it_like_any_other() {
     assert_eq!(bodies.count(), 2, "{heard:?}");
 
     // What it says as a service comes to it as it is, and to no instance.
-    both.publish(MsgKind::Event, "a", &["3"])
-        .expect("published");
-    both.publish(MsgKind::Command, "a", &["4"])
-        .expect("published");
+    both.publishes(MsgKind::Event, "a", &["3"]);
+    both.publishes(MsgKind::Command, "a", &["4"]);
     let own = format!("a/$to/{}", name(&both));
-    both.publish(MsgKind::Event, &own, &["5"])
-        .expect("published");
+    both.publishes(MsgKind::Event, &own, &["5"]);
     assert_eq!(told(&both), ["3", "4", "5"]);
     assert!(told(&other).is_empty());
 }

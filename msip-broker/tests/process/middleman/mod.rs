@@ -5,12 +5,14 @@ mod bridge;
 mod offers;
 mod published;
 mod texts;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::path::PathBuf;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use msip_runtime::transport::{self, Stream};
 use msip_tests::soon;
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, client::IntoClientRequest as _, protocol::CloseFrame},
@@ -39,9 +41,14 @@ impl Keys {
 
     /// The URL of a listener that takes both, with these settings besides.
     fn url(&self, settings: &str) -> String {
+        self.url_of("mm", settings)
+    }
+
+    /// The same of another transport.
+    fn url_of(&self, scheme: &str, settings: &str) -> String {
         let (trusted, public) = (self.path("trusted"), self.path("public"));
         format!(
-            "mm://127.0.0.1:0?trusted_key={}&public_key={}{settings}",
+            "{scheme}://127.0.0.1:0?trusted_key={}&public_key={}{settings}",
             trusted.display(),
             public.display()
         )
@@ -59,14 +66,21 @@ async fn broker(keys: &Keys, settings: &str, arguments: &[&str]) -> Broker {
 /// Where it listens for clients of MiddleMan.
 fn address(url: &str) -> &str {
     let (_, address) = url.split_once("://").expect("a URL");
+    let (address, _) = address.split_once('?').unwrap_or((address, ""));
     address.trim_end_matches('/')
 }
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Stream>;
 
-/// A WebSocket whose client has not said anything.
+/// A WebSocket whose client has not said anything. Over TLS the URL says whom it trusts.
 async fn open(url: &str, path: &str, origin: Option<&str>) -> Result<Socket, String> {
-    let stream = TcpStream::connect(address(url)).await.expect("connects");
+    let below = match url.strip_prefix("mm+tls://") {
+        Some(rest) => format!("tls://{rest}"),
+        None => format!("tcp://{}", address(url)),
+    };
+    let below = below.parse().expect("a URL");
+    let connected = soon("a connection", transport::connect(&below)).await;
+    let stream = connected.expect("connects").stream;
     let request = format!("ws://{}{path}", address(url));
     let mut request = request.into_client_request().expect("a request");
     if let Some(origin) = origin {

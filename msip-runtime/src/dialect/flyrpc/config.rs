@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use msip_session::wire::{Hello, SessionId, Side};
 
-use super::{Codes, FlyRpc, FlyRpcConfig, Greeting};
+use super::{Codes, FlyRpc, FlyRpcConfig};
 use crate::{
     SettingError,
     body::{Codec, Negotiable as _},
@@ -89,7 +89,7 @@ impl ServerConfig {
         &self,
         protocol: &DialectProtocol,
         max_body: usize,
-        (session_id, hello): (SessionId, Hello),
+        client: (SessionId, Hello),
     ) -> FlyRpc {
         let config = FlyRpcConfig {
             codes: codes(&self.codes, protocol, Side::Accepting),
@@ -98,7 +98,7 @@ impl ServerConfig {
             // The session of a server says it in its Welcome.
             max_calls: 0,
         };
-        FlyRpc::accepting(config, Greeting { session_id, hello })
+        FlyRpc::accepting(config, client)
     }
 }
 

@@ -14,7 +14,7 @@ use msip_session::wire::{
 
 use super::{
     super::{Dialect as _, Output, protocol::DialectProtocol},
-    Codes, FlyRpc, FlyRpcConfig, Greeting, HELLO,
+    Codes, FlyRpc, FlyRpcConfig, HELLO,
     packet::{Head, MAX_CODE, PacketKind},
 };
 use crate::{
@@ -93,13 +93,7 @@ impl End {
         };
         let dialect = match session {
             Side::Connecting => FlyRpc::connecting(config),
-            Side::Accepting => FlyRpc::accepting(
-                config,
-                Greeting {
-                    session_id: session_id(),
-                    hello: hello(),
-                },
-            ),
+            Side::Accepting => FlyRpc::accepting(config, (session_id(), hello())),
         };
         let Credit { items, bytes } = Credit::CONNECTION_START;
         let mut end = Self {

@@ -7,9 +7,10 @@ use msip_session::wire::{
     Credit, Flags, FrameType, Header, MsgId, Side, begin_frame, finish_frame,
 };
 
-/// How much is kept beyond what the session allows, before nothing more is read. Behind it lie the responses that a handler may
-/// wait for.
-const MAX_KEPT: usize = 1024 * 1024;
+use super::{
+    super::{MAX_KEPT, Output, credit::Window},
+    packet::{PacketKind, write_packet},
+};
 
 /// What a request that is kept counts besides its body.
 const KEPT_OVERHEAD: usize = 64;
@@ -36,6 +37,24 @@ pub(super) struct Asker {
     pub(super) wants_response: bool,
 }
 
+impl Asker {
+    pub(super) fn answer(self, message: &[u8], output: &mut Output) {
+        if self.wants_response {
+            self.respond("", message, output);
+        }
+    }
+
+    /// An error is sent to whoever asks, as the reference does, even where no response is wanted.
+    pub(super) fn fail(self, code: &str, output: &mut Output) {
+        self.respond(code, &[], output);
+    }
+
+    fn respond(self, code: &str, message: &[u8], output: &mut Output) {
+        let kind = PacketKind::Response;
+        write_packet(&mut output.to_peer, kind, self.seq, code, message);
+    }
+}
+
 /// The requests that the session has, and those that it cannot take yet.
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -45,9 +64,7 @@ pub(super) struct Inbound {
     open: BTreeMap<u64, Asker>,
     open_calls: usize,
     max_calls: usize,
-    items: u64,
-    /// Negative after one that exceeded it.
-    bytes: i64,
+    window: Window,
     next_call: u64,
     next_delivery: u64,
     kept: VecDeque<Request>,
@@ -57,15 +74,13 @@ pub(super) struct Inbound {
 
 impl Inbound {
     pub(super) fn new(side: Side, max_body: usize) -> Self {
-        let Credit { items, bytes } = Credit::CONNECTION_START;
         Self {
             side,
             is_open: false,
             open: BTreeMap::new(),
             open_calls: 0,
             max_calls: 0,
-            items: items.into(),
-            bytes: bytes.into(),
+            window: Window::default(),
             next_call: 2,
             next_delivery: 1,
             kept: VecDeque::new(),
@@ -93,8 +108,7 @@ impl Inbound {
 
     /// The session can take more messages.
     pub(super) fn grant(&mut self, credit: Credit, output: &mut Vec<u8>) {
-        self.items = self.items.saturating_add(credit.items.into());
-        self.bytes = self.bytes.saturating_add(credit.bytes.into());
+        self.window.add(credit);
         self.give(output);
     }
 
@@ -151,7 +165,7 @@ impl Inbound {
         let is_within = oldest.is_none_or(|(oldest, _)| {
             self.next_delivery < (oldest - first).saturating_add(DELIVERY_WINDOW)
         });
-        self.is_open && self.items > 0 && self.bytes > 0 && is_within
+        self.is_open && self.window.is_open() && is_within
     }
 
     fn give_one(&mut self, request: &Request, output: &mut Vec<u8>) {
@@ -184,10 +198,9 @@ impl Inbound {
         output.extend_from_slice(&[0, 0]);
         output.extend_from_slice(&request.body);
         // A body is limited to far less than 4 GiB.
-        let len = finish_frame(output, mark).unwrap_or_default();
+        let _ = finish_frame(output, mark);
         if !request.is_call {
-            self.items = self.items.saturating_sub(1);
-            self.bytes = self.bytes.saturating_sub(len.into());
+            self.window.spend(request.body.len() + 2);
         }
         self.open.insert(id.number(), request.asker);
     }

@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use msip_session::wire::{Credit, Flags, Header, MsgId};
+use msip_session::wire::{Flags, Header, MsgId};
 
-use super::{super::DialectError, packet::fault};
+use super::{
+    super::{DialectError, credit::Earned},
+    packet::fault,
+};
 
 /// How long a message waits for its response before another may be sent in its place: as long as the reference's callers wait.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +51,7 @@ pub(super) struct Requests {
     messages: BTreeMap<u64, (Duration, u32)>,
     next_message: u64,
     /// What the session gets back.
-    earned: Credit,
+    earned: Earned,
 }
 
 impl Requests {
@@ -59,7 +62,7 @@ impl Requests {
             next: 1,
             messages: BTreeMap::new(),
             next_message: 0,
-            earned: Credit::NOTHING,
+            earned: Earned::default(),
         }
     }
 
@@ -124,8 +127,7 @@ impl Requests {
 
     fn earn(&mut self, nth: u64) {
         if let Some((_, len)) = self.messages.remove(&nth) {
-            self.earned.items = self.earned.items.saturating_add(1);
-            self.earned.bytes = self.earned.bytes.saturating_add(len);
+            self.earned.add(len);
         }
     }
 
@@ -133,8 +135,7 @@ impl Requests {
     pub(super) fn earn_unsent(&mut self, header: &Header) {
         let is_call = header.flags.contains(Flags::ACK_REQUIRED) && !header.msg_id.is_delivery();
         if !is_call && !header.flags.contains(Flags::ITEM) {
-            self.earned.items = self.earned.items.saturating_add(1);
-            self.earned.bytes = self.earned.bytes.saturating_add(header.payload_len);
+            self.earned.add(header.payload_len);
         }
     }
 
@@ -154,10 +155,9 @@ impl Requests {
         }
     }
 
-    /// What messages are done with, to be granted again.
-    pub(super) fn take_earned(&mut self) -> Option<Credit> {
-        let earned = std::mem::replace(&mut self.earned, Credit::NOTHING);
-        (earned.items > 0).then_some(earned)
+    /// Grants again what messages are done with.
+    pub(super) fn grant(&mut self, output: &mut Vec<u8>) {
+        self.earned.grant(output);
     }
 
     /// Begins with another number than 1.
@@ -169,6 +169,8 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
+    use msip_session::wire::{Credit, HEADER_LEN};
+
     use super::*;
 
     const CALL: Asked = Asked::Call {
@@ -207,14 +209,21 @@ mod tests {
         let second = requests.open_message(None, 7, at(2)).unwrap();
         assert_eq!(requests.poll_timeout(), Some(at(11)));
         assert!(requests.answered(second).is_some());
-        let credit = |items, bytes| Some(Credit { items, bytes });
-        assert_eq!(requests.take_earned(), credit(1, 7));
+        let credit = |requests: &mut Requests| {
+            let mut frame = Vec::new();
+            requests.grant(&mut frame);
+            frame
+                .get(HEADER_LEN..)
+                .map(|payload| Credit::parse(payload).unwrap())
+        };
+        let worth = |items, bytes| Some(Credit { items, bytes });
+        assert_eq!(credit(&mut requests), worth(1, 7));
         requests.handle_timeout(at(10));
-        assert_eq!(requests.take_earned(), None);
+        assert_eq!(credit(&mut requests), None);
         requests.handle_timeout(at(11));
-        assert_eq!(requests.take_earned(), credit(1, 5));
+        assert_eq!(credit(&mut requests), worth(1, 5));
         assert_eq!(requests.poll_timeout(), None);
         assert!(requests.answered(first).is_some(), "it is late, and known");
-        assert_eq!(requests.take_earned(), None, "once only");
+        assert_eq!(credit(&mut requests), None, "once only");
     }
 }

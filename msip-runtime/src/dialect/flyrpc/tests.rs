@@ -3,8 +3,8 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use msip_session::wire::{
     Code, Credit, ErrorText, Flags, FrameType, HEADER_LEN, Header, Hello, Metadata, MsgId,
-    SessionId, Side, Welcome, parse_hello, parse_welcome, write_close, write_error, write_hello,
-    write_ping, write_welcome,
+    SessionId, Side, Welcome, parse_hello, parse_welcome, write_close, write_credit, write_error,
+    write_hello, write_ping, write_welcome,
 };
 use prost::Message as _;
 
@@ -113,10 +113,7 @@ impl End {
         let session_id = SessionId::new(7).unwrap();
         let dialect = match side {
             Side::Connecting => FlyRpc::connecting(config),
-            Side::Accepting => {
-                let hello = hello();
-                FlyRpc::accepting(config, Greeting { session_id, hello })
-            }
+            Side::Accepting => FlyRpc::accepting(config, (session_id, hello())),
         };
         let mut end = Self {
             dialect,
@@ -535,7 +532,7 @@ fn messages_beyond_the_credit_wait_for_it() {
     assert_eq!(u32::try_from(given.len()).unwrap(), start);
     let credit = Credit { items: 1, bytes: 1 };
     server.written(|frame| {
-        super::write_credit(frame, Flags::NONE, MsgId::CONNECTION, credit);
+        write_credit(frame, Flags::NONE, MsgId::CONNECTION, credit);
     });
     let next = server.only_frame().header.msg_id;
     assert_eq!(

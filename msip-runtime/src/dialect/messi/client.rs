@@ -2,36 +2,23 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::BytesMut;
 use msip_session::wire::{Header, MsgId};
 
 use super::{
-    MAX_KEPT, TO_SERVERS,
     config::ClientConfig,
-    envelope::message_of,
-    frame::{
-        CLIENT_TO_SERVER, HEADER_LEN, Head, MAX_PAYLOAD, PING, PONG, SERVER_TO_CLIENT, fault,
-        write_frame,
-    },
-    questions::Questions,
+    exchanges::Exchanges,
+    frame::{Head, MAX_PAYLOAD, PING, PONG, SERVER_TO_CLIENT, fault, write_frame},
 };
-use crate::{
-    dialect::{
-        Dialect, DialectError, DialectProtocol, Feature, Output, Texts,
-        session_peer::{FromSession, Heard, SessionPeer},
-    },
-    protocol::Exchange,
+use crate::dialect::{
+    Dialect, DialectError, DialectProtocol, Output, Texts, session_peer::FromSession,
 };
 
 /// The client's end of one connection.
 pub(crate) struct MessiClient {
     config: ClientConfig,
-    protocol: DialectProtocol,
-    texts: Option<Arc<Texts>>,
     max_body: usize,
-    session: SessionPeer,
-    /// What this side has asked, by the variant that answers it.
-    questions: Questions,
+    exchanges: Exchanges,
     /// When it pings next.
     ping_at: Option<Duration>,
     /// Until when a pong has to come.
@@ -50,11 +37,8 @@ impl MessiClient {
     ) -> Self {
         Self {
             config: config.clone(),
-            protocol,
-            texts,
             max_body,
-            session: SessionPeer::server(&TO_SERVERS, MAX_KEPT),
-            questions: Questions::default(),
+            exchanges: Exchanges::of_client(config.encoding.clone(), protocol, texts),
             ping_at: Some(config.interval),
             pong_until: None,
             pings: VecDeque::new(),
@@ -74,38 +58,8 @@ impl MessiClient {
     fn pong(&mut self, output: &mut Output) {
         self.pong_until = None;
         if let Some(Some((id, payload))) = self.pings.pop_front() {
-            self.session.pong(id, &payload, output);
+            self.exchanges.session.pong(id, &payload, output);
         }
-    }
-
-    /// Handles a message of the server.
-    fn receive(&mut self, payload: &Bytes, output: &mut Output) -> Result<(), DialectError> {
-        let table = &self.protocol.server_to_client;
-        let Some(variant) = message_of(table, &self.config.encoding, payload)? else {
-            return Ok(());
-        };
-        let heard = Heard {
-            variant: variant.number(),
-            kind: variant.kind(),
-            body: payload,
-        };
-        match variant.exchange() {
-            Exchange::Answer => match self.questions.take(variant.number()) {
-                Some(id) => self.session.answer(id, heard.variant, heard.body, output),
-                None => {
-                    tracing::debug!(message = variant.name(), "an answer that nobody asked for")
-                }
-            },
-            Exchange::OneWay | Exchange::Acknowledged => self.session.give_message(heard, output),
-            Exchange::Call { .. } if variant.has_streams() => {
-                let refused = TO_SERVERS.refusal(Feature::Streams);
-                tracing::warn!(message = variant.name(), %refused, "a message is ignored");
-            }
-            Exchange::Call { response, .. } => {
-                self.session.give_call(heard, Some(response), output);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -118,53 +72,17 @@ impl Dialect for MessiClient {
         output: &mut Output,
     ) -> Result<(), DialectError> {
         let was_reading = self.wants_bytes();
-        match self.session.receive(header, payload, output)? {
+        match self.exchanges.handle_frame(header, payload, output)? {
             // The server says nothing: it is there once it is connected.
-            Some(FromSession::Hello { .. }) => self.session.welcome(MAX_PAYLOAD, output),
-            Some(FromSession::Message(said)) => {
-                write_frame(&mut output.to_peer, CLIENT_TO_SERVER, said.body);
-            }
-            Some(FromSession::Answer { body, .. }) => {
-                if self
-                    .texts
-                    .as_ref()
-                    .is_some_and(|texts| texts.have_nul(body))
-                {
-                    let refused = TO_SERVERS.refusal(Feature::NulText);
-                    tracing::warn!(%refused, "an answer is not sent");
-                } else {
-                    write_frame(&mut output.to_peer, CLIENT_TO_SERVER, body);
-                }
-            }
-            Some(FromSession::Call(id, said)) => {
-                let asked = self.protocol.client_to_server.get(said.variant);
-                match asked.map(crate::Variant::exchange) {
-                    Some(Exchange::Call { response, .. }) => {
-                        self.questions.push(response, id)?;
-                        write_frame(&mut output.to_peer, CLIENT_TO_SERVER, said.body);
-                    }
-                    _ => self.session.refuse(id, Feature::Calls, output),
-                }
-            }
-            Some(FromSession::Failed { error, .. }) => {
-                let (code, text) = (error.code, &error.message);
-                tracing::info!(%code, text, "a server of Messi is not answered: its dialect has no errors");
-            }
+            Some(FromSession::Hello) => self.exchanges.session.welcome(MAX_PAYLOAD, output),
             // While nothing is read, no pong could come, and the server is not dead for that.
             Some(FromSession::Ping { id, payload }) if !self.wants_bytes() => {
-                self.session.pong(id, payload, output);
+                self.exchanges.session.pong(id, payload, output);
             }
             Some(FromSession::Ping { id, payload }) => {
                 self.ping(Some((id, payload.to_vec())), now, output);
             }
-            // A server's session alone opens, and Messi says nothing at a close.
-            Some(
-                FromSession::Opened { .. }
-                | FromSession::Refused(_)
-                | FromSession::Cancelled(_)
-                | FromSession::Closing(_),
-            )
-            | None => {}
+            _ => {}
         }
         if !was_reading && self.wants_bytes() && self.pong_until.is_some() {
             // It could not be read.
@@ -179,33 +97,28 @@ impl Dialect for MessiClient {
         _: Duration,
         output: &mut Output,
     ) -> Result<(), DialectError> {
-        while self.wants_bytes() {
-            let Some(head) = Head::parse(input) else {
-                return Ok(());
-            };
-            let Head { frame_type, len } = head;
-            head.check_len(self.max_body)?;
-            if input.len() < HEADER_LEN.saturating_add(len) {
-                return Ok(());
-            }
-            input.advance(HEADER_LEN);
-            let payload = input.split_to(len).freeze();
-            match frame_type {
-                SERVER_TO_CLIENT => self.receive(&payload, output)?,
+        while self.wants_bytes()
+            && let Some(head) = Head::parse(input)
+            && let Some(payload) = head.take_payload(input, self.max_body)?
+        {
+            match head.frame_type {
+                SERVER_TO_CLIENT => self.exchanges.receive(&payload, output)?,
                 PONG => self.pong(output),
                 // As Messi's clients do.
-                _ => tracing::debug!(frame_type, "a frame of an unknown type is ignored"),
+                frame_type => {
+                    tracing::debug!(frame_type, "a frame of an unknown type is ignored");
+                }
             }
         }
         Ok(())
     }
 
     fn wants_bytes(&self) -> bool {
-        self.session.wants_more()
+        self.exchanges.session.wants_more()
     }
 
     fn is_over(&self) -> bool {
-        self.is_shut_down || (self.session.is_over() && self.questions.is_empty())
+        self.is_shut_down || self.exchanges.is_over()
     }
 
     fn handle_shutdown(&mut self, _: Duration, _: &mut Output) {

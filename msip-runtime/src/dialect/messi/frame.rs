@@ -1,5 +1,7 @@
 //! The frames of Messi: a type, the length of the payload in three bytes, the payload.
 
+use bytes::{Buf as _, Bytes, BytesMut};
+
 use super::{super::DialectError, NAME};
 
 /// The types.
@@ -8,7 +10,7 @@ pub(super) const SERVER_TO_CLIENT: u8 = 2;
 pub(super) const PING: u8 = 3;
 pub(super) const PONG: u8 = 4;
 
-pub(super) const HEADER_LEN: usize = 4;
+const HEADER_LEN: usize = 4;
 
 /// The largest payload, by the width of its length.
 pub(crate) const MAX_PAYLOAD: u32 = 0xff_ff_ff;
@@ -31,15 +33,27 @@ impl Head {
         })
     }
 
-    /// Refuses a frame that is longer than allowed, before its payload is waited for.
-    pub(super) fn check_len(self, max_body: usize) -> Result<(), DialectError> {
-        if self.len <= max_body {
-            return Ok(());
-        }
+    /// Takes the first frame off, where all of it is there. Its payload is not waited for where it is longer than allowed.
+    ///
+    /// # Errors
+    ///
+    /// It is longer than allowed.
+    pub(super) fn take_payload(
+        self,
+        input: &mut BytesMut,
+        max_body: usize,
+    ) -> Result<Option<Bytes>, DialectError> {
         let Self { frame_type, len } = self;
-        Err(fault(format!(
-            "a frame of type {frame_type} announces {len} bytes: {max_body} are allowed (max_body)"
-        )))
+        if len > max_body {
+            return Err(fault(format!(
+                "a frame of type {frame_type} announces {len} bytes: {max_body} are allowed (max_body)"
+            )));
+        }
+        if input.len() < HEADER_LEN.saturating_add(len) {
+            return Ok(None);
+        }
+        input.advance(HEADER_LEN);
+        Ok(Some(input.split_to(len).freeze()))
     }
 }
 

@@ -7,6 +7,7 @@
 mod client;
 mod config;
 mod envelope;
+mod exchanges;
 mod frame;
 mod questions;
 mod server;
@@ -19,9 +20,6 @@ pub(super) use frame::MAX_PAYLOAD;
 pub(crate) use server::MessiServer;
 
 const NAME: &str = "Messi";
-
-/// How much is kept of a peer beyond what the session takes, before nothing more is read of it; or one message of the largest.
-pub(crate) const MAX_KEPT: usize = 1024 * 1024;
 
 /// What a client lacks that speaks to a server of Messi. A deadline ends the waiting here; what only observes is left out: a
 /// correlation id, a trace context.

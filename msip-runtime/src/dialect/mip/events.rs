@@ -4,20 +4,17 @@ use std::collections::VecDeque;
 
 use msip_session::wire::{Credit, Flags, FrameType, HEADER_LEN, MsgId, RawHeader, Side};
 
-use super::frame::write_frame;
-
-/// How many bytes of EVENTs are kept beyond the credit, before nothing more is read. Behind them lie the acknowledgments that a
-/// handler may wait for.
-const MAX_KEPT: usize = 1024 * 1024;
+use super::{
+    super::{MAX_KEPT, credit::Window},
+    frame::write_frame,
+};
 
 /// The EVENTs that the session has no credit for, and the credit that there is.
 #[derive(Debug)]
 pub(super) struct Events {
     /// Whether the session is there.
     is_open: bool,
-    items: u64,
-    /// Negative after one that exceeded it.
-    bytes: i64,
+    window: Window,
     /// Whole frames, in their order.
     kept: VecDeque<Vec<u8>>,
     kept_len: usize,
@@ -27,11 +24,9 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(max_body: usize) -> Self {
-        let Credit { items, bytes } = Credit::CONNECTION_START;
         Self {
             is_open: false,
-            items: items.into(),
-            bytes: bytes.into(),
+            window: Window::default(),
             kept: VecDeque::new(),
             kept_len: 0,
             max_kept: MAX_KEPT.max(max_body),
@@ -52,8 +47,7 @@ impl Events {
 
     /// The session can take more.
     pub(super) fn grant(&mut self, credit: Credit, output: &mut Vec<u8>) {
-        self.items = self.items.saturating_add(credit.items.into());
-        self.bytes = self.bytes.saturating_add(credit.bytes.into());
+        self.window.add(credit);
         self.give(output);
     }
 
@@ -69,13 +63,11 @@ impl Events {
     }
 
     const fn may_give(&self) -> bool {
-        self.is_open && self.items > 0 && self.bytes > 0
+        self.is_open && self.window.is_open()
     }
 
     fn spend(&mut self, frame_len: usize) {
-        self.items = self.items.saturating_sub(1);
-        let payload_len = i64::try_from(frame_len.saturating_sub(HEADER_LEN)).unwrap_or(i64::MAX);
-        self.bytes = self.bytes.saturating_sub(payload_len);
+        self.window.spend(frame_len.saturating_sub(HEADER_LEN));
     }
 
     /// Gives an EVENT to the session, or keeps it.

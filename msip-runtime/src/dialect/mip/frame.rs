@@ -72,9 +72,3 @@ pub(super) fn write_frame(output: &mut Vec<u8>, header: RawHeader, parts: &[&[u8
         output.extend_from_slice(part);
     }
 }
-
-/// A part that follows its length, and what comes after it.
-pub(super) fn after_length(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = bytes.split_first_chunk::<TOPIC_LEN>()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
-}

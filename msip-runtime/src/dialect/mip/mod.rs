@@ -5,22 +5,20 @@
 
 mod events;
 mod frame;
+mod from_broker;
+mod from_session;
 
-use std::{collections::VecDeque, mem, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use msip_session::{
     MsgKind,
-    wire::{
-        Code, Credit, ErrorText, Flags, FrameType, HEADER_LEN, Header, MsgId, RawHeader, SessionId,
-        Welcome, begin_frame, finish_frame, parse_hello, write_ack, write_close, write_credit,
-        write_error, write_pong, write_welcome,
-    },
+    wire::{Credit, FrameType, HEADER_LEN, Header, MsgId, RawHeader, write_pong},
 };
 
-use super::{Carries, Dialect, DialectError, Feature, Output, carries::has_wildcards};
+use super::{Carries, Dialect, DialectError, Feature, Output, credit::Earned, greeting::Greeting};
 use events::Events;
-use frame::{ACK_REQUIRED, after_length, fault, write_frame};
+use frame::{ACK_REQUIRED, write_frame};
 
 /// What MIP lacks.
 pub(super) static CARRIES: Carries = Carries {
@@ -96,21 +94,6 @@ enum State {
     Closed,
 }
 
-/// What the Welcome of the session is made of.
-#[derive(Debug, Clone)]
-struct Greeting {
-    hello: MsgId,
-    session_id: SessionId,
-    welcome: Welcome,
-}
-
-/// The credit of messages that were answered.
-#[derive(Debug, Default)]
-struct Earned {
-    items: u32,
-    bytes: u32,
-}
-
 impl MipClient {
     pub(super) fn new(config: MipConfig) -> Self {
         let max_body = config.max_body;
@@ -138,17 +121,6 @@ impl MipClient {
         MsgId::new(number ^ self.config.mask)
     }
 
-    /// Whether this connection has published a message under this id.
-    fn is_own(&self, number: u64) -> bool {
-        let id = self.unmasked(number);
-        let newest = if id.is_delivery() {
-            self.newest_delivery
-        } else {
-            self.newest
-        };
-        !id.is_chosen_by_acceptor() && id.sequence() != 0 && id <= newest
-    }
-
     fn send(
         &self,
         request: FrameType,
@@ -168,91 +140,6 @@ impl MipClient {
         write_frame(&mut output.to_peer, header, &[payload]);
     }
 
-    /// The session begins: so does one of MIP, always a new one.
-    fn hello(
-        &mut self,
-        header: &Header,
-        payload: &[u8],
-        output: &mut Output,
-    ) -> Result<(), DialectError> {
-        let hello = parse_hello(header.kind, Bytes::copy_from_slice(payload))
-            .map_err(|error| fault(error.to_string()))?;
-        let codec = hello.hello.codecs.first().copied().unwrap_or(1);
-        self.state = State::Greeting(Greeting {
-            hello: header.msg_id,
-            session_id: hello.session_id,
-            welcome: Welcome {
-                // Nobody tells what the others speak.
-                fingerprint: hello.hello.fingerprint,
-                codec,
-                // Nobody tells what the broker accepts: more than this it refuses by itself.
-                max_body: hello.hello.max_body,
-                // A topic is the session's where it has subscribed to it by itself.
-                broker: !self.config.is_typed,
-                server_name: NAME.to_owned(),
-                ..Welcome::default()
-            },
-        });
-        self.send(FrameType::Hello, MsgKind::Event, header.msg_id, &[], output);
-        Ok(())
-    }
-
-    fn publish(&mut self, header: &Header, payload: &[u8], output: &mut Output) {
-        let id = header.msg_id;
-        let flags = header.flags;
-        let is_call = flags.contains(Flags::ACK_REQUIRED) && !id.is_delivery();
-        if is_call || flags.contains(Flags::MORE) || flags.contains(Flags::ITEM) {
-            // The runtime refuses it before: this is for what finds its way here all the same.
-            return refuse(id, Feature::Calls, output);
-        }
-        let rest = if flags.contains(Flags::META) {
-            // A deadline, a trace context, the time of sending: see `Carries::check_metadata`.
-            after_length(payload).map(|(_, rest)| rest)
-        } else {
-            Some(payload)
-        };
-        let Some((topic, body)) = rest.and_then(after_length) else {
-            return;
-        };
-        let topic = if topic.is_empty() {
-            &self.config.topic
-        } else {
-            topic
-        };
-        // A topic of a URL or a message has 255 bytes at most.
-        let topic_len = u16::try_from(topic.len()).unwrap_or_default().to_be_bytes();
-        let urgent = flags.bits() & Flags::URGENT.bits();
-        let publish = RawHeader {
-            flags: ACK_REQUIRED | urgent,
-            kind: header.kind.number(),
-            ..RawHeader::new(FrameType::Publish, self.masked(id))
-        };
-        write_frame(&mut output.to_peer, publish, &[&topic_len, topic, body]);
-        self.published.push_back((id, header.payload_len));
-        if id.is_delivery() {
-            self.newest_delivery = self.newest_delivery.max(id);
-        } else {
-            self.newest = self.newest.max(id);
-        }
-    }
-
-    fn subscribe(&mut self, header: &Header, payload: &[u8], output: &mut Output) {
-        let id = header.msg_id;
-        let filter = str::from_utf8(payload).unwrap_or_default();
-        let lacking = if header.kind.known() == Ok(MsgKind::Command) {
-            Some(Feature::Grants)
-        } else if header.flags.contains(Flags::META) {
-            Some(Feature::Groups)
-        } else {
-            has_wildcards(filter).then_some(Feature::Wildcards)
-        };
-        if let Some(lacking) = lacking {
-            return refuse(id, lacking, output);
-        }
-        self.asked.push_back(id);
-        self.send(header.frame_type, MsgKind::Event, id, payload, output);
-    }
-
     /// Says CLOSE, once nothing is left that the broker has to answer.
     fn close_if_done(&mut self, output: &mut Output) {
         if self.is_closing && self.published.is_empty() && self.asked.is_empty() {
@@ -269,226 +156,6 @@ impl MipClient {
             };
             write_frame(&mut output.to_peer, header, &[]);
         }
-    }
-
-    /// Handles a frame of the broker.
-    fn receive(
-        &mut self,
-        header: &RawHeader,
-        payload: &[u8],
-        output: &mut Output,
-    ) -> Result<(), DialectError> {
-        match FrameType::from_number(header.frame_type) {
-            Some(FrameType::Ack) => self.acknowledged(header.msg_id, payload, output),
-            Some(FrameType::Error) => {
-                self.failed(header.msg_id, payload, output);
-                Ok(())
-            }
-            Some(FrameType::Event) => self.event(header, payload, output),
-            Some(FrameType::Pong) => {
-                if matches!(self.state, State::Open) {
-                    write_pong(&mut output.to_session, self.unmasked(header.msg_id), &[]);
-                }
-                Ok(())
-            }
-            Some(FrameType::Close) => {
-                self.closed_by_broker(output);
-                Ok(())
-            }
-            // A broker pings nobody, and a client has no answer to one that does.
-            Some(FrameType::Ping) => Ok(()),
-            Some(other) => Err(fault(format!(
-                "{other} comes from a client, and not from a broker"
-            ))),
-            None => {
-                let number = header.frame_type;
-                Err(fault(format!("unknown frame_type {number}")))
-            }
-        }
-    }
-
-    fn acknowledged(
-        &mut self,
-        number: u64,
-        payload: &[u8],
-        output: &mut Output,
-    ) -> Result<(), DialectError> {
-        let id = self.unmasked(number);
-        if let State::Greeting(greeting) = &self.state
-            && greeting.hello == id
-        {
-            let greeting = greeting.clone();
-            return self.greeted(greeting, payload, output);
-        }
-        if let State::Subscribing(greeting) = &self.state
-            && id == MsgId::CONNECTION
-        {
-            let greeting = greeting.clone();
-            self.open(&greeting, output);
-        } else if self.answered(id) && id.is_delivery() || self.take_asked(id) {
-            write_ack(&mut output.to_session, Flags::NONE, id);
-        }
-        // Any other is of an exchange that has ended.
-        Ok(())
-    }
-
-    /// The broker has answered HELLO.
-    fn greeted(
-        &mut self,
-        mut greeting: Greeting,
-        payload: &[u8],
-        output: &mut Output,
-    ) -> Result<(), DialectError> {
-        let Ok(session) = <[u8; SessionId::LEN]>::try_from(payload) else {
-            let len = payload.len();
-            let text = format!("the answer to HELLO has {len} bytes: a session's number has 8");
-            return Err(fault(text));
-        };
-        // Who knows the number itself could claim the session.
-        greeting.welcome.peer_id = u64::from_be_bytes(session) ^ greeting.session_id.number();
-        if self.config.is_typed {
-            let topic = self.config.topic.clone();
-            let (subscribe, kind) = (FrameType::Subscribe, MsgKind::Event);
-            self.send(subscribe, kind, MsgId::CONNECTION, &topic, output);
-            self.state = State::Subscribing(greeting);
-        } else {
-            self.open(&greeting, output);
-        }
-        Ok(())
-    }
-
-    /// The session is there.
-    fn open(&mut self, greeting: &Greeting, output: &mut Output) {
-        self.state = State::Open;
-        let header = Header::control(FrameType::Ack, greeting.hello);
-        let mark = begin_frame(&mut output.to_session, &header);
-        write_welcome(
-            &mut output.to_session,
-            greeting.session_id,
-            &greeting.welcome,
-        );
-        // A Welcome is short.
-        let _ = finish_frame(&mut output.to_session, mark);
-        self.events.open(&mut output.to_session);
-    }
-
-    /// Takes a message out of those that wait for their acknowledgment. They come in the order of the messages.
-    fn answered(&mut self, id: MsgId) -> bool {
-        let place = self.published.iter().position(|(sent, _)| *sent == id);
-        let Some((_, len)) = place.and_then(|place| self.published.remove(place)) else {
-            return false;
-        };
-        self.earned.items = self.earned.items.saturating_add(1);
-        self.earned.bytes = self.earned.bytes.saturating_add(len);
-        true
-    }
-
-    fn take_asked(&mut self, id: MsgId) -> bool {
-        let place = self.asked.iter().position(|asked| *asked == id);
-        place.and_then(|place| self.asked.remove(place)).is_some()
-    }
-
-    fn failed(&mut self, number: u64, payload: &[u8], output: &mut Output) {
-        let id = self.unmasked(number);
-        let ErrorText { code, message } = ErrorText::parse(payload);
-        match &self.state {
-            State::Greeting(greeting) => {
-                let hello = greeting.hello;
-                return self.refuse_hello(hello, code, &message, output);
-            }
-            State::Subscribing(greeting) => {
-                let hello = greeting.hello;
-                let topic = String::from_utf8_lossy(&self.config.topic);
-                let text = format!("cannot subscribe to {topic:?}: {message}");
-                return self.refuse_hello(hello, code, &text, output);
-            }
-            State::New | State::Closed => return,
-            State::Open => {}
-        }
-        if self.answered(id) {
-            if id.is_delivery() {
-                write_error(&mut output.to_session, Flags::NONE, id, code, &message);
-            } else {
-                tracing::debug!(%code, message, "the broker refused a message that nobody waits for");
-            }
-        } else if self.take_asked(id) {
-            write_error(&mut output.to_session, Flags::NONE, id, code, &message);
-        } else {
-            self.complaint = Some(format!("{code}: {message}"));
-        }
-    }
-
-    fn refuse_hello(&mut self, hello: MsgId, code: Code, text: &str, output: &mut Output) {
-        self.state = State::Closed;
-        write_error(&mut output.to_session, Flags::NONE, hello, code, text);
-    }
-
-    /// A broker says CLOSE for a reason that is not the client's to know: it is to come back.
-    fn closed_by_broker(&mut self, output: &mut Output) {
-        let state = mem::replace(&mut self.state, State::Closed);
-        let text = match self.complaint.take() {
-            Some(complaint) => format!("the MIP broker closes the connection after {complaint}"),
-            None => "the MIP broker closes the connection".to_owned(),
-        };
-        match state {
-            State::Greeting(greeting) | State::Subscribing(greeting) => {
-                self.refuse_hello(greeting.hello, Code::Unavailable, &text, output);
-            }
-            State::Open => write_close(&mut output.to_session, Code::Unavailable, &text),
-            State::New | State::Closed => {}
-        }
-    }
-
-    fn event(
-        &mut self,
-        header: &RawHeader,
-        payload: &[u8],
-        output: &mut Output,
-    ) -> Result<(), DialectError> {
-        let (topic, body) = after_length(payload)
-            .ok_or_else(|| fault("an EVENT whose topic reaches beyond it".to_owned()))?;
-        if body.len() > self.config.max_body {
-            let (len, max) = (body.len(), self.config.max_body);
-            return Err(fault(format!(
-                "an EVENT with a body of {len} bytes: {max} are allowed (max_body)"
-            )));
-        }
-        let output = &mut output.to_session;
-        if !self.config.is_typed {
-            self.events.push(header, 0, topic, body, output);
-        } else if *topic == *self.config.topic && !self.is_own(header.msg_id) {
-            self.events
-                .push(header, events::member_of(body), &[], body, output);
-        }
-        Ok(())
-    }
-
-    /// Grants what the acknowledgments that have come are worth.
-    fn grant(&mut self, output: &mut Output) {
-        let Earned { items, bytes } = mem::take(&mut self.earned);
-        if items > 0 {
-            let credit = Credit { items, bytes };
-            write_credit(
-                &mut output.to_session,
-                Flags::NONE,
-                MsgId::CONNECTION,
-                credit,
-            );
-        }
-    }
-}
-
-/// Answers a frame of the session that has no translation.
-fn refuse(id: MsgId, feature: Feature, output: &mut Output) {
-    if let Err(unsupported) = CARRIES.check(feature) {
-        let text = unsupported.to_string();
-        write_error(
-            &mut output.to_session,
-            Flags::NONE,
-            id,
-            Code::Unimplemented,
-            &text,
-        );
     }
 }
 
@@ -550,7 +217,7 @@ impl Dialect for MipClient {
             let payload = frame.get(HEADER_LEN..).unwrap_or_default();
             outcome = self.receive(&header, payload, output);
         }
-        self.grant(output);
+        self.earned.grant(&mut output.to_session);
         self.close_if_done(output);
         outcome
     }

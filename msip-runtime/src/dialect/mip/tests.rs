@@ -1,7 +1,10 @@
 //! The MIP client as a value: what the session says becomes what a broker hears, and back.
 
+use std::mem;
+
 use msip_session::wire::{
-    Decoder, Frame, Hello, Payload, SECRET_LEN, parse_welcome, write_ping, write_topic,
+    Code, Decoder, Flags, Frame, Hello, Payload, SECRET_LEN, SessionId, begin_frame, finish_frame,
+    parse_welcome, write_close, write_credit, write_ping, write_topic,
 };
 use proptest::prelude::*;
 

@@ -19,7 +19,6 @@ pub(super) struct KeptMessages {
 #[derive(Debug)]
 pub(super) struct Kept {
     header: Header,
-    is_call: bool,
     /// Of a call: the turn that it takes.
     turn: Option<u16>,
     /// The topic's length, which is 0, and the envelope.
@@ -28,14 +27,14 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn message(header: Header, body: &[u8]) -> Self {
-        Self::new(header, false, None, body)
+        Self::new(header, None, body)
     }
 
-    pub(super) fn call(header: Header, turn: Option<u16>, body: &[u8]) -> Self {
-        Self::new(header, true, turn, body)
+    pub(super) fn call(header: Header, turn: u16, body: &[u8]) -> Self {
+        Self::new(header, Some(turn), body)
     }
 
-    fn new(header: Header, is_call: bool, turn: Option<u16>, body: &[u8]) -> Self {
+    fn new(header: Header, turn: Option<u16>, body: &[u8]) -> Self {
         const NO_TOPIC: [u8; 2] = [0; 2];
         let payload = [&NO_TOPIC[..], body].concat();
         Self {
@@ -44,15 +43,14 @@ impl Kept {
                 payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
                 ..header
             },
-            is_call,
             turn,
             payload,
         }
     }
 
     /// The id of a call, and the turn that it takes.
-    pub(super) fn call_turn(&self) -> Option<(MsgId, Option<u16>)> {
-        self.is_call.then_some((self.header.msg_id, self.turn))
+    pub(super) fn call_turn(&self) -> Option<(MsgId, u16)> {
+        self.turn.map(|turn| (self.header.msg_id, turn))
     }
 
     pub(super) fn payload_len(&self) -> usize {

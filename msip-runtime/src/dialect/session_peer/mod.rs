@@ -2,28 +2,35 @@
 //!
 //! A dialect of a server [plays a client](SessionPeer::client), one of a client [plays a server](SessionPeer::server). It passes on
 //! each frame of the session by [`receive`](SessionPeer::receive), and says what its foreign peer says by
-//! [`give_message`](SessionPeer::give_message), [`give_call`](SessionPeer::give_call), [`answer`](SessionPeer::answer) and
-//! [`fail`](SessionPeer::fail).
+//! [`give_message`](SessionPeer::give_message), [`give_call`](SessionPeer::give_call) and [`answer`](SessionPeer::answer).
 
-mod credit;
 mod kept;
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use msip_session::{
     MsgKind,
     wire::{
-        Code, Credit, ErrorText, Flags, FrameType, Header, Hello, Metadata, MsgId, SessionId, Side,
-        Welcome, begin_frame, finish_frame, parse_hello, parse_welcome, write_close, write_credit,
-        write_error, write_hello, write_pong, write_welcome,
+        Code, Credit, ErrorText, Flags, FrameType, Header, Hello, MsgId, SessionId, Side,
+        begin_frame, finish_frame, parse_welcome, write_close, write_error, write_pong,
     },
 };
-use prost::Message as _;
 
-use super::{Carries, DialectError, Feature, Output};
-use credit::{AHEAD, Earned, Window};
+use super::{
+    Carries, DialectError, Feature, Output,
+    credit::{Earned, Window, grant},
+    greeting::{Greeting, say_hello},
+    payload::{after_metadata, topic_and_body},
+};
 use kept::{Kept, KeptMessages};
+
+/// What a session is granted beyond the window that it begins with, once it is open. A foreign peer grants nothing: what waits for it is
+/// bounded by the session's `outgoing_queue`, in bytes, and a burst within that is not to be held up by its number of messages.
+const AHEAD: Credit = Credit {
+    items: 1 << 24,
+    bytes: 1 << 30,
+};
 
 /// What the other end of the session is taken for.
 pub(super) struct SessionPeer {
@@ -39,7 +46,7 @@ pub(super) struct SessionPeer {
     /// What the session has no credit for, and calls that have to wait.
     kept: KeptMessages,
     /// The calls of the foreign peer that the session has not answered, and whose turn each takes.
-    calls: HashMap<MsgId, Option<u16>>,
+    calls: HashMap<MsgId, u16>,
     max_calls: usize,
     /// The session says nothing more, and begins no call of the foreign peer.
     is_closing: bool,
@@ -58,51 +65,27 @@ enum State {
     Closed,
 }
 
-struct Greeting {
-    hello: MsgId,
-    session_id: SessionId,
-    fingerprint: u64,
-    codec: i32,
-}
-
 /// What a frame of the session is for the dialect.
 #[derive(Debug, PartialEq)]
 pub(super) enum FromSession<'a> {
-    /// A client's session has said HELLO: [`SessionPeer::welcome`] answers it. No larger body may be given to it.
-    Hello { max_body: usize },
-    /// A server's session is open. It takes no larger body than this.
-    Opened { max_body: usize },
+    /// A client's session has said HELLO: [`SessionPeer::welcome`] answers it.
+    Hello,
     /// A server's session has refused HELLO.
-    Refused(ErrorText),
-    /// A message that nobody answers.
-    Message(Said<'a>),
-    /// A call: [`SessionPeer::answer`] or [`SessionPeer::fail`] ends it.
-    Call(MsgId, Said<'a>),
-    /// The answer to a call that was given to the session.
-    Answer {
+    Refused,
+    /// The envelope of a message that nobody answers.
+    Message(&'a [u8]),
+    /// A call, and its envelope: [`SessionPeer::answer`] ends it.
+    Call {
         id: MsgId,
         variant: u16,
         body: &'a [u8],
     },
+    /// The envelope that answers a call which was given to the session.
+    Answer(&'a [u8]),
     /// A call that was given to the session has failed.
-    Failed { id: MsgId, error: ErrorText },
-    /// The session no longer waits for the answer to its call. One that comes all the same is ignored.
-    Cancelled(MsgId),
+    Failed(ErrorText),
     /// [`SessionPeer::pong`] answers it.
     Ping { id: MsgId, payload: &'a [u8] },
-    /// The session begins to close: it says nothing more but answers.
-    Closing(ErrorText),
-}
-
-/// A message of the session.
-#[derive(Debug, PartialEq)]
-pub(super) struct Said<'a> {
-    pub(super) variant: u16,
-    pub(super) kind: MsgKind,
-    /// How long the session waits for the answer, where that is not what the schema says.
-    pub(super) deadline: Option<Duration>,
-    /// The envelope.
-    pub(super) body: &'a [u8],
 }
 
 /// A message of the foreign peer.
@@ -150,34 +133,19 @@ impl SessionPeer {
     /// A client says HELLO. For [`Dialect::handle_start`](super::Dialect::handle_start).
     pub(super) fn begin(&mut self, output: &mut Output) {
         let id = self.next_id();
-        if let State::Client(greeting) = &self.state {
-            let output = &mut output.to_session;
-            let mark = begin_frame(output, &Header::control(FrameType::Hello, id));
-            write_hello(output, greeting.0, &greeting.1);
-            // A Hello is short.
-            let _ = finish_frame(output, mark);
+        if let State::Client(client) = &self.state {
+            say_hello(id, client, &mut output.to_session);
         }
     }
 
     /// A server answers HELLO: the foreign peer is there, and takes no larger body than this.
     pub(super) fn welcome(&mut self, max_body: u32, output: &mut Output) {
-        let State::Greeted(greeting) = std::mem::replace(&mut self.state, State::Open) else {
+        let State::Greeted(mut greeting) = std::mem::replace(&mut self.state, State::Open) else {
             return;
         };
-        let welcome = Welcome {
-            // Nobody tells what the other side has.
-            fingerprint: greeting.fingerprint,
-            codec: greeting.codec,
-            max_body,
-            server_name: self.carries.dialect.to_owned(),
-            ..Welcome::default()
-        };
-        let to_session = &mut output.to_session;
-        let mark = begin_frame(to_session, &Header::control(FrameType::Ack, greeting.hello));
-        write_welcome(to_session, greeting.session_id, &welcome);
-        // A Welcome is short.
-        let _ = finish_frame(to_session, mark);
-        grant(AHEAD, output);
+        greeting.welcome.max_body = max_body;
+        greeting.answer(&mut output.to_session);
+        grant(AHEAD, &mut output.to_session);
         self.give_kept(output);
     }
 
@@ -194,7 +162,11 @@ impl SessionPeer {
     ) -> Result<Option<FromSession<'a>>, DialectError> {
         let id = header.msg_id;
         Ok(match header.frame_type {
-            FrameType::Hello => Some(self.hello(header, payload)?),
+            FrameType::Hello => {
+                let greeting = Greeting::of(self.carries.dialect, header, payload)?;
+                self.state = State::Greeted(Box::new(greeting));
+                Some(FromSession::Hello)
+            }
             FrameType::Publish | FrameType::Event => self.said(header, payload, output),
             FrameType::Ack => self.acknowledged(header, payload, output)?,
             FrameType::Error => self.failed(header, payload, output),
@@ -205,38 +177,19 @@ impl SessionPeer {
                 }
                 None
             }
-            FrameType::Cancel => Some(FromSession::Cancelled(id)),
             FrameType::Ping => Some(FromSession::Ping { id, payload }),
             FrameType::Close => {
                 self.is_closing = true;
                 // What the session does not begin any more.
                 self.kept.clear();
-                Some(FromSession::Closing(ErrorText::parse(payload)))
+                None
             }
             FrameType::Subscribe | FrameType::Unsubscribe => {
                 self.refuse(id, Feature::Topics, output);
                 None
             }
-            // PONGs of PINGs that are never sent, and CREDIT of streams.
+            // CANCEL: an answer that comes all the same is ignored; PONGs of PINGs that are never sent, and CREDIT of streams.
             _ => None,
-        })
-    }
-
-    fn hello<'a>(
-        &mut self,
-        header: &Header,
-        payload: &[u8],
-    ) -> Result<FromSession<'a>, DialectError> {
-        let hello = parse_hello(header.kind, Bytes::copy_from_slice(payload))
-            .map_err(|error| self.fault(error.to_string()))?;
-        self.state = State::Greeted(Box::new(Greeting {
-            hello: header.msg_id,
-            session_id: hello.session_id,
-            fingerprint: hello.hello.fingerprint,
-            codec: hello.hello.codecs.first().copied().unwrap_or(1),
-        }));
-        Ok(FromSession::Hello {
-            max_body: to_usize(hello.hello.max_body),
         })
     }
 
@@ -258,22 +211,18 @@ impl SessionPeer {
             self.refuse(id, lacking, output);
             return None;
         }
-        if !asks && self.earned.add(header.payload_len) {
-            grant(self.earned.take(), output);
+        if !asks {
+            self.earned.add(header.payload_len);
+            if self.earned.is_due() {
+                self.earned.grant(&mut output.to_session);
+            }
         }
-        let (metadata, rest) = split_metadata(flags, payload)?;
-        let (_topic, body) = after_length(rest)?;
-        let deadline = Metadata::decode(metadata).unwrap_or_default().deadline_ms;
-        let said = Said {
-            variant: header.variant,
-            kind: header.kind.known().unwrap_or(MsgKind::Event),
-            deadline: deadline.map(|ms| Duration::from_millis(ms.into())),
-            body,
-        };
+        let (_topic, body) = topic_and_body(flags, payload)?;
+        let variant = header.variant;
         Some(if asks {
-            FromSession::Call(id, said)
+            FromSession::Call { id, variant, body }
         } else {
-            FromSession::Message(said)
+            FromSession::Message(body)
         })
     }
 
@@ -283,28 +232,25 @@ impl SessionPeer {
         payload: &'a [u8],
         output: &mut Output,
     ) -> Result<Option<FromSession<'a>>, DialectError> {
-        let id = header.msg_id;
-        if let State::Client(greeting) = &self.state {
+        if let State::Client(client) = &self.state {
             let welcome = parse_welcome(Bytes::copy_from_slice(payload));
-            let welcome = welcome.map_err(|error| self.fault(error.to_string()))?;
-            debug_assert_eq!(welcome.session_id, greeting.0);
+            let welcome = welcome.map_err(|error| DialectError {
+                dialect: self.carries.dialect,
+                rule: error.to_string(),
+            })?;
+            debug_assert_eq!(welcome.session_id, client.0);
             if welcome.welcome.max_open_calls > 0 {
-                self.max_calls = to_usize(welcome.welcome.max_open_calls);
+                self.max_calls =
+                    usize::try_from(welcome.welcome.max_open_calls).unwrap_or(usize::MAX);
             }
             self.state = State::Open;
-            grant(AHEAD, output);
+            grant(AHEAD, &mut output.to_session);
             self.give_kept(output);
-            let max_body = to_usize(welcome.welcome.max_body);
-            return Ok(Some(FromSession::Opened { max_body }));
-        }
-        if !self.end_call(id, output) {
             return Ok(None);
         }
-        let Some((_, body)) = split_metadata(header.flags, payload) else {
-            return Ok(None);
-        };
-        let variant = header.variant;
-        Ok(Some(FromSession::Answer { id, variant, body }))
+        let was_open = self.end_call(header.msg_id, output);
+        let body = after_metadata(header.flags, payload).filter(|_| was_open);
+        Ok(body.map(FromSession::Answer))
     }
 
     fn failed<'a>(
@@ -313,14 +259,12 @@ impl SessionPeer {
         payload: &[u8],
         output: &mut Output,
     ) -> Option<FromSession<'a>> {
-        let error = ErrorText::parse(payload);
         if let State::Client(_) = &self.state {
             self.state = State::Closed;
-            return Some(FromSession::Refused(error));
+            return Some(FromSession::Refused);
         }
-        let id = header.msg_id;
-        self.end_call(id, output)
-            .then_some(FromSession::Failed { id, error })
+        self.end_call(header.msg_id, output)
+            .then(|| FromSession::Failed(ErrorText::parse(payload)))
     }
 
     /// A message of the foreign peer, which nobody answers.
@@ -330,19 +274,12 @@ impl SessionPeer {
     }
 
     /// A call of the foreign peer. Of several that take the same turn, the next is given once the one before was answered.
-    pub(super) fn give_call(
-        &mut self,
-        heard: Heard<'_>,
-        turn: Option<u16>,
-        output: &mut Output,
-    ) -> MsgId {
+    pub(super) fn give_call(&mut self, heard: Heard<'_>, turn: u16, output: &mut Output) {
         let header = Header {
             flags: Flags::ACK_REQUIRED,
             ..self.header(heard)
         };
-        let id = header.msg_id;
         self.give(Kept::call(header, turn, heard.body), output);
-        id
     }
 
     fn header(&mut self, heard: Heard<'_>) -> Header {
@@ -370,18 +307,12 @@ impl SessionPeer {
             return;
         }
         while let Some(message) = self.kept.first() {
-            let may_begin = match message.call_turn() {
-                Some((_, turn)) => self.may_call(turn),
-                None => self.window.is_open(),
-            };
-            if !may_begin {
-                return;
-            }
             match message.call_turn() {
-                Some((id, turn)) => {
+                Some((id, turn)) if self.may_call(turn) => {
                     self.calls.insert(id, turn);
                 }
-                None => self.window.spend(message.payload_len()),
+                None if self.window.is_open() => self.window.spend(message.payload_len()),
+                _ => return,
             }
             self.kept.pop(&mut output.to_session);
         }
@@ -391,8 +322,8 @@ impl SessionPeer {
         }
     }
 
-    fn may_call(&self, turn: Option<u16>) -> bool {
-        let is_taken = turn.is_some() && self.calls.values().any(|other| *other == turn);
+    fn may_call(&self, turn: u16) -> bool {
+        let is_taken = self.calls.values().any(|other| *other == turn);
         !is_taken && self.calls.len() < self.max_calls
     }
 
@@ -417,15 +348,11 @@ impl SessionPeer {
         let _ = finish_frame(&mut output.to_session, mark);
     }
 
-    /// Fails a call of the session.
-    pub(super) fn fail(&self, id: MsgId, code: Code, text: &str, output: &mut Output) {
-        write_error(&mut output.to_session, Flags::NONE, id, code, text);
-    }
-
     /// Refuses a frame of the session by the name of what the dialect lacks.
     pub(super) fn refuse(&self, id: MsgId, lacking: Feature, output: &mut Output) {
         let text = self.carries.refusal(lacking).to_string();
-        self.fail(id, Code::Unimplemented, &text, output);
+        let (code, output) = (Code::Unimplemented, &mut output.to_session);
+        write_error(output, Flags::NONE, id, code, &text);
     }
 
     /// Answers a PING of the session.
@@ -456,37 +383,6 @@ impl SessionPeer {
         self.next = self.next.saturating_add(1);
         id
     }
-
-    fn fault(&self, rule: String) -> DialectError {
-        DialectError {
-            dialect: self.carries.dialect,
-            rule,
-        }
-    }
-}
-
-fn grant(credit: Credit, output: &mut Output) {
-    let id = MsgId::CONNECTION;
-    write_credit(&mut output.to_session, Flags::NONE, id, credit);
-}
-
-fn to_usize(len: u32) -> usize {
-    usize::try_from(len).unwrap_or(usize::MAX)
-}
-
-/// The encoded metadata in front of a payload, and the rest.
-fn split_metadata(flags: Flags, payload: &[u8]) -> Option<(&[u8], &[u8])> {
-    if flags.contains(Flags::META) {
-        after_length(payload)
-    } else {
-        Some((&[], payload))
-    }
-}
-
-/// A part that follows its length, and what comes after it.
-fn after_length(mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let len = bytes.try_get_u16().ok()?;
-    bytes.split_at_checked(usize::from(len))
 }
 
 #[cfg(test)]

@@ -162,7 +162,7 @@ impl ServerTls {
         Ok(tls)
     }
 
-    /// Reads the files. `alpn` is the application protocol that is spoken.
+    /// Reads the files. `alpn` is the application protocol that is spoken; empty for none.
     pub(crate) fn acceptor(
         self,
         alpn: &'static [u8],
@@ -180,7 +180,8 @@ impl ServerTls {
             Some(make) => (self.raw_config(make)?, None),
             None => self.own_config()?,
         };
-        if config.alpn_protocols.is_empty() {
+        // An empty list takes whatever a client offers; one with an empty name refuses all who offer something.
+        if config.alpn_protocols.is_empty() && !alpn.is_empty() {
             config.alpn_protocols = vec![alpn.to_vec()];
         }
         if self.logs_keys {

@@ -11,7 +11,8 @@ use msip_tests::{
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
-use super::{CalcClient, Raw, packet};
+use super::{CalcClient, packet};
+use crate::raw::Raw;
 
 /// Tells of each connection.
 struct TellConnected(mpsc::UnboundedSender<()>);

@@ -15,18 +15,11 @@ use std::{
 
 use bytes::Bytes;
 use msip_runtime::{Client, Code, Peer, Server, Status, Stream};
-use msip_tests::{
-    calc::{
-        AddReq, AddRsp, Calc, HandleClientToServer, HandleServerToClient, Number,
-        SendServerToClient as _,
-    },
-    soon,
+use msip_tests::calc::{
+    AddReq, AddRsp, Calc, HandleClientToServer, HandleServerToClient, Number,
+    SendServerToClient as _,
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 
 /// A calculator as FlyRPC's users write one.
 #[derive(Debug, Clone, Default)]
@@ -143,46 +136,6 @@ async fn calculator(settings: &str) -> (CalcServer, SocketAddr) {
     let address = address.parse().expect("an address");
     tokio::spawn(server.serve(handler.clone()));
     (handler, address)
-}
-
-/// One end of a connection, as bytes.
-struct Raw(TcpStream);
-
-impl Raw {
-    async fn dial(address: SocketAddr) -> Self {
-        let stream = soon("a connection", TcpStream::connect(address)).await;
-        Self(stream.expect("connects"))
-    }
-
-    async fn accept(listener: &TcpListener) -> Self {
-        let accepted = soon("a client", listener.accept()).await;
-        Self(accepted.expect("accepts").0)
-    }
-
-    async fn say(&mut self, bytes: &[u8]) {
-        let written = soon("it is read", self.0.write_all(bytes)).await;
-        written.expect("is connected");
-    }
-
-    /// What comes next, which has to be this.
-    #[track_caller]
-    fn hears<'a>(&'a mut self, expected: &'a [u8]) -> impl Future<Output = ()> + 'a {
-        let caller = std::panic::Location::caller();
-        async move {
-            let mut heard = vec![0; expected.len()];
-            let read = soon("an answer", self.0.read_exact(&mut heard)).await;
-            read.unwrap_or_else(|error| panic!("at {caller}: {error}"));
-            let (heard, expected) = (heard.escape_ascii(), expected.escape_ascii());
-            assert_eq!(heard.to_string(), expected.to_string(), "at {caller}");
-        }
-    }
-
-    /// Nothing more comes, and the connection is closed.
-    async fn is_let_go(&mut self) {
-        let mut rest = Vec::new();
-        let _ = soon("the end", self.0.read_to_end(&mut rest)).await;
-        assert!(rest.is_empty(), "{}", rest.escape_ascii());
-    }
 }
 
 /// A packet, its length as short as possible.

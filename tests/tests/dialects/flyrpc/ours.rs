@@ -10,6 +10,7 @@ use msip_tests::{
 };
 
 use super::{CalcClient, CalcServer, calculator};
+use crate::certificate::Certificate;
 
 #[tokio::test]
 async fn two_hundred_calls_at_once_are_all_answered() {
@@ -112,6 +113,35 @@ async fn a_unix_socket_carries_it_too() {
     let client = Client::<Calc>::connect(&url).await.expect("connects");
     let sum = client.add_req(AddReq { a: 1, b: 2 }).await;
     assert_eq!(sum.expect("an answer").sum, 3);
+    client.close().await;
+}
+
+#[tokio::test]
+async fn tls_carries_it_too() {
+    let certificate = Certificate::issue();
+    let server = Server::<Calc>::bind(&certificate.url("flyrpc+tls")).await;
+    let server = server.expect("listens");
+    let url = server.local_url().to_string();
+    assert!(url.starts_with("flyrpc+tls://"), "{url}");
+    tokio::spawn(server.serve(CalcServer::default()));
+    let (handler, mut told) = CalcClient::new();
+    let client = Client::<Calc>::builder(&url)
+        .tls(certificate.authority.client_tls())
+        .handler(handler)
+        .connect();
+    let client = soon("a client", client).await.expect("connects");
+    // Both sides ask.
+    let doubled = client.call_back_req(Number { n: 21 });
+    assert_eq!(soon("an answer", doubled).await.expect("answered").n, 42);
+    assert_eq!(told.recv().await.as_deref(), Some("hello"));
+    // It is the certificate by which the server is known.
+    let stranger = Client::<Calc>::builder(&url)
+        .tls(Certificate::issue().authority.client_tls())
+        .connect();
+    soon("a refusal", stranger)
+        .await
+        .map(drop)
+        .expect_err("is not trusted");
     client.close().await;
 }
 

@@ -7,7 +7,8 @@ use msip_tests::{calc::Calc, soon};
 
 use tokio::io::AsyncReadExt as _;
 
-use super::{CalcServer, Raw, calculator, packet};
+use super::{CalcServer, calculator, packet};
+use crate::raw::{Raw, bytes};
 
 #[tokio::test]
 async fn a_conversation_is_byte_for_byte_that_of_the_reference() {
@@ -34,15 +35,6 @@ fn conversation() -> impl Iterator<Item = &'static str> {
         .split_once("```flyrpc name=flyrpc-calc\n")
         .expect("has the conversation");
     block.lines().take_while(|line| !line.starts_with("```"))
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<_> = hex.chars().filter(|c| !c.is_whitespace()).collect();
-    let byte = |pair: &[char]| {
-        let pair: String = pair.iter().collect();
-        u8::from_str_radix(&pair, 16).expect("two digits")
-    };
-    digits.chunks(2).map(byte).collect()
 }
 
 #[tokio::test]

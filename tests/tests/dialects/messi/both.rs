@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msip_runtime::{CallError, CallOptions, Client, DisconnectReason, Peer, Server, Status};
 use msip_tests::{
-    Authority, LabClient, LabServer, Recorder, SeenByClient, SeenByServer,
+    LabClient, LabServer, Recorder, SeenByClient, SeenByServer,
     lab::{
         ActReq, AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd,
         SendClientToServer as _, SendServerToClient as _,
@@ -18,7 +18,9 @@ use msip_tests::{
 };
 use tokio::sync::mpsc;
 
-use super::{Bytes, chat};
+use super::chat;
+use crate::certificate::Certificate;
+use crate::raw::Raw;
 
 /// A server of the laboratory for MSIP and for Messi.
 async fn lab(settings: &str, messi: &str) -> (String, String, mpsc::Receiver<SeenByServer>) {
@@ -297,7 +299,7 @@ async fn a_client_that_reads_nothing_holds_little_and_is_cut_off() {
     let settings = "write_timeout=300ms&outgoing_queue=1MiB";
     let (_, messi, mut seen) = lab(settings, "messi://127.0.0.1:0?keepalive_timeout=60s").await;
     let address = messi.strip_prefix("messi://").expect("is Messi's").parse();
-    let _slow = Bytes::dial(address.expect("an address")).await;
+    let _slow = Raw::dial(address.expect("an address")).await;
     let peer = connected(&mut seen).await;
     let note = NoteInd {
         ballast: vec![0; 64 * 1024],
@@ -325,12 +327,12 @@ async fn a_client_that_reads_nothing_holds_little_and_is_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_one_client_holds_up_no_other() {
     let (_, messi) = chat("").await;
-    let mut flooding = Bytes::dial(messi).await;
+    let mut flooding = Raw::dial(messi).await;
     let flood = tokio::spawn(async move {
         // Questions whose answers are not read.
         let questions = "01 00 00 02 0a 00 ".repeat(1000);
         loop {
-            flooding.say(&questions).await;
+            flooding.say_hex(&questions).await;
         }
     });
     let url = format!("messi://{messi}");
@@ -378,18 +380,10 @@ async fn it_is_spoken_over_a_unix_socket_too() {
 
 #[tokio::test]
 async fn it_is_spoken_over_tls_too() {
-    let authority = Authority::new("authority");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    authority
-        .issue_local()
-        .write(folder.path(), "messi")
-        .expect("written");
-    let (cert, key) = (path("messi.pem"), path("messi.key"));
-    let at = format!("messi+tls://127.0.0.1:0?cert={cert}&key={key}");
-    let (_, messi, _seen) = lab("", &at).await;
+    let certificate = Certificate::issue();
+    let (_, messi, _seen) = lab("", &certificate.url("messi+tls")).await;
     let client = Client::<Lab>::builder(&messi)
-        .tls(authority.client_tls())
+        .tls(certificate.authority.client_tls())
         .connect();
     let client = soon("a client", client).await.expect("connects");
     let echo = client.echo_req(EchoReq::default());

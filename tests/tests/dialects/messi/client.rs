@@ -17,6 +17,7 @@ use msip_tests::{
 use tokio::{io::AsyncReadExt as _, sync::mpsc};
 
 use super::Fake;
+use crate::raw::bytes;
 
 const ERIK: &str = "01 00 00 08 0a 06 0a 04 45 72 69 6b";
 const WELCOME: &str = "02 00 00 02 0a 00";
@@ -79,31 +80,31 @@ async fn a_conversation_is_byte_for_byte_that_of_messis_own_client() {
     let url = fake.url("");
     let ((client, mut seen), mut server) = tokio::join!(connect(&url), fake.accept());
     let answering = async {
-        server.hears(ERIK).await;
-        server.say(WELCOME).await;
+        server.hears_hex(ERIK).await;
+        server.say_hex(WELCOME).await;
     };
     let (answered, ()) = tokio::join!(client.connect_req(erik()), answering);
     answered.expect("is answered");
     client.message_ind(hello()).await.expect("is connected");
     server
-        .hears("01 00 00 0f 12 0d 0a 04 45 72 69 6b 12 05 48 65 6c 6c 6f")
+        .hears_hex("01 00 00 0f 12 0d 0a 04 45 72 69 6b 12 05 48 65 6c 6c 6f")
         .await;
     let empty = MessageInd::default();
     client.message_ind(empty).await.expect("is connected");
-    server.hears("01 00 00 02 12 00").await;
+    server.hears_hex("01 00 00 02 12 00").await;
     // What is unknown is ignored.
     server
-        .say("05 00 00 01 00 02 00 00 00 02 00 00 02 7a 00")
+        .say_hex("05 00 00 01 00 02 00 00 00 02 00 00 02 7a 00")
         .await;
     server
-        .say("02 00 00 11 12 0f 0a 04 c3 85 73 61 12 07 48 65 6a 20 e2 9a bd")
+        .say_hex("02 00 00 11 12 0f 0a 04 c3 85 73 61 12 07 48 65 6a 20 e2 9a bd")
         .await;
     let Seen::Said(said) = next(&mut seen).await else {
         panic!("a message");
     };
     assert_eq!((&*said.user, &*said.text), ("Åsa", "Hej ⚽"));
-    server.hears(PING).await;
-    server.say(PONG).await;
+    server.hears_hex(PING).await;
+    server.say_hex(PONG).await;
     // Nothing is said at a close.
     let closing = async { soon("the end", client.close()).await };
     tokio::join!(closing, server.is_let_go());
@@ -120,18 +121,18 @@ async fn an_answer_that_comes_late_is_that_of_its_own_question() {
         matches!(late, Err(CallError::DeadlineExceeded { .. })),
         "{late:?}"
     );
-    server.hears(ERIK).await;
+    server.hears_hex(ERIK).await;
     let mut call = Box::pin(client.connect_req(erik()));
     tokio::select! {
         biased;
         answered = &mut call => panic!("{answered:?}"),
-        () = server.hears(ERIK) => {}
+        () = server.hears_hex(ERIK) => {}
     }
-    server.say(WELCOME).await;
+    server.say_hex(WELCOME).await;
     // The answer to a ping has come behind it.
     let pong = async {
-        server.hears(PING).await;
-        server.say(PONG).await;
+        server.hears_hex(PING).await;
+        server.say_hex(PONG).await;
     };
     let (round_trip, ()) = tokio::join!(client.ping(0, Duration::from_secs(60)), pong);
     round_trip.expect("is answered");
@@ -140,7 +141,7 @@ async fn an_answer_that_comes_late_is_that_of_its_own_question() {
         answered = &mut call => panic!("that was the answer to the first question: {answered:?}"),
         () = tokio::task::yield_now() => {}
     }
-    server.say(WELCOME).await;
+    server.say_hex(WELCOME).await;
     soon("an answer", call).await.expect("is answered");
 }
 
@@ -150,11 +151,11 @@ async fn a_server_that_answers_no_ping_is_given_up_and_half_a_frame_of_it_forgot
     let url = fake.url("keepalive_interval=20ms&keepalive_timeout=200ms&reconnect_min=1ms");
     let ((client, mut seen), mut server) = tokio::join!(connect(&url), fake.accept());
     for _ in 0..3 {
-        server.hears(PING).await;
-        server.say(PONG).await;
+        server.hears_hex(PING).await;
+        server.say_hex(PONG).await;
     }
     // In the middle of a frame.
-    server.say("02 00 00 11 12 0f 0a").await;
+    server.say_hex("02 00 00 11 12 0f 0a").await;
     let Seen::Disconnected(reason) = next(&mut seen).await else {
         panic!("it is given up");
     };
@@ -172,15 +173,15 @@ async fn a_server_that_answers_no_ping_is_given_up_and_half_a_frame_of_it_forgot
                 .await
                 .expect("is connected");
             if head[0] == 3 {
-                server.say(PONG).await;
+                server.say_hex(PONG).await;
                 continue;
             }
             let mut rest = [0; 8];
             soon("a frame", server.0.read_exact(&mut rest))
                 .await
                 .expect("is connected");
-            assert_eq!([&head[..], &rest].concat(), super::bytes(ERIK));
-            break server.say(WELCOME).await;
+            assert_eq!([&head[..], &rest].concat(), bytes(ERIK));
+            break server.say_hex(WELCOME).await;
         }
     };
     let (answered, ()) = tokio::join!(client.connect_req(erik()), answering);
@@ -194,7 +195,7 @@ async fn a_connection_that_is_cut_fails_what_is_open_and_comes_back() {
     let url = format!("messi://{}?reconnect_min=1ms", proxy.address());
     let ((client, mut seen), mut server) = tokio::join!(connect(&url), fake.accept());
     let losing = async {
-        server.hears(ERIK).await;
+        server.hears_hex(ERIK).await;
         proxy.cut();
     };
     let (lost, ()) = tokio::join!(client.connect_req(erik()), losing);
@@ -203,8 +204,8 @@ async fn a_connection_that_is_cut_fails_what_is_open_and_comes_back() {
     let mut server = fake.accept().await;
     assert!(matches!(next(&mut seen).await, Seen::Connected));
     let answering = async {
-        server.hears(ERIK).await;
-        server.say(WELCOME).await;
+        server.hears_hex(ERIK).await;
+        server.say_hex(WELCOME).await;
     };
     let (answered, ()) = tokio::join!(client.connect_req(erik()), answering);
     answered.expect("is answered");
@@ -226,8 +227,8 @@ async fn what_a_server_sends_that_cannot_be_read_ends_the_connection() {
         let fake = Fake::start().await;
         let url = fake.url("max_body=1KiB&reconnect_min=1ms");
         let ((_client, mut seen), mut server) = tokio::join!(connect(&url), fake.accept());
-        server.say("02 00 00 02 12 00").await;
-        server.say(bad).await;
+        server.say_hex("02 00 00 02 12 00").await;
+        server.say_hex(bad).await;
         assert!(matches!(next(&mut seen).await, Seen::Said(_)), "{bad}");
         let Seen::Disconnected(reason) = next(&mut seen).await else {
             panic!("{bad}");
@@ -277,7 +278,7 @@ async fn what_messi_has_not_is_refused_by_name() {
     );
     // None of it was sent.
     client.note_ind(note(7)).await.expect("is connected");
-    server.hears("01 00 00 04 12 02 08 07").await;
+    server.hears_hex("01 00 00 04 12 02 08 07").await;
 }
 
 #[tokio::test]

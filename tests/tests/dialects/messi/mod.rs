@@ -9,17 +9,12 @@ mod server;
 use std::net::SocketAddr;
 
 use msip_runtime::{Peer, Server, Status};
-use msip_tests::{
-    messi_chat::{
-        BroadcastServerToClient as _, Chat, ConnectReq, ConnectRsp, HandleClientToServer,
-        MessageInd,
-    },
-    soon,
+use msip_tests::messi_chat::{
+    BroadcastServerToClient as _, Chat, ConnectReq, ConnectRsp, HandleClientToServer, MessageInd,
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
+
+use crate::raw::Raw;
 
 /// Messi's example of a server: it welcomes everybody, and repeats what anybody says to all.
 struct ChatServer;
@@ -55,38 +50,6 @@ async fn chat_at(url: &str, settings: &str) -> (String, SocketAddr) {
     (native, address)
 }
 
-/// One end of a connection, as bytes: a peer of Messi's that is written from its wire.
-struct Bytes(TcpStream);
-
-impl Bytes {
-    async fn dial(address: SocketAddr) -> Self {
-        let stream = soon("a connection", TcpStream::connect(address)).await;
-        Self(stream.expect("connects"))
-    }
-
-    /// Says these bytes, in hexadecimal.
-    async fn say(&mut self, hex: &str) {
-        let written = soon("it is read", self.0.write_all(&bytes(hex))).await;
-        written.expect("is connected");
-    }
-
-    /// What comes next, which has to be this.
-    async fn hears(&mut self, expected: &str) {
-        let expected = bytes(expected);
-        let mut heard = vec![0; expected.len()];
-        let read = soon("an answer", self.0.read_exact(&mut heard)).await;
-        read.expect("is connected");
-        assert_eq!(heard, expected, "{}", heard.escape_ascii());
-    }
-
-    /// Nothing more comes, and the connection is closed.
-    async fn is_let_go(&mut self) {
-        let mut rest = Vec::new();
-        let _ = soon("the end", self.0.read_to_end(&mut rest)).await;
-        assert!(rest.is_empty(), "{}", rest.escape_ascii());
-    }
-}
-
 /// A server of Messi, written from its wire, that does what a test says.
 struct Fake(TcpListener);
 
@@ -103,19 +66,7 @@ impl Fake {
         format!("messi://{}?{settings}", self.address())
     }
 
-    async fn accept(&self) -> Bytes {
-        let accepted = soon("a connection", self.0.accept()).await;
-        Bytes(accepted.expect("accepts").0)
+    async fn accept(&self) -> Raw {
+        Raw::accept(&self.0).await
     }
-}
-
-/// The bytes of a line: `01 0a`, where `ff*3` is three of them.
-fn bytes(hex: &str) -> Vec<u8> {
-    hex.split_whitespace()
-        .flat_map(|word| {
-            let (byte, count) = word.split_once('*').unwrap_or((word, "1"));
-            let byte = u8::from_str_radix(byte, 16).expect("two digits");
-            vec![byte; count.parse().expect("a number")]
-        })
-        .collect()
 }

@@ -1,6 +1,7 @@
 //! Our server, against clients of Messi: every line that was recorded of its own.
 
-use super::{Bytes, chat};
+use super::chat;
+use crate::raw::{Raw, bytes};
 
 const ERIK: &str = "01 00 00 08 0a 06 0a 04 45 72 69 6b";
 const ASA: &str = "01 00 00 08 0a 06 0a 04 c3 85 73 61";
@@ -11,11 +12,11 @@ const PONG: &str = "04 00 00 00";
 #[tokio::test]
 async fn a_conversation_is_byte_for_byte_that_of_messis_own_server() {
     let (_, address) = chat("").await;
-    let (mut erik, mut asa) = (Bytes::dial(address).await, Bytes::dial(address).await);
-    erik.say(ERIK).await;
-    erik.hears(WELCOME).await;
-    asa.say(ASA).await;
-    asa.hears(WELCOME).await;
+    let (mut erik, mut asa) = (Raw::dial(address).await, Raw::dial(address).await);
+    erik.say_hex(ERIK).await;
+    erik.hears_hex(WELCOME).await;
+    asa.say_hex(ASA).await;
+    asa.hears_hex(WELCOME).await;
     let hello = "00 00 0f 12 0d 0a 04 45 72 69 6b 12 05 48 65 6c 6c 6f";
     let hej = "00 00 11 12 0f 0a 04 c3 85 73 61 12 07 48 65 6a 20 e2 9a bd";
     let empty = "00 00 08 12 06 0a 04 45 72 69 6b";
@@ -23,33 +24,35 @@ async fn a_conversation_is_byte_for_byte_that_of_messis_own_server() {
     let nothing = "00 00 02 12 00";
     for (by_erik, said) in [(true, hello), (false, hej), (true, empty), (true, long)] {
         let speaker = if by_erik { &mut erik } else { &mut asa };
-        speaker.say(&format!("01 {said}")).await;
-        erik.hears(&format!("02 {said}")).await;
-        asa.hears(&format!("02 {said}")).await;
+        speaker.say_hex(&format!("01 {said}")).await;
+        erik.hears_hex(&format!("02 {said}")).await;
+        asa.hears_hex(&format!("02 {said}")).await;
     }
-    erik.say("01 00 00 02 0a 00").await;
-    erik.hears(WELCOME).await;
-    erik.say(&format!("01 {nothing}")).await;
-    erik.hears(&format!("02 {nothing}")).await;
-    asa.hears(&format!("02 {nothing}")).await;
-    erik.say(PING).await;
-    erik.hears(PONG).await;
+    erik.say_hex("01 00 00 02 0a 00").await;
+    erik.hears_hex(WELCOME).await;
+    erik.say_hex(&format!("01 {nothing}")).await;
+    erik.hears_hex(&format!("02 {nothing}")).await;
+    asa.hears_hex(&format!("02 {nothing}")).await;
+    erik.say_hex(PING).await;
+    erik.hears_hex(PONG).await;
 }
 
 #[tokio::test]
 async fn what_messis_own_server_ignores_is_ignored() {
     let (_, address) = chat("").await;
-    let mut client = Bytes::dial(address).await;
+    let mut client = Raw::dial(address).await;
     // An empty envelope, an unknown member, a ping with a payload.
-    client.say("01 00 00 00").await;
-    client.say("01 00 00 02 7a 00").await;
-    client.say("03 00 00 01 ff").await;
-    client.hears(PONG).await;
+    client.say_hex("01 00 00 00").await;
+    client.say_hex("01 00 00 02 7a 00").await;
+    client.say_hex("03 00 00 01 ff").await;
+    client.hears_hex(PONG).await;
     // Unknown fields beside a member, and in it.
-    client.say("01 00 00 09 78 05 0a 05 0a 01 61 18 07").await;
-    client.hears(WELCOME).await;
-    client.say(PING).await;
-    client.hears(PONG).await;
+    client
+        .say_hex("01 00 00 09 78 05 0a 05 0a 01 61 18 07")
+        .await;
+    client.hears_hex(WELCOME).await;
+    client.say_hex(PING).await;
+    client.hears_hex(PONG).await;
 }
 
 #[tokio::test]
@@ -70,9 +73,9 @@ async fn what_messis_own_server_closes_at_is_closed_at() {
         // A member that is no message.
         "01 00 00 02 08 01",
     ] {
-        let mut client = Bytes::dial(address).await;
+        let mut client = Raw::dial(address).await;
         // What comes before it is served, and answered.
-        client.say(&format!("{ERIK} {PING} {bad} {ERIK}")).await;
+        client.say_hex(&format!("{ERIK} {PING} {bad} {ERIK}")).await;
         let mut heard = Vec::new();
         let _ = msip_tests::soon(
             "the end",
@@ -80,7 +83,7 @@ async fn what_messis_own_server_closes_at_is_closed_at() {
         )
         .await;
         heard.sort_unstable();
-        let mut expected = super::bytes(&format!("{WELCOME} {PONG}"));
+        let mut expected = bytes(&format!("{WELCOME} {PONG}"));
         expected.sort_unstable();
         assert_eq!(heard, expected, "{bad}");
     }
@@ -89,15 +92,15 @@ async fn what_messis_own_server_closes_at_is_closed_at() {
 #[tokio::test]
 async fn a_client_that_does_not_ping_is_let_go() {
     let (_, address) = super::chat_at("messi://127.0.0.1:0?keepalive_timeout=300ms", "").await;
-    let mut silent = Bytes::dial(address).await;
+    let mut silent = Raw::dial(address).await;
     silent.is_let_go().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pings_whose_pongs_are_not_read_end_the_connection() {
     let (_, address) = super::chat_at("messi://127.0.0.1:0?keepalive_timeout=500ms", "").await;
-    let mut client = Bytes::dial(address).await;
-    let pings = super::bytes(&PING.repeat(4096).replace("0003", "00 03"));
+    let mut client = Raw::dial(address).await;
+    let pings = bytes(&PING.repeat(4096));
     // Until the system's buffers are full, this side's 64 KiB are, and nothing more is read.
     let flooding = async {
         loop {

@@ -1,13 +1,6 @@
 //! The credit of one-way messages in both directions (docs/protocol.md, "Credit").
 
-use msip_session::wire::Credit;
-
-/// What a session is granted beyond the window that it begins with, once it is open. A foreign peer grants nothing: what waits for it is
-/// bounded by the session's `outgoing_queue`, in bytes, and a burst within that is not to be held up by its number of messages.
-pub(super) const AHEAD: Credit = Credit {
-    items: 1 << 24,
-    bytes: 1 << 30,
-};
+use msip_session::wire::{Credit, Flags, MsgId, write_credit};
 
 /// What may be given to the session.
 #[derive(Debug)]
@@ -45,7 +38,7 @@ impl Window {
     }
 }
 
-/// What the session has sent, and gets back as credit.
+/// What the session has sent and the peer is done with. The session gets it back.
 #[derive(Debug, Default)]
 pub(super) struct Earned {
     items: u32,
@@ -53,16 +46,28 @@ pub(super) struct Earned {
 }
 
 impl Earned {
-    /// Adds a message. Whether it is time to [grant](Self::take): half of the window is used up.
-    pub(super) fn add(&mut self, payload_len: u32) -> bool {
-        let start = Credit::CONNECTION_START;
+    pub(super) const fn add(&mut self, payload_len: u32) {
         self.items = self.items.saturating_add(1);
         self.bytes = self.bytes.saturating_add(payload_len);
+    }
+
+    /// Whether half of the window is used up that a connection begins with.
+    #[cfg(feature = "messi")]
+    pub(super) const fn is_due(&self) -> bool {
+        let start = Credit::CONNECTION_START;
         self.items >= start.items / 2 || self.bytes >= start.bytes / 2
     }
 
-    pub(super) fn take(&mut self) -> Credit {
+    /// Grants all of it.
+    pub(super) fn grant(&mut self, output: &mut Vec<u8>) {
         let Self { items, bytes } = std::mem::take(self);
-        Credit { items, bytes }
+        if items > 0 {
+            grant(Credit { items, bytes }, output);
+        }
     }
+}
+
+/// Lets the session send more.
+pub(super) fn grant(credit: Credit, output: &mut Vec<u8>) {
+    write_credit(output, Flags::NONE, MsgId::CONNECTION, credit);
 }

@@ -1,8 +1,9 @@
-//! What all connections hold of frames that have not come whole.
+//! What all connections of a dialect hold of frames or messages that have not come whole.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::buffers::READ_LEN;
+/// What a connection holds up to here counts nothing: as much as one read takes.
+const READ_LEN: usize = 64 * 1024;
 
 /// What a connection holds of a frame, in the sum of all. What one read takes counts nothing, so that a peer with short frames
 /// is never cut for the sake of others.

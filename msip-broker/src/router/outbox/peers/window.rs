@@ -1,0 +1,84 @@
+//! What was sent of a client, and the instance has not finished with.
+
+use std::collections::VecDeque;
+
+use crate::router::{Publication, fault_injection::FaultInjection, peer_sizes::PeerSizes};
+
+/// A window of messages, and of the bytes of their bodies.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// The runs of messages that are in it, and their bytes.
+    runs: VecDeque<(usize, usize)>,
+    messages: usize,
+    bytes: usize,
+}
+
+impl Window {
+    /// How many messages are in it.
+    #[cfg(test)]
+    pub(super) const fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// For how many of these messages it has room.
+    pub(super) fn affordable(&self, publication: &Publication) -> u32 {
+        if FaultInjection::IgnoreWindow.is_on() {
+            return publication.count;
+        }
+        let sizes = PeerSizes::current();
+        let messages = sizes.window_messages.saturating_sub(self.messages);
+        let most = u32::try_from(messages).unwrap_or(u32::MAX);
+        let most = most.min(publication.count);
+        let mut left = sizes.window_bytes.saturating_sub(self.bytes);
+        if left > 0 && publication.frames.len() <= left {
+            return most;
+        }
+        let mut count = 0;
+        for frame in publication.iter().take(most as usize) {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(frame.len());
+            count += 1;
+        }
+        count
+    }
+
+    /// These are sent.
+    pub(super) fn push(&mut self, publication: &Publication) {
+        let (messages, bytes) = (publication.count as usize, publication.frames.len());
+        self.messages += messages;
+        self.bytes += bytes;
+        self.runs.push_back((messages, bytes));
+    }
+
+    /// The instance has finished with so many messages.
+    pub(super) fn finished(&mut self, mut messages: usize) {
+        while messages > 0 {
+            let Some((count, bytes)) = self.runs.front_mut() else {
+                return;
+            };
+            let done = messages.min(*count);
+            let freed = match done == *count {
+                true => *bytes,
+                false => bytes.checked_div(*count).unwrap_or(0).saturating_mul(done),
+            };
+            *count -= done;
+            *bytes -= freed;
+            let is_over = *count == 0;
+            self.messages -= done;
+            self.bytes -= freed;
+            messages -= done;
+            if is_over {
+                self.runs.pop_front();
+            }
+        }
+    }
+
+    /// Nothing of what was sent counts any more.
+    pub(super) fn clear(&mut self) {
+        self.runs.clear();
+        self.messages = 0;
+        self.bytes = 0;
+    }
+}
