@@ -1,0 +1,1 @@
+//! The package `msip` of Python, and what is generated for it.

@@ -1,0 +1,1 @@
+//! The package `msip` of TypeScript, and what is generated for it.
