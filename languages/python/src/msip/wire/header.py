@@ -16,6 +16,7 @@ __all__ = [
     "CLOSE",
     "COMPRESSED",
     "CREDIT",
+    "DELIVERY_ID",
     "ERROR",
     "EVENT",
     "FLAGS",
@@ -36,7 +37,6 @@ __all__ = [
     "SUBSCRIBE",
     "UNSUBSCRIBE",
     "URGENT",
-    "DELIVERY_ID",
     "FrameError",
     "FrameFault",
     "check_magic",
@@ -143,10 +143,8 @@ def check_magic(data: bytes | bytearray | memoryview) -> None:
     found = bytes(data[:4])
     if b"MSIP".startswith(found):
         return
-    if found[0] in (21, 22) and found[1:2] in (b"", b"\x03"):
-        fault = FrameFault.TLS
-    else:
-        fault = FrameFault.FOREIGN
+    is_tls = found[0] in (21, 22) and found[1:2] in (b"", b"\x03")
+    fault = FrameFault.TLS if is_tls else FrameFault.FOREIGN
     text = escaped(found.decode("utf-8", "replace"))
     remedy = "; a WebSocket needs a listener at ws://" if found == b"GET " else ""
     raise FrameError(f"bad magic {found.hex()} ({text}): frames begin with 4d534950 (MSIP){remedy}", fault=fault)

@@ -241,13 +241,9 @@ def parse_hello(kind: int, msg_id: int, payload: bytes) -> Hello:
 def parse_welcome(msg_id: int, payload: bytes) -> Welcome:
     """Reads the payload of the ACK that answers a HELLO. Raises `FrameError`."""
     if len(payload) < _ID_LEN:
-        raise FrameError(
-            f"the answer to the HELLO has {len(payload)} bytes: a session id alone has 8", msg_id=msg_id
-        )
+        raise FrameError(f"the answer to the HELLO has {len(payload)} bytes: a session id alone has 8", msg_id=msg_id)
     if len(payload) == _ID_LEN:
-        raise FrameError(
-            "the server speaks the MIP dialect, not the MSIP dialect", msg_id=msg_id, fault=FrameFault.MIP
-        )
+        raise FrameError("the server speaks the MIP dialect, not the MSIP dialect", msg_id=msg_id, fault=FrameFault.MIP)
     session_id = int.from_bytes(payload[:_ID_LEN], "big")
     if session_id == 0:
         raise FrameError("the session id is 0", msg_id=msg_id)

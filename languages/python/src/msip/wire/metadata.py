@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from msip.errors import Code, DecodeError, Detail, Status
+from msip.errors import Code, Detail, Status
 from msip.wire.limits import MAX_DETAILS, MAX_METADATA
 from msip.wire.protobuf import as_bytes, as_int, as_text, fields, put_bytes, put_fixed64, put_number, put_text
 
@@ -136,9 +136,9 @@ class Metadata:
         return metadata
 
 
-def check_metadata(metadata: Metadata) -> None:
+def check_metadata(metadata: Metadata, max_len: int = MAX_METADATA) -> None:
     """Raises `Status` (INVALID_ARGUMENT) for what a sender must not put into metadata: names of headers that are none,
-    control characters, more than 8 KiB."""
+    control characters, more than so many bytes."""
     for name, text in metadata.headers.items():
         if not _HEADER_NAME.match(name):
             raise Status(Code.INVALID_ARGUMENT, f"{name!r} is no name of a header: letters, digits and -_./ are")
@@ -151,8 +151,8 @@ def check_metadata(metadata: Metadata) -> None:
         length = len(metadata.encode())
     except UnicodeEncodeError:
         raise Status(Code.INVALID_ARGUMENT, "the metadata holds text that cannot be written as UTF-8") from None
-    if length > MAX_METADATA:
-        raise Status(Code.INVALID_ARGUMENT, f"the metadata has {length} bytes: {MAX_METADATA} are allowed")
+    if length > max_len:
+        raise Status(Code.INVALID_ARGUMENT, f"the metadata has {length} bytes: {max_len} are allowed")
 
 
 def _signed(value: int) -> int:

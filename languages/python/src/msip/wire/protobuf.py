@@ -28,11 +28,11 @@ _FIXED32 = 5
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
     """A varint of at most 64 bits at this position, and where it ends."""
     value = shift = 0
-    for position in range(position, min(position + 10, len(data))):
-        byte = data[position]
+    for place in range(position, min(position + 10, len(data))):
+        byte = data[place]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, position + 1
+            return value & 0xFFFFFFFFFFFFFFFF, place + 1
         shift += 7
     raise DecodeError("a number that does not end")
 

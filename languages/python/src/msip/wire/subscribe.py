@@ -85,9 +85,7 @@ def write_subscribe(topic: str, options: Subscribe | None) -> bytes:
         return encoded
     content = options.encode()
     if len(content) > MAX_METADATA:
-        raise PayloadError(
-            Code.INVALID_ARGUMENT, f"the metadata has {len(content)} bytes: {MAX_METADATA} are allowed"
-        )
+        raise PayloadError(Code.INVALID_ARGUMENT, f"the metadata has {len(content)} bytes: {MAX_METADATA} are allowed")
     return with_length(content) + encoded
 
 
