@@ -198,7 +198,7 @@ class Node:
             case ev.Cancelled(id=id):
                 world.check(id in self.serving and id not in self.cancelled, f"{id} is cancelled, and not served")
                 self.cancelled.add(id)
-            case ev.Message(body=body, member=member):
+            case ev.Message(body=body):
                 label = body.split(b"|")[0]
                 world.check(label not in self.begun, f"{label!r} has come twice")
                 self.begun.add(label)
