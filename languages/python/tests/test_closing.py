@@ -49,9 +49,7 @@ class Closing(unittest.TestCase):
         self.assertEqual(answer, ev.Answer(id, b"ho", False, None))
         self.assertEqual(closed, ev.Closed(Code.UNAVAILABLE, "the server shuts down", by_peer=True, is_clean=True))
         pair.pass_time(1)
-        self.assertEqual(
-            of(server, ev.Closed), [ev.Closed(Code.UNAVAILABLE, "the server shuts down", False, True)]
-        )
+        self.assertEqual(of(server, ev.Closed), [ev.Closed(Code.UNAVAILABLE, "the server shuts down", False, True)])
 
     def test_streams_are_ended_after_a_quarter_of_a_second(self) -> None:
         for closing in ("client", "server"):
