@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use msip_schema::{Code, Diagnostic, FileId, Span};
-use prost_types::FileDescriptorProto;
 
 use super::declared_limits;
+use super::descriptor_set::SetFile;
 use super::dialect::Prepared;
 use super::files::{Origin, ProtoFile};
 use super::guard::{self, Language, MAX_FILE_LEN};
+use super::outline_text::text_of;
 use super::parser_errors;
 use super::report::Report;
 use super::source_info::{SourceInfo, package_name};
@@ -131,11 +132,17 @@ pub(crate) fn parse(
 /// A file of a descriptor set, of which there is no text; `None` if it cannot be used, which is reported.
 pub(crate) fn of_set(
     name: &str,
-    descriptor: FileDescriptorProto,
+    file: SetFile,
     is_input: bool,
     report: &mut Report,
 ) -> Option<ProtoFile> {
-    let id = report.add_file(name, "");
+    let SetFile {
+        descriptor,
+        options,
+    } = file;
+    let text = text_of(&descriptor, &options);
+    let id = report.add_outline(name, &text);
+    let source_info = SourceInfo::new(id, &text, descriptor.source_code_info.as_ref());
     let mut refuse = |code, text: String, help: &str| {
         report.push(Diagnostic::new(code, Span::NONE, text).help(help));
         None
@@ -157,7 +164,7 @@ pub(crate) fn of_set(
         name: name.to_owned(),
         shown: name.to_owned(),
         origin: Origin::Disk(PathBuf::from(name)),
-        source_info: SourceInfo::without_text(id, descriptor.source_code_info.as_ref()),
+        source_info,
         descriptor,
         imports: Vec::new(),
     };
