@@ -78,12 +78,12 @@ fn check(generated: &Generated, verbose: bool) -> ExitCode {
     if outdated.is_empty() {
         return ExitCode::SUCCESS;
     }
-    let what = match outdated.len() {
-        1 => "1 file is not what the schemas say".to_owned(),
-        count => format!("{count} files are not what the schemas say"),
+    let (what, it) = match outdated.len() {
+        1 => ("1 file is".to_owned(), "it"),
+        count => (format!("{count} files are"), "them"),
     };
     complain(&format!(
-        "{what}: run the same command without --check to write it anew"
+        "{what} not what the schemas say: run the same command without --check to write {it} anew"
     ));
     ExitCode::FAILURE
 }

@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn every_option_of_rust_is_taken_and_no_other() {
         for name in RUST_OPTIONS {
-            with((name, ".chat=::chat")).unwrap();
+            assert!(with((name, ".chat=::chat")).is_ok(), "{name}");
         }
         let error = with(("byte", ".")).unwrap_err();
         assert!(

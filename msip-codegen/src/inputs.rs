@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use msip_schema::OPTIONS_FILE;
+
 use crate::error::CompileError;
 use crate::proto::Expected;
 
@@ -60,9 +62,11 @@ impl Inputs {
         }
     }
 
-    fn folder(&mut self, folder: &Path) -> Result<(), CompileError> {
+    fn folder(&mut self, root: &Path) -> Result<(), CompileError> {
+        // There for other compilers, and part of this one.
+        let options = root.join(OPTIONS_FILE);
         let before = self.files.len();
-        let mut open = vec![folder.to_owned()];
+        let mut open = vec![root.to_owned()];
         while let Some(folder) = open.pop() {
             let failed = |error| CompileError::output("cannot read", &folder, error);
             let entries = std::fs::read_dir(&folder).map_err(failed)?;
@@ -75,9 +79,10 @@ impl Inputs {
                     if !entry.file_name().to_string_lossy().starts_with('.') {
                         open.push(path);
                     }
-                } else if path
-                    .extension()
-                    .is_some_and(|extension| extension == "proto")
+                } else if path != options
+                    && path
+                        .extension()
+                        .is_some_and(|extension| extension == "proto")
                 {
                     self.files.push(path);
                 }
@@ -97,7 +102,7 @@ impl Inputs {
         else {
             return Err(CompileError::setting(format!(
                 "there is no schema (`.proto`) in `{}`",
-                crate::paths::show(folder)
+                crate::paths::show(root)
             )));
         };
         found.sort();
@@ -119,6 +124,7 @@ mod tests {
             "a/deep/y.proto",
             ".hidden/x.proto",
             "a/readme.md",
+            "msip/options.proto",
         ] {
             std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
             std::fs::write(at(name), "").unwrap();

@@ -5,6 +5,7 @@ mod request;
 mod response;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::language;
 use parameter::Parameter;
@@ -33,7 +34,10 @@ fn generate(request: &Request) -> Result<msip_codegen::Generated, String> {
         true => builder.messages_only(),
         false => builder,
     };
-    let generated = builder.generate_from_set(&request.descriptor_set, &request.inputs);
+    // The order of a folder, in which compilers do not name them.
+    let mut inputs = request.inputs.clone();
+    inputs.sort_by(|one, other| Path::new(one).cmp(Path::new(other)));
+    let generated = builder.generate_from_set(&request.descriptor_set, &inputs);
     generated.map_err(|error| format!("{error:?}"))
 }
 

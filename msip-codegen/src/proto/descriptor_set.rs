@@ -12,7 +12,9 @@ use prost_types::{
     UninterpretedOption, uninterpreted_option::NamePart,
 };
 
+use super::guard::Language;
 use super::outline_text::OptionTexts;
+use super::parse;
 use super::report::Report;
 use super::source_info::tag;
 
@@ -36,29 +38,38 @@ pub(crate) struct SetFile {
 
 /// Reads an encoded set; what is wrong with it is reported.
 pub(crate) fn read(encoded: &[u8], report: &mut Report) -> Option<SetFiles> {
-    let mut wrong = |text: String| {
-        let help =
-            "write the set anew, with all imports: `protoc --include_imports --descriptor_set_out`";
-        report.push(Diagnostic::new(Code::INVALID_SCHEMA, Span::NONE, text).help(help));
-    };
     if encoded.len() > MAX_SET_LEN {
-        wrong("the descriptor set is larger than 16 MiB".to_owned());
+        report.push(wrong("the descriptor set is larger than 16 MiB".to_owned()));
         return None;
     }
     let set = match FileDescriptorSet::decode(encoded) {
         Ok(set) => set,
         Err(error) => {
-            wrong(format!("the descriptor set is malformed: {error}"));
+            report.push(wrong(format!("the descriptor set is malformed: {error}")));
             return None;
         }
     };
+    // The pool would panic on them.
+    let mut are_known = true;
+    for file in &set.file {
+        if !matches!(file.syntax.as_deref(), None | Some("proto2" | "proto3")) {
+            let id = report.add_outline(file.name(), "");
+            let other = parse::other_language(id, Language::Edition(0..0), true, report);
+            other.into_iter().for_each(|other| report.push(other));
+            are_known = false;
+        }
+    }
+    if !are_known {
+        return None;
+    }
     // It keeps options that are extensions, which the types of prost drop.
     let pool = match DescriptorPool::decode(encoded) {
         Ok(pool) => pool,
         Err(error) => {
             let error = error.to_string();
             let line = error.lines().next().unwrap_or_default();
-            wrong(format!("the descriptor set cannot be used: {line}"));
+            let text = format!("the descriptor set cannot be used: {line}");
+            report.push(wrong(text));
             return None;
         }
     };
@@ -101,6 +112,12 @@ pub(crate) fn read(encoded: &[u8], report: &mut Report) -> Option<SetFiles> {
         );
     }
     Some(read)
+}
+
+fn wrong(text: String) -> Diagnostic {
+    let help =
+        "write the set anew, with all imports: `protoc --include_imports --descriptor_set_out`";
+    Diagnostic::new(Code::INVALID_SCHEMA, Span::NONE, text).help(help)
 }
 
 /// MSIP's options of a file, which a set has interpreted: where they were written, and what was.

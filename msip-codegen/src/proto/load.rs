@@ -49,9 +49,9 @@ pub(crate) fn load_text(name: &str, text: &str, report: &mut Report) -> Files {
 }
 
 /// Reads these files of a descriptor set, and all that they import.
-pub(crate) fn load_set(
+pub(crate) fn load_set<'a>(
     set: HashMap<String, SetFile>,
-    inputs: &[String],
+    inputs: impl Iterator<Item = &'a String>,
     report: &mut Report,
 ) -> Files {
     let mut loader = Loader {
@@ -299,7 +299,7 @@ impl Loader<'_> {
         } else if let Some(file) = self.set.remove(name)
             && !WELL_KNOWN.contains(&name)
         {
-            of_set(name, file, is_input, self.report)
+            of_set(name, file.descriptor, &file.options, is_input, self.report)
         } else if let Some(path) = self.folders.locate(Path::new(name)) {
             self.out.read.push(path.clone());
             read(name, path, is_input, self.report)

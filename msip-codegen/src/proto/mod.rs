@@ -44,6 +44,7 @@ mod well_known;
 use std::path::PathBuf;
 
 use msip_emit::{Compilation, Emitter};
+use msip_schema::OPTIONS_FILE;
 pub(crate) use report::Mistakes;
 pub(crate) use well_known::OPTIONS_TEXT;
 
@@ -96,7 +97,9 @@ pub(crate) fn compile_set(
 ) -> Result<Compilation, Mistakes> {
     let mut report = Report::new();
     let checked = descriptor_set::read(encoded, &mut report).and_then(|set| {
-        let inputs = named.unwrap_or(&set.protocols);
+        let inputs = named.unwrap_or(&set.protocols).iter();
+        // What a compiler is given for its module may have the file of the options.
+        let inputs = inputs.filter(|name| *name != OPTIONS_FILE);
         let files = load::load_set(set.files, inputs, &mut report);
         check::check(&files, expected, emitters, &mut report)
     });
