@@ -1,0 +1,7 @@
+/**
+ * Messages: what generated code stands on.
+ *
+ * @packageDocumentation
+ */
+
+export type { Init, MessageType } from "./types.js";
