@@ -20,8 +20,8 @@ _SIZES = {"": 1, "KiB": _KIB, "MiB": _MIB, "GiB": _GIB}
 _TIMES = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"([0-9]+)([A-Za-z]*)")
 
-Codec = Literal["protobuf", "json", "msgpack"]
-Compression = Literal["none", "gzip", "zstd", "lz4"]
+CodecName = Literal["protobuf", "json", "msgpack"]
+CompressionName = Literal["none", "gzip", "zstd", "lz4"]
 
 
 class SettingError(ValueError):
@@ -123,7 +123,7 @@ class _Choices:
     def check(self, name: str, value: Any) -> None:
         if value is None:
             return
-        if isinstance(value, str) or not value and self.none is None:
+        if isinstance(value, str) or (not value and self.none is None):
             raise _malformed(name, f"one or more of {_listed(self.choices)}", value)
         for choice in value:
             if choice not in self.choices:
@@ -172,6 +172,10 @@ def _time(default: float, low: float, high: float) -> float:
 
 def _flag(default: bool) -> bool:
     return cast(bool, _field(default, _Flag()))
+
+
+def _choice(default: str, choices: tuple[str, ...]) -> Any:
+    return _field(default, _Choice(choices))
 
 
 def _text() -> str | None:
@@ -247,15 +251,15 @@ class ConnectionSettings:
 class ClientSettings(ConnectionSettings):
     """The settings of a client."""
 
-    codec: Codec = cast(Codec, _field("protobuf", _Choice(_CODECS)))
+    codec: CodecName = _choice("protobuf", _CODECS)
     """How bodies are encoded; a server that does not take it refuses."""
-    compress: Compression = cast(Compression, _field("none", _Choice(("none", *_COMPRESSIONS))))
+    compress: CompressionName = _choice("none", ("none", *_COMPRESSIONS))
     """What bodies may be compressed with, both ways; without effect where the server does not take it."""
     connect_timeout: float = _time(10, 0.01, 600)
     """How long one attempt to reach the server may take, before its handshake."""
     login_timeout: float = _time(30, 0.01, 3600)
     """How long the handler's ``on_connected`` may take after each connect."""
-    address_order: str = cast(str, _field("listed", _Choice(("listed", "random"))))
+    address_order: Literal["listed", "random"] = _choice("listed", ("listed", "random"))
     """In which order the addresses of a service are tried; drawn once for each client."""
     reconnect_min: float = _time(0.05, 0.001, 3600)
     """The longest wait before the first attempt to connect again; it doubles with each."""
@@ -289,21 +293,19 @@ class ServerSettings(ConnectionSettings):
     """How long a client's session is kept after its connection was lost; with 0 none is."""
     max_detached_sessions: int = _size(10_000, 0, 10_000_000)
     """Sessions kept without a connection; beyond that the oldest is ended."""
-    schema: str = cast(str, _field("any", _Choice(("any", "strict"))))
+    schema: Literal["any", "strict"] = _choice("any", ("any", "strict"))
     """Which clients of another version are served: ``any``, or those with the same fingerprint only, ``strict``."""
-    codecs: tuple[str, ...] | None = cast("tuple[str, ...] | None", _field(None, _Choices(_CODECS)))
+    codecs: tuple[str, ...] | None = _field(None, _Choices(_CODECS))
     """Which codecs clients may use; ``None`` is all that there are."""
-    compressions: tuple[str, ...] | None = cast(
-        "tuple[str, ...] | None", _field(None, _Choices(_COMPRESSIONS, none="none"))
-    )
+    compressions: tuple[str, ...] | None = _field(None, _Choices(_COMPRESSIONS, none="none"))
     """Which compressions clients may use; ``None`` is all that there are."""
-    compressions_for: str = cast(str, _field("anyone", _Choice(("anyone", "identified"))))
+    compressions_for: Literal["anyone", "identified"] = _choice("anyone", ("anyone", "identified"))
     """From whom compressed bodies are taken: ``anyone``, or clients whose identity has a subject."""
     client_ca: str | None = _text()
     """A PEM file of those who may issue the certificates of clients; with it, clients need one."""
-    client_auth: str = cast(str, _field("none", _Choice(("none", "ask", "require"))))
+    client_auth: Literal["none", "ask", "require"] = _choice("none", ("none", "ask", "require"))
     """Whether clients over TLS are asked for a certificate, or need one."""
-    mode: int = cast(int, _field(0o600, _Mode()))
+    mode: int = _field(0o600, _Mode())
     """Who may connect to a Unix socket."""
 
 

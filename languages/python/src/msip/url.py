@@ -171,9 +171,7 @@ def _addresses(scheme: str, authority: str, path: str) -> tuple[Address, ...]:
 def _socket_path(path: str) -> str:
     path = _unescaped(path)
     if path.endswith("/") or _has_controls(path):
-        raise UrlError(
-            f"{_quoted(path)} cannot be the path of a socket: it ends in a slash or has control characters"
-        )
+        raise UrlError(f"{_quoted(path)} cannot be the path of a socket: it ends in a slash or has control characters")
     length = len(path.encode())
     if length > _MAX_SOCKET_PATH_LEN:
         raise UrlError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -97,6 +98,10 @@ class ByteStream(asyncio.Protocol):
     async def wait_ended(self) -> None:
         """Waits until the stream has ended and its socket is closed."""
         await asyncio.shield(self._ended)
+
+    def when_ended(self, callback: Callable[[], None]) -> None:
+        """Calls this once the stream has ended."""
+        self._ended.add_done_callback(lambda _: callback())
 
     @property
     def unwritten_len(self) -> int:

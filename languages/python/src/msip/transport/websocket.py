@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from msip.transport.stream import ByteStream, Receiver
+from msip.transport.stream import ByteStream
 from msip.transport.websocket_frames import MAX_SENT_LEN, FrameReader, Opcode, ViolationError, write_frame
 from msip.transport.websocket_upgrade import Upgrade, UpgradeError
 
@@ -43,9 +43,6 @@ class WebSocketStream(ByteStream):
         self._send_close(1000)
         super().close()
 
-    def start(self, receiver: Receiver) -> None:
-        super().start(receiver)
-
     def data_received(self, data: bytes) -> None:
         if not self.is_open or self._has_closed:
             return
@@ -82,7 +79,6 @@ class WebSocketStream(ByteStream):
 
     def _note_established(self) -> None:
         if self._has_sent and self._has_received:
-            # Cheap to say twice, and never wrong.
             self._frames.establish()
 
     def _read_upgrade(self, data: bytes) -> None:

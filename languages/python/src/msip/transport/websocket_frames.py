@@ -92,14 +92,16 @@ class FrameReader:
         most = _MAX_BETWEEN if self._is_established else _MAX_FIRST
         if self._read_len > most:
             raise ViolationError(
-                1008, f"the peer sent {self._read_len} bytes of WebSocket frames, and no message is complete: {most} are the most"
+                1008,
+                f"the peer sent {self._read_len} bytes of WebSocket frames, and no message is complete: {most} are the most",
             )
         return payloads[0] if len(payloads) == 1 else b"".join(payloads)
 
     def establish(self) -> None:
         """The HELLO was answered: the peer may send more from now on."""
-        self._is_established = True
-        self._read_len = len(self._buffer)
+        if not self._is_established:
+            self._is_established = True
+            self._read_len = len(self._buffer)
 
     def _frame(self, start: int, payloads: list[bytes], now: float) -> int:
         """Reads the frame that begins at `start`. Returns its length, or 0 where it is not complete."""
