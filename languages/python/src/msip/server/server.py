@@ -204,7 +204,7 @@ class Server(Generic[P]):
         contexts = {number: self._context(address, settings) for number, (address, settings) in enumerate(self._places)}
         self._contexts = contexts
 
-    def connected_but(self, but: Peer | None) -> Iterator[Served]:
+    def _connected_but(self, but: Peer | None) -> Iterator[Served]:
         """What is kept of the clients that are connected, but for one; for broadcasts."""
         return (served for served in list(self._connected) if served.peer is not but)
 
