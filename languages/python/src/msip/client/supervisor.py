@@ -191,6 +191,8 @@ class Supervisor:
             self._route.leave()
         if closed.code in _COMES_BACK or (closed.code is Code.UNAUTHENTICATED and self._credential.is_fresh):
             return self._backoff.next()
+        if self._disconnecting is not None:
+            await asyncio.wait([self._disconnecting])
         return await self._asked(self._handler.on_closed_by_server(self._client, reason), Reconnect.STOP)
 
     async def _reconnect(self, wait: float) -> Established | None:
