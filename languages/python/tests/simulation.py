@@ -9,12 +9,11 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from pair import ALARM, BOTH, ECHO, LINE, NOTE, ORDER, POSITION, PROTOCOL, UPLOAD, URGENT_ORDER, WATCH
-
 from msip.errors import Code, Status
 from msip.protocol import Member
 from msip.session import Accepting, Cause, Session, Settings, negotiate
 from msip.session import events as ev
+from pair import ALARM, BOTH, ECHO, LINE, NOTE, ORDER, POSITION, PROTOCOL, UPLOAD, URGENT_ORDER, WATCH
 
 CALLS = (ECHO, ECHO, ECHO, ALARM, WATCH, UPLOAD, BOTH)
 MESSAGES = (NOTE, ORDER, ORDER, URGENT_ORDER, POSITION, LINE)

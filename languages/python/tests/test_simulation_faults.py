@@ -6,8 +6,6 @@ import unittest
 from typing import Any
 from unittest import mock
 
-from simulation import World
-
 from msip.errors import Code
 from msip.session import sending
 from msip.session.ended_calls import EndedCalls
@@ -15,6 +13,7 @@ from msip.session.exchanges import Outbound
 from msip.session.received_deliveries import DeliveryState, ReceivedDeliveries
 from msip.session.session import Session
 from msip.session.windows import ReceiveWindow, SendWindow
+from simulation import World
 
 
 class Anything:
