@@ -104,6 +104,12 @@ fn run(command: &mut Command) {
 #[test]
 fn generated_code_compiles_for_every_side() {
     let Some(tools) = tools() else { return };
+    if !Path::new(ROOT)
+        .join("languages/typescript/src/index.ts")
+        .exists()
+    {
+        return;
+    }
     for (name, sides) in [
         ("both", Sides::Both),
         ("client", Sides::Client),
