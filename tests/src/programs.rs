@@ -3,6 +3,7 @@
 use std::{
     env,
     fmt::Display,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -50,6 +51,52 @@ pub fn python(folder: &Path, packages: &[&str], check: &str) -> Option<PathBuf> 
     let installed =
         installed.map_err(|reason| format!("there is no Python with {packages:?}: {reason}"));
     or_skipped(installed.map(|_| python))
+}
+
+/// A Python that our package runs on, 3.11 or later, without any packages.
+pub fn plain_python() -> Option<&'static str> {
+    let is_new_enough = |name: &&&str| {
+        let check = "import sys; sys.exit(sys.version_info < (3, 11))";
+        run(Command::new(name).args(["-c", check])).is_ok()
+    };
+    let names = ["python3", "python3.13", "python3.12", "python3.11"];
+    let found = names.iter().find(is_new_enough).copied();
+    or_skipped(found.ok_or("there is no Python 3.11 or later"))
+}
+
+/// A folder whose `node_modules` has the packages that the `package-lock.json` in `lock` names, which are installed where they are
+/// not: versions that stay, so that a failure is ours.
+pub fn node_packages(folder: &Path, lock: &Path) -> Option<PathBuf> {
+    let read =
+        |path: PathBuf| fs::read(&path).map_err(|error| format!("{}: {error}", path.display()));
+    let installed = || {
+        let wanted = read(lock.join("package-lock.json"))?;
+        let stamp = folder.join("installed.json");
+        if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(folder.to_owned());
+        }
+        let write = |path: PathBuf, bytes| {
+            fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        write(
+            folder.join("package.json"),
+            read(lock.join("package.json"))?,
+        )?;
+        write(folder.join("package-lock.json"), wanted.clone())?;
+        // Nothing needs scripts of its installation, and they are not ours to trust.
+        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        run(Command::new("npm").args(install).current_dir(folder))?;
+        write(stamp, wanted)?;
+        Ok(folder.to_owned())
+    };
+    let installed: Result<PathBuf, String> = installed();
+    or_skipped(installed.map_err(|reason| {
+        format!(
+            "there is no Node.js with the packages of {}: {reason}",
+            lock.display()
+        )
+    }))
 }
 
 /// What a command says, or what is wrong with it where it fails.

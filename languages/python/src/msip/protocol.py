@@ -1,0 +1,87 @@
+"""What generated code says of a protocol: the members of its two envelopes, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from msip.message import Message
+
+__all__ = ["Kind", "Member", "Protocol", "Shape", "Side"]
+
+
+class Kind(IntEnum):
+    """How a message is delivered; its number is that of the header (docs/protocol.md, "Kinds")."""
+
+    EVENT = 1
+    COMMAND = 2
+    STATE = 3
+    LOG = 4
+    METRIC = 5
+
+
+class Shape(Enum):
+    """What the sender of a member waits for."""
+
+    ONE_WAY = 1
+    """Nothing."""
+    ACKNOWLEDGED = 2
+    """The acknowledgment that its handler has returned."""
+    CALL = 3
+    """An answer, or a stream of them."""
+    ANSWER = 4
+    """It is an answer itself, and is never sent but as one."""
+
+
+class Side(Enum):
+    """A side of a connection: the one that connects, or the one that accepts."""
+
+    CLIENT = 1
+    SERVER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of an envelope, `ClientToServer` or `ServerToClient`."""
+
+    name: str
+    """As in the schema: `connect_req`."""
+    number: int
+    """Its number in the envelope, and the `variant` of the header."""
+    message: type[Message] | None
+    """What it carries; None where it carries nothing."""
+    kind: Kind
+    shape: Shape
+    handler: str = ""
+    """The name of the handler's method, such as `on_connect_req`; empty for answers."""
+    answer: int = 0
+    """Of a call: the number of the member of the other direction that answers."""
+    request_stream: bool = False
+    response_stream: bool = False
+    timeout: float | None = None
+    """The time limit of a call in seconds, after the default (30 s) was applied; None is without limit."""
+    urgent: bool = False
+    compress: bool = True
+    """Whether its body may be compressed."""
+    idempotent: bool = False
+    """Whether a call may be repeated when its outcome is unknown."""
+    key: str | None = None
+    """The attribute of the message that distinguishes one STATE from another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Both directions of one protocol."""
+
+    name: str
+    """The package."""
+    fingerprint: int
+    """The fingerprint of the schema (docs/protocol.md, "Schema fingerprint")."""
+    client_to_server: tuple[Member, ...]
+    server_to_client: tuple[Member, ...]
+
+    def sent_by(self, side: Side) -> tuple[Member, ...]:
+        """The members that this side sends, answers included."""
+        return self.client_to_server if side is Side.CLIENT else self.server_to_client

@@ -1,0 +1,18 @@
+/**
+ * The protocol without input and output: bytes go in and come out, time is given, and what happened is polled.
+ *
+ * A driver does, in a loop: `receive` with what the transport has, `handleTimeout` when `timeout` is due, `poll` until nothing is
+ * left, and `transmit` as long as the transport takes more.
+ *
+ * @module
+ */
+
+export { ClientSession, type BeginOptions } from "./client.js";
+export * from "./event.js";
+export { Accepting, ServerSession, type ReceivedHello } from "./server.js";
+export { Session, type BodyOptions, type SendOptions } from "./session.js";
+export type { Settings } from "./settings.js";
+export type { Phase } from "./state.js";
+export { readSubscribed, subscribe, unsubscribe } from "./topics.js";
+export { ClosedError, ConnectError, Status, type Code, type Detail } from "../errors.js";
+export { CodecId, CompressionId, type Hello, type Identity, type Metadata, type Subscribe, type Welcome } from "../wire/messages.js";

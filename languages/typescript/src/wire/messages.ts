@@ -1,0 +1,172 @@
+/**
+ * The payloads of MSIP's own frames: the messages of `msip-session/proto/hello.proto`.
+ *
+ * @module
+ */
+
+import type { Detail } from "../errors.js";
+import { BOOL, BYTES, BYTES_MAP, FIXED64, MESSAGE, OPTIONAL, REPEATED, TEXT, TEXT_MAP, VARINT, type Fields } from "./proto.js";
+
+/** How bodies are encoded. */
+export const CodecId = { PROTOBUF: 1, JSON: 2, MESSAGE_PACK: 3 } as const;
+
+/** How bodies are compressed: also the first byte of a compressed body. */
+export const CompressionId = { NONE: 0, GZIP: 1, ZSTD: 2, LZ4: 3 } as const;
+
+/** Who sent a message, as the accepting side has authenticated it. */
+export interface Identity {
+  readonly user?: string;
+  readonly service?: string;
+  /** The peer id of the client; 0 is none. */
+  readonly peer?: bigint;
+  readonly roles?: readonly string[];
+}
+
+/** What goes with a message besides its body (docs/protocol.md, "Metadata"). */
+export interface Metadata {
+  /** What remains of the deadline, in milliseconds. The session writes it. */
+  readonly deadlineMs?: number;
+  readonly correlationId?: string;
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+  /** Microseconds since 1970, by the sender's clock. */
+  readonly requestTimeUs?: number;
+  readonly responseTimeUs?: number;
+  readonly idempotent?: boolean;
+  readonly key?: string;
+  readonly headers?: ReadonlyMap<string, string>;
+  /** Written by the accepting side. */
+  readonly identity?: Identity;
+  readonly details?: readonly Detail[];
+  readonly cleared?: Uint8Array;
+}
+
+/** How a client opens or resumes a session. */
+export interface Hello {
+  readonly protocol?: string;
+  readonly fingerprint?: bigint;
+  /** {@link CodecId}s, the best first. */
+  readonly codecs?: readonly number[];
+  /** {@link CompressionId}s, the best first. */
+  readonly compressions?: readonly number[];
+  readonly keepaliveMs?: number;
+  readonly maxBody?: number;
+  readonly credential?: Uint8Array;
+  readonly clientName?: string;
+  readonly clientVersion?: string;
+  readonly sessionSecret?: Uint8Array;
+  readonly awaited?: readonly bigint[];
+  readonly extensions?: ReadonlyMap<string, Uint8Array>;
+}
+
+/** How a server answers a {@link Hello}. */
+export interface Welcome {
+  readonly fingerprint?: bigint;
+  readonly codec?: number;
+  readonly compression?: number;
+  readonly resumed?: boolean;
+  readonly keepaliveMs?: number;
+  readonly maxBody?: number;
+  readonly maxOpenCalls?: number;
+  readonly sessionExpiryMs?: number;
+  readonly peerId?: bigint;
+  readonly broker?: boolean;
+  readonly serverName?: string;
+  readonly serverVersion?: string;
+  readonly awaited?: readonly bigint[];
+  readonly extensions?: ReadonlyMap<string, Uint8Array>;
+}
+
+/** What a SUBSCRIBE says besides its topic. */
+export interface Subscribe {
+  readonly group?: string;
+  readonly protocol?: string;
+  readonly fingerprint?: bigint;
+  readonly grant?: Uint8Array;
+  readonly byPeer?: boolean;
+  readonly schemaRule?: number;
+}
+
+/** What the first service of a topic speaks: the answer to a SUBSCRIBE with `byPeer`. */
+export interface Subscribed {
+  readonly protocol?: string;
+  readonly fingerprint?: bigint;
+}
+
+const IDENTITY: Fields = [
+  [1, "user", TEXT],
+  [2, "service", TEXT],
+  [3, "peer", FIXED64],
+  [4, "roles", REPEATED + TEXT],
+];
+
+const DETAIL: Fields = [
+  [1, "typeName", TEXT],
+  [2, "value", BYTES],
+];
+
+/** The fields of {@link Metadata}. */
+export const METADATA: Fields = [
+  [1, "deadlineMs", OPTIONAL],
+  [2, "correlationId", TEXT],
+  [3, "traceparent", TEXT],
+  [4, "tracestate", TEXT],
+  [5, "requestTimeUs", OPTIONAL],
+  [6, "responseTimeUs", OPTIONAL],
+  [7, "idempotent", BOOL],
+  [8, "key", TEXT],
+  [9, "headers", TEXT_MAP],
+  [10, "identity", MESSAGE, IDENTITY],
+  [11, "details", REPEATED + MESSAGE, DETAIL],
+  [12, "cleared", BYTES],
+];
+
+/** The fields of {@link Hello}. */
+export const HELLO_FIELDS: Fields = [
+  [1, "protocol", TEXT],
+  [2, "fingerprint", FIXED64],
+  [3, "codecs", REPEATED + VARINT],
+  [4, "compressions", REPEATED + VARINT],
+  [5, "keepaliveMs", VARINT],
+  [6, "maxBody", VARINT],
+  [7, "credential", BYTES],
+  [8, "clientName", TEXT],
+  [9, "clientVersion", TEXT],
+  [10, "sessionSecret", BYTES],
+  [11, "awaited", REPEATED + FIXED64],
+  [12, "extensions", BYTES_MAP],
+];
+
+/** The fields of {@link Welcome}. */
+export const WELCOME_FIELDS: Fields = [
+  [1, "fingerprint", FIXED64],
+  [2, "codec", VARINT],
+  [3, "compression", VARINT],
+  [4, "resumed", BOOL],
+  [5, "keepaliveMs", VARINT],
+  [6, "maxBody", VARINT],
+  [7, "maxOpenCalls", VARINT],
+  [8, "sessionExpiryMs", VARINT],
+  [9, "peerId", FIXED64],
+  [10, "broker", BOOL],
+  [11, "serverName", TEXT],
+  [12, "serverVersion", TEXT],
+  [13, "awaited", REPEATED + FIXED64],
+  [14, "extensions", BYTES_MAP],
+];
+
+/** The fields of {@link Subscribe}. */
+export const SUBSCRIBE_FIELDS: Fields = [
+  [1, "group", TEXT],
+  [2, "protocol", TEXT],
+  [3, "fingerprint", FIXED64],
+  [4, "grant", BYTES],
+  [5, "byPeer", BOOL],
+  [6, "schemaRule", VARINT],
+];
+
+/** The fields of {@link Subscribed}. */
+export const SUBSCRIBED_FIELDS: Fields = [
+  [1, "protocol", TEXT],
+  [2, "fingerprint", FIXED64],
+];
