@@ -115,7 +115,7 @@ async fn play(options: &Options) -> ExitCode {
     if let Err(error) = std::fs::create_dir_all(&folder) {
         return failed(&format!("{}: {error}", folder.display()));
     }
-    let (jobs, lacks) = jobs(options, &cases, &folder);
+    let (jobs, lacks) = jobs(options, &cases, &known, &folder);
     for lack in &lacks {
         println!("skipped: {lack}");
     }
@@ -166,14 +166,20 @@ fn write(options: &Options, played: &[Played], known: &[Known]) -> Result<(), St
     }
     if let Some(file) = &options.table {
         let page = std::fs::read_to_string(file).map_err(told(file))?;
-        let page = report::page(&page, played, known)?;
+        let page = report::page(&page, played)?;
         std::fs::write(file, page).map_err(told(file))?;
     }
     Ok(())
 }
 
 /// Every pair that was chosen, and what there is no driver for.
-fn jobs(options: &Options, cases: &[Case], folder: &Path) -> (Vec<Job>, BTreeSet<String>) {
+fn jobs(
+    options: &Options,
+    cases: &[Case],
+    known: &[Known],
+    folder: &Path,
+) -> (Vec<Job>, BTreeSet<String>) {
+    let known: Arc<[Known]> = known.into();
     let ways = Ways {
         scheme: "tcp",
         origin: None,
@@ -209,6 +215,7 @@ fn jobs(options: &Options, cases: &[Case], folder: &Path) -> (Vec<Job>, BTreeSet
                     server: of_server,
                     cases,
                     ways: ways.clone(),
+                    known: Arc::clone(&known),
                 });
             }
         }
@@ -228,7 +235,8 @@ fn tell(played: &Played) {
         }
         Outcome::Failed(reason) => {
             let reason = reason.replace('\n', "\n    ");
-            println!("FAILED  {client} -> {server} {case} ({took} ms)\n    {reason}");
+            let word = if played.is_known { "known " } else { "FAILED" };
+            println!("{word}  {client} -> {server} {case} ({took} ms)\n    {reason}");
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn junit(played: &[Played], known: &[Known]) -> String {
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" time=\"{:.3}\">",
             escaped(&name),
             cases.len(),
-            cases.iter().filter(|case| is_failure(case, known)).count(),
+            cases.iter().filter(|case| is_failure(case)).count(),
             count(|outcome| matches!(outcome, Outcome::NotOffered(_))),
             time.as_secs_f64(),
         );
@@ -45,7 +45,9 @@ pub(crate) fn junit(played: &[Played], known: &[Known]) -> String {
                 escaped(&case.case),
                 case.took.as_secs_f64()
             );
-            let reason = known.iter().find(|known| known.is_about(case));
+            let reason = known
+                .iter()
+                .find(|known| known.is_about(&case.case, &case.sides));
             let _ = match (&case.outcome, reason) {
                 (Outcome::Passed, _) => writeln!(xml, "/>"),
                 (Outcome::NotOffered(profile), _) => writeln!(
@@ -71,9 +73,8 @@ pub(crate) fn junit(played: &[Played], known: &[Known]) -> String {
     xml
 }
 
-fn is_failure(played: &Played, known: &[Known]) -> bool {
-    matches!(played.outcome, Outcome::Failed(_))
-        && !known.iter().any(|known| known.is_about(played))
+fn is_failure(played: &Played) -> bool {
+    matches!(played.outcome, Outcome::Failed(_)) && !played.is_known
 }
 
 fn escaped(text: &str) -> String {
@@ -98,7 +99,7 @@ fn escaped(text: &str) -> String {
 /// # Errors
 ///
 /// The page lacks the markers.
-pub(crate) fn page(page: &str, played: &[Played], known: &[Known]) -> Result<String, String> {
+pub(crate) fn page(page: &str, played: &[Played]) -> Result<String, String> {
     let [begin, end] = MARKERS;
     let (before, rest) = page
         .split_once(begin)
@@ -106,12 +107,12 @@ pub(crate) fn page(page: &str, played: &[Played], known: &[Known]) -> Result<Str
     let (_, after) = rest
         .split_once(end)
         .ok_or(format!("the page has no {end}"))?;
-    let tables = format!("{}\n{}", pairs(played, known), cases(played, known));
+    let tables = format!("{}\n{}", pairs(played), cases(played));
     Ok(format!("{before}{begin}\n\n{tables}\n{end}{after}"))
 }
 
 /// A row for each client, a column for each server.
-fn pairs(played: &[Played], known: &[Known]) -> String {
+fn pairs(played: &[Played]) -> String {
     let sides = || LANGUAGES.into_iter().chain([RAW]);
     let mut table = String::from("| client |");
     for server in sides() {
@@ -128,20 +129,20 @@ fn pairs(played: &[Played], known: &[Known]) -> String {
             let of_pair = played
                 .iter()
                 .filter(|played| played.sides.client == client && played.sides.server == server);
-            let _ = write!(table, " {} |", summary(of_pair, known));
+            let _ = write!(table, " {} |", summary(of_pair));
         }
         table.push('\n');
     }
     table
 }
 
-fn summary<'a>(played: impl Iterator<Item = &'a Played>, known: &[Known]) -> String {
+fn summary<'a>(played: impl Iterator<Item = &'a Played>) -> String {
     let (mut passed, mut failed, mut unknown, mut not_offered) = (0, 0, 0, 0);
     for played in played {
         match played.outcome {
             Outcome::Passed => passed += 1,
             Outcome::NotOffered(_) => not_offered += 1,
-            Outcome::Failed(_) if is_failure(played, known) => unknown += 1,
+            Outcome::Failed(_) if is_failure(played) => unknown += 1,
             Outcome::Failed(_) => failed += 1,
         }
     }
@@ -160,7 +161,7 @@ fn summary<'a>(played: impl Iterator<Item = &'a Played>, known: &[Known]) -> Str
 }
 
 /// A row for each case, a column for each language as a client and as a server.
-fn cases(played: &[Played], known: &[Known]) -> String {
+fn cases(played: &[Played]) -> String {
     let roles = || {
         let clients = LANGUAGES.into_iter().map(|language| (language, true));
         clients.chain(LANGUAGES.into_iter().map(|language| (language, false)))
@@ -191,7 +192,7 @@ fn cases(played: &[Played], known: &[Known]) -> String {
                 };
                 played.case == *case && side == language
             });
-            let _ = write!(table, " {} |", cell(of_cell, known));
+            let _ = write!(table, " {} |", cell(of_cell));
         }
         table.push('\n');
     }
@@ -199,7 +200,7 @@ fn cases(played: &[Played], known: &[Known]) -> String {
 }
 
 /// The worst of all pairs.
-fn cell<'a>(played: impl Iterator<Item = &'a Played>, known: &[Known]) -> &'static str {
+fn cell<'a>(played: impl Iterator<Item = &'a Played>) -> &'static str {
     let mut cell = "";
     let rank = |cell: &str| {
         ["", "not offered", "passes", "known to fail", "fails"]
@@ -210,7 +211,7 @@ fn cell<'a>(played: impl Iterator<Item = &'a Played>, known: &[Known]) -> &'stat
         let this = match played.outcome {
             Outcome::Passed => "passes",
             Outcome::NotOffered(_) => "not offered",
-            Outcome::Failed(_) if is_failure(played, known) => "fails",
+            Outcome::Failed(_) if is_failure(played) => "fails",
             Outcome::Failed(_) => "known to fail",
         };
         if rank(this) > rank(cell) {

@@ -279,6 +279,8 @@ class Handlers:
         exchange = Exchange()
         self.driver.exchanges[number] = exchange
         metadata, limit = context.metadata, context.time_limit
+        # A server knows its peers itself; who is behind a message of a server or broker, the message says.
+        principal = context.peer.principal if isinstance(context.peer, msip.Peer) else metadata.identity
         self.driver.report(
             Report.Handling_(
                 control.Handling(
@@ -289,7 +291,7 @@ class Handlers:
                     headers=dict(metadata.headers),
                     correlation_id=metadata.correlation_id,
                     remaining_ms=0 if limit is None else int(limit * 1000),
-                    user=metadata.identity.user if metadata.identity else "",
+                    user=principal.user if principal else "",
                 )
             )
         )
