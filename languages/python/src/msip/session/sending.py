@@ -75,12 +75,7 @@ class Sending(SessionCore):
     def _may_send_now(self, member: Member) -> bool:
         """Whether there is credit and a place in the queue for a message, and it would overtake nothing."""
         window = self._send_window
-        if (
-            self._resend
-            or window.items <= 0
-            or window.size <= 0
-            or self._outgoing.cost >= self.settings.outgoing_queue
-        ):
+        if self._resend or window.items <= 0 or window.size <= 0 or self._outgoing.cost >= self.settings.outgoing_queue:
             return False
         if member.shape is Shape.ACKNOWLEDGED and not self._may_deliver():
             return False
