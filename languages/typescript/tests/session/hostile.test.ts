@@ -15,9 +15,9 @@ import { Random } from "./world.js";
 function raw(...frames: OutFrame[]): Uint8Array {
   const outgoing = new Outgoing();
   for (const frame of frames) outgoing.push(frame, false);
-  const parts: number[] = [];
-  for (let part = outgoing.transmit(); part.length > 0; part = outgoing.transmit()) parts.push(...part);
-  return Uint8Array.from(parts);
+  const parts: Uint8Array[] = [];
+  for (let part = outgoing.transmit(); part.length > 0; part = outgoing.transmit()) parts.push(part);
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 /** A frame of a client. */
