@@ -131,8 +131,11 @@ class Receiving(ReceivingMessages):
                 self._receive_stream_answer(flags, variant, id, payload, entry)
                 return
             if flags == 0 and variant == member.answer and 0 < len(payload) <= self.settings.max_body:
+                # What `_remove` does for a call without streams.
                 del self._outbound[id]
-                self._remove(id, entry)
+                self._call_count -= 1
+                if self._waits:
+                    self._wake()
                 self._events.append(Answer(id, payload, False, None))
                 return
         elif cls is Class.PING:
