@@ -120,7 +120,11 @@ class Receiving(ReceivingMessages):
     def _receive_answer(self, flags: int, variant: int, id: int, payload: bytes) -> None:
         entry = self._outbound.get(id)
         if entry is None:
-            self._answer_to_nothing(id)
+            if flags & MORE:
+                # An item that was under way: the call has not ended there.
+                self._ignore_late(id)
+            else:
+                self._answer_to_nothing(id)
             return
         cls = entry.cls
         if cls is Class.CALL:
@@ -341,10 +345,7 @@ class Receiving(ReceivingMessages):
             return
         entry = self._outbound.get(id)
         if entry is None or entry.cls is not Class.PING:
-            if id & SERVER_ID == self._own_bit:
-                self._ignore_late(id)
-            else:
-                self._ignore(id)
+            self._ignore_late(id)
             return
         del self._outbound[id]
         self._events.append(Pong(id, self._now - entry.at))
