@@ -29,7 +29,7 @@ class Untold:
 class UntoldLoop(asyncio.SelectorEventLoop):
     """A loop with such timers."""
 
-    def call_at(self, *arguments: Any, **options: Any) -> Any:
+    def call_at(self, *arguments: Any, **options: Any) -> Any:  # type: ignore[override]
         return Untold(super().call_at(*arguments, **options))
 
 
