@@ -42,6 +42,7 @@ from msip.message.wire import (
     pack_int32,
     pack_sint64,
     pack_uint64,
+    read_size,
     read_varint,
     sfixed32,
     sfixed32_at,
@@ -745,23 +746,11 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at - 1)
                                     message.bool_ = value != 0
                                 elif tag == 114:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.string = data[at:stop].decode()
                                     at = stop
                                 elif tag == 122:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.bytes_ = data[at:stop]
                                     at = stop
                                 else:
@@ -778,13 +767,7 @@ class Everything(msip.message.Message):
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.color = Color._of(value)
                                 elif tag == 138:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.nested = Nested._read(data, at, stop, depth - 1, message.nested)
                                     at = stop
                                 elif tag == 168:
@@ -799,23 +782,11 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 178:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.optional_string = data[at:stop].decode()
                                     at = stop
                                 elif tag == 186:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.optional_bytes = data[at:stop]
                                     at = stop
                                 elif tag == 192:
@@ -843,13 +814,7 @@ class Everything(msip.message.Message):
                                     message.doubles.append(double_at(data, at)[0])
                                     at = stop
                                 elif tag == 250:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.doubles.extend(unpack_double(data, at, stop))
                                     at = stop
                                 elif tag == 256:
@@ -860,13 +825,7 @@ class Everything(msip.message.Message):
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.int32s.append(value)
                                 elif tag == 258:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.int32s.extend(unpack_int32(data, at, stop))
                                     at = stop
                                 else:
@@ -880,23 +839,11 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at - 1)
                                     message.sint64s.append(value >> 1 ^ -(value & 1))
                                 elif tag == 266:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.sint64s.extend(unpack_sint64(data, at, stop))
                                     at = stop
                                 elif tag == 274:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.fixed32s.extend(unpack_fixed32(data, at, stop))
                                     at = stop
                                 elif tag == 277:
@@ -919,23 +866,11 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at - 1)
                                     message.bools.append(value != 0)
                                 elif tag == 282:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.bools.extend(unpack_bool(data, at, stop))
                                     at = stop
                                 elif tag == 290:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.strings.append(data[at:stop].decode())
                                     at = stop
                                 else:
@@ -943,13 +878,7 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 298:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.many_bytes.append(data[at:stop])
                                     at = stop
                                 elif tag == 304:
@@ -960,23 +889,11 @@ class Everything(msip.message.Message):
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.colors.append(Color._of(value))
                                 elif tag == 306:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.colors.extend([Color._of(value) for value in unpack_int32(data, at, stop)])
                                     at = stop
                                 elif tag == 314:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.nesteds.append(Nested._read(data, at, stop, depth - 1))
                                     at = stop
                                 else:
@@ -991,23 +908,11 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at - 1)
                                     message.unpacked.append(value)
                                 elif tag == 322:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.unpacked.extend(unpack_uint64(data, at, stop))
                                     at = stop
                                 elif tag == 410:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     limit = stop
                                     k51 = ""
                                     v51 = ""
@@ -1015,23 +920,11 @@ class Everything(msip.message.Message):
                                         byte = data[at]
                                         at += 1
                                         if byte == 10:
-                                            size = data[at]
-                                            at += 1
-                                            if size > 127:
-                                                size, at = read_varint(data, at - 1)
-                                            stop = at + size
-                                            if stop > limit:
-                                                raise IndexError
+                                            at, stop = read_size(data, at, limit)
                                             k51 = data[at:stop].decode()
                                             at = stop
                                         elif byte == 18:
-                                            size = data[at]
-                                            at += 1
-                                            if size > 127:
-                                                size, at = read_varint(data, at - 1)
-                                            stop = at + size
-                                            if stop > limit:
-                                                raise IndexError
+                                            at, stop = read_size(data, at, limit)
                                             v51 = data[at:stop].decode()
                                             at = stop
                                         else:
@@ -1040,13 +933,7 @@ class Everything(msip.message.Message):
                                         raise IndexError
                                     message.string_by_string[k51] = v51
                                 elif tag == 418:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     limit = stop
                                     k52 = 0
                                     v52: Nested | None = None
@@ -1061,13 +948,7 @@ class Everything(msip.message.Message):
                                                 value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                             k52 = value
                                         elif byte == 18:
-                                            size = data[at]
-                                            at += 1
-                                            if size > 127:
-                                                size, at = read_varint(data, at - 1)
-                                            stop = at + size
-                                            if stop > limit:
-                                                raise IndexError
+                                            at, stop = read_size(data, at, limit)
                                             v52 = Nested._read(data, at, stop, depth - 2, v52)
                                             at = stop
                                         else:
@@ -1080,13 +961,7 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 426:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     limit = stop
                                     k53 = False
                                     v53 = Color._of(0)
@@ -1112,13 +987,7 @@ class Everything(msip.message.Message):
                                         raise IndexError
                                     message.color_by_bool[k53] = v53
                                 elif tag == 434:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     limit = stop
                                     k54 = 0
                                     v54 = b""
@@ -1132,13 +1001,7 @@ class Everything(msip.message.Message):
                                                 value, at = read_varint(data, at - 1)
                                             k54 = value
                                         elif byte == 18:
-                                            size = data[at]
-                                            at += 1
-                                            if size > 127:
-                                                size, at = read_varint(data, at - 1)
-                                            stop = at + size
-                                            if stop > limit:
-                                                raise IndexError
+                                            at, stop = read_size(data, at, limit)
                                             v54 = data[at:stop]
                                             at = stop
                                         else:
@@ -1147,13 +1010,7 @@ class Everything(msip.message.Message):
                                         raise IndexError
                                     message.bytes_by_uint64[k54] = v54
                                 elif tag == 442:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     limit = stop
                                     k55 = 0
                                     v55 = 0.0
@@ -1178,13 +1035,7 @@ class Everything(msip.message.Message):
                                         raise IndexError
                                     message.double_by_sint64[k55] = v55
                                 elif tag == 490:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.choice = Everything.ChoiceText(data[at:stop].decode())
                                     at = stop
                                 else:
@@ -1201,13 +1052,7 @@ class Everything(msip.message.Message):
                                     message.choice = Everything.ChoiceNumber(value)
                                 elif tag == 506:
                                     o63 = message.choice
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.choice = Everything.ChoiceNested(Nested._read(data, at, stop, depth - 1, o63.value if isinstance(o63, Everything.ChoiceNested) else None))
                                     at = stop
                                 elif tag == 512:
@@ -1218,13 +1063,7 @@ class Everything(msip.message.Message):
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.choice = Everything.ChoiceColor(Color._of(value))
                                 elif tag == 522:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.choice = Everything.ChoiceBytes(data[at:stop])
                                     at = stop
                                 else:
@@ -1232,43 +1071,19 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 570:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.timestamp = msip.message.Timestamp._unpack(data, at, stop, depth - 1, message.timestamp)
                                     at = stop
                                 elif tag == 578:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.duration = msip.message.Duration._unpack(data, at, stop, depth - 1, message.duration)
                                     at = stop
                                 elif tag == 586:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.struct = msip.message.Struct._unpack(data, at, stop, depth - 1, message.struct)
                                     at = stop
                                 elif tag == 594:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.value = msip.message.Value._unpack(data, at, stop, depth - 1, message.value)
                                     at = stop
                                 else:
@@ -1277,43 +1092,19 @@ class Everything(msip.message.Message):
                         else:
                             if tag < 634:
                                 if tag == 602:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.list_value = msip.message.ListValue._unpack(data, at, stop, depth - 1, message.list_value)
                                     at = stop
                                 elif tag == 610:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.string_value = msip.message.StringValue._unpack(data, at, stop, depth - 1, message.string_value)
                                     at = stop
                                 elif tag == 618:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.int64_value = msip.message.Int64Value._unpack(data, at, stop, depth - 1, message.int64_value)
                                     at = stop
                                 elif tag == 626:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.bool_value = msip.message.BoolValue._unpack(data, at, stop, depth - 1, message.bool_value)
                                     at = stop
                                 else:
@@ -1321,43 +1112,19 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 634:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.bytes_value = msip.message.BytesValue._unpack(data, at, stop, depth - 1, message.bytes_value)
                                     at = stop
                                 elif tag == 642:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.double_value = msip.message.DoubleValue._unpack(data, at, stop, depth - 1, message.double_value)
                                     at = stop
                                 elif tag == 650:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.field_mask = msip.message.FieldMask._unpack(data, at, stop, depth - 1, message.field_mask)
                                     at = stop
                                 elif tag == 658:
-                                    size = data[at]
-                                    at += 1
-                                    if size > 127:
-                                        size, at = read_varint(data, at - 1)
-                                    stop = at + size
-                                    if stop > end:
-                                        raise IndexError
+                                    at, stop = read_size(data, at, end)
                                     message.empty = msip.message.Empty._read(data, at, stop, depth - 1, message.empty)
                                     at = stop
                                 else:

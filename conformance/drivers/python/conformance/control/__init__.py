@@ -2316,7 +2316,9 @@ class Ready(msip.message.Message):
     language: str = ""
     """`rust`."""
     profiles: list[str] = dataclasses.field(default_factory=list)
-    """`core`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`."""
+    """`core`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
+    `services` (servers at topics).
+    """
     fingerprint: int = 0
     """The fingerprint of `conformance`, as its generated code has it."""
 
