@@ -172,15 +172,18 @@ class Inbound:
 
     async def _handle(self, event: events.Message) -> None:
         session, member = self._session, event.member
-        if not event.body and event.metadata is not None and event.metadata.cleared:
+        if not event.body:
             # A STATE was cleared: handlers hear of values alone.
+            if event.delivery:
+                session.acknowledge(event.id)
             session.finished(0, 1, event.size)
+            self._driver.wake()
             return
         status: Status | None = None
         try:
             message = self._decode(member, event.body, event.compressed)
             context = Context(self._peer, member, event.metadata, None, 0.0, event.topic)
-            await self._method(member)(message, context)
+            await self._handled(member, message, context)
         except Exception as error:
             status = self._status(member, error)
             if not event.delivery:
@@ -213,9 +216,11 @@ class Inbound:
         member = event.member
         status: Status | None = None
         try:
-            request = call.requests if call.requests is not None else self._decode(member, event.body, event.compressed)
+            request = call.requests
+            if request is None:
+                request = self._decode(member, event.body, event.compressed, event.id)
             context = Context(self._peer, member, event.metadata, event.deadline, self._driver.loop.time(), event.topic)
-            answered = self._method(member)(request, context)
+            answered = self._handled(member, request, context)
             if member.response_stream:
                 await self._send_items(event.id, member, answered)
                 self._session.answer_end(event.id, context.answer_metadata())
@@ -261,19 +266,40 @@ class Inbound:
 
     # Bodies and errors.
 
+    def _handled(self, member: Member, message: Any, context: Context[Any]) -> Any:
+        """What the handler's method returns; that of a member that carries nothing takes the context alone."""
+        method = self._method(member)
+        if member.message is None and not member.request_stream:
+            return method(context)
+        return method(message, context)
+
     def _method(self, member: Member) -> Callable[[Any, Context[Any]], Any]:
         if self._handler is None:
             raise Status(Code.UNIMPLEMENTED, f"there is no handler for {member.name} here")
         method: Callable[[Any, Context[Any]], Any] = getattr(self._handler, member.handler)
         return method
 
-    def _decode(self, member: Member, body: bytes, compressed: bool) -> Any:
+    def _decode(self, member: Member, body: bytes, compressed: bool, call: int = 0) -> Any:
         assert self.codec is not None
+        if compressed:
+            body = self._inflate(member, body, call)
         try:
-            return self.codec.decode(member, body, compressed)
+            return self.codec.decode(member, body, False)
         except Status:
             self._session.count_unreadable(self._driver.loop.time())
             raise
+
+    def _inflate(self, member: Member, body: bytes, call: int) -> bytes:
+        """Inflates a body. The request of a call counts with what it is then."""
+        assert self.codec is not None
+        try:
+            inflated = self.codec.inflate(member, body)
+        except Status:
+            self._session.count_unreadable(self._driver.loop.time())
+            raise
+        if call:
+            self._session.grow_request(call, len(inflated))
+        return inflated
 
     def _encode(self, member: Member, answer: Any) -> tuple[bytes, bool]:
         assert self.codec is not None

@@ -11,7 +11,7 @@ from msip.errors import Code, Status
 from msip.protocol import Member, Protocol, Shape, Side
 from msip.session.droppable import DroppableQueue, Dropped
 from msip.session.ended_calls import EndedCalls
-from msip.session.events import Cancelled, Cause, Closed, Event, Failed, Writable
+from msip.session.events import Cancelled, Cause, Closed, Event, Failed, TransportDead, Writable
 from msip.session.exchanges import Class, InboundCall, Outbound
 from msip.session.keepalive import Keepalive
 from msip.session.outgoing import PROVOKED, OutgoingQueue
@@ -47,6 +47,7 @@ __all__ = [
     "OVER",
     "SUSPENDED",
     "UNWANTED",
+    "WIRE_ID",
     "SessionCore",
 ]
 
@@ -59,10 +60,17 @@ SUSPENDED: Final = 3
 """The connection is lost; another may follow."""
 OVER: Final = 4
 
+WIRE_ID: Final = (1 << 64) - 1
+"""An id as it is on the wire. The ids by which users know the exchanges of the peer have the number of the session in front, since
+a client goes on after the loss of one, and handlers of the earlier one may still run."""
+
 LATE_FRAMES: Final = 32
 """How many frames of a stream may be under way when its exchange ends."""
 DEFAULT_MAX_CALLS: Final = 1024
 _MOST_CALLS = 1 << 15
+
+_MAX_QUEUED = 1024 * 1024
+"""A request, or an item, waits for capacity while so many bytes are queued, however large the queue may be."""
 
 _UNWANTED_BURST = 2000
 _UNWANTED_PER_SECOND = 200
@@ -95,6 +103,7 @@ class SessionCore:
         "_dropped",
         "_ended_calls",
         "_events",
+        "_generation",
         "_handling",
         "_handshake_at",
         "_has_lingered",
@@ -139,6 +148,7 @@ class SessionCore:
         "_receive_window",
         "_received",
         "_relief_at",
+        "_request_queue",
         "_resend",
         "_same_schema",
         "_secret",
@@ -173,6 +183,7 @@ class SessionCore:
         self._incoming: dict[int, Member] = {
             member.number: member for member in protocol.sent_by(peer) if member.shape is not Shape.ANSWER
         }
+        self._request_queue = min(settings.outgoing_queue, _MAX_QUEUED)
         self._now = now
         self._phase = NEW
         self._events: deque[Event] = deque()
@@ -187,6 +198,8 @@ class SessionCore:
         self._handshake_at = inf
         self._hello_id = 0
         self._subscriptions: dict[str, Subscribe | None] = {}
+        self._generation = 0
+        self._unfinished = 0
         self._begin_session()
         self._begin_connection(now)
 
@@ -229,8 +242,6 @@ class SessionCore:
         self._drain_streams_at = inf
         self._linger_at = inf
         self._has_lingered = False
-        self._unfinished = 0
-        self._stale_items = 0
 
     def _begin_connection(self, now: float) -> None:
         """Everything that belongs to one connection."""
@@ -240,6 +251,8 @@ class SessionCore:
         self._keepalive = Keepalive(settings.ping_interval, now)
         self._send_window = SendWindow(settings.window_items, settings.window_bytes)
         self._receive_window = ReceiveWindow(settings.window_items, settings.window_bytes, WINDOW_GROWTH)
+        # Windows start afresh: what was received before is not granted again.
+        self._stale_items = self._unfinished
         self._last_credit = now
         self._pong_count = 0
         self._waits = False
@@ -265,7 +278,7 @@ class SessionCore:
 
     def _push_error(self, id: int, code: Code, text: str, urgent: bool = False, frame_class: int = PROVOKED) -> None:
         """An ERROR of the session itself."""
-        frame = pack_frame(ERROR, URGENT if urgent else 0, id, format_error_text(code, text))
+        frame = pack_frame(ERROR, URGENT if urgent else 0, id & WIRE_ID, format_error_text(code, text))
         self._outgoing.push(frame, urgent, frame_class)
 
     def _push_cancel(self, id: int, urgent: bool) -> None:
@@ -277,7 +290,8 @@ class SessionCore:
     # --- Faults of the peer
 
     def _fault(self, error: FrameError) -> None:
-        """The peer has broken the protocol: reports it, and ends the session."""
+        """The peer has broken the protocol: reports it, and ends the session. What comes in place of a Welcome is from no peer of
+        the session, which is kept."""
         was_open = self._phase == OPEN
         self._outgoing.clear()
         if error.fault is not FrameFault.MIP:
@@ -285,7 +299,16 @@ class SessionCore:
             if was_open and error.fault is FrameFault.RULE:
                 text = format_error_text(error.code, error.message)
                 self._outgoing.push(pack_frame(CLOSE, 0, 0, text), True, PROVOKED)
-        self._end_all(Status(error.code, error.message), by_peer=False, is_clean=False)
+        if was_open:
+            self._end_all(Status(error.code, error.message), by_peer=False, is_clean=False)
+        else:
+            self._without_welcome(TransportDead(error.message))
+
+    def _without_welcome(self, event: Event) -> None:
+        """There is no Welcome: an earlier session waits for another connection."""
+        self._phase = SUSPENDED if self._has_session else NEW
+        self._handshake_at = inf
+        self._events.append(event)
 
     def _end_all(self, status: Status, *, by_peer: bool, is_clean: bool) -> None:
         """The session is over: everything that is open fails."""
@@ -293,7 +316,6 @@ class SessionCore:
             return
         self._phase = OVER
         self._fail_all(f"the session has ended: {status}")
-        self._subscriptions.clear()
         self._events.append(Closed(status.code, status.message, by_peer, is_clean))
 
     def _fail_all(self, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from msip.errors import Code, DecodeError
+from msip.errors import Code, DecodeError, Status
 from msip.protocol import Kind, Member, Shape
 from msip.session.core import LATE_FRAMES, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED
@@ -132,10 +132,11 @@ class ReceivingMessages(Subscribing):
                 timeout = _DEFAULT_TIMEOUT
             self._begin_call(flags, member, id, body, size, metadata, timeout, topic)
             return
+        key = id | self._generation
         if wants_answer:
-            self._handling[id] = bool(flags & URGENT)
+            self._handling[key] = bool(flags & URGENT)
         compressed = bool(flags & COMPRESSED)
-        self._events.append(Message(id, member, body, compressed, metadata, topic, wants_answer, size))
+        self._events.append(Message(key, member, body, compressed, metadata, topic, wants_answer, size))
 
     def _begin_call(
         self,
@@ -154,7 +155,8 @@ class ReceivingMessages(Subscribing):
             self._reject(flags, id, *NOT_ACCEPTED)
             return
         settings = self.settings
-        if id in inbound:
+        key = id | self._generation
+        if key in inbound:
             raise FrameError(f"message id {id} is that of an open call", msg_id=id)
         if len(inbound) >= settings.max_calls + min(self._orphans, settings.max_calls):
             self._limit(id, UNWANTED)
@@ -170,7 +172,7 @@ class ReceivingMessages(Subscribing):
             self._reject(flags, id, Code.RESOURCE_EXHAUSTED, text)
             return
         deadline = inf if timeout is None else self._now + timeout
-        inbound[id] = call = InboundCall(member, bool(flags & URGENT), size, deadline)
+        inbound[key] = call = InboundCall(member, bool(flags & URGENT), size, deadline)
         self._inbound_size += size
         if deadline < self._next_deadline:
             self._next_deadline = deadline
@@ -181,7 +183,7 @@ class ReceivingMessages(Subscribing):
             self._streams_begin()
         self._events.append(
             Request(
-                id,
+                key,
                 member,
                 body,
                 bool(flags & COMPRESSED),
@@ -191,6 +193,22 @@ class ReceivingMessages(Subscribing):
                 streaming,
             )
         )
+
+    def grow_request(self, id: int, size: int) -> None:
+        """The request of a call of the peer has so many bytes, inflated: it counts with them from now on. Raises `Status`
+        (RESOURCE_EXHAUSTED) where the requests of open calls are too large together; the call is still to be ended."""
+        call = self._inbound.get(id)
+        if call is None or size <= call.size:
+            return
+        limit = self.settings.max_call_bytes
+        # One request alone may exceed it.
+        if len(self._inbound) > 1 and self._inbound_size + size - call.size > limit:
+            raise Status(
+                Code.RESOURCE_EXHAUSTED,
+                f"the requests of open calls are too large: {limit} bytes (max_call_bytes)",
+            )
+        self._inbound_size += size - call.size
+        call.size = size
 
     def _read_message(
         self, flags: int, kind: int, variant: int, is_call: bool, payload: bytes
@@ -283,7 +301,8 @@ class ReceivingMessages(Subscribing):
 
     def _receive_item(self, flags: int, kind: int, variant: int, id: int, payload: bytes) -> None:
         """An item of a request stream, or the end of one."""
-        call = self._inbound.get(id)
+        key = id | self._generation
+        call = self._inbound.get(key)
         if call is None or call.interest or call.receives is None:
             self._ignore_late(id)
             return
@@ -298,7 +317,7 @@ class ReceivingMessages(Subscribing):
         if is_last:
             call.receives = None
         elif window.is_used_up:
-            self._watch(id, window)
+            self._watch(key, window)
         try:
             _, _, body = self._read_payload(flags, kind, payload)
             if is_item and variant != call.member.number:
@@ -308,12 +327,12 @@ class ReceivingMessages(Subscribing):
         except _RejectedError as rejected:
             self._ignore(id)
             text = f"an item of variant {variant} cannot be read: {rejected.text}"
-            self._refuse_items(id, call, rejected.code, text)
+            self._refuse_items(key, call, rejected.code, text)
             return
         if body:
-            self._events.append(RequestItem(id, body, bool(flags & COMPRESSED), len(payload)))
+            self._events.append(RequestItem(key, body, bool(flags & COMPRESSED), len(payload)))
         if is_last:
-            self._events.append(RequestEnd(id))
+            self._events.append(RequestEnd(key))
 
     def _refuse_items(self, id: int, call: InboundCall, code: Code, text: str) -> None:
         """Answers a call of which an item cannot be read, and whose handler has not ended."""
