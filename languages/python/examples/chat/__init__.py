@@ -17,7 +17,7 @@ from msip.message.failures import (
     unwritable,
     unwritably_deep,
 )
-from msip.message.wire import MAX_DEPTH, SHORT, read_varint, skip_field, varint
+from msip.message.wire import SHORT, read_varint, skip_field, varint
 
 __all__ = [
     "CHAT",
@@ -50,7 +50,7 @@ class ConnectReq(msip.message.Message):
 
     _full_name = "chat.ConnectReq"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -117,7 +117,7 @@ class ConnectRsp(msip.message.Message):
 
     _full_name = "chat.ConnectRsp"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -199,7 +199,7 @@ class MessageInd(msip.message.Message):
 
     _full_name = "chat.MessageInd"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -279,7 +279,7 @@ class JoinedInd(msip.message.Message):
 
     _full_name = "chat.JoinedInd"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -344,7 +344,7 @@ class LeftInd(msip.message.Message):
 
     _full_name = "chat.LeftInd"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -406,7 +406,7 @@ class PresenceReq(msip.message.Message):
 
     _full_name = "chat.PresenceReq"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         return self.unknown_fields
@@ -446,7 +446,7 @@ class PresenceRsp(msip.message.Message):
 
     _full_name = "chat.PresenceRsp"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -502,7 +502,7 @@ class WhoReq(msip.message.Message):
 
     _full_name = "chat.WhoReq"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         return self.unknown_fields
@@ -542,13 +542,13 @@ class WhoRsp(msip.message.Message):
 
     _full_name = "chat.WhoRsp"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
         try:
             for v1 in self.people:
-                raw = v1.to_bytes(depth - 1)
+                raw = v1._write(depth - 1)
                 size = len(raw)
                 out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -609,7 +609,7 @@ class Person(msip.message.Message):
 
     _full_name = "chat.Person"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
