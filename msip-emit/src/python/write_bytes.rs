@@ -2,8 +2,7 @@
 
 use msip_schema::{Cardinality, Field, FieldType};
 
-use super::layout::{MessageClass, is_packable, members};
-use super::messages::plain_field;
+use super::layout::{MessageClass, is_packable, members, plain_field};
 use super::module::{Module, Target, Wire, literal, scalar, tag, tag_bytes};
 
 pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, path: &str) {

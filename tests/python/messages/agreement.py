@@ -10,7 +10,6 @@ import sys
 
 from google.protobuf import json_format
 from google.protobuf.message import Message as GoogleMessage
-
 from msip.message import Form, Message
 from schemas import Contents, load
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import unittest
 from datetime import UTC, datetime, timedelta, timezone
 
-import chat.chat as chat
 import kitchen.fleet.v1 as fleet
-import languages.class_.difficult as difficult
-import sampler.sampler as sampler
-
 import msip
-from msip.message import Any, DecodeError, EncodeError, Float32, Form, Int64Value, Message
+from chat import chat
+from languages.class_ import difficult
+from msip.message import (
+    Any,
+    DecodeError,
+    EncodeError,
+    Float32,
+    Form,
+    Int64Value,
+    Message,
+)
+from sampler import sampler
 
 
 class Bytes(unittest.TestCase):
@@ -282,6 +291,12 @@ class Protocols(unittest.TestCase):
     def test_calls_are_abstract(self) -> None:
         with self.assertRaises(TypeError):
             chat.ChatServerHandler()  # type: ignore[abstract]
+
+    def test_packages_may_import_each_other(self) -> None:
+        for first, second in (("near", "far"), ("far", "near")):
+            code = f"import circle.{first}, circle.{second}; print(circle.near.NEAR.name, circle.far.FAR.name)"
+            said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            self.assertEqual(said.stdout.split(), ["near", "far"])
 
     def test_every_message_is_found_by_its_name(self) -> None:
         self.assertTrue(issubclass(chat.Person, Message))

@@ -13,7 +13,6 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as GoogleMessage
 from grpc_tools import protoc
-
 from msip.message import Message, message_type
 
 ENVELOPES = ("ClientToServer", "ServerToClient")

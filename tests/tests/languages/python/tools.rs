@@ -82,6 +82,11 @@ pub(super) const SETS: &[Set] = &[
         "tests/tests/languages/python",
         &["difficult.proto"],
     ),
+    Set::new(
+        "circle",
+        "tests/tests/languages/python/circle",
+        &["near.proto", "far.proto"],
+    ),
     Set {
         sides: Sides::Client,
         ..Set::new("client_only", "tests/proto", &["lab.proto"])
