@@ -6,7 +6,7 @@ from math import inf
 
 from msip.errors import ClosedError, Code, NotReadyError, Status
 from msip.protocol import Kind, Member, Shape
-from msip.session.core import NEW, OPEN, OVER, SUSPENDED, SessionCore
+from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED, SessionCore
 from msip.session.droppable import Droppable, is_droppable
 from msip.session.events import Acknowledged, Cause, Failed
 from msip.session.exchanges import Class, Outbound
@@ -172,6 +172,7 @@ class Sending(SessionCore):
         if compressed:
             flags |= COMPRESSED
         if has_streams:
+            entry.has_streams = True
             settings = self.settings
             if member.request_stream:
                 flags |= MORE
@@ -390,6 +391,8 @@ class Sending(SessionCore):
                 return
             queue.take_first()
             self._send_one_droppable(first)
+        if not self._resend:
+            self._send_close()
 
     def _has_capacity_for(self, droppable: Droppable) -> bool:
         is_awaited = droppable.waiter in self._placeholders
@@ -448,8 +451,6 @@ class Sending(SessionCore):
                         self._late_outbound += 1
             resend.popleft()
         self._send_droppable(1 if self._waits else 0)
-        if len(self._droppable) == 0:
-            self._send_close()
 
     def _send_close(self) -> None:
         """Sends CLOSE, where it waits, after which nothing new is sent."""
@@ -484,7 +485,7 @@ class Sending(SessionCore):
             return
         if self._phase == OPEN and says_cancel:
             self._push_cancel(id, entry.urgent)
-        if self._peer_ends_cancelled and self._phase in (OPEN, SUSPENDED):
+        if self._peer_ends_cancelled and self._phase in (OPEN, SUSPENDED, AWAIT_WELCOME):
             self._abandoned[id] = entry.urgent
         else:
             self._late_outbound += 1
