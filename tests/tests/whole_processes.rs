@@ -77,6 +77,9 @@ fn client_url(scheme: &str, address: SocketAddr, folder: &Path) -> String {
     format!("{url}&ca={}", folder.join("ca.pem").display())
 }
 
+/// The first number of a client; smaller ones mean something to the server.
+const FIRST: u64 = 1000;
+
 /// How much good comes of each stretch of work between two faults, at least.
 const STRETCH: u64 = 200;
 
@@ -202,11 +205,17 @@ impl ClientProcess {
     /// Starts a client, again until it has connected: the first attempt is not repeated by the client, and may be one that a
     /// plan breaks.
     async fn start(url: &str, folder: &Path, seed: u64) -> Self {
+        Self::start_at(url, folder, seed, FIRST).await
+    }
+
+    /// Starts one whose numbers begin with `first`: one of before has used those below.
+    async fn start_at(url: &str, folder: &Path, seed: u64, first: u64) -> Self {
         let (mut child, mut lines) = loop {
             let mut child = Command::new(env!("CARGO_BIN_EXE_journal-client"))
                 .arg(url)
                 .arg(folder.join("client"))
                 .arg(seed.to_string())
+                .arg(first.to_string())
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())

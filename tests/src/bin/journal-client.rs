@@ -1,6 +1,6 @@
 //! A client of the `lab` protocol in a process of its own that works without a pause, and writes down what came of it.
 //!
-//!     journal-client <address> <journal> <seed>
+//!     journal-client <address> <journal> <seed> [<first number>]
 //!
 //! It works until there is a line in its standard input, finishes what is open, and exits when that has ended. It says
 //! `up <session> <new|resumed>`, `down <why>`, `lost <count>` when a session is lost, `done <count>` with each outcome that
@@ -262,9 +262,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Some(url), Some(journal), Some(seed)) =
         (arguments.next(), arguments.next(), arguments.next())
     else {
-        return Err("usage: journal-client <address> <journal> <seed>".into());
+        return Err("usage: journal-client <address> <journal> <seed> [<first number>]".into());
     };
     let seed: u64 = seed.to_string_lossy().parse()?;
+    let first = arguments.next();
+    let first = first.map_or(Ok(FIRST), |first| first.to_string_lossy().parse())?;
     let journal = Arc::new(Journal::open(&PathBuf::from(journal))?);
     let handler = Handler {
         journal: Arc::clone(&journal),
@@ -277,7 +279,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let work = Arc::new(Work {
         client: client.clone(),
         journal,
-        next: AtomicU64::new(FIRST),
+        next: AtomicU64::new(first),
         done: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
     });

@@ -3,7 +3,7 @@
 //!
 //! Both services hear each delivery, and one of them each call. The first is never killed.
 
-use std::{net::SocketAddr, path::Path, process::Stdio, time::Instant};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, process::Stdio, time::Instant};
 
 use msip_tests::{
     journal::Journal,
@@ -16,7 +16,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{CLIENT, ClientProcess, Figures, SERVER, STRETCH, seeds};
+use crate::{CLIENT, ClientProcess, FIRST, Figures, SERVER, STRETCH, seeds};
 
 /// How many connections the network breaks, of the client and of each service: each way in which it can.
 const TROUBLES: u64 = 7;
@@ -26,6 +26,19 @@ const ROUNDS: u64 = 8;
 
 /// The numbers that one service sends back, from those of the other.
 const OFFSET: u64 = 1_000_000_000;
+
+/// The numbers of one client, from those of the next.
+const NUMBERS: u64 = 1_000_000;
+
+/// With whom messages may have gone that were acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GoneWith {
+    Nobody,
+    /// What is in its memory alone.
+    Broker,
+    /// What was on its way to it.
+    Client,
+}
 
 /// A broker or a service, and what it has said first.
 async fn start(command: &mut Command) -> (Child, String) {
@@ -80,6 +93,8 @@ struct Stage {
     to_other: Proxy,
     /// How many services there were, with a journal each.
     services: u64,
+    /// How many clients there were, with one journal for all.
+    clients: u64,
     begun: Instant,
 }
 
@@ -104,6 +119,7 @@ impl Stage {
             other,
             to_other,
             services: 2,
+            clients: 1,
             begun: Instant::now(),
         }
     }
@@ -121,6 +137,33 @@ impl Stage {
     async fn replace_other(&mut self) {
         self.other = start_service(&self.to_other, self.folder.path(), self.services).await;
         self.services += 1;
+    }
+
+    /// Kills the client, and starts another. What the first did not hear of may have happened.
+    async fn replace_client(&mut self, seed: u64) {
+        self.client.child.kill().await.expect("it runs");
+        let mut open = BTreeSet::new();
+        for line in self.journal("client") {
+            match &line[..] {
+                [begin, what, number] if begin == "begin" => {
+                    open.insert((what.clone(), number.clone()));
+                }
+                [end, what, number, ..] if end == "end" => {
+                    open.remove(&(what.clone(), number.clone()));
+                }
+                _ => {}
+            }
+        }
+        let journal = Journal::open(&self.folder.path().join("client")).expect("can be written");
+        for (what, number) in open {
+            journal.line(&format!(
+                "end {what} {number} unknown its client was killed"
+            ));
+        }
+        let first = FIRST + self.clients * NUMBERS;
+        let url = url(&self.to_client);
+        self.client = ClientProcess::start_at(&url, self.folder.path(), seed, first).await;
+        self.clients += 1;
     }
 
     /// Kills the broker, and starts another, which knows nothing.
@@ -159,15 +202,15 @@ impl Stage {
         sent.collect::<Result<_, _>>().expect("numbers")
     }
 
-    /// Lets all finish what is open, and compares what they have written down. `broker_lived` or messages went with it.
-    async fn close(mut self, name: &str, broker_lived: bool) -> Figures {
+    /// Lets all finish what is open, and compares what they have written down.
+    async fn close(mut self, name: &str, gone_with: GoneWith) -> Figures {
         self.client.input.write_all(b"\n").await.expect("it reads");
         self.client
             .until("the client to finish", |progress| progress.is_finished)
             .await;
         Self::drain(&mut self.steady).await;
         Self::drain(&mut self.other).await;
-        if broker_lived {
+        if gone_with == GoneWith::Nobody {
             let sent = self.sent_back();
             self.client
                 .until("all that services sent back", |progress| {
@@ -206,15 +249,16 @@ impl Stage {
                 figures.mistake(format!("{number} was handled: {}", line.join(" ")));
             }
         }
-        if !broker_lived {
-            // What was only in its memory.
+        if gone_with != GoneWith::Nobody {
             let mistakes = figures.mistakes.len();
             figures.mistakes.retain(|mistake| {
                 let is_save = mistake.starts_with("save") && mistake.ends_with("never handled");
-                !is_save && !mistake.starts_with("the client acknowledged")
+                let is_gone = is_save && gone_with == GoneWith::Broker
+                    || mistake.starts_with("the client acknowledged");
+                !is_gone
             });
             let gone = u64::try_from(mistakes - figures.mistakes.len()).expect("fits");
-            figures.add("gone with a broker", gone);
+            figures.add("gone with whom was killed", gone);
         }
         let progress = told.borrow().clone();
         let sum = |count: fn(&msip_tests::proxy::Tally) -> u64| tallies.iter().map(count).sum();
@@ -258,7 +302,7 @@ async fn connections_to_a_broker_that_break_lose_and_repeat_nothing() {
             stage.client.work(STRETCH / 4).await;
         }
         let figures = stage
-            .close(&format!("broker, network, seed {seed}"), true)
+            .close(&format!("broker, network, seed {seed}"), GoneWith::Nobody)
             .await;
         assert_eq!(figures.count("sessions lost"), 0, "{figures}");
         assert!(figures.count("resumes of the client") > 0, "{figures}");
@@ -277,9 +321,35 @@ async fn a_service_that_is_killed_takes_no_acknowledged_message_with_it() {
             stage.replace_other().await;
         }
         let figures = stage
-            .close(&format!("broker, kill -9 of a service, seed {seed}"), true)
+            .close(
+                &format!("broker, kill -9 of a service, seed {seed}"),
+                GoneWith::Nobody,
+            )
             .await;
         all_are_good(&figures, "save");
+        assert_eq!(figures.count("call: late"), 0, "{figures}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_client_that_is_killed_takes_no_acknowledged_message_with_it() {
+    for seed in seeds() {
+        let mut stage = Stage::open(seed, 0).await;
+        let mut random = Random(seed);
+        for _ in 0..ROUNDS {
+            stage.work(&mut random).await;
+            stage.replace_client(random.draw()).await;
+        }
+        stage.client.work(STRETCH).await;
+        let clients = stage.clients;
+        let figures = stage
+            .close(
+                &format!("broker, kill -9 of a client, seed {seed}"),
+                GoneWith::Client,
+            )
+            .await;
+        assert_eq!(clients, 1 + ROUNDS);
+        assert_eq!(figures.count("sessions lost"), 0, "{figures}");
         assert_eq!(figures.count("call: late"), 0, "{figures}");
     }
 }
@@ -295,7 +365,10 @@ async fn each_call_through_a_broker_that_is_killed_has_one_outcome() {
         }
         stage.client.work(STRETCH).await;
         let figures = stage
-            .close(&format!("broker, kill -9 of it, seed {seed}"), false)
+            .close(
+                &format!("broker, kill -9 of it, seed {seed}"),
+                GoneWith::Broker,
+            )
             .await;
         assert_eq!(figures.count("sessions lost"), ROUNDS, "{figures}");
         assert_eq!(figures.count("call: late"), 0, "{figures}");
@@ -314,7 +387,7 @@ async fn services_that_drain_under_load_cost_no_call() {
             stage.replace_other().await;
         }
         let figures = stage
-            .close(&format!("broker, drains, seed {seed}"), true)
+            .close(&format!("broker, drains, seed {seed}"), GoneWith::Nobody)
             .await;
         for what in ["save", "call", "count", "sum", "shout"] {
             all_are_good(&figures, what);
@@ -339,7 +412,10 @@ async fn a_service_that_is_stopped_loses_and_repeats_nothing_when_it_goes_on() {
         }
         stage.client.work(STRETCH).await;
         let figures = stage
-            .close(&format!("broker, SIGSTOP of a service, seed {seed}"), true)
+            .close(
+                &format!("broker, SIGSTOP of a service, seed {seed}"),
+                GoneWith::Nobody,
+            )
             .await;
         all_are_good(&figures, "save");
         assert_eq!(figures.count("sessions lost"), 0, "{figures}");
