@@ -1,6 +1,6 @@
 /** The connection of a client: it is opened, lost and opened again, and the session goes on. */
 
-import type { Bodies } from "../connection/bodies.js";
+import { PROTOBUF, type Bodies } from "../connection/bodies.js";
 import { Connection, sessionSettings, type ConnectionOwner } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import type { CallOptions } from "../connection/options.js";
@@ -355,7 +355,7 @@ export class ClientConnection implements ConnectionOwner {
   }
 
   #bodiesOf(_welcome: Welcome | undefined): Bodies {
-    throw new Error("codec");
+    return PROTOBUF;
   }
 }
 

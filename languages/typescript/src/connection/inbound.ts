@@ -7,7 +7,7 @@ import type { Bodies } from "./bodies.js";
 import { now, type Driver } from "./driver.js";
 import type { CallOptions, Context } from "./options.js";
 import { ItemPump, type Requests } from "./outbound.js";
-import { RequestStream } from "./request-stream.js";
+import { IncomingRequests } from "./incoming-requests.js";
 
 /** What is asked of the connection. */
 export interface InboundHost {
@@ -26,7 +26,7 @@ export interface InboundHost {
   onHandlerError(error: unknown, member: Member): void;
 }
 
-type Handler = (message: unknown, context: Context<unknown>) => unknown;
+type Handler = (...parameters: unknown[]) => unknown;
 
 const NO_METADATA: Metadata = {};
 
@@ -150,8 +150,8 @@ export class Inbound {
       }
       const context = new HandlerContext(this.#host, event);
       const message = event.cleared ? undefined : bodies.decode(event.member, event.body, event.compressed);
-      const result = method.call(this.#host.handler, message, context);
-      if (result instanceof Promise) return result.then(() => done(), failed);
+      const result = invoke(method, this.#host.handler, event.member, message, context);
+      if (isPromise(result)) return result.then(() => done(), failed) as Promise<void>;
       done();
     } catch (error) {
       failed(error);
@@ -172,6 +172,15 @@ function statusOf(host: InboundHost, error: unknown, member: Member): Status {
 function handlerOf(handler: object, member: Member): Handler | undefined {
   const method = (handler as Record<string, unknown>)[member.handler ?? ""];
   return typeof method === "function" ? (method as Handler) : undefined;
+}
+
+/** The handler of a member that carries nothing has the context alone. */
+function invoke(method: Handler, handler: object, member: Member, message: unknown, context: Context<unknown>): unknown {
+  return member.message === undefined ? method.call(handler, context) : method.call(handler, message, context);
+}
+
+function isPromise(result: unknown): result is Promise<unknown> {
+  return typeof (result as { then?: unknown } | undefined)?.then === "function";
 }
 
 /** Messages and calls in order. */
@@ -219,7 +228,7 @@ class Lane {
 /** A call of the peer. */
 class Call {
   readonly request: Request;
-  readonly requests: RequestStream<unknown> | undefined;
+  readonly requests: IncomingRequests<unknown> | undefined;
   pump: ItemPump | undefined;
   readonly #host: InboundHost;
   readonly #session: Driver["session"];
@@ -235,7 +244,7 @@ class Call {
     this.#session = host.driver.session;
     this.#context = new HandlerContext(host, request);
     if (request.member.requestStream !== true) return;
-    this.requests = new RequestStream<unknown>({
+    this.requests = new IncomingRequests<unknown>({
       decode: (body, compressed) => host.bodies.decode(request.member, body, compressed),
       finished: (item) => {
         if (host.driver.session !== this.#session) return;
@@ -259,9 +268,9 @@ class Call {
       const method = handlerOf(this.#host.handler, member);
       if (method === undefined) throw new Status("UNIMPLEMENTED", `there is no handler for ${member.name}`);
       const request = this.requests ?? this.#host.bodies.decode(member, this.request.body, this.request.compressed);
-      const result = method.call(this.#host.handler, request, this.#context);
+      const result = invoke(method, this.#host.handler, member, request, this.#context);
       if (member.responseStream === true) this.#answerAll(result as Requests);
-      else if (result instanceof Promise) {
+      else if (isPromise(result)) {
         result.then((answer) => this.#answer(answer), (error: unknown) => this.#fail(error)).catch((error: unknown) => this.#fail(error));
       } else this.#answer(result);
     } catch (error) {

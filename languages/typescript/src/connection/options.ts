@@ -1,5 +1,6 @@
 /** What goes with a call besides its request, and what a handler is given besides the message. */
 
+import type { Init } from "../message/index.js";
 import type { Identity, Metadata } from "../session/index.js";
 
 /** How a message is sent, or a call made. */
@@ -15,6 +16,12 @@ export interface CallOptions {
   /** Through a broker: another topic than the one that the client speaks at, as it is. */
   readonly topic?: string | undefined;
 }
+
+/** How a message is sent that nobody answers. */
+export type SendOptions = Omit<CallOptions, "onHeaders">;
+
+/** A stream of requests, as it is sent: taken item by item, as the peer has given credit for them. */
+export type RequestStream<T> = AsyncIterable<Init<T>> | Iterable<Init<T>>;
 
 /** What a handler is given besides the message. */
 export interface Context<P> {

@@ -34,7 +34,9 @@ export class SocketStream implements ByteStream {
   }
 
   start(sink: StreamSink): void {
+    const isStarted = this.#sink !== undefined;
     this.#sink = sink;
+    if (isStarted) return;
     const socket = this.#socket;
     if (socket.destroyed) {
       queueMicrotask(() => this.#ended());

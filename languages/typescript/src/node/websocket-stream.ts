@@ -41,7 +41,9 @@ export class WebSocketStream implements ByteStream {
   }
 
   start(sink: StreamSink): void {
+    const isStarted = this.#sink !== undefined;
     this.#sink = sink;
+    if (isStarted) return;
     this.#inner.start({
       onData: (bytes) => this.#read(bytes),
       onDrain: () => this.#sink?.onDrain(),

@@ -18,7 +18,7 @@ export interface ByteStream {
   readonly peerAddress: string;
   /** How many bytes were written and have not gone out yet. */
   readonly buffered: number;
-  /** Begins to hear. */
+  /** Begins to hear, or tells another sink from now on. */
   start(sink: StreamSink): void;
   /** Sends bytes, which are not changed afterwards. Where it returns false, the sink waits for its `onDrain`. */
   write(bytes: Uint8Array): boolean;

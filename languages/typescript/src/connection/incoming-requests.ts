@@ -14,7 +14,7 @@ export interface RequestSource {
 type Held = { body: Uint8Array; compressed: boolean; item: RequestItem | undefined };
 
 /** The requests of a call, one after the other: `for await (const request of requests)`. It throws where the caller gives up. */
-export class RequestStream<T> implements AsyncIterableIterator<T> {
+export class IncomingRequests<T> implements AsyncIterableIterator<T> {
   readonly #source: RequestSource;
   readonly #items: Held[] = [];
   #held: Held | undefined;
