@@ -179,7 +179,10 @@ export class ClientConnection implements ConnectionOwner {
       this.#connection.isLoggingIn = true;
       if (hadSession && !event.resumed) this.#handler.onSessionLost?.(new ClosedError("UNKNOWN", "the server has lost the session"));
       this.#attempt?.connected(event);
-    } else if (event.type === "closed") this.#closedBy = event.status;
+    } else if (event.type === "draining" || event.type === "closed") {
+      // What the peer has said in its CLOSE comes first, and says more.
+      this.#closedBy ??= event.status;
+    }
   }
 
   /** @internal */
@@ -283,6 +286,7 @@ export class ClientConnection implements ConnectionOwner {
         this.#connection.driver.session = this.#session;
         this.#welcome = undefined;
       }
+      this.#closedBy = undefined;
       this.#session.begin(now(), credential === undefined ? {} : { credential });
       const connected = this.#awaitConnected();
       this.#connection.driver.attach(stream);

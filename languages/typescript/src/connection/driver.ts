@@ -41,6 +41,7 @@ export class Driver {
   #timerAt = Infinity;
   #isFlushScheduled = false;
   #isPolling = false;
+  #isStopped = false;
 
   constructor(session: Session, sink: DriverSink, writeTimeoutMs: number) {
     this.session = session;
@@ -109,6 +110,7 @@ export class Driver {
 
   /** Sets the timer to what is due next. */
   schedule(): void {
+    if (this.#isStopped) return;
     const at = Math.min(this.session.timeout() ?? Infinity, this.#stalled === undefined ? Infinity : this.#stalled.since + this.#writeTimeoutMs, this.#sink.onTick(now()));
     // One that comes too early does no harm, and setting it anew at each message would.
     if (this.#timer !== undefined && this.#timerAt <= at) return;
@@ -122,8 +124,7 @@ export class Driver {
   /** Ends: no timer and no stream is left. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#timerAt = -Infinity;
+    this.#isStopped = true;
     const stream = this.#stream;
     this.#stream = undefined;
     stream?.destroy();

@@ -177,9 +177,9 @@ export class ServerConnection implements ConnectionOwner {
 
   /** @internal */
   onSessionEvent(event: Event): void {
-    if (event.type !== "closed") return;
-    this.#closedBy = event.status;
-    if (this.#connection.driver.stream === undefined) this.stop(event.status);
+    if (event.type !== "draining" && event.type !== "closed") return;
+    this.#closedBy ??= event.status;
+    if (event.type === "closed" && this.#connection.driver.stream === undefined) this.stop(event.status);
   }
 
   /** @internal */
