@@ -134,10 +134,16 @@ export interface Draining {
 
 /**
  * The connection is over, by the protocol: write what `transmit` still gives, then close the transport. What was open has
- * failed by events before this one.
+ * failed by events before this one, unless the session is `suspended`: then its handshake was refused, and another may do.
  */
 export interface Closed {
   readonly type: "closed";
+  readonly status: Status;
+}
+
+/** The peer has been silent for too long: close the transport at once. The session waits for another one, or has ended. */
+export interface Lost {
+  readonly type: "lost";
   readonly status: Status;
 }
 
@@ -171,5 +177,6 @@ export type Event =
   | Writable
   | Draining
   | Closed
+  | Lost
   | Subscribed
   | Pong;

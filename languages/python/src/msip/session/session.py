@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from msip.errors import Code, Status
-from msip.protocol import Member, Protocol, Side
+from msip.protocol import Protocol, Side
 from msip.session.accepting import Accepting
-from msip.session.events import Event
+from msip.session.core import AWAIT_WELCOME, OPEN, OVER, SUSPENDED
+from msip.session.droppable import Dropped
+from msip.session.events import Event, TransportDead, Writable
+from msip.session.outgoing import REQUEST
+from msip.session.resuming import Resuming
 from msip.session.settings import Settings
+from msip.wire.header import PING, pack_frame
 from msip.wire.hello import Welcome
-from msip.wire.metadata import Metadata
-from msip.wire.subscribe import Subscribe
 
 __all__ = ["Session"]
 
+_REFUSAL_COST = 256
+"""What a refusal costs that is not read, in bytes, at most."""
+_MIN_PROVOKED = 256 * 1024
+"""What reading alone may lead to before it is paused, at least."""
+_PATIENCE = 1.0
+"""After so many seconds without a write a session reads on: the peer may wait in the same way."""
+_UNREADABLE = "unreadable messages"
 
-class Session:
+
+class Session(Resuming):
     """One side of a session.
 
     Bytes and times go in (`receive`, `handle_timeout`), bytes and events come out (`transmit`, `poll`). `now` is in seconds
@@ -29,53 +41,32 @@ class Session:
     Nothing that a peer sends makes a method raise: it becomes events, and frames in `transmit`. What is raised is the
     caller's mistake or bad luck: `NotReadyError` where `can_send` would have said no, `ClosedError` where the session is over
     or closing, `Status` where the message itself cannot be sent (a body over the peer's `max_body`, bad metadata).
+
+    The parts, each on the one before: `core` (state), `sending`, `replying`, `subscribing`, `receiving_messages`,
+    `receiving`, `closing`, `resuming`.
     """
 
-    side: Side
-    protocol: Protocol
-    settings: Settings
+    __slots__ = ()
 
-    # --- Opening
+    # --- Beginning
 
     @classmethod
-    def connect(
-        cls, protocol: Protocol, settings: Settings, now: float, *, random: Callable[[int], bytes]
-    ) -> Session:
+    def connect(cls, protocol: Protocol, settings: Settings, now: float, *, random: Callable[[int], bytes]) -> Session:
         """The connecting side; `random(n)` gives n random bytes (`os.urandom`). `begin` is next."""
-        raise NotImplementedError
+        session = cls(Side.CLIENT, protocol, settings, now)
+        session._random = random
+        return session
 
     @classmethod
     def accept(
         cls, protocol: Protocol, settings: Settings, accepting: Accepting, welcome: Welcome, now: float
     ) -> Session:
         """The accepting side: answers the HELLO with this Welcome (`negotiate` makes one), and is connected."""
-        raise NotImplementedError
+        session = cls(Side.SERVER, protocol, settings, now)
+        session._accepted(accepting, welcome, now)
+        return session
 
-    def begin(self, now: float, *, credential: bytes = b"") -> None:
-        """Client: a new transport is there. Writes HELLO, which resumes the session if there is one."""
-        raise NotImplementedError
-
-    def resume(self, accepting: Accepting, welcome: Welcome, now: float) -> None:
-        """Server: the client of this session is there again, by `accepting`, and was found entitled (`owns`).
-
-        Where the older transport is still there, write what `take_over` gives to it first. `welcome` is as for `accept`;
-        `resumed`, `awaited` and what was agreed on when the session began are filled in.
-        """
-        raise NotImplementedError
-
-    def owns(self, secret: bytes) -> bool:
-        """Server: whether this is the secret of the session, compared in constant time."""
-        raise NotImplementedError
-
-    def take_over(self, now: float) -> bytes:
-        """Server: another transport claims the session. The last bytes for the older one; includes `lost`."""
-        raise NotImplementedError
-
-    # --- Bytes and time
-
-    def receive(self, data: bytes, now: float) -> None:
-        """Bytes have come, cut anywhere. Never raises."""
-        raise NotImplementedError
+    # --- Bytes, events and time
 
     def transmit(self) -> bytes:
         """What is to be written now: whole frames, joined up to 64 KiB; `b""` where there is nothing.
@@ -83,163 +74,174 @@ class Session:
         What this has returned counts as handed to the transport. Call it again when the transport takes more; what waits
         here meanwhile is bounded by `outgoing_queue`.
         """
-        raise NotImplementedError
+        outgoing = self._outgoing
+        if not outgoing.cost:
+            return b""
+        data = outgoing.take()
+        self._has_written = self._now
+        if not outgoing.urgent.frames:
+            self._pong_count = 0
+        if self._waits or self._waiting_streams or self._drain_at != inf:
+            self._written()
+        return data
+
+    def _written(self) -> None:
+        """There is a place in the queue again."""
+        if self._phase != OPEN:
+            return
+        if self._has_request_capacity():
+            self._send_droppable(1 if self._waits else 0)
+            if self._waits and self._send_window.is_open:
+                self._wake()
+            for id in [id for id in self._waiting_streams if self._has_item_credit(id)]:
+                self._waiting_streams.discard(id)
+                self._events.append(Writable(id))
+        self._look_at_drain()
+
+    def _has_item_credit(self, id: int) -> bool:
+        window = self._send_window_of(id)
+        return window is None or window.is_open
 
     def poll(self) -> Event | None:
         """The next event, or None."""
-        raise NotImplementedError
+        return self._events.popleft() if self._events else None
 
     def timeout(self) -> float | None:
         """When to call `handle_timeout`, at the latest; None is never. May be earlier than anything is due."""
-        raise NotImplementedError
+        phase = self._phase
+        if phase == OPEN:
+            at = min(
+                self._keepalive.timeout(),
+                self._next_deadline,
+                self._relief_at,
+                self._partial_at,
+                self._drain_streams_at,
+                self._linger_at,
+                inf if self._has_lingered else self._drain_at,
+            )
+        elif phase == AWAIT_WELCOME:
+            at = min(self._handshake_at, self._next_deadline)
+        elif phase == SUSPENDED:
+            at = self._next_deadline
+        else:
+            return None
+        return None if at == inf else at
 
     def handle_timeout(self, now: float) -> None:
         """Does what is due."""
-        raise NotImplementedError
+        self._now = now
+        if self._phase == OVER:
+            return
+        if now >= self._next_deadline:
+            self._expire()
+        if self._phase == AWAIT_WELCOME and now >= self._handshake_at:
+            self._handshake_at = inf
+            seconds = self.settings.handshake_timeout
+            self._events.append(TransportDead(f"no answer to HELLO within {seconds:g} s"))
+        if self._phase != OPEN:
+            return
+        if now >= self._partial_at:
+            self._partial_at = inf
+            self._events.append(TransportDead("a frame was begun, and the rest of it did not come in time"))
+        if now >= self._relief_at:
+            self._relieve()
+        silence = self._keepalive.silence(now)
+        if silence is not None:
+            self._keepalive.received(now)
+            self._events.append(TransportDead(f"nothing was received for {silence:.1f} s"))
+        elif self._keepalive.is_due(now):
+            self._sequence += 1
+            id = self._own_bit | self._sequence
+            self._outgoing.push(pack_frame(PING, 0, id), True, REQUEST)
+            self._keepalive.pinged(id, now)
+        if self._drain_at != inf:
+            self._handle_drain_timeout()
 
-    def lost(self, now: float) -> None:
-        """The transport is gone. Streams and pings fail, one-way messages that were queued are dropped; the rest is kept for
-        `begin` or `resume`, until the session is ended: by `end`, or where the server's `session_expiry` is 0."""
-        raise NotImplementedError
-
-    def end(self, status: Status) -> None:
-        """Gives the session up at once, with or without a transport: all that is open fails with this status, `Closed`
-        follows. Where a transport is there, CLOSE with this status is written."""
-        raise NotImplementedError
-
-    def close(self, now: float, code: Code = Code.UNAVAILABLE, text: str = "") -> None:
-        """Begins a graceful close: says CLOSE, refuses what is new, lets open exchanges finish within `drain_timeout`.
-
-        `Closed` follows when it is done."""
-        raise NotImplementedError
-
-    # --- What this side sends
-
-    def can_send(self, member: Member, size: int = 0) -> bool:
-        """Whether `send` or `call` of this member, with a body of so many bytes, would be taken now.
-
-        Where it is not because of credit, open calls or a full queue, `Writable(0)` follows."""
-        raise NotImplementedError
-
-    def call(
-        self,
-        member: Member,
-        body: bytes,
-        *,
-        now: float,
-        timeout: float | None,
-        compressed: bool = False,
-        metadata: Metadata | None = None,
-        topic: str = "",
-    ) -> int:
-        """Begins a call, and returns its id. Ends with `Answer`, `AnswerEnd` or `Failed`.
-
-        Of a member with a stream of requests the body is the first item, or empty; `item` sends the others.
-        `timeout` is in seconds from `now`, None without limit (calls with streams alone)."""
-        raise NotImplementedError
-
-    def send(
-        self,
-        member: Member,
-        body: bytes,
-        *,
-        now: float,
-        timeout: float | None = None,
-        compressed: bool = False,
-        metadata: Metadata | None = None,
-        topic: str = "",
-        acknowledged: bool | None = None,
-    ) -> int:
-        """Sends a one-way message or a delivery, and returns its id; `acknowledged` is the member's shape where it is None.
-
-        A delivery ends with `Acknowledged` or `Failed`. Of kinds that may be dropped (STATE, LOG, METRIC) what has no
-        credit waits here, and is replaced or dropped by its kind."""
-        raise NotImplementedError
-
-    def can_send_item(self, id: int, size: int) -> bool:
-        """Whether the stream of this call, of this side's requests or answers, takes an item. `Writable(id)` follows otherwise."""
-        raise NotImplementedError
-
-    def item(self, id: int, body: bytes, last: bool = False, *, compressed: bool = False) -> None:
-        """Sends a request item of a call of this side. `last` ends the stream; with an empty body it is an end alone, which
-        needs no credit. Does nothing where the call has ended."""
-        raise NotImplementedError
-
-    def cancel(self, id: int, now: float) -> None:
-        """The answer of a call, delivery or ping is not wanted any more: no event follows for it. Unknown ids are ignored."""
-        raise NotImplementedError
-
-    def ping(self, now: float, data: bytes = b"") -> int:
-        """Sends a PING; ends with `Pong` or `Failed`."""
-        raise NotImplementedError
-
-    def subscribe(self, topic: str, options: Subscribe | None = None, *, now: float, timeout: float | None = 30.0) -> int:
-        """Client of a broker: subscribes. Ends with `Subscribed` or `Failed`; made again by itself in a new session."""
-        raise NotImplementedError
-
-    def unsubscribe(self, topic: str, *, now: float, timeout: float | None = 30.0) -> int:
-        """Revokes a subscription. Ends with `Subscribed` or `Failed`."""
-        raise NotImplementedError
-
-    # --- What this side answers
-
-    def answer(self, id: int, body: bytes, metadata: Metadata | None = None, *, compressed: bool = False) -> None:
-        """Answers a call of the peer that has no stream of answers. Ignored where the call has ended."""
-        raise NotImplementedError
-
-    def answer_item(self, id: int, body: bytes, *, compressed: bool = False) -> None:
-        """Sends an item of a stream of answers; `can_send_item` first."""
-        raise NotImplementedError
-
-    def answer_end(self, id: int, metadata: Metadata | None = None) -> None:
-        """Ends a stream of answers, and the call."""
-        raise NotImplementedError
-
-    def fail(self, id: int, status: Status) -> None:
-        """Ends a call of the peer, or a delivery, with an error."""
-        raise NotImplementedError
-
-    def acknowledge(self, id: int) -> None:
-        """The handler of a delivery has returned."""
-        raise NotImplementedError
-
-    def finished(self, id: int, items: int, size: int) -> None:
-        """Handlers are done with so many items and bytes of stream `id`, or with id 0 of messages: they are granted again."""
-        raise NotImplementedError
+    # --- What is known of it
 
     def count_unreadable(self, now: float) -> None:
-        """A body of the peer could not be decoded. Where both sides have one schema, too many end the connection."""
-        raise NotImplementedError
-
-    # --- What holds it up
+        """A body of the peer could not be decoded. Where both sides have one schema, too many end the session."""
+        self.ignored += 1
+        if self._same_schema and self._phase == OPEN and not self._unwanted.take(now):
+            status = Status(Code.RESOURCE_EXHAUSTED, f"more than 200 {_UNREADABLE} a second")
+            self.end(status)
 
     @property
     def may_begin_handler(self) -> bool:
         """Whether a handler may begin: false while more answers wait to be written than `outgoing_queue`."""
-        raise NotImplementedError
+        return self._outgoing.response_cost <= self.settings.outgoing_queue
 
     def wants_read(self, now: float) -> bool:
         """Whether the transport should be read. False where requests that wait, or what reading leads to, have reached their
         limits (docs/protocol.md, "Owed answers"); ask again after each write, and after a second without one."""
-        raise NotImplementedError
+        outgoing = self._outgoing
+        if outgoing.cost == 0:
+            return True
+        settings = self.settings
+        if outgoing.provoked_cost > min(
+            settings.outgoing_queue, max(settings.max_calls * _REFUSAL_COST, _MIN_PROVOKED)
+        ):
+            return False
+        defers = not self.may_begin_handler and self._inbound_size >= settings.max_call_bytes // 2
+        return not defers or now - self._has_written >= _PATIENCE
 
     @property
     def is_connected(self) -> bool:
         """Whether the handshake is done and the transport was not lost."""
-        raise NotImplementedError
+        return self._phase == OPEN
 
     @property
     def is_over(self) -> bool:
         """Whether the session has ended; a client may `begin` another one."""
-        raise NotImplementedError
+        return self._phase == OVER
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether either side has said CLOSE: nothing new is sent or accepted."""
+        return self._is_closing
 
     @property
     def last_credit(self) -> float:
         """When the peer has last granted credit for messages, or the connection began: a sender that has waited for longer
         than the write timeout since fails."""
-        raise NotImplementedError
+        return self._last_credit
+
+    @property
+    def lacks_credit(self) -> bool:
+        """Whether messages that wait, wait for credit."""
+        return self._phase == OPEN and not self._send_window.is_open
 
     @property
     def queued(self) -> int:
         """The bytes that wait for `transmit`, each frame counted as its length + 64."""
-        raise NotImplementedError
+        return self._outgoing.cost + self._droppable.cost
+
+    @property
+    def dropped(self) -> Dropped:
+        """How many messages were taken and then dropped."""
+        return self._dropped
+
+    @property
+    def round_trip(self) -> float | None:
+        """Of the last keepalive ping that was answered, in seconds."""
+        return self._keepalive.round_trip
+
+    @property
+    def peer_max_body(self) -> int:
+        """The largest body that the peer accepts, in bytes."""
+        return self._peer_max_body
+
+    @property
+    def peer_id(self) -> int:
+        """The number under which others know the client of this session; 0 before the handshake."""
+        return self._peer_id
+
+    @property
+    def session_id(self) -> int:
+        """The session's id; 0 before a client begins."""
+        return self._session_id
+
+    @property
+    def open_calls(self) -> int:
+        """How many calls are open: of this side, and of the peer until their handlers have ended."""
+        return self._call_count + len(self._inbound)

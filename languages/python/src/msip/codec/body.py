@@ -1,0 +1,125 @@
+"""The codec of a connection: messages to bodies and back (docs/protocol.md, "Body")."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from msip.codec.compression import CompressionError, Compressor, TooLargeError
+from msip.codec.envelope import MissingError, member_name, unwrap, wrap
+from msip.codec.messagepack import pack, unpack
+from msip.errors import Code, DecodeError, Status
+from msip.json_value import JsonValue
+from msip.protocol import Member
+from msip.wire.hello import Codec, Compression
+
+if TYPE_CHECKING:
+    from msip.message import Message
+
+__all__ = ["BodyCodec"]
+
+
+class BodyCodec:
+    """Encodes and decodes the bodies of one connection."""
+
+    __slots__ = ("_codec", "_compressor", "_max_body", "_threshold")
+
+    def __init__(
+        self,
+        codec: Codec | int,
+        compression: Compression | int = Compression.NONE,
+        *,
+        max_body: int = 4 << 20,
+        threshold: int = 1024,
+    ) -> None:
+        """`max_body` limits what is inflated; `threshold` is the smallest body that is compressed. Raises `Status`
+        (UNIMPLEMENTED) for a compression that cannot be had here."""
+        self._codec = Codec(codec)
+        self._max_body = max_body
+        self._threshold = threshold
+        self._compressor: Compressor | None = None
+        if compression:
+            self._compressor = Compressor(Compression(compression), max_body)
+
+    def encode(self, member: Member, message: Message | None) -> tuple[bytes, bool]:
+        """The body, and whether it is compressed. Raises `Status` where the message cannot be written."""
+        try:
+            if self._codec is Codec.PROTOBUF:
+                body = wrap(member.number, b"" if message is None else message.to_bytes())
+            else:
+                body = self._encode_tree(member, message)
+        except ValueError as error:
+            raise Status(Code.INTERNAL, f"cannot encode {member.name} ({member.number}): {error}") from error
+        compressor = self._compressor
+        if compressor is not None and member.compress and len(body) >= self._threshold:
+            smaller = compressor.compress(body)
+            if len(smaller) < len(body):
+                return smaller, True
+        return body, False
+
+    def decode(self, member: Member, body: bytes, compressed: bool) -> Message | None:
+        """The message of a body; None where the member carries nothing. Raises `Status`: INVALID_ARGUMENT, or
+        RESOURCE_EXHAUSTED where it inflates beyond the limit."""
+        if compressed:
+            body = self._inflate(member, body)
+        try:
+            if self._codec is Codec.PROTOBUF:
+                content = unwrap(member.number, body)
+                return None if member.message is None else member.message.from_bytes(content)
+            return self._decode_tree(member, body)
+        except MissingError:
+            text = f"the body does not contain {member.name} ({member.number}), which its header names"
+            raise Status(Code.INVALID_ARGUMENT, text) from None
+        except DecodeError as error:
+            raise Status(error.code, f"malformed body of {member.name} ({member.number}): {error.message}") from None
+
+    def _inflate(self, member: Member, body: bytes) -> bytes:
+        label = f"{member.name} ({member.number})"
+        if self._compressor is None:
+            raise Status(Code.INVALID_ARGUMENT, f"a compressed body of {label}, and no compression was agreed")
+        try:
+            return self._compressor.inflate(body)
+        except TooLargeError:
+            text = f"decompressed body of {label} exceeds {self._max_body} bytes (max_body)"
+            raise Status(Code.RESOURCE_EXHAUSTED, text) from None
+        except CompressionError as error:
+            raise Status(Code.INVALID_ARGUMENT, f"cannot decompress body of {label}: {error}") from None
+
+    def _encode_tree(self, member: Member, message: Message | None) -> bytes:
+        from msip.message import Form  # which protobuf has no use for
+
+        name = member_name(member)
+        if self._codec is Codec.JSON:
+            text = "{}" if message is None else message.to_json()
+            return f"{json.dumps(name)}".join(("{", f":{text}}}")).encode()
+        tree: JsonValue = {} if message is None else message.to_value(Form.MESSAGE_PACK)
+        return pack({name: tree})
+
+    def _decode_tree(self, member: Member, body: bytes) -> Message | None:
+        from msip.message import Form
+        from msip.message.json_text import read_json
+
+        form, envelope = Form.JSON, None
+        if self._codec is Codec.JSON:
+            envelope = read_json(body)
+        else:
+            form, envelope = Form.MESSAGE_PACK, unpack(body)
+        if not isinstance(envelope, dict):
+            raise DecodeError("expected the envelope, which is a map")
+        name = member_name(member)
+        tree: JsonValue = None
+        found = False
+        for key in (name, member.name) if name != member.name else (name,):
+            if envelope.get(key) is not None:
+                if found:
+                    raise DecodeError("two members are set", name)
+                tree, found = envelope[key], True
+        if not found:
+            raise MissingError
+        if member.message is None:
+            return None
+        try:
+            return member.message.from_value(tree, form)
+        except DecodeError as error:
+            path = f"{name}.{error.path}" if error.path else name
+            raise DecodeError(error.reason, path, error.code) from None

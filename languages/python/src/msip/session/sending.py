@@ -1,0 +1,548 @@
+"""Sending: calls, messages, deliveries, items and pings of this side."""
+
+from __future__ import annotations
+
+from math import inf
+
+from msip.errors import ClosedError, Code, NotReadyError, Status
+from msip.protocol import Kind, Member, Shape
+from msip.session.core import NEW, OPEN, OVER, SUSPENDED, SessionCore
+from msip.session.droppable import Droppable, is_droppable
+from msip.session.events import Acknowledged, Cause, Failed
+from msip.session.exchanges import Class, Outbound
+from msip.session.outgoing import REQUEST
+from msip.session.received_deliveries import DELIVERY_WINDOW
+from msip.session.request_head import deadline_ms, message_prefix, rewrite_frame
+from msip.session.windows import STREAM_GROWTH, ReceiveWindow, SendWindow
+from msip.wire.error_text import format_error_text
+from msip.wire.header import (
+    ACK_REQUIRED,
+    CLOSE,
+    COMPRESSED,
+    DELIVERY_ID,
+    HEADER,
+    HEADER_LEN,
+    ITEM,
+    MAGIC,
+    MORE,
+    PING,
+    STATE,
+    URGENT,
+    pack_frame,
+)
+from msip.wire.limits import MAX_CONTROL
+from msip.wire.metadata import Metadata
+from msip.wire.payload import NO_TOPIC, PayloadError
+
+__all__ = ["Sending"]
+
+_MAX_QUEUED = 1024 * 1024
+"""A request, or an item, waits for capacity while so many bytes are queued, however large the queue may be."""
+_QUEUE_SHARE = 8
+"""The limit of the droppable queue: that of the outgoing queue divided by this."""
+_COMMAND = int(Kind.COMMAND)
+_pack = HEADER.pack
+
+
+class Sending(SessionCore):
+    """What this side begins."""
+
+    __slots__ = ()
+
+    # --- Capacity
+
+    def can_send(self, member: Member, size: int = 0) -> bool:
+        """Whether `send` or `call` of this member, with a body of so many bytes, would be taken now.
+
+        Where it is not because of credit, open calls or a full queue, `Writable(0)` follows. A body that is larger than the
+        peer accepts finds capacity, and is refused by `send` and `call` with its reason.
+        """
+        if self._phase != OPEN or self._is_close_begun or self._is_close_received:
+            return False
+        if member.shape is Shape.CALL:
+            may = (
+                self._call_count + len(self._abandoned) < self._max_calls
+                and not self._resend
+                and self._has_request_capacity()
+            )
+        else:
+            may = self._may_send_now(member) or (is_droppable(member.kind) and self._may_enqueue(member, "", ""))
+        if not may:
+            self._waits = True
+        return may
+
+    def _has_request_capacity(self) -> bool:
+        cost = self._outgoing.cost
+        return cost < _MAX_QUEUED and cost < self.settings.outgoing_queue
+
+    def _may_send_now(self, member: Member) -> bool:
+        """Whether there is credit and a place in the queue for a message, and it would overtake nothing."""
+        if self._resend or not self._send_window.is_open or self._outgoing.cost >= self.settings.outgoing_queue:
+            return False
+        if member.shape is Shape.ACKNOWLEDGED and not self._may_deliver():
+            return False
+        if len(self._droppable) == 0:
+            return True
+        return not is_droppable(member.kind) and self._empty_droppable_queue()
+
+    def _may_deliver(self) -> bool:
+        """Whether a delivery has a number, and a place among those that are kept."""
+        if self._delivery_count == 0:
+            self._oldest_delivery = self._next_delivery
+        else:
+            first = self._own_bit | DELIVERY_ID
+            while first | self._oldest_delivery not in self._outbound:
+                self._oldest_delivery += 1
+        settings = self.settings
+        return self._next_delivery < self._oldest_delivery + DELIVERY_WINDOW and not (
+            self._is_kept
+            and (self._kept_cost >= settings.session_buffer or self._delivery_count >= settings.session_deliveries)
+        )
+
+    def _check_open(self) -> None:
+        phase = self._phase
+        if phase == OPEN and not self._is_closing:
+            return
+        if phase == OVER or self._is_closing:
+            raise ClosedError(Code.UNAVAILABLE, "the session is closed: nothing new can be sent in it")
+        known = "not connected yet" if phase == NEW else "not connected now"
+        raise NotReadyError(Code.UNAVAILABLE, f"{known}: wait for `Connected`")
+
+    def _check_body(self, member: Member, body: bytes) -> None:
+        if len(body) > self._peer_max_body:
+            raise Status(
+                Code.RESOURCE_EXHAUSTED,
+                f"{member.name} has a body of {len(body)} bytes, and the other side accepts {self._peer_max_body} "
+                "(its setting `max_body`)",
+            )
+
+    # --- Calls
+
+    def call(
+        self,
+        member: Member,
+        body: bytes,
+        *,
+        now: float,
+        timeout: float | None,
+        compressed: bool = False,
+        metadata: Metadata | None = None,
+        topic: str = "",
+    ) -> int:
+        """Begins a call, and returns its id. Ends with `Answer`, `AnswerEnd` or `Failed`.
+
+        Of a member with a stream of requests the body is the first item, or empty; `item` sends the others. `timeout` is in
+        seconds from `now`; None is without limit where there is a stream, and the member's limit otherwise.
+        """
+        if not self.can_send(member):
+            self._check_open()
+            raise NotReadyError(Code.RESOURCE_EXHAUSTED, f"no capacity for {member.name}: wait for `Writable`")
+        if len(body) > self._peer_max_body:
+            self._check_body(member, body)
+        has_streams = member.request_stream or member.response_stream
+        if timeout is None and not has_streams:
+            timeout = member.timeout
+        flags = 0
+        if timeout == member.timeout and metadata is None and not topic:
+            prefix = NO_TOPIC
+        else:
+            named = None if timeout == member.timeout else deadline_ms(timeout)
+            flags, prefix = self._prefix(metadata, named, topic)
+        self._now = now
+        self._sequence += 1
+        id = self._own_bit | self._sequence
+        deadline = inf if timeout is None else now + timeout
+        urgent = member.urgent
+        entry = Outbound(Class.CALL, member, urgent, now, timeout, deadline)
+        if timeout is not None and timeout < 0.001:
+            text = f"{member.name} was not sent: its time limit is less than a millisecond"
+            self._events.append(Failed(id, Status(Code.DEADLINE_EXCEEDED, text), Cause.NOT_SENT))
+            return id
+        flags |= ACK_REQUIRED
+        if urgent:
+            flags |= URGENT
+        if compressed:
+            flags |= COMPRESSED
+        if has_streams:
+            settings = self.settings
+            if member.request_stream:
+                flags |= MORE
+                entry.sends = SendWindow(settings.stream_items, settings.stream_bytes, is_stream=True)
+            if member.response_stream:
+                entry.receives = ReceiveWindow(settings.stream_items, settings.stream_bytes, STREAM_GROWTH)
+            self._streams_begin()
+        payload = prefix + body
+        frame = _pack(MAGIC, 1, flags, self._message_type, _COMMAND, member.number, len(payload), id) + payload
+        outgoing = self._outgoing
+        entry.position = (outgoing.urgent if urgent else outgoing.normal).position
+        outgoing.push(frame, urgent, REQUEST)
+        self._outbound[id] = entry
+        self._call_count += 1
+        if deadline < self._next_deadline:
+            self._next_deadline = deadline
+        return id
+
+    def _streams_begin(self) -> None:
+        """A call with streams is open from now on: where the session drains, it has its time from here."""
+        if self._drain_at != inf and self._drain_streams_at == inf:
+            self._drain_streams_at = min(self._now + self.settings.stream_drain, self._drain_at)
+
+    def _prefix(self, metadata: Metadata | None, deadline: int | None, topic: str) -> tuple[int, bytes]:
+        try:
+            return message_prefix(metadata, deadline, topic, self.settings.wall_clock)
+        except PayloadError as error:
+            raise Status(error.code, error.message) from None
+
+    def can_send_item(self, id: int, size: int) -> bool:
+        """Whether the stream of this call, of this side's requests or answers, takes an item. `Writable(id)` follows
+        otherwise; where the call has ended, what is sent is ignored, so that this says yes."""
+        window = self._send_window_of(id)
+        if window is None:
+            return True
+        if window.is_open and self._has_request_capacity():
+            return True
+        self._waiting_streams.add(id)
+        return False
+
+    def _send_window_of(self, id: int) -> SendWindow | None:
+        entry = self._outbound.get(id)
+        if entry is not None:
+            return entry.sends
+        call = self._inbound.get(id)
+        if call is None or call.interest or not call.member.response_stream:
+            return None
+        if call.sends is None:
+            settings = self.settings
+            call.sends = SendWindow(settings.stream_items, settings.stream_bytes, is_stream=True)
+        return call.sends
+
+    def item(self, id: int, body: bytes, last: bool = False, *, compressed: bool = False) -> None:
+        """Sends a request item of a call of this side. `last` ends the stream; with an empty body it is an end alone, which
+        needs no credit. Does nothing where the call has ended."""
+        entry = self._outbound.get(id)
+        if entry is None or entry.sends is None or entry.member is None or self._phase != OPEN:
+            return
+        flags = ITEM | (0 if last else MORE) | (URGENT if entry.urgent else 0)
+        variant = 0
+        if body:
+            self._check_body(entry.member, body)
+            if not self.can_send_item(id, len(body)):
+                raise NotReadyError(Code.RESOURCE_EXHAUSTED, "no credit for an item: wait for `Writable`")
+            entry.sends.spend(len(body) + 2)
+            variant = entry.member.number
+            if compressed:
+                flags |= COMPRESSED
+        elif not last:
+            return
+        if last:
+            self._late_outbound += max(entry.sends.uncredited, 0)
+            entry.sends = None
+            self._waiting_streams.discard(id)
+        frame = self._pack(self._message_type, flags, STATE, variant, id, NO_TOPIC + body)
+        self._outgoing.push(frame, entry.urgent, REQUEST)
+
+    # --- Messages
+
+    def send(
+        self,
+        member: Member,
+        body: bytes,
+        *,
+        now: float,
+        timeout: float | None = None,
+        compressed: bool = False,
+        metadata: Metadata | None = None,
+        topic: str = "",
+        acknowledged: bool | None = None,
+        key: str = "",
+    ) -> int:
+        """Sends a one-way message or a delivery, and returns its id; `acknowledged` is the member's shape where it is None.
+
+        A delivery ends with `Acknowledged` or `Failed`. Of kinds that may be dropped (STATE, LOG, METRIC) what has no credit
+        waits here, and is replaced or dropped by its kind; `key` distinguishes one STATE of the member from another. A STATE
+        with an empty body clears it. A delivery names its deadline to the peer only where `timeout` is given here.
+        """
+        if acknowledged is None:
+            acknowledged = member.shape is Shape.ACKNOWLEDGED
+        if self._phase != OPEN or self._is_closing:
+            self._check_open()
+        self._check_body(member, body)
+        self._now = now
+        flags, prefix = 0, NO_TOPIC
+        if metadata is not None or topic or (acknowledged and timeout is not None):
+            flags, prefix = self._prefix(metadata, deadline_ms(timeout) if acknowledged and timeout else None, topic)
+        if member.urgent:
+            flags |= URGENT
+        if compressed:
+            flags |= COMPRESSED
+        payload = prefix + body
+        may = self._may_send_now(member) and (not acknowledged or self._may_deliver())
+        if not may:
+            return self._send_later(member, flags, payload, now, timeout, acknowledged, key, topic)
+        if acknowledged:
+            return self._deliver(member, flags, payload, now, timeout)
+        self._sequence += 1
+        id = self._own_bit | self._sequence
+        frame = _pack(MAGIC, 1, flags, self._message_type, member.kind, member.number, len(payload), id) + payload
+        self._outgoing.push(frame, member.urgent, REQUEST)
+        self._send_window.spend(len(payload))
+        return id
+
+    def _deliver(self, member: Member, flags: int, payload: bytes, now: float, timeout: float | None) -> int:
+        id = self._own_bit | DELIVERY_ID | self._next_delivery
+        self._next_delivery += 1
+        frame = self._pack(self._message_type, flags | ACK_REQUIRED, member.kind, member.number, id, payload)
+        deadline = inf if timeout is None else now + timeout
+        entry = Outbound(Class.DELIVERY, member, member.urgent, now, timeout, deadline)
+        self._insert_delivery(id, entry, frame)
+        return id
+
+    def _insert_delivery(self, id: int, entry: Outbound, frame: bytes) -> None:
+        """A delivery that has its number is sent, and kept."""
+        outgoing = self._outgoing
+        entry.position = (outgoing.urgent if entry.urgent else outgoing.normal).position
+        outgoing.push(frame, entry.urgent, REQUEST)
+        self._send_window.spend(len(frame) - HEADER_LEN)
+        if self._is_kept:
+            entry.frame = frame
+            self._kept_cost += len(frame) + 64
+        self._outbound[id] = entry
+        self._delivery_count += 1
+        if entry.deadline < self._next_deadline:
+            self._next_deadline = entry.deadline
+
+    # --- What may be dropped
+
+    def _may_enqueue(self, member: Member, topic: str, key: str) -> bool:
+        """Whether the droppable queue takes a message: a STATE that would displace others with other keys has to wait."""
+        if member.kind is not Kind.STATE or self._droppable.has_key((member.number, topic, key)):
+            return True
+        states = self._droppable.states_cost
+        return states == 0 or states < self.settings.outgoing_queue // _QUEUE_SHARE
+
+    def _send_later(
+        self,
+        member: Member,
+        flags: int,
+        payload: bytes,
+        now: float,
+        timeout: float | None,
+        acknowledged: bool,
+        key: str,
+        topic: str,
+    ) -> int:
+        """A message that finds no capacity: waits in the droppable queue, or is refused."""
+        if not is_droppable(member.kind) or not self._may_enqueue(member, topic, key):
+            self._waits = True
+            raise NotReadyError(Code.RESOURCE_EXHAUSTED, f"no capacity for {member.name}: wait for `Writable`")
+        frame = self._pack(self._message_type, flags, member.kind, member.number, 0, payload)
+        self._sequence += 1
+        id = self._own_bit | self._sequence
+        state_key = (member.number, topic, key) if member.kind is Kind.STATE else None
+        droppable = Droppable(frame, member.kind, state_key, id if acknowledged else 0)
+        if acknowledged:
+            deadline = inf if timeout is None else now + timeout
+            entry = Outbound(Class.DELIVERY, member, member.urgent, now, timeout, deadline)
+            entry.alias = id
+            self._placeholders[id] = entry
+            self._next_deadline = min(self._next_deadline, deadline)
+        queue = self._droppable
+        older = queue.put(droppable)
+        if older is not None:
+            self._note_dropped(older)
+        limit = self.settings.outgoing_queue // _QUEUE_SHARE
+        while queue.cost > limit and len(queue) > 1:
+            oldest = queue.drop_oldest()
+            if oldest is None:
+                break
+            self._note_dropped(oldest)
+        return id
+
+    def _note_dropped(self, dropped: Droppable) -> None:
+        """Counts a dropped message, and tells its waiter."""
+        self._dropped.count(dropped.kind)
+        if self._placeholders.pop(dropped.waiter, None) is None:
+            return
+        if dropped.kind is Kind.STATE:
+            # The newer one is sent in its place.
+            self._events.append(Acknowledged(dropped.waiter))
+        else:
+            status = Status(Code.RESOURCE_EXHAUSTED, "dropped from a full queue, by its kind")
+            self._events.append(Failed(dropped.waiter, status, Cause.DROPPED))
+
+    def _send_droppable(self, others: int) -> None:
+        """Sends what is in the droppable queue, as far as there is capacity. `others` is how many other messages wait: LOG and
+        METRIC leave it to them."""
+        queue = self._droppable
+        while (first := queue.first()) is not None:
+            before = others + queue.state_count if others else 0
+            if first.key is None and not self._send_window.leaves(before):
+                return
+            if not self._has_capacity_for(first) or self._outgoing.cost >= self.settings.outgoing_queue:
+                return
+            queue.take_first()
+            self._send_one_droppable(first)
+
+    def _has_capacity_for(self, droppable: Droppable) -> bool:
+        is_awaited = droppable.waiter in self._placeholders
+        return not self._resend and self._send_window.is_open and (not is_awaited or self._may_deliver())
+
+    def _send_one_droppable(self, droppable: Droppable) -> None:
+        entry = self._placeholders.pop(droppable.waiter, None)
+        if entry is not None:
+            id = self._own_bit | DELIVERY_ID | self._next_delivery
+            self._next_delivery += 1
+            self._aliases[entry.alias] = id
+            self._insert_delivery(id, entry, _numbered(droppable.frame, id, ACK_REQUIRED))
+            return
+        self._sequence += 1
+        frame = _numbered(droppable.frame, self._own_bit | self._sequence, 0)
+        self._outgoing.push(frame, bool(frame[5] & URGENT), REQUEST)
+        self._send_window.spend(len(frame) - HEADER_LEN)
+
+    def _empty_droppable_queue(self) -> bool:
+        """Empties the queue for a message of another kind, for which there is capacity, but which must not overtake: sends what
+        can be sent, and drops the rest. False where the message has to wait."""
+        queue = self._droppable
+        self._send_droppable(1)
+        first = queue.first()
+        if first is not None and not self._has_capacity_for(first):
+            return False
+        while (dropped := queue.drop_oldest()) is not None:
+            self._note_dropped(dropped)
+        self._send_droppable(0)
+        return len(queue) == 0 and self._send_window.is_open and self._outgoing.cost < self.settings.outgoing_queue
+
+    # --- What is sent again
+
+    def _send_waiting(self) -> None:
+        """Sends what waits since a resume, as far as credit allows, with what remains of each deadline; then what was kept
+        back for lack of credit."""
+        resend = self._resend
+        while resend:
+            id, frame = resend[0]
+            entry = self._outbound.get(id)
+            if entry is not None:
+                remaining = None if entry.deadline == inf else deadline_ms(entry.deadline - self._now)
+                is_delivery = entry.cls is Class.DELIVERY
+                if is_delivery and not self._send_window.is_open:
+                    return
+                # A call that has timed out is not sent: the next timeout ends it.
+                if is_delivery or remaining != 0:
+                    again = rewrite_frame(frame or entry.frame, entry.was_sent, remaining, is_delivery)
+                    outgoing = self._outgoing
+                    entry.position = (outgoing.urgent if entry.urgent else outgoing.normal).position
+                    outgoing.push(again, entry.urgent, REQUEST)
+                    if is_delivery:
+                        self._send_window.spend(len(again) - HEADER_LEN)
+                    if entry.was_sent:
+                        # Its first answer may be under way already; then the second one answers nothing.
+                        self._late_outbound += 1
+            resend.popleft()
+        self._send_droppable(1 if self._waits else 0)
+        if len(self._droppable) == 0:
+            self._send_close()
+
+    def _send_close(self) -> None:
+        """Sends CLOSE, where it waits, after which nothing new is sent."""
+        if self._pending_close is not None:
+            code, text = self._pending_close
+            self._pending_close = None
+            self._outgoing.push(pack_frame(CLOSE, 0, 0, format_error_text(code, text)), False, REQUEST)
+
+    # --- Giving up, and pings
+
+    def cancel(self, id: int, now: float) -> None:
+        """The answer of a call, delivery, subscription or ping is not wanted any more: no event follows for it. Unknown ids are
+        ignored. A delivery may arrive all the same."""
+        self._now = now
+        if self._placeholders.pop(id, None) is not None:
+            return
+        id = self._aliases.get(id, id)
+        entry = self._outbound.pop(id, None)
+        if entry is None:
+            return
+        if entry.cls is Class.CALL:
+            self._give_up_call(id, entry, says_cancel=True)
+        else:
+            self._late_outbound += 1
+        self._remove(id, entry)
+
+    def _give_up_call(self, id: int, entry: Outbound, *, says_cancel: bool) -> None:
+        """Nobody waits for a call any more: it is not sent, or cancelled at the peer, where it counts until it has ended."""
+        if not self._is_sent(entry):
+            if entry.position >= 0:
+                self._outgoing.withdraw(entry.position, entry.urgent)
+            return
+        if self._phase == OPEN and says_cancel:
+            self._push_cancel(id, entry.urgent)
+        if self._peer_ends_cancelled and self._phase in (OPEN, SUSPENDED):
+            self._abandoned[id] = entry.urgent
+        else:
+            self._late_outbound += 1
+
+    def _expire(self) -> None:
+        """Fails the exchanges whose deadlines have passed."""
+        now = self._now
+        next_deadline = inf
+        late: list[tuple[int, Outbound]] = []
+        for id, entry in self._outbound.items():
+            if entry.deadline <= now:
+                late.append((id, entry))
+            elif entry.deadline < next_deadline:
+                next_deadline = entry.deadline
+        for id, entry in list(self._placeholders.items()):
+            if entry.deadline <= now:
+                del self._placeholders[id]
+                self._fail_expired(id, entry, sent=False)
+            elif entry.deadline < next_deadline:
+                next_deadline = entry.deadline
+        for id, call in self._inbound.items():
+            if call.deadline > now:
+                next_deadline = min(next_deadline, call.deadline)
+            elif not call.is_expired and not call.interest:
+                call.is_expired = True
+                self._tell_cancelled(id)
+        self._next_deadline = next_deadline
+        for id, entry in late:
+            sent = self._is_sent(entry)
+            del self._outbound[id]
+            if entry.cls is Class.CALL:
+                # The peer knows the deadline of a call without streams itself.
+                self._give_up_call(id, entry, says_cancel=entry.has_streams)
+            else:
+                self._late_outbound += 1
+            self._remove(id, entry)
+            self._fail_expired(id, entry, sent)
+
+    def _fail_expired(self, id: int, entry: Outbound, sent: bool) -> None:
+        name = entry.member.name if entry.member is not None else entry.cls.name
+        text = f"no answer to {name} within {entry.timeout:g} s" if entry.timeout is not None else "no answer in time"
+        cause = Cause.DEADLINE if sent else Cause.NOT_SENT
+        self._events.append(Failed(entry.alias or id, Status(Code.DEADLINE_EXCEEDED, text), cause))
+
+    def _tell_cancelled(self, id: int) -> None:
+        """A call of the peer is not awaited any more; defined where calls of the peer are."""
+        raise NotImplementedError
+
+    def ping(self, now: float, data: bytes = b"", *, timeout: float | None = 30.0) -> int:
+        """Sends a PING; ends with `Pong` or `Failed`. `data` has at most 64 KiB."""
+        self._check_open()
+        if len(data) > MAX_CONTROL:
+            raise Status(Code.INVALID_ARGUMENT, f"a PING of {len(data)} bytes: {MAX_CONTROL} are allowed")
+        if self._outgoing.cost >= self.settings.outgoing_queue:
+            raise NotReadyError(Code.RESOURCE_EXHAUSTED, "no capacity for a PING: wait for `Writable`")
+        self._now = now
+        self._sequence += 1
+        id = self._own_bit | self._sequence
+        entry = Outbound(Class.PING, None, True, now, timeout, inf if timeout is None else now + timeout)
+        entry.position = self._outgoing.urgent.position
+        self._outgoing.push(pack_frame(PING, 0, id, data), True, REQUEST)
+        self._outbound[id] = entry
+        self._next_deadline = min(self._next_deadline, entry.deadline)
+        return id
+
+
+def _numbered(frame: bytes, id: int, flags: int) -> bytes:
+    """A frame with its id, and with more flags."""
+    return frame[:5] + bytes([frame[5] | flags]) + frame[6:16] + id.to_bytes(8, "big") + frame[HEADER_LEN:]

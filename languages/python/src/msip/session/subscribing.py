@@ -1,0 +1,133 @@
+"""Subscriptions of a broker's client (docs/protocol.md, "Subscribe")."""
+
+from __future__ import annotations
+
+from math import inf
+
+from msip.errors import Code, DecodeError, NotReadyError, Status
+from msip.session.core import OPEN
+from msip.session.events import Failed, Subscribed, SubscriptionEnded
+from msip.session.exchanges import Class, Outbound
+from msip.session.outgoing import REQUEST
+from msip.session.replying import Replying
+from msip.wire.header import ACK_REQUIRED, META, SUBSCRIBE, UNSUBSCRIBE, pack_frame
+from msip.wire.payload import PayloadError
+from msip.wire.protobuf import as_bytes, as_text, fields
+from msip.wire.subscribe import Subscribe, write_subscribe
+from msip.wire.subscribe import Subscribed as SubscribedTo
+
+__all__ = ["BROKER_TOPICS", "Subscribing"]
+
+BROKER_TOPICS = ("$broker", "$presence")
+"""What begins the topics at which a broker itself speaks."""
+
+_SUBSCRIPTION_ENDED = 4
+
+
+class Subscribing(Replying):
+    """SUBSCRIBE and UNSUBSCRIBE of the connecting side."""
+
+    __slots__ = ()
+
+    def subscribe(
+        self, topic: str, options: Subscribe | None = None, *, now: float, timeout: float | None = 30.0
+    ) -> int:
+        """Client of a broker: subscribes. Ends with `Subscribed` or `Failed`; made again by itself in a new session.
+
+        Another one for the same topic takes the place of the one before. Raises `Status` for a topic that is none."""
+        id = self._ask(SUBSCRIBE, topic, options, now, timeout)
+        self._outbound[id].topic = topic
+        self._subscriptions[topic] = options
+        return id
+
+    def unsubscribe(self, topic: str, *, now: float, timeout: float | None = 30.0) -> int:
+        """Revokes a subscription. Ends with `Subscribed` or `Failed`."""
+        id = self._ask(UNSUBSCRIBE, topic, None, now, timeout)
+        self._subscriptions.pop(topic, None)
+        return id
+
+    def _ask(self, frame_type: int, topic: str, options: Subscribe | None, now: float, timeout: float | None) -> int:
+        self._check_open()
+        if not self._has_request_capacity():
+            self._waits = True
+            raise NotReadyError(Code.RESOURCE_EXHAUSTED, "no capacity for a subscription: wait for `Writable`")
+        try:
+            payload = write_subscribe(topic, options)
+        except PayloadError as error:
+            raise Status(error.code, error.message) from None
+        self._now = now
+        self._sequence += 1
+        id = self._own_bit | self._sequence
+        flags = ACK_REQUIRED | (META if options is not None else 0)
+        entry = Outbound(Class.SUBSCRIBE, None, False, now, timeout, inf if timeout is None else now + timeout)
+        entry.frame = pack_frame(frame_type, flags, id, payload)
+        self._push_subscribe(id, entry)
+        return id
+
+    def _push_subscribe(self, id: int, entry: Outbound) -> None:
+        entry.position = self._outgoing.normal.position
+        self._outgoing.push(entry.frame, False, REQUEST)
+        self._outbound[id] = entry
+        self._next_deadline = min(self._next_deadline, entry.deadline)
+
+    def _resubscribe(self) -> None:
+        """Sends again what a lost connection has left unanswered, under the same ids and before any message."""
+        for id, entry in list(self._outbound.items()):
+            if entry.cls is Class.SUBSCRIBE:
+                if entry.was_sent:
+                    self._late_outbound += 1
+                self._push_subscribe(id, entry)
+
+    def _subscribe_again(self) -> None:
+        """Makes the subscriptions of a session that was lost in the new one."""
+        for topic, options in self._subscriptions.items():
+            self._sequence += 1
+            id = self._own_bit | self._sequence
+            entry = Outbound(Class.SUBSCRIBE, None, False, self._now, None, inf)
+            entry.topic = topic
+            # No user knows this id: what comes of it is told by the topic.
+            entry.alias = -1
+            flags = ACK_REQUIRED | (META if options is not None else 0)
+            entry.frame = pack_frame(SUBSCRIBE, flags, id, write_subscribe(topic, options))
+            self._push_subscribe(id, entry)
+
+    def _subscription_answered(self, id: int, entry: Outbound, body: bytes) -> None:
+        """The broker has accepted it."""
+        if entry.alias == -1:
+            return
+        service = None
+        if body:
+            try:
+                service = SubscribedTo.decode(body)
+            except DecodeError:
+                service = None
+        self._events.append(Subscribed(id, service))
+
+    def _subscription_failed(self, id: int, entry: Outbound, failed: Failed) -> None:
+        """The broker has refused it."""
+        if entry.topic:
+            self._subscriptions.pop(entry.topic, None)
+        if entry.alias == -1:
+            self._events.append(SubscriptionEnded(entry.topic, failed.status))
+        else:
+            self._events.append(failed)
+
+    def _broker_says(self, topic: str, variant: int, body: bytes) -> None:
+        """A message of a broker's own protocol. All but the end of a subscription is for services."""
+        if topic != "$broker" or variant != _SUBSCRIPTION_ENDED or self._phase != OPEN:
+            self.ignored += 1
+            return
+        try:
+            for number, content in fields(body):
+                if number == _SUBSCRIPTION_ENDED:
+                    for part, text in fields(as_bytes(content)):
+                        if part == 1:
+                            self._subscription_ended(as_text(text))
+        except DecodeError:
+            self.ignored += 1
+
+    def _subscription_ended(self, topic: str) -> None:
+        if topic in self._subscriptions:
+            del self._subscriptions[topic]
+            status = Status(Code.PERMISSION_DENIED, "what allowed the subscription was withdrawn")
+            self._events.append(SubscriptionEnded(topic, status))

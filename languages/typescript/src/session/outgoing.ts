@@ -1,0 +1,222 @@
+/**
+ * What waits to be written: two lanes, of which the urgent one goes first with at most half of the bytes while both wait.
+ *
+ * @module
+ */
+
+import { HEADER_LEN, NO_KIND, PONG, URGENT, writeHeader } from "../wire/header.js";
+import { NOTHING } from "../wire/payload.js";
+import type { Outbound } from "./exchange.js";
+
+/** What a frame counts besides its bytes. */
+export const FRAME_COST = 64;
+/** How much is given to the transport at once: also the longest message of a WebSocket. */
+const CHUNK = 65_536;
+
+/** Why a frame is sent: by this side's own will, to answer, or because reading alone led to it. */
+export const OWN = 0;
+export const RESPONSE = 1;
+export const PROVOKED = 2;
+
+/** A frame that is to be written. */
+export class OutFrame {
+  /** Some of it was handed to the transport. */
+  sent = false;
+  /** It is in the queue. */
+  queued = false;
+  withdrawn = false;
+  /** The exchange that it opens. */
+  exchange: Outbound | undefined = undefined;
+
+  constructor(
+    readonly type: number,
+    readonly flags: number,
+    public id: bigint,
+    public body: Uint8Array,
+    public prefix: Uint8Array = NOTHING,
+    readonly variant = 0,
+    readonly kind: number = NO_KIND,
+    readonly role = OWN,
+  ) {}
+
+  get size(): number {
+    return HEADER_LEN + this.prefix.length + this.body.length;
+  }
+}
+
+/** A queue that frees what was taken. */
+class Lane {
+  #frames: (OutFrame | undefined)[] = [];
+  #head = 0;
+
+  push(frame: OutFrame): void {
+    this.#frames.push(frame);
+  }
+
+  /** The next frame that was not withdrawn. */
+  first(outgoing: Outgoing): OutFrame | undefined {
+    for (;;) {
+      const frame = this.#frames[this.#head];
+      if (!frame?.withdrawn) {
+        return frame;
+      }
+      outgoing.cost -= FRAME_COST;
+      this.shift();
+    }
+  }
+
+  shift(): void {
+    this.#frames[this.#head++] = undefined;
+    if (this.#head === this.#frames.length) {
+      this.#frames.length = this.#head = 0;
+    } else if (this.#head >= 1024 && this.#head * 2 >= this.#frames.length) {
+      this.#frames.splice(0, this.#head);
+      this.#head = 0;
+    }
+  }
+
+  get all(): readonly (OutFrame | undefined)[] {
+    return this.#frames;
+  }
+
+  takeAll(): OutFrame[] {
+    const frames = this.#frames.slice(this.#head) as OutFrame[];
+    this.#frames.length = this.#head = 0;
+    return frames.filter((frame) => !frame.withdrawn);
+  }
+}
+
+/** Frames are joined here, by one session at a time: what is given out is a copy. */
+const chunk = new Uint8Array(CHUNK);
+const chunkView = new DataView(chunk.buffer);
+
+/** The outgoing queue of a connection. */
+export class Outgoing {
+  /** All that is queued, in bytes, each frame counted as its length + 64. */
+  cost = 0;
+  /** The same of answers alone. */
+  owed = 0;
+  /** The same of what reading alone has led to. */
+  provoked = 0;
+  /** How many PONGs wait. */
+  pongs = 0;
+  readonly #urgent = new Lane();
+  readonly #normal = new Lane();
+  /** By how many bytes the urgent lane is ahead. */
+  #ahead = 0;
+  /** The rest of a body whose beginning was given out. */
+  #rest: Uint8Array = NOTHING;
+
+  get isEmpty(): boolean {
+    return this.cost === 0 && this.#rest.length === 0;
+  }
+
+  /** Queues a frame, in the lane that its flags name, or in the urgent one. */
+  push(frame: OutFrame, urgent = (frame.flags & URGENT) !== 0): void {
+    (urgent ? this.#urgent : this.#normal).push(frame);
+    frame.queued = true;
+    this.#count(frame, 1);
+  }
+
+  #count(frame: OutFrame, sign: number): void {
+    const cost = sign * (frame.size + FRAME_COST);
+    this.cost += cost;
+    if (frame.role === RESPONSE) {
+      this.owed += cost;
+    } else if (frame.role === PROVOKED) {
+      this.provoked += cost;
+      if (frame.type === PONG) {
+        this.pongs += sign;
+      }
+    }
+  }
+
+  /** Takes a frame back. False where some of it was handed to the transport. */
+  withdraw(frame: OutFrame): boolean {
+    if (frame.sent) {
+      return false;
+    }
+    if (frame.queued && !frame.withdrawn) {
+      frame.withdrawn = true;
+      // Its place remains until the frames before it are written.
+      this.cost -= frame.size;
+      frame.body = frame.prefix = NOTHING;
+    }
+    return true;
+  }
+
+  /** Takes all frames of an exchange back of which nothing was sent. */
+  withdrawAll(id: bigint): void {
+    for (const lane of [this.#urgent, this.#normal]) {
+      for (const frame of lane.all) {
+        if (frame?.id === id) {
+          this.withdraw(frame);
+        }
+      }
+    }
+  }
+
+  /** What is to be written next, at most 64 KiB. */
+  transmit(): Uint8Array {
+    if (this.#rest.length > 0) {
+      const part = this.#rest.subarray(0, CHUNK);
+      this.#rest = this.#rest.subarray(CHUNK);
+      return part;
+    }
+    let len = 0;
+    for (;;) {
+      const urgent = this.#urgent.first(this);
+      const normal = this.#normal.first(this);
+      const isUrgent = urgent !== undefined && (normal === undefined || this.#ahead <= 0);
+      const frame = isUrgent ? urgent : normal;
+      if (!frame) {
+        this.#ahead = 0;
+        break;
+      }
+      const { size, prefix, body } = frame;
+      if (len + size > CHUNK && len > 0) {
+        break;
+      }
+      (isUrgent ? this.#urgent : this.#normal).shift();
+      this.#ahead = urgent && normal ? this.#ahead + (isUrgent ? size : -size) : 0;
+      this.#count(frame, -1);
+      frame.sent = true;
+      frame.queued = false;
+      writeHeader(chunkView, len, frame.type, frame.flags, frame.kind, frame.variant, prefix.length + body.length, frame.id);
+      len = copy(prefix, len + HEADER_LEN);
+      if (len + body.length > CHUNK) {
+        const room = CHUNK - len;
+        chunk.set(body.subarray(0, room), len);
+        this.#rest = body.subarray(room);
+        len = CHUNK;
+        break;
+      }
+      len = copy(body, len);
+    }
+    return len === 0 ? NOTHING : chunk.slice(0, len);
+  }
+
+  /** Drops all, and returns what no byte of was handed to the transport. */
+  takeUnsent(): OutFrame[] {
+    const frames = [...this.#urgent.takeAll(), ...this.#normal.takeAll()];
+    for (const frame of frames) {
+      frame.queued = false;
+    }
+    this.cost = this.owed = this.provoked = this.pongs = this.#ahead = 0;
+    this.#rest = NOTHING;
+    return frames;
+  }
+}
+
+/** Copies bytes to this place of the chunk, and returns where they end. */
+function copy(bytes: Uint8Array, at: number): number {
+  const len = bytes.length;
+  if (len > 32) {
+    chunk.set(bytes, at);
+  } else {
+    for (let i = 0; i < len; i++) {
+      chunk[at + i] = bytes[i]!;
+    }
+  }
+  return at + len;
+}

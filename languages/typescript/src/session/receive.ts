@@ -1,0 +1,259 @@
+/**
+ * Receiving: each frame is checked against the state, and becomes at most an event or two.
+ *
+ * @module
+ */
+
+import { Status } from "../errors.js";
+import type { Frame } from "../wire/decoder.js";
+import { Fault, MessageFault } from "../wire/fault.js";
+import { ACK, CANCEL, CLOSE, COMPRESSED, CREDIT, ERROR, EVENT, HELLO, META, MORE, PING, PONG, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, frameName } from "../wire/header.js";
+import { readCredit } from "../wire/credit.js";
+import type { Metadata } from "../wire/messages.js";
+import { NOTHING, readPayload } from "../wire/payload.js";
+import { MAX_LONG_TEXT, readText } from "../wire/text.js";
+import { ANSWER, CALL, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
+import { end, startDraining } from "./drain.js";
+import { PROVOKED } from "./outgoing.js";
+import { handleMessage, withoutIdentity } from "./message.js";
+import { flushWaiting } from "./send.js";
+import type { State } from "./state.js";
+
+/** How many PONGs wait to be written, at most. */
+const MAX_PONGS = 16;
+const CONNECTION_ENDS = "ERRORs and CLOSEs of a connection";
+const UNEARNED = "CREDITs beyond one for each message";
+
+/** Handles a frame. Returns whether the connection goes on. Throws {@link Fault}. */
+export function handleFrame(s: State, frame: Frame): boolean {
+  if (s.phase === "handshake") {
+    s.onHandshake(frame);
+  } else if (s.phase === "open") {
+    handleOpen(s, frame);
+  }
+  return s.phase === "open";
+}
+
+function handleOpen(s: State, frame: Frame): void {
+  const { type, id } = frame;
+  switch (type) {
+    case ACK:
+      return handleAnswer(s, frame);
+    case ERROR:
+      return id === 0n ? handlePeerFault(s, frame) : handleError(s, frame);
+    case PUBLISH:
+    case EVENT:
+      if ((type === PUBLISH) === s.server) {
+        return handleMessage(s, frame);
+      }
+      break;
+    case CREDIT:
+      return handleCredit(s, frame);
+    case PING:
+      return handlePing(s, frame);
+    case PONG:
+      return handlePong(s, frame);
+    case CANCEL:
+      return handleCancel(s, frame);
+    case CLOSE: {
+      if (s.closeReceived) {
+        s.limit(id, CONNECTION_ENDS);
+      }
+      const [code, text] = readText(frame.buffer.subarray(frame.start, frame.end));
+      s.closeReceived = true;
+      startDraining(s, text);
+      s.emit({ type: "draining", status: new Status(code, text) });
+      return;
+    }
+    case SUBSCRIBE:
+    case UNSUBSCRIBE:
+      if (s.onSubscribe) {
+        return s.onSubscribe(frame);
+      }
+      break;
+    case HELLO:
+      if (s.server) {
+        throw new Fault("a second HELLO on one connection", { id });
+      }
+  }
+  throw new Fault(`${frameName(type)} in the wrong direction`, { id });
+}
+
+/** The open exchange of this side that a frame answers, awaited or not. */
+function exchangeOf(s: State, frame: Frame): Outbound | undefined {
+  const exchange = frame.delivery ? s.deliveries.get(frame.id) : s.calls.get(frame.id);
+  return exchange?.type === PINGING ? undefined : exchange;
+}
+
+function handleAnswer(s: State, frame: Frame): void {
+  const { id, flags } = frame;
+  const exchange = exchangeOf(s, frame);
+  const more = (flags & MORE) !== 0;
+  if (!exchange || (exchange.abandoned && more)) {
+    return s.ignoreLate(frame);
+  }
+  if (exchange.abandoned) {
+    return s.endOutbound(exchange);
+  }
+  const size = frame.end - frame.start;
+  const { receive } = exchange;
+  if (more && receive) {
+    s.accept(receive, size, id);
+  }
+  let body: Uint8Array;
+  let metadata: Metadata | undefined;
+  const compressed = (flags & COMPRESSED) !== 0;
+  try {
+    if (more && !receive) {
+      throw new MessageFault("a stream, where one answer was asked for");
+    }
+    if (compressed && !s.compresses) {
+      throw new MessageFault("a compressed body, and no compression was agreed");
+    }
+    if ((flags & META) === 0 && size <= s.limits.maxBody) {
+      body = size === 0 ? NOTHING : frame.slice(frame.start);
+    } else {
+      const payload = readPayload(frame, s.limits.maxBody);
+      body = payload.body;
+      metadata = more ? undefined : withoutIdentity(s, payload.metadata);
+    }
+  } catch (error) {
+    return unreadable(s, exchange, error as Error);
+  }
+  if (more) {
+    s.emit({ type: "answerItem", id, body, compressed, size, connection: s.connection });
+    return;
+  }
+  s.endOutbound(exchange);
+  if (exchange.type === DELIVERING || exchange.type === UNSUBSCRIBING) {
+    s.emit({ type: "acknowledged", id });
+  } else if (exchange.type === SUBSCRIBING) {
+    s.emit({ type: "subscribed", id, body });
+  } else if (exchange.member?.responseStream) {
+    if (body.length > 0) {
+      s.emit({ type: "answerItem", id, body, compressed, size: 0, connection: s.connection });
+    }
+    s.emit({ type: "answerEnd", id, metadata });
+  } else {
+    s.emit({ type: "answer", id, body, compressed, metadata });
+  }
+}
+
+/** An answer that cannot be read is not answered: its caller has an outcome. */
+function unreadable(s: State, exchange: Outbound, error: Error): void {
+  if (!(error instanceof MessageFault)) {
+    throw error;
+  }
+  s.endOutbound(exchange);
+  s.fail(exchange, "INTERNAL", `the answer cannot be read: ${error.message}`);
+}
+
+
+function handleError(s: State, frame: Frame): void {
+  const exchange = exchangeOf(s, frame);
+  if (!exchange) {
+    return s.ignoreLate(frame);
+  }
+  if (exchange.abandoned) {
+    return s.endOutbound(exchange);
+  }
+  let metadata: Metadata | undefined;
+  let text = NOTHING;
+  if (s.errorMetadata && frame.flags & META) {
+    try {
+      const payload = readPayload(frame, s.limits.maxBody);
+      metadata = payload.metadata;
+      text = payload.body;
+    } catch (error) {
+      return unreadable(s, exchange, error as Error);
+    }
+  } else {
+    text = frame.buffer.subarray(frame.start, frame.end);
+  }
+  const [code, message] = readText(text, s.errorMetadata ? MAX_LONG_TEXT : undefined);
+  const isCertain =
+    code === "UNAVAILABLE" &&
+    ((message === "not received" && exchange.wasSent && !frame.delivery) || (message === "not accepted" && s.closeReceived));
+  s.endOutbound(exchange);
+  const options = metadata && { headers: metadata.headers ?? new Map<string, string>(), details: metadata.details ?? [] };
+  s.emit({ type: "failed", id: frame.id, status: new Status(code, message, options), repeatable: isCertain });
+}
+
+/** The peer says that this side has broken the protocol, and ends the connection. */
+function handlePeerFault(s: State, frame: Frame): void {
+  const [code, text] = readText(frame.buffer.subarray(frame.start, frame.end));
+  s.outgoing.takeUnsent();
+  end(s, new Status(code, text));
+}
+
+function handlePing(s: State, frame: Frame): void {
+  s.limit(frame.id);
+  if (s.outgoing.pongs < MAX_PONGS) {
+    s.control(PONG, frame.id, frame.buffer.slice(frame.start, frame.end), true, PROVOKED);
+  }
+}
+
+function handlePong(s: State, frame: Frame): void {
+  const { id } = frame;
+  if (s.keepalive.ponged(id)) {
+    return;
+  }
+  const exchange = s.calls.get(id);
+  if (exchange?.type !== PINGING) {
+    return s.limit(id);
+  }
+  s.endOutbound(exchange);
+  s.emit({ type: "pong", id });
+}
+
+function handleCancel(s: State, frame: Frame): void {
+  const call = s.inbound.get(frame.id);
+  if (call?.interest !== ANSWER) {
+    return s.ignoreLate(frame);
+  }
+  if (!s.cancels.take(s.now)) {
+    throw new Fault("more than 1000 calls cancelled a second", { code: "RESOURCE_EXHAUSTED", id: frame.id });
+  }
+  call.interest = END;
+  s.endStreams(call);
+  if (call.started) {
+    s.emit({ type: "cancelled", id: frame.id });
+  }
+}
+
+function handleCredit(s: State, frame: Frame): void {
+  const { id } = frame;
+  const overflow = (): Fault => new Fault("a CREDIT that makes the window larger than 4294967295", { id });
+  if (id === 0n) {
+    if (s.sendWindow.uncredited <= 0) {
+      s.limit(id, UNEARNED);
+    }
+    if (!s.sendWindow.grant(...readCredit(frame))) {
+      throw overflow();
+    }
+    flushWaiting(s);
+    return;
+  }
+  const exchange = s.calls.get(id);
+  const call = s.inbound.get(id);
+  const streams = exchange?.type === CALL && exchange.streaming ? exchange : call?.interest === ANSWER && call.streaming ? call : undefined;
+  if (!streams || exchange?.abandoned) {
+    return s.ignoreLate(frame);
+  }
+  const { send } = streams;
+  const isEarned = (send?.uncredited ?? streams.lateCredits) > 0;
+  const [items, bytes] = readCredit(frame);
+  if (send && !send.grant(items, bytes)) {
+    throw overflow();
+  }
+  if (!send) {
+    // It was under way before the end of the stream.
+    streams.lateCredits = Math.max(0, streams.lateCredits - 1);
+  }
+  if (!isEarned) {
+    s.limit(id, UNEARNED);
+  }
+  if (s.blockedStreams.delete(id)) {
+    s.emit({ type: "writable", id });
+  }
+}

@@ -1,0 +1,436 @@
+/**
+ * Opening exchanges: calls, one-way messages, deliveries, pings, and the items of this side's streams.
+ *
+ * @module
+ */
+
+import { Status } from "../errors.js";
+import { Kind, Shape, type Member } from "../protocol.js";
+import { MessageFault } from "../wire/fault.js";
+import { ACCEPTING, ACK, ACK_REQUIRED, COMPRESSED, DELIVERY, HEADER_LEN, ITEM, META, MORE, PING, REDELIVERED, SEQUENCE, URGENT } from "../wire/header.js";
+import type { Metadata } from "../wire/messages.js";
+import { NOTHING, NO_TOPIC, prefix } from "../wire/payload.js";
+import { Droppable } from "./droppable.js";
+import type { MsgId } from "./event.js";
+import { ANSWER, CALL, DELIVERING, PINGING, type Outbound, type Streams } from "./exchange.js";
+import { FRAME_COST, OutFrame, RESPONSE } from "./outgoing.js";
+import { DELIVERY_WINDOW } from "./received.js";
+import type { SendOptions } from "./session.js";
+import { CALLS, CREDITS, PLACE, type State } from "./state.js";
+import { ReceiveWindow, STREAM_WINDOW, SendWindow } from "./window.js";
+
+/** Whether a message of this kind waits in a queue of its own, rather than its sender. */
+function isDroppable(member: Member): boolean {
+  return member.kind >= Kind.STATE && member.shape === Shape.ONE_WAY;
+}
+
+/** Whether a call, or a message, would be taken now. */
+export function canSend(s: State, member: Member, size: number): boolean {
+  const missing = missingFor(s, member, size);
+  s.blocked |= missing;
+  return missing === 0 && (s.phase === "open" ? !s.isClosing : s.isOffline);
+}
+
+/** What there is not enough of. */
+function missingFor(s: State, member: Member, size: number): number {
+  const { shape, kind } = member;
+  let missing = s.hasPlace ? 0 : PLACE;
+  if (s.phase !== "open") {
+    const cost = s.waitingCost + size + FRAME_COST + HEADER_LEN;
+    missing = cost <= s.limits.bufferDisconnected && !member.requestStream && !member.responseStream ? 0 : CREDITS;
+  }
+  if (shape === Shape.CALL) {
+    return missing | (s.openCalls < s.peerMaxCalls ? 0 : CALLS);
+  }
+  if (shape === Shape.ACKNOWLEDGED && !canDeliver(s)) {
+    missing |= CREDITS;
+  }
+  if (s.phase !== "open") {
+    return missing;
+  }
+  const hasCredit = s.sendWindow.isOpen && s.waiting.length === 0;
+  if (isDroppable(member)) {
+    return kind > Kind.STATE || (hasCredit && !missing) || !s.droppable || s.droppable.hasPlace(size) ? 0 : CREDITS;
+  }
+  if (!hasCredit || s.droppable?.size) {
+    missing |= CREDITS;
+    s.blockedMessage = true;
+  }
+  return missing;
+}
+
+function hasCredit(s: State): boolean {
+  return s.sendWindow.isOpen && s.hasPlace && s.waiting.length === 0;
+}
+
+function canDeliver(s: State): boolean {
+  let oldest: bigint | undefined;
+  for (const id of s.deliveries.keys()) {
+    oldest = id & SEQUENCE;
+    break;
+  }
+  return (
+    (oldest === undefined || s.deliverySequence + 1n < oldest + BigInt(DELIVERY_WINDOW)) &&
+    s.deliveries.size < s.limits.sessionDeliveries &&
+    s.keptCost < s.limits.sessionBuffer
+  );
+}
+
+/** Throws why something cannot be sent. */
+function check(s: State, member: Member, size: number): void {
+  if (s.phase === "over" || s.isClosing) {
+    throw new Status("UNAVAILABLE", "the session is closed");
+  }
+  if (size > s.peerMaxBody) {
+    throw new Status("RESOURCE_EXHAUSTED", `a body of ${size} bytes, where the peer accepts ${s.peerMaxBody} (its max_body)`);
+  }
+  if (!canSend(s, member, size)) {
+    throw s.phase === "open"
+      ? new Status("RESOURCE_EXHAUSTED", "no capacity: the queue, the credit or the number of calls is used up")
+      : new Status("UNAVAILABLE", "there is no connection");
+  }
+}
+
+/** The metadata of a message: what its sender gives, and what the session adds. */
+function metadataOf(s: State, member: Member, options: SendOptions | undefined, deadlineMs: number | undefined): Metadata | undefined {
+  const given = options?.metadata;
+  const idempotent = member.idempotent && options?.topic ? true : given?.idempotent;
+  if (!given && deadlineMs === undefined && !idempotent) {
+    return undefined;
+  }
+  const metadata: { -readonly [K in keyof Metadata]: Metadata[K] } = { ...given };
+  if (given && Object.keys(given).some((name) => name !== "key")) {
+    metadata.requestTimeUs ??= Math.round(s.limits.unixTime() * 1000);
+  }
+  if (deadlineMs !== undefined) {
+    metadata.deadlineMs = Math.min(Math.ceil(deadlineMs), 0xffffffff);
+  }
+  if (idempotent) {
+    metadata.idempotent = true;
+  }
+  return metadata;
+}
+
+/** The frame that begins an exchange. */
+function openingFrame(s: State, member: Member, id: bigint, body: Uint8Array, options: SendOptions | undefined, flags: number, deadlineMs?: number): OutFrame {
+  const metadata = options || member.idempotent || deadlineMs !== undefined ? metadataOf(s, member, options, deadlineMs) : undefined;
+  let all = flags | (member.urgent ? URGENT : 0) | (metadata ? META : 0);
+  if (options?.compressed) {
+    all |= COMPRESSED;
+  }
+  let before = NO_TOPIC;
+  if (metadata || options?.topic) {
+    try {
+      before = prefix(metadata, options?.topic ?? "");
+    } catch (error) {
+      throw new Status((error as MessageFault).code, (error as MessageFault).message);
+    }
+  }
+  return new OutFrame(s.opening, all, id, body, before, member.number, member.kind);
+}
+
+/** The same frame for a further connection, with what remains of its deadline. */
+function reopeningFrame(s: State, exchange: Outbound, flags: number): OutFrame {
+  const { member, frame, options, id } = exchange;
+  const remaining = exchange.deadline - s.now;
+  const isCarried = remaining !== Infinity && (exchange.type === CALL || options?.timeoutMs !== undefined);
+  const kept = frame.flags & ~(META | URGENT);
+  const again = openingFrame(s, member!, id, frame.body, options, kept | flags, isCarried ? Math.max(remaining, 0) : undefined);
+  again.exchange = exchange;
+  exchange.frame = again;
+  return again;
+}
+
+function open(s: State, type: number, id: bigint, timeout: number, frame: OutFrame, member?: Member, options?: SendOptions): Outbound {
+  const streaming = type === CALL && (member?.requestStream ?? member?.responseStream ?? false);
+  const deadline = s.now + timeout;
+  const urgent = (frame.flags & URGENT) !== 0;
+  const exchange: Outbound = {
+    id,
+    urgent,
+    type,
+    member,
+    options,
+    deadline,
+    frame,
+    cost: frame.size + FRAME_COST,
+    wasSent: false,
+    abandoned: false,
+    streaming,
+    send: member?.requestStream ? new SendWindow(STREAM_WINDOW, 1) : undefined,
+    receive: streaming && member?.responseStream ? new ReceiveWindow(STREAM_WINDOW, id, urgent) : undefined,
+    lateCredits: 0,
+  };
+  frame.exchange = exchange;
+  if (deadline < s.nextDeadline) {
+    s.nextDeadline = deadline;
+  }
+  return exchange;
+}
+
+/** Queues a frame, or keeps it for the next connection. */
+function pushOrWait(s: State, frame: OutFrame): void {
+  if (s.isOffline) {
+    s.waiting.push(frame);
+    s.waitingCost += frame.size + FRAME_COST;
+  } else {
+    s.outgoing.push(frame);
+  }
+}
+
+export function call(s: State, member: Member, body: Uint8Array, options: SendOptions | undefined): MsgId {
+  check(s, member, body.length);
+  const usual = member.timeoutMs ?? Infinity;
+  const timeout = options?.timeoutMs ?? usual;
+  if (timeout < 1) {
+    throw new Status("DEADLINE_EXCEEDED", "less than a millisecond remains: the call is not sent");
+  }
+  // The peer counts the usual one by itself.
+  const isUsual = timeout === usual || (timeout < usual && usual - timeout < usual / 64);
+  const flags = member.requestStream ? ACK_REQUIRED | MORE : ACK_REQUIRED;
+  const id = s.nextId();
+  const frame = openingFrame(s, member, id, body, options, flags, isUsual || timeout === Infinity ? undefined : timeout);
+  s.calls.set(id, open(s, CALL, id, timeout, frame, member, options));
+  s.openCalls++;
+  pushOrWait(s, frame);
+  if (s.drain && (member.requestStream || member.responseStream)) {
+    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrain);
+  }
+  return id;
+}
+
+export function send(s: State, member: Member, body: Uint8Array, options: SendOptions | undefined): MsgId {
+  check(s, member, body.length);
+  if (member.shape === Shape.ACKNOWLEDGED) {
+    return deliver(s, member, body, options);
+  }
+  const id = s.nextId();
+  const frame = openingFrame(s, member, id, body, options, 0);
+  if (isDroppable(member) && s.phase === "open" && (!hasCredit(s) || s.droppable?.size)) {
+    s.droppable ??= new Droppable(s.limits.outgoingQueue / 8);
+    const key = options?.stateKey ?? options?.metadata?.key ?? "";
+    s.dropped += s.droppable.add(frame, member.kind === Kind.STATE ? `${member.number} ${key} ${options?.topic ?? ""}` : undefined);
+    return id;
+  }
+  if (s.phase === "open") {
+    s.sendWindow.spend(frame.size - HEADER_LEN);
+  }
+  pushOrWait(s, frame);
+  return id;
+}
+
+function deliver(s: State, member: Member, body: Uint8Array, options: SendOptions | undefined): MsgId {
+  const timeout = options?.timeoutMs ?? member.timeoutMs ?? Infinity;
+  const sequence = s.deliverySequence + 1n;
+  const id = sequence | DELIVERY | (s.server ? ACCEPTING : 0n);
+  const deadlineMs = options?.timeoutMs === undefined || timeout === Infinity ? undefined : timeout;
+  const frame = openingFrame(s, member, id, body, options, ACK_REQUIRED, deadlineMs);
+  s.deliverySequence = sequence;
+  const exchange = open(s, DELIVERING, id, timeout, frame, member, options);
+  s.deliveries.set(id, exchange);
+  s.keptCost += exchange.cost;
+  if (s.phase === "open") {
+    s.sendWindow.spend(frame.size - HEADER_LEN);
+  }
+  pushOrWait(s, frame);
+  return id;
+}
+
+/** What waits for a further connection, as it is sent now; nothing where nobody waits for it any more. */
+function resent(s: State, frame: OutFrame): OutFrame | undefined {
+  const exchange = frame.exchange;
+  if (!exchange) {
+    return frame;
+  }
+  const isCall = exchange.type === CALL;
+  const isOpen = isCall ? s.calls.get(exchange.id) === exchange && !exchange.abandoned : s.deliveries.get(exchange.id) === exchange;
+  if (!isOpen || (isCall && exchange.deadline - s.now < 1)) {
+    // One that has timed out is ended by the next timeout.
+    return undefined;
+  }
+  if (exchange.wasSent) {
+    // Its first answer may be under way already: then the second one answers nothing.
+    s.lateOut++;
+  }
+  return reopeningFrame(s, exchange, exchange.wasSent ? REDELIVERED : 0);
+}
+
+/** Sends what waits in queues, as far as credit allows: what a lost connection has left, then what may be dropped. */
+export function flushWaiting(s: State): void {
+  while (s.waiting.length > 0) {
+    const frame = s.waiting[0]!;
+    const isCall = frame.exchange?.type === CALL;
+    if (!isCall && !s.sendWindow.isOpen) {
+      return;
+    }
+    s.waiting.shift();
+    s.waitingCost -= frame.size + FRAME_COST;
+    const again = resent(s, frame);
+    if (again) {
+      s.outgoing.push(again);
+      if (!isCall) {
+        s.sendWindow.spend(again.size - HEADER_LEN);
+      }
+    }
+  }
+  const droppable = s.droppable;
+  if (droppable) {
+    if (s.blockedMessage && droppable.size >= s.sendWindow.items) {
+      s.dropped += droppable.dropLogs();
+    }
+    while (droppable.size > 0 && s.sendWindow.isOpen && s.hasPlace) {
+      const frame = droppable.take();
+      frame.id = s.nextId();
+      s.sendWindow.spend(frame.size - HEADER_LEN);
+      s.outgoing.push(frame);
+    }
+    if (droppable.size === 0) {
+      s.blockedMessage = false;
+    }
+  }
+  if (s.sendWindow.isOpen && s.waiting.length === 0 && !droppable?.size) {
+    s.wake(CREDITS);
+  }
+  s.sendClose();
+}
+
+// Streams.
+
+/** The streams of a call of either side. */
+function streamsOf(s: State, id: MsgId): Streams | undefined {
+  const call = s.inbound.get(id);
+  return call ? (call.interest === ANSWER ? call : undefined) : s.calls.get(id);
+}
+
+export function canSendItem(s: State, id: MsgId): boolean {
+  const send = streamsOf(s, id)?.send;
+  if (!send || s.phase !== "open" || (send.isOpen && s.hasPlace)) {
+    // Of a stream that is over an item is taken, and dropped.
+    return true;
+  }
+  s.blockedStreams.add(id);
+  return false;
+}
+
+/** Sends an item of a request stream. What comes after the end of its call is dropped. */
+export function item(s: State, id: MsgId, body: Uint8Array, last: boolean, compressed: boolean): void {
+  const exchange = s.calls.get(id);
+  const send = exchange?.send;
+  if (!send || s.phase !== "open" || (body.length === 0 && !last)) {
+    return;
+  }
+  const flags = ITEM | (exchange.urgent ? URGENT : 0) | (compressed ? COMPRESSED : 0) | (last ? 0 : MORE);
+  const variant = body.length > 0 ? exchange.member!.number : 0;
+  const frame = new OutFrame(s.opening, flags, id, body, NO_TOPIC, variant);
+  pushItem(s, exchange, frame, body.length);
+  if (last) {
+    endSending(exchange);
+  }
+}
+
+/** Sends an item of a stream of answers. */
+export function answerItem(s: State, id: MsgId, body: Uint8Array, compressed: boolean): void {
+  const call = s.inbound.get(id);
+  if (!call?.send || call.interest !== ANSWER || s.phase !== "open" || body.length === 0) {
+    return;
+  }
+  const flags = MORE | (call.urgent ? URGENT : 0) | (compressed ? COMPRESSED : 0);
+  pushItem(s, call, new OutFrame(ACK, flags, id, body, NOTHING, call.member.answer ?? 0, undefined, RESPONSE), body.length);
+}
+
+function pushItem(s: State, streams: Streams, frame: OutFrame, len: number): void {
+  if (len > s.peerMaxBody) {
+    throw new Status("RESOURCE_EXHAUSTED", `an item of ${len} bytes, where the peer accepts ${s.peerMaxBody} (its max_body)`);
+  }
+  if (len > 0) {
+    const send = streams.send!;
+    if (!send.isOpen || !s.hasPlace) {
+      throw new Status("RESOURCE_EXHAUSTED", "no capacity: the queue or the credit of the stream is used up");
+    }
+    send.spend(frame.size - HEADER_LEN);
+  }
+  s.outgoing.push(frame);
+}
+
+/** This side's stream is complete. */
+export function endSending(streams: Streams): void {
+  streams.lateCredits = streams.send?.uncredited ?? 0;
+  streams.send = undefined;
+}
+
+// Giving up.
+
+/** Nobody waits for an exchange any more. */
+export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
+  const { frame, id } = exchange;
+  if (exchange.type === CALL) {
+    const isUnsent = !exchange.wasSent && s.outgoing.withdraw(frame);
+    if (isUnsent) {
+      withdrawItems(s, exchange);
+    } else if (cancels && s.phase === "open") {
+      s.cancelFrame(exchange);
+    }
+    if (!isUnsent && s.peerEndsCancelled && s.phase !== "over") {
+      // It counts at the peer until its handler has ended, and so it does here.
+      exchange.abandoned = true;
+      s.abandoned++;
+      exchange.deadline = Infinity;
+      s.lateOut += exchange.streaming ? 32 : 0;
+      s.endStreams(exchange);
+      return;
+    }
+    s.lateOut += isUnsent ? 0 : 1;
+  } else {
+    s.lateOut++;
+  }
+  s.endOutbound(exchange);
+  s.blockedStreams.delete(id);
+}
+
+/** Items of a call of which nothing was sent are not sent either. */
+function withdrawItems(s: State, exchange: Outbound): void {
+  if (exchange.member?.requestStream) {
+    s.outgoing.withdrawAll(exchange.id);
+  }
+}
+
+export function cancel(s: State, id: MsgId): void {
+  const exchange = s.calls.get(id) ?? s.deliveries.get(id);
+  if (exchange && !exchange.abandoned) {
+    giveUp(s, exchange, true);
+  }
+}
+
+/** Ends what has timed out. */
+export function expire(s: State): void {
+  if (s.now < s.nextDeadline) {
+    return;
+  }
+  let next = Infinity;
+  for (const table of [s.calls, s.deliveries]) {
+    for (const exchange of table.values()) {
+      if (exchange.deadline <= s.now) {
+        s.fail(exchange, "DEADLINE_EXCEEDED", "no answer in time");
+        // The peer knows the deadline of a call without streams itself.
+        giveUp(s, exchange, exchange.streaming);
+      } else {
+        next = Math.min(next, exchange.deadline);
+      }
+    }
+  }
+  s.nextDeadline = next;
+}
+
+export function ping(s: State, payload: Uint8Array): MsgId {
+  if (s.phase !== "open") {
+    throw new Status("UNAVAILABLE", "there is no connection");
+  }
+  if (!s.hasPlace || payload.length > 65_536) {
+    throw new Status("RESOURCE_EXHAUSTED", payload.length > 65_536 ? "a PING carries at most 65536 bytes" : "no capacity: the queue is used up");
+  }
+  const id = s.nextId();
+  const frame = new OutFrame(PING, 0, id, payload);
+  s.calls.set(id, open(s, PINGING, id, s.limits.pingInterval * 2 || Infinity, frame));
+  s.outgoing.push(frame, true);
+  return id;
+}

@@ -1,0 +1,285 @@
+/**
+ * A session of either side, as its driver sees it.
+ *
+ * @module
+ */
+
+import { ClosedError, ConnectError, type Status } from "../errors.js";
+import type { Member, Protocol } from "../protocol.js";
+import { Fault } from "../wire/fault.js";
+import { PING } from "../wire/header.js";
+import type { Metadata } from "../wire/messages.js";
+import { NOTHING } from "../wire/payload.js";
+import { beginClose, end, handleDrainTimeout, handleFault, isFinished, linger } from "./drain.js";
+import type { AnswerItem, Event, Message, MsgId, RequestItem } from "./event.js";
+import { handleFrame } from "./receive.js";
+import { acknowledge, answer, answerEnd, fail } from "./reply.js";
+import { lost, refused } from "./resume.js";
+import { answerItem, call, canSend, canSendItem, cancel, expire, flushWaiting, item, ping, send } from "./send.js";
+import type { Settings } from "./settings.js";
+import { PLACE, State, type Phase } from "./state.js";
+
+/** How a message or a call is sent. */
+export interface SendOptions {
+  /** How long its sender waits; default that of the member. `Infinity` is without limit. */
+  readonly timeoutMs?: number;
+  readonly metadata?: Metadata | undefined;
+  /** The topic of a broker. */
+  readonly topic?: string;
+  /** Whether the body is compressed already, with the algorithm's byte in front. */
+  readonly compressed?: boolean;
+  /** Of a STATE: what tells it from others of its member while it waits. */
+  readonly stateKey?: string;
+}
+
+/** How an answer is sent. */
+export interface BodyOptions {
+  readonly metadata?: Metadata | undefined;
+  readonly compressed?: boolean;
+}
+
+/**
+ * What both sides do. Times are milliseconds of any clock that does not go back.
+ *
+ * After each call of a method `poll` may have something, and `transmit` too.
+ */
+export abstract class Session {
+  /** @internal */
+  readonly s: State;
+  readonly protocol: Protocol;
+
+  /** @internal */
+  protected constructor(protocol: Protocol, settings: Settings, server: boolean) {
+    this.protocol = protocol;
+    const s = (this.s = new State(protocol, settings, server));
+    s.handle = (frame) => handleFrame(s, frame);
+  }
+
+  /** Where the session is: before its first connection, in a handshake, open, without a connection, or ended. */
+  get phase(): Phase {
+    return this.s.phase;
+  }
+
+  /** The number of the connection; each loss begins the next one. */
+  get connection(): number {
+    return this.s.connection;
+  }
+
+  /** How many one-way messages were dropped: under pressure by their kind, or with a lost connection. */
+  get dropped(): number {
+    return this.s.dropped;
+  }
+
+  /** The largest body that the peer accepts, in bytes. */
+  get peerMaxBody(): number {
+    return this.s.peerMaxBody;
+  }
+
+  /** Whether all is done: close the transport once {@link transmit} has nothing left. */
+  get isFinished(): boolean {
+    return isFinished(this.s);
+  }
+
+  /** Whether the driver should not read from its transport now: the peer does not read what it is owed. */
+  get isPaused(): boolean {
+    const { outgoing, limits, inboundBytes, isHolding } = this.s;
+    const most = Math.min(Math.max(256 * limits.maxCalls, 262_144), limits.outgoingQueue);
+    return outgoing.provoked > most || (isHolding && inboundBytes > limits.maxCallBytes / 2);
+  }
+
+  /** Bytes have come, in any pieces. Never throws: a peer that breaks the protocol leads to the event `closed`. */
+  receive(data: Uint8Array, now: number): void {
+    const { s } = this;
+    s.now = now;
+    s.keepalive.received(now);
+    if (s.phase === "over") {
+      return;
+    }
+    try {
+      s.decoder.push(data, now, s.handle);
+      if (s.outgoing.provoked > s.limits.outgoingQueue) {
+        throw new Fault("it reads nothing of what its frames lead to", { code: "RESOURCE_EXHAUSTED" });
+      }
+    } catch (error) {
+      if (!(error instanceof Fault)) {
+        throw error;
+      }
+      handleFault(s, error);
+    }
+  }
+
+  /** The transport is gone: the session waits for the next one, or ends, and then all that was open has failed. */
+  lost(now: number): void {
+    this.s.now = now;
+    lost(this.s);
+  }
+
+  /** When {@link handleTimeout} is to be called next. */
+  timeout(): number | undefined {
+    const { s } = this;
+    let next = Math.min(s.phaseEnds, s.nextDeadline);
+    if (s.phase === "open") {
+      next = Math.min(next, s.decoder.deadline);
+      next = Math.min(next, s.keepalive.timeout);
+      for (const window of s.starved) {
+        next = Math.min(next, window.usedUpSince! + 100);
+        break;
+      }
+      if (s.drain) {
+        const { deadline, streamsAt, lingerUntil } = s.drain;
+        next = Math.min(next, lingerUntil === Infinity ? Math.min(deadline, streamsAt) : lingerUntil);
+      }
+    }
+    return next === Infinity ? undefined : next;
+  }
+
+  /** Does what is due. */
+  handleTimeout(now: number): void {
+    const { s } = this;
+    s.now = now;
+    expire(s);
+    if (now >= s.phaseEnds) {
+      return s.phase === "handshake"
+        ? refused(s, new ConnectError("DEADLINE_EXCEEDED", "no answer to the HELLO in time"))
+        : end(s, new ClosedError("UNAVAILABLE", "the session has expired without a connection"));
+    }
+    if (s.phase !== "open") {
+      return;
+    }
+    if (now >= s.decoder.deadline) {
+      return handleFault(s, new Fault("a frame that is not complete in time", { code: "DEADLINE_EXCEEDED" }));
+    }
+    if (now >= s.keepalive.deadAt) {
+      const silence = now - s.keepalive.lastReceived;
+      s.emit({ type: "lost", status: new ClosedError("UNAVAILABLE", `the peer is dead: nothing has come for ${silence} ms`) });
+      return lost(s);
+    }
+    if (s.keepalive.isDue(now)) {
+      const id = s.nextId();
+      s.control(PING, id, NOTHING, true);
+      s.keepalive.pinged(id, now);
+    }
+    s.relieve();
+    handleDrainTimeout(s);
+  }
+
+  /** What happened next. */
+  poll(): Event | undefined {
+    return this.s.poll();
+  }
+
+  /** What is to be written next: at most 64 KiB, empty where there is nothing. It counts as handed to the transport. */
+  transmit(): Uint8Array {
+    const { s } = this;
+    const bytes = s.outgoing.transmit();
+    if (bytes.length > 0) {
+      if (s.droppable?.size) {
+        flushWaiting(s);
+      }
+      if (s.hasPlace) {
+        s.wake(PLACE);
+        if (s.blockedStreams.size > 0) {
+          s.wakeStreams();
+        }
+      }
+    }
+    if (s.drain) {
+      linger(s);
+    }
+    return bytes;
+  }
+
+  /** Whether a call, or a message, with a body of this size would be taken now. If not, a `writable` of id 0 follows. */
+  canSend(member: Member, size: number): boolean {
+    return canSend(this.s, member, size);
+  }
+
+  /** Whether an item would be taken now. If not, a `writable` of this id follows. Of a call that is over it is taken, and dropped. */
+  canSendItem(id: MsgId, _size: number): boolean {
+    return canSendItem(this.s, id);
+  }
+
+  /**
+   * Calls. Of a stream of requests the body is the first item, or empty.
+   *
+   * @throws Status where it cannot be sent: `UNAVAILABLE` without a connection or after CLOSE, `RESOURCE_EXHAUSTED` without
+   * capacity or for a body over the peer's limit, `INVALID_ARGUMENT` for metadata that it may not have, and
+   * `DEADLINE_EXCEEDED` where no time is left.
+   */
+  call(member: Member, body: Uint8Array, now: number, options?: SendOptions): MsgId {
+    this.s.now = now;
+    return call(this.s, member, body, options);
+  }
+
+  /** Sends a message that is not answered, or a delivery where the member is acknowledged. Throws as {@link call} does. */
+  send(member: Member, body: Uint8Array, now: number, options?: SendOptions): MsgId {
+    this.s.now = now;
+    return send(this.s, member, body, options);
+  }
+
+  /** Sends an item of a stream of requests; `last` ends the stream, and the body may then be empty. Throws as {@link call} does. */
+  item(id: MsgId, body: Uint8Array, last: boolean, compressed = false): void {
+    item(this.s, id, body, last, compressed);
+  }
+
+  /** Nobody waits for this exchange any more: CANCEL, or nothing where it was not sent yet. No event of it follows. */
+  cancel(id: MsgId, now: number): void {
+    this.s.now = now;
+    cancel(this.s, id);
+  }
+
+  /** Answers a call of the peer. */
+  answer(id: MsgId, body: Uint8Array, options?: BodyOptions): void {
+    answer(this.s, id, body, options?.metadata, options?.compressed ?? false);
+  }
+
+  /** Sends an item of a stream of answers. Throws as {@link call} does. */
+  answerItem(id: MsgId, body: Uint8Array, compressed = false): void {
+    answerItem(this.s, id, body, compressed);
+  }
+
+  /** Ends a stream of answers. */
+  answerEnd(id: MsgId, metadata?: Metadata): void {
+    answerEnd(this.s, id, metadata);
+  }
+
+  /** Answers a call or a delivery with an error. */
+  fail(id: MsgId, status: Status): void {
+    fail(this.s, id, status);
+  }
+
+  /** The handler of a delivery has returned. */
+  acknowledge(id: MsgId): void {
+    acknowledge(this.s, id);
+  }
+
+  /** A message or an item is done with: its credit may be granted again. */
+  finished(event: Message | RequestItem | AnswerItem, now: number): void {
+    const { s } = this;
+    s.now = now;
+    if (event.connection !== s.connection || s.phase !== "open") {
+      return;
+    }
+    const window = event.type === "message" ? s.receiveWindow : (s.inbound.get(event.id) ?? s.calls.get(event.id))?.receive;
+    if (window && event.size > 0) {
+      s.consume(window, 1, event.size);
+    }
+  }
+
+  /** Sends a PING, which a `pong` or a `failed` answers. Throws as {@link call} does. */
+  ping(now: number, payload: Uint8Array = NOTHING): MsgId {
+    this.s.now = now;
+    return ping(this.s, payload);
+  }
+
+  /** Says CLOSE: opens and accepts nothing new, and finishes what is open. A session without a connection just ends. */
+  close(status: Status, now: number): void {
+    this.s.now = now;
+    beginClose(this.s, status);
+  }
+
+  /** Ends the connection and the session at once, with an ERROR and a CLOSE. */
+  abort(status: Status): void {
+    handleFault(this.s, new Fault(status.message, { code: status.code }));
+  }
+}
