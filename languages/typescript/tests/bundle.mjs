@@ -2,16 +2,17 @@
 //
 //     node bundle.mjs <folder of output> <platform> <minify or plain> <alias=path,...> <file>...
 //
-// It prints, for each file, its name, its bytes and its bytes compressed with gzip.
+// It prints, for each bundle, its path, its bytes and its bytes compressed with gzip.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const { buildSync } = createRequire(join(process.cwd(), "index.js"))("esbuild");
 const [outdir, platform, form, aliases, ...files] = process.argv.slice(2);
-const source = resolve(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "../src");
+const source = resolve(fileURLToPath(import.meta.url), "../../src");
 const alias = {
   "msip/message": join(source, "message/index.ts"),
   "msip/session": join(source, "session/index.ts"),
@@ -23,7 +24,7 @@ for (const one of aliases.split(",").filter(Boolean)) {
   const [name, path] = one.split("=");
   alias[name] = path;
 }
-buildSync({
+const { metafile } = buildSync({
   entryPoints: files,
   outdir,
   outExtension: { ".js": platform === "node" ? ".mjs" : ".js" },
@@ -35,10 +36,11 @@ buildSync({
   legalComments: "none",
   sourcemap: form === "plain" && platform === "node" ? "inline" : false,
   logLevel: "warning",
+  metafile: true,
   alias,
 });
-for (const file of files) {
-  const name = basename(file).replace(/\.ts$/, platform === "node" ? ".mjs" : ".js");
-  const bytes = readFileSync(join(outdir, name));
-  console.log(name, bytes.length, gzipSync(bytes, { level: 9 }).length);
+for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+  if (entryPoint === undefined) continue;
+  const bytes = readFileSync(path);
+  console.log(path, bytes.length, gzipSync(bytes, { level: 9 }).length);
 }

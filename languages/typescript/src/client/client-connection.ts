@@ -354,6 +354,7 @@ export class ClientConnection implements ConnectionOwner {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#stopping.abort(status);
+    this.#attempt?.ended(status);
     this.#connection.stop(new ClosedError(status.code, status.message, { cause: status }));
     this.#resolveClosed(status);
   }

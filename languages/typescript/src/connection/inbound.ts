@@ -310,7 +310,7 @@ class Call {
         const body = this.#host.bodies.encode(answer, item);
         return () => {
           if (this.#isOver) return true;
-          if (!this.#session.canSendItem(id)) return false;
+          if (!this.#session.canSendItem(id, body.bytes.length)) return false;
           this.#session.answerItem(id, body.bytes, body.compressed);
           this.#host.driver.scheduleFlush();
           return true;

@@ -287,7 +287,7 @@ export class Outbound {
     const { driver, bodies } = this.#host;
     const body = bodies.encode(member, item);
     return () => {
-      if (!driver.session.canSendItem(id)) return false;
+      if (!driver.session.canSendItem(id, body.bytes.length)) return false;
       driver.session.item(id, body.bytes, false, body.compressed);
       driver.scheduleFlush();
       return true;

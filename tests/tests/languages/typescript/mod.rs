@@ -1,4 +1,5 @@
 //! The package `msip` of TypeScript, and what is generated for it.
 
+mod own_tests;
 mod package;
 mod tools;

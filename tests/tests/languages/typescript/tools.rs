@@ -10,7 +10,7 @@ use std::{
 use msip_tests::programs;
 
 /// The repository.
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+pub(super) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// A folder whose `node_modules` has all of it: programs of tests lie below it, so that their imports are found.
 pub(super) struct Tools {
@@ -60,6 +60,26 @@ impl Tools {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder for a program");
         folder
+    }
+
+    /// Bundles programs with the sources of the package: for each a line with its path, its bytes and these compressed with gzip. `aliases`
+    /// are `name=path`, separated by commas.
+    pub(super) fn bundle(
+        &self,
+        folder: &Path,
+        platform: &str,
+        form: &str,
+        aliases: &str,
+        files: &[PathBuf],
+    ) -> Result<String, String> {
+        let script = Path::new(ROOT).join("languages/typescript/tests/bundle.mjs");
+        programs::run(
+            self.node()
+                .arg(script)
+                .arg(folder)
+                .args([platform, form, aliases])
+                .args(files),
+        )
     }
 
     /// TypeScript's compiler.

@@ -1,0 +1,67 @@
+//! The package's own tests, by the runner of Node.js.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use msip_tests::{certificates::Authority, programs};
+
+use super::tools::{ROOT, tools};
+
+/// Every `*.test.ts` below this folder.
+fn tests_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in folder.read_dir().expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            tests_below(&path, found);
+        } else if path.to_string_lossy().ends_with(".test.ts") {
+            found.push(path);
+        }
+    }
+}
+
+/// Certificates for the tests of TLS, which Node.js cannot make.
+fn certificates(folder: &Path) {
+    let authority = Authority::new("of the tests");
+    let others = Authority::new("of others");
+    let ours = authority.issue_local();
+    let client = authority.issue_client(&["ada.test"], &[], &[]);
+    for (name, pem) in [
+        ("ca.pem", authority.pem()),
+        ("other-ca.pem", others.pem()),
+        ("server.pem", &ours.cert),
+        ("server.key", &ours.key),
+        ("client.pem", &client.cert),
+        ("client.key", &client.key),
+    ] {
+        fs::write(folder.join(name), pem).expect("written");
+    }
+    for (name, issued) in [
+        ("expired", authority.issue_expired()),
+        ("elsewhere", authority.issue(&["elsewhere.test"])),
+        ("stranger", others.issue_client(&["eve.test"], &[], &[])),
+    ] {
+        issued.write(folder, name).expect("written");
+    }
+}
+
+#[test]
+fn the_package_passes_its_own_tests() {
+    let Some(tools) = tools() else { return };
+    let source = Path::new(ROOT).join("languages/typescript/tests");
+    let mut files = Vec::new();
+    tests_below(&source, &mut files);
+    files.sort();
+    assert!(files.len() > 3, "{files:?}");
+    let folder = tools.project("own_tests");
+    let bundles = tools
+        .bundle(&folder, "node", "plain", "", &files)
+        .unwrap_or_else(|why| panic!("{why}"));
+    let bundles = bundles.lines().filter_map(|line| line.split(' ').next());
+    certificates(&folder);
+    let mut node = tools.node();
+    node.env("MSIP_TEST_CERTIFICATES", &folder);
+    node.args(["--enable-source-maps", "--test"]).args(bundles);
+    programs::run(&mut node).unwrap_or_else(|why| panic!("{why}"));
+}
