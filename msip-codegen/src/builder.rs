@@ -9,8 +9,9 @@ use msip_emit::{Compilation, Emitter};
 use syn::parse::Parser as _;
 
 use crate::error::CompileError;
-use crate::output::Outputs;
-use crate::proto::{self, Request};
+use crate::inputs::Inputs;
+use crate::output::Generated;
+use crate::proto::{self, Expected, Request};
 use crate::rust::{RustEmitter, Settings};
 
 /// The variable that makes [`Builder::verify`] write instead.
@@ -43,6 +44,7 @@ pub struct Builder {
     without_rust: bool,
     descriptor_set: Option<PathBuf>,
     reruns: bool,
+    named_by_import: bool,
     messages_only: bool,
     checked_in: bool,
     verify: bool,
@@ -71,6 +73,7 @@ impl Builder {
             without_rust: false,
             descriptor_set: None,
             reruns: true,
+            named_by_import: false,
             messages_only: false,
             checked_in: false,
             verify: false,
@@ -270,6 +273,17 @@ impl Builder {
         self
     }
 
+    /// Calls schemas in what is generated as imports do, `chat.proto`, and not by their paths, `../proto/chat.proto`: output
+    /// does not depend then on the folder from which it is generated. Mistakes are told with paths all the same.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().named_by_import();
+    /// ```
+    pub fn named_by_import(mut self) -> Self {
+        self.named_by_import = true;
+        self
+    }
+
     /// Compiles the messages of files that are not protocols.
     ///
     /// ```
@@ -306,7 +320,8 @@ impl Builder {
 
     /// Compiles these files and everything that they import.
     ///
-    /// A file is named by its path, or as in an import, relative to an include folder. `<package>.rs` is written for each
+    /// A file is named by its path, or as in an import, relative to an include folder. Of a folder, all `.proto` files below it are
+    /// compiled; those that have no envelope are compiled for their messages. `<package>.rs` is written for each
     /// package of the inputs, `<package>.descriptors.bin` for each protocol, and `packages.rs` with all packages as one
     /// tree of modules.
     ///
@@ -318,49 +333,100 @@ impl Builder {
     ///
     /// All mistakes of all files together, or a problem with the settings or the output folder. Nothing is written then.
     pub fn compile(&self, protos: &[impl AsRef<Path>]) -> Result<(), CompileError> {
-        let inputs: Vec<PathBuf> = protos
-            .iter()
-            .map(|proto| proto.as_ref().to_owned())
-            .collect();
-        let includes = self.include_folders(&inputs);
+        let generated = self.generate(protos)?;
+        if self.verify
+            && std::env::var_os(UPDATE).is_none_or(|value| value.is_empty() || value == "0")
+        {
+            let outdated = generated.outdated();
+            return if outdated.is_empty() {
+                Ok(())
+            } else {
+                let outdated = outdated.into_iter().map(Path::to_owned);
+                Err(CompileError::outdated(outdated.collect()))
+            };
+        }
+        generated.write().map(|_written| ())
+    }
+
+    /// Compiles these files as [`compile`](Self::compile) does, and writes nothing yet: for programs that say what they have
+    /// written, or write elsewhere.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), msip_codegen::CompileError> {
+    /// let generated = msip_codegen::Builder::new().out_dir("src/gen").generate(&["proto/chat.proto"])?;
+    /// println!("{} files were written", generated.write()?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All mistakes of all files together, or a problem with the settings.
+    pub fn generate(&self, protos: &[impl AsRef<Path>]) -> Result<Generated, CompileError> {
+        let inputs = Inputs::find(protos, &self.includes)?;
         self.check_settings()?;
         let languages = self.languages()?;
-        let emitters: Vec<&dyn Emitter> = languages
-            .iter()
-            .map(|language| &*language.emitter)
-            .collect();
         let outcome = proto::compile(Request {
-            inputs: &inputs,
-            includes: &includes,
-            messages_only: self.messages_only,
-            emitters: &emitters,
+            inputs: &inputs.files,
+            includes: &inputs.includes,
+            expected: inputs.expected(self.messages_only),
+            emitters: &emitters(&languages),
         });
         if self.reruns {
+            rerun_if_changed(&inputs.folders);
             rerun_if_changed(&outcome.read);
         }
-        let compilation = outcome.result.map_err(CompileError::schema)?;
-        let mut outputs = Outputs::default();
-        for Language { folder, emitter } in &languages {
+        self.emit(outcome.result.map_err(CompileError::schema)?, &languages)
+    }
+
+    /// Compiles these files of an encoded `google.protobuf.FileDescriptorSet`, which has all that they import, and writes nothing
+    /// yet: for plugins of protobuf's compilers, which are given files that are parsed already.
+    ///
+    /// A file that has no envelope is compiled for its messages. Include folders mean nothing here. The set's files have no paths
+    /// besides their names, as with [`named_by_import`](Self::named_by_import).
+    ///
+    /// # Errors
+    ///
+    /// The set is malformed or larger than 16 MiB, the schemas have mistakes, or there is a problem with the settings. Mistakes have
+    /// positions where the set has source information.
+    pub fn generate_from_set(
+        &self,
+        encoded: &[u8],
+        protos: &[String],
+    ) -> Result<Generated, CompileError> {
+        self.check_settings()?;
+        let languages = self.languages()?;
+        let expected = match self.messages_only {
+            true => Expected::Messages,
+            false => Expected::Either,
+        };
+        let compiled = proto::compile_set(encoded, Some(protos), expected, &emitters(&languages));
+        self.emit(compiled.map_err(CompileError::schema)?, &languages)
+    }
+
+    /// The output of all languages.
+    fn emit(
+        &self,
+        mut compilation: Compilation,
+        languages: &[Language],
+    ) -> Result<Generated, CompileError> {
+        if self.named_by_import {
+            for file in &mut compilation.files {
+                file.path.clone_from(&file.name);
+            }
+        }
+        let mut generated = Generated::default();
+        for Language { folder, emitter } in languages {
             let files = emitter.emit(&compilation).map_err(CompileError::setting)?;
             for file in files {
-                outputs.add(folder, emitter.language(), file)?;
+                generated.add(folder, emitter.language(), file)?;
             }
         }
         if let Some(path) = &self.descriptor_set {
             let set = compilation.descriptor_set(0..compilation.files.len());
-            outputs.add_at(path.clone(), set);
+            generated.add_at(path.clone(), set);
         }
-        if self.verify
-            && std::env::var_os(UPDATE).is_none_or(|value| value.is_empty() || value == "0")
-        {
-            let outdated = outputs.outdated();
-            return if outdated.is_empty() {
-                Ok(())
-            } else {
-                Err(CompileError::outdated(outdated))
-            };
-        }
-        outputs.write()
+        Ok(generated)
     }
 
     /// Reads and checks these files and everything that they import, and writes nothing: for programs that need a schema while
@@ -383,20 +449,16 @@ impl Builder {
     ///
     /// All mistakes of all files together.
     pub fn read(&self, protos: &[impl AsRef<Path>]) -> Result<Compilation, CompileError> {
-        let inputs: Vec<PathBuf> = protos
-            .iter()
-            .map(|proto| proto.as_ref().to_owned())
-            .collect();
-        let includes = self.include_folders(&inputs);
+        let inputs = Inputs::find(protos, &self.includes)?;
         let emitters: Vec<&dyn Emitter> = self
             .emitters
             .iter()
             .map(|(_, emitter)| &**emitter)
             .collect();
         let outcome = proto::compile(Request {
-            inputs: &inputs,
-            includes: &includes,
-            messages_only: self.messages_only,
+            inputs: &inputs.files,
+            includes: &inputs.includes,
+            expected: inputs.expected(self.messages_only),
             emitters: &emitters,
         });
         outcome.result.map_err(CompileError::schema)
@@ -427,25 +489,6 @@ impl Builder {
             });
         }
         Ok(languages)
-    }
-
-    /// The include folders or, if none is given, the folders of the files.
-    fn include_folders(&self, inputs: &[PathBuf]) -> Vec<PathBuf> {
-        if !self.includes.is_empty() {
-            return self.includes.clone();
-        }
-        let mut folders: Vec<PathBuf> = Vec::new();
-        for input in inputs {
-            let folder = match input.parent() {
-                Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-                Some(parent) => parent.to_owned(),
-                None => continue,
-            };
-            if !folders.contains(&folder) {
-                folders.push(folder);
-            }
-        }
-        folders
     }
 
     fn output_folder(&self) -> Result<PathBuf, CompileError> {
@@ -487,6 +530,11 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn emitters(languages: &[Language]) -> Vec<&dyn Emitter> {
+    let languages = languages.iter();
+    languages.map(|language| &*language.emitter).collect()
 }
 
 /// Prints for cargo which files the build script has read.

@@ -37,6 +37,7 @@
 
 mod builder;
 mod error;
+mod inputs;
 mod output;
 mod paths;
 mod proto;
@@ -44,9 +45,13 @@ mod rust;
 
 use std::path::Path;
 
+/// The text of `msip/options.proto`, which declares MSIP's options: compilers of protobuf other than this one need the file.
+pub const OPTIONS_PROTO: &str = proto::OPTIONS_TEXT;
+
 pub use builder::Builder;
 pub use error::CompileError;
 pub use msip_schema::{Code, Diagnostic, Label, Location, SourceMap, Span};
+pub use output::Generated;
 
 /// Compiles these files and everything that they import into `OUT_DIR/msip`, from a build script.
 ///
@@ -75,13 +80,13 @@ pub fn compile_protos(
 /// Reads and checks the protocols of an encoded `google.protobuf.FileDescriptorSet`, for programs that need a schema while they
 /// run. It has to hold everything that its files import, as the sets that [`Builder::file_descriptor_set_path`] and
 /// `protoc --include_imports` write do. Comments are there where the set has source information
-/// (`protoc --include_source_info`).
+/// (`protoc --include_source_info`), and so are the positions of mistakes.
 ///
 /// # Errors
 ///
-/// The set is malformed or larger than 16 MiB, or its schemas have mistakes; without their text, those have no position.
+/// The set is malformed or larger than 16 MiB, or its schemas have mistakes.
 pub fn read_descriptor_set(encoded: &[u8]) -> Result<msip_emit::Compilation, CompileError> {
-    proto::compile_set(encoded).map_err(CompileError::schema)
+    proto::compile_set(encoded, None, proto::Expected::Protocols, &[]).map_err(CompileError::schema)
 }
 
 /// Reads and checks the protocol in the text of a `.proto` file, such as `msip_runtime::proto_text` writes for a protocol of Rust

@@ -1,5 +1,6 @@
 //! The output of a run: all files, or none.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -8,9 +9,15 @@ use tempfile::NamedTempFile;
 
 use crate::error::CompileError;
 
-/// The files to write, each path once.
+/// What a run has made of schemas without mistakes: files that are yet to be written, of all languages. See
+/// [`Builder::generate`](crate::Builder::generate).
 #[derive(Debug, Default)]
-pub(crate) struct Outputs(Vec<Output>);
+#[must_use = "nothing is written until `write`"]
+pub struct Generated {
+    /// Each path once.
+    outputs: Vec<Output>,
+    paths: HashSet<PathBuf>,
+}
 
 /// A file and its contents.
 #[derive(Debug)]
@@ -19,7 +26,7 @@ struct Output {
     bytes: Vec<u8>,
 }
 
-impl Outputs {
+impl Generated {
     /// Adds a file of a language below its output folder.
     pub(crate) fn add(
         &mut self,
@@ -37,7 +44,7 @@ impl Outputs {
             )));
         }
         let path = folder.join(&file.path);
-        if self.0.iter().any(|output| output.path == path) {
+        if self.paths.contains(&path) {
             return Err(CompileError::setting(format!(
                 "two emitters, one of them that for {language}, write the file `{}`",
                 file.path
@@ -49,32 +56,50 @@ impl Outputs {
 
     /// Adds a file at a path of the user's choice.
     pub(crate) fn add_at(&mut self, path: PathBuf, bytes: Vec<u8>) {
-        self.0.push(Output { path, bytes });
+        self.paths.insert(path.clone());
+        self.outputs.push(Output { path, bytes });
+    }
+
+    /// The paths of the files, each below the output folder of its language, and their contents.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        let outputs = self.outputs.iter();
+        outputs.map(|output| (output.path.as_path(), output.bytes.as_slice()))
     }
 
     /// Writes all files, or none: each is first written whole next to its destination, and only when all are is any
     /// moved there. A file that has the right contents is left alone, so that nothing that depends on it is rebuilt.
-    pub(crate) fn write(&self) -> Result<(), CompileError> {
+    ///
+    /// Returns the paths of those that were written.
+    ///
+    /// # Errors
+    ///
+    /// A file or its folder cannot be written.
+    pub fn write(&self) -> Result<Vec<&Path>, CompileError> {
         let mut staged = Vec::new();
-        for output in self.0.iter().filter(|output| !output.is_current()) {
+        for output in self.changed() {
             let folder = output.path.parent().unwrap_or(Path::new("."));
             let failed = |error| CompileError::output("cannot write", &output.path, error);
             std::fs::create_dir_all(folder).map_err(failed)?;
             let mut file = staged_file(folder).map_err(failed)?;
             file.write_all(&output.bytes).map_err(failed)?;
-            staged.push((file, &output.path));
+            staged.push((file, output.path.as_path()));
         }
+        let mut written = Vec::new();
         for (file, path) in staged {
             file.persist(path)
                 .map_err(|error| CompileError::output("cannot write", path, error.error))?;
+            written.push(path);
         }
-        Ok(())
+        Ok(written)
     }
 
-    /// The files that are missing or have other contents.
-    pub(crate) fn outdated(&self) -> Vec<PathBuf> {
-        let outdated = self.0.iter().filter(|output| !output.is_current());
-        outdated.map(|output| output.path.clone()).collect()
+    /// The paths of the files that are missing or have other contents.
+    pub fn outdated(&self) -> Vec<&Path> {
+        self.changed().map(|output| output.path.as_path()).collect()
+    }
+
+    fn changed(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().filter(|output| !output.is_current())
     }
 }
 
@@ -100,8 +125,8 @@ fn staged_file(folder: &Path) -> std::io::Result<NamedTempFile> {
 mod tests {
     use super::*;
 
-    fn outputs(folder: &Path, names: [&str; 2]) -> Outputs {
-        let mut outputs = Outputs::default();
+    fn outputs(folder: &Path, names: [&str; 2]) -> Generated {
+        let mut outputs = Generated::default();
         for name in names {
             outputs
                 .add(folder, "rust", OutputFile::new(name, "new"))
@@ -115,7 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let outputs = outputs(folder.path(), ["a.rs", "deep/b.rs"]);
         assert_eq!(outputs.outdated().len(), 2);
-        outputs.write().unwrap();
+        assert_eq!(outputs.write().unwrap().len(), 2);
         assert!(outputs.outdated().is_empty());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
@@ -135,7 +160,7 @@ mod tests {
 
     #[test]
     fn paths_are_below_the_folder_and_there_once() {
-        let mut outputs = Outputs::default();
+        let mut outputs = Generated::default();
         let mut add = |path: &str| outputs.add(Path::new("out"), "c", OutputFile::new(path, ""));
         add("a/b.c").unwrap();
         for (path, error) in [

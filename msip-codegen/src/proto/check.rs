@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use msip_emit::{Compilation, Emitter, Protocol, SourceFile};
 use msip_schema::{Code, Diagnostic, Direction, Outline, Span, TypeDef, Types, check_types};
 
-use super::files::Files;
+use super::Expected;
+use super::envelope;
+use super::files::{Files, ProtoFile};
 use super::forbidden;
 use super::misplaced::refuse_misplaced_options;
 use super::pool;
@@ -19,7 +21,7 @@ use super::types::Lowering;
 /// Checks all files; `None` if they cannot be compiled, which is reported.
 pub(crate) fn check(
     files: &Files,
-    messages_only: bool,
+    expected: Expected,
     emitters: &[&dyn Emitter],
     report: &mut Report,
 ) -> Option<Compilation> {
@@ -46,12 +48,19 @@ pub(crate) fn check(
         });
     };
     let mut protocols = Vec::new();
-    if messages_only {
+    let is_protocol = |file: &&usize| match expected {
+        Expected::Protocols => true,
+        Expected::Messages => false,
+        Expected::Either => files.files.get(**file).is_some_and(declares_protocol),
+    };
+    let declaring: Vec<usize> = files.inputs.iter().filter(is_protocol).copied().collect();
+    // The rules for all types are part of those for each protocol.
+    if declaring.is_empty() && expected != Expected::Protocols {
         for mistake in check_types(own, rules) {
             report.push_unless_known(mistake);
         }
     } else {
-        for &file in &files.inputs {
+        for file in declaring {
             let mut lowering = Lowering::new(files, &symbols, report);
             let reading = protocol::read(file, &mut lowering, &types);
             protocols.extend(check_protocol(file, reading, &own, rules, report));
@@ -73,6 +82,12 @@ pub(crate) fn check(
     compilation.protocols = protocols;
     compilation.types = types;
     Some(compilation)
+}
+
+/// Whether a file has one of the two envelopes, or a message that is almost named like one.
+fn declares_protocol(file: &ProtoFile) -> bool {
+    let mut directions = [Direction::ClientToServer, Direction::ServerToClient].into_iter();
+    directions.any(|direction| envelope::find(&file.descriptor.message_type, direction).is_some())
 }
 
 /// The types of the user's files, which are generated whether or not a protocol reaches them, without the envelopes.

@@ -264,8 +264,8 @@ fn not_message(
                 .collect::<Vec<_>>(),
         )
         .and_then(|bytes| lowering.report.text(file).get(bytes))
-        .unwrap_or("string")
-        .to_owned();
+        .filter(|written| !written.trim().is_empty())
+        .map_or_else(|| type_of(field), str::to_owned);
     let message = heck::ToUpperCamelCase::to_upper_camel_case(name);
     let text = format!("`{name}` is {what}, but a member of an envelope is a message");
     let help = format!(
@@ -276,4 +276,15 @@ fn not_message(
     lowering
         .report
         .push(Diagnostic::new(Code::MEMBER_NOT_MESSAGE, span, text).help(help));
+}
+
+/// The type of a field of which the text is not there, as it may be written.
+fn type_of(field: &FieldDescriptorProto) -> String {
+    match &field.type_name {
+        Some(name) => name.trim_start_matches('.').to_owned(),
+        None => {
+            let name = field.r#type().as_str_name();
+            name.trim_start_matches("TYPE_").to_ascii_lowercase()
+        }
+    }
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use msip_schema::{Code, Diagnostic, OPTIONS_FILE, Span};
 use prost_reflect::DescriptorPool;
-use prost_types::FileDescriptorProto;
 
-use super::descriptor_set::SetFiles;
+use super::descriptor_set::SetFile;
 use super::files::{Files, Origin, ProtoFile};
 use super::include::IncludeFolders;
 use super::parse::{of_set, parse, read};
@@ -49,17 +48,21 @@ pub(crate) fn load_text(name: &str, text: &str, report: &mut Report) -> Files {
     loader.out
 }
 
-/// Reads the protocols of a descriptor set, and all that they import.
-pub(crate) fn load_set(set: SetFiles, report: &mut Report) -> Files {
+/// Reads these files of a descriptor set, and all that they import.
+pub(crate) fn load_set<'a>(
+    set: HashMap<String, SetFile>,
+    inputs: impl Iterator<Item = &'a String>,
+    report: &mut Report,
+) -> Files {
     let mut loader = Loader {
         folders: IncludeFolders(&[]),
-        set: set.files,
+        set,
         report,
         out: Files::default(),
         states: HashMap::new(),
     };
-    for name in set.protocols {
-        loader.input_of_set(&name);
+    for name in inputs {
+        loader.input_of_set(name);
     }
     loader.out
 }
@@ -67,7 +70,7 @@ pub(crate) fn load_set(set: SetFiles, report: &mut Report) -> Files {
 struct Loader<'a> {
     folders: IncludeFolders<'a>,
     /// The files of a descriptor set, in place of those in folders.
-    set: HashMap<String, FileDescriptorProto>,
+    set: HashMap<String, SetFile>,
     report: &'a mut Report,
     out: Files,
     states: HashMap<String, State>,
@@ -149,12 +152,23 @@ impl Loader<'_> {
     }
 
     fn input_of_set(&mut self, name: &str) {
-        if !self.states.contains_key(name)
-            && let Found::File(file) = self.find(name, true)
-        {
-            self.walk(*file);
+        if !self.states.contains_key(name) {
+            match self.find(name, true) {
+                Found::File(file) => self.walk(*file),
+                Found::Broken => {
+                    self.states.insert(name.to_owned(), State::Failed);
+                }
+                Found::Missing => {
+                    let text = format!("file `{name}` is not in the descriptor set");
+                    self.report
+                        .push(Diagnostic::new(Code::FILE_NOT_FOUND, Span::NONE, text));
+                    self.states.insert(name.to_owned(), State::Failed);
+                }
+            }
         }
-        if let Some(State::Done(index)) = self.states.get(name) {
+        if let Some(State::Done(index)) = self.states.get(name)
+            && !self.out.inputs.contains(index)
+        {
             self.out.inputs.push(*index);
         }
     }
@@ -282,10 +296,10 @@ impl Loader<'_> {
                 is_input,
                 self.report,
             )
-        } else if let Some(descriptor) = self.set.remove(name)
+        } else if let Some(file) = self.set.remove(name)
             && !WELL_KNOWN.contains(&name)
         {
-            of_set(name, descriptor, is_input, self.report)
+            of_set(name, file.descriptor, &file.options, is_input, self.report)
         } else if let Some(path) = self.folders.locate(Path::new(name)) {
             self.out.read.push(path.clone());
             read(name, path, is_input, self.report)

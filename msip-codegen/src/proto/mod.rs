@@ -21,6 +21,7 @@ mod misplaced;
 mod node_path;
 mod option_lists;
 mod options;
+mod outline_text;
 mod parse;
 mod parser_errors;
 mod pool;
@@ -43,7 +44,9 @@ mod well_known;
 use std::path::PathBuf;
 
 use msip_emit::{Compilation, Emitter};
+use msip_schema::OPTIONS_FILE;
 pub(crate) use report::Mistakes;
+pub(crate) use well_known::OPTIONS_TEXT;
 
 use report::Report;
 
@@ -52,10 +55,20 @@ use report::Report;
 pub(crate) struct Request<'a> {
     pub(crate) inputs: &'a [PathBuf],
     pub(crate) includes: &'a [PathBuf],
-    /// Whether only messages are compiled: the inputs need not be protocols.
-    pub(crate) messages_only: bool,
+    pub(crate) expected: Expected,
     /// The languages whose rules the schemas must follow.
     pub(crate) emitters: &'a [&'a dyn Emitter],
+}
+
+/// What the inputs of a run have to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Each is a protocol.
+    Protocols,
+    /// Only messages are compiled: the inputs need not be protocols.
+    Messages,
+    /// Those that declare an envelope are protocols; of the others the messages are compiled.
+    Either,
 }
 
 /// The result of a run, and the files on disk that it depends on, whatever the result is.
@@ -70,17 +83,25 @@ pub(crate) fn compile(request: Request<'_>) -> Outcome {
     let mut report = Report::new();
     let mut files = load::load(request.inputs, request.includes, &mut report);
     let read = std::mem::take(&mut files.read);
-    let checked = check::check(&files, request.messages_only, request.emitters, &mut report);
+    let checked = check::check(&files, request.expected, request.emitters, &mut report);
     let result = finish(checked, report);
     Outcome { read, result }
 }
 
-/// Reads and checks the protocols of a descriptor set.
-pub(crate) fn compile_set(encoded: &[u8]) -> Result<Compilation, Mistakes> {
+/// Reads and checks files of a descriptor set: those that are named or, if none are, those that declare protocols.
+pub(crate) fn compile_set(
+    encoded: &[u8],
+    named: Option<&[String]>,
+    expected: Expected,
+    emitters: &[&dyn Emitter],
+) -> Result<Compilation, Mistakes> {
     let mut report = Report::new();
     let checked = descriptor_set::read(encoded, &mut report).and_then(|set| {
-        let files = load::load_set(set, &mut report);
-        check::check(&files, false, &[], &mut report)
+        let inputs = named.unwrap_or(&set.protocols).iter();
+        // What a compiler is given for its module may have the file of the options.
+        let inputs = inputs.filter(|name| *name != OPTIONS_FILE);
+        let files = load::load_set(set.files, inputs, &mut report);
+        check::check(&files, expected, emitters, &mut report)
     });
     finish(checked, report)
 }
@@ -89,7 +110,7 @@ pub(crate) fn compile_set(encoded: &[u8]) -> Result<Compilation, Mistakes> {
 pub(crate) fn compile_text(name: &str, text: &str) -> Result<Compilation, Mistakes> {
     let mut report = Report::new();
     let files = load::load_text(name, text, &mut report);
-    let checked = check::check(&files, false, &[], &mut report);
+    let checked = check::check(&files, Expected::Protocols, &[], &mut report);
     finish(checked, report)
 }
 

@@ -9,9 +9,10 @@ use super::declared_limits;
 use super::dialect::Prepared;
 use super::files::{Origin, ProtoFile};
 use super::guard::{self, Language, MAX_FILE_LEN};
+use super::outline_text::{OptionTexts, text_of};
 use super::parser_errors;
 use super::report::Report;
-use super::source_info::{SourceInfo, package_name};
+use super::source_info::{SourceInfo, package_name, tag};
 use super::synthetic_oneofs;
 use super::tokens::empty_extend;
 use crate::paths::show;
@@ -84,7 +85,7 @@ pub(crate) fn parse(
         );
         return None;
     }
-    if let Some(diagnostic) = other_language(id, text, is_input, report) {
+    if let Some(diagnostic) = other_language(id, guard::language(text), is_input, report) {
         report.push(diagnostic);
         return None;
     }
@@ -102,13 +103,7 @@ pub(crate) fn parse(
                 report.push(Diagnostic::new(Code::INVALID_SCHEMA, span, message).help(help));
             }
             let source_info = SourceInfo::new(id, text, descriptor.source_code_info.as_ref());
-            let len = descriptor.package().len();
-            if len > MAX_PACKAGE_LEN {
-                let span = package_name(&source_info, report).unwrap_or(Span::NONE);
-                let text =
-                    format!("the package is {len} bytes long; {MAX_PACKAGE_LEN} are allowed");
-                let help = "choose a shorter name: generated files are named after it";
-                report.push(Diagnostic::new(Code::PACKAGE_TOO_LONG, span, text).help(help));
+            if has_long_package(&descriptor, &source_info, report) {
                 return None;
             }
             let file = ProtoFile {
@@ -132,46 +127,62 @@ pub(crate) fn parse(
 pub(crate) fn of_set(
     name: &str,
     descriptor: FileDescriptorProto,
+    options: &OptionTexts,
     is_input: bool,
     report: &mut Report,
 ) -> Option<ProtoFile> {
-    let id = report.add_file(name, "");
-    let mut refuse = |code, text: String, help: &str| {
-        report.push(Diagnostic::new(code, Span::NONE, text).help(help));
-        None
-    };
+    let text = text_of(&descriptor, options);
+    let id = report.add_outline(name, &text);
+    let source_info = SourceInfo::new(id, &text, descriptor.source_code_info.as_ref());
     if is_input && descriptor.syntax() != "proto3" {
-        let text = format!("`{name}` is not written in proto3, and only that is supported");
-        return refuse(
-            Code::UNSUPPORTED_SYNTAX,
-            text,
-            "write `syntax = \"proto3\";`",
-        );
+        // A set does not say proto2, but where it was written it has a position.
+        let language = match source_info.bytes(&[tag::FILE_SYNTAX]) {
+            Some(bytes) => Language::Syntax(bytes),
+            None => Language::Undeclared(0..0),
+        };
+        if let Some(diagnostic) = other_language(id, language, is_input, report) {
+            report.push(diagnostic);
+        }
+        return None;
     }
-    let len = descriptor.package().len();
-    if len > MAX_PACKAGE_LEN {
-        let text = format!("the package is {len} bytes long; {MAX_PACKAGE_LEN} are allowed");
-        return refuse(Code::PACKAGE_TOO_LONG, text, "choose a shorter name");
+    if has_long_package(&descriptor, &source_info, report) {
+        return None;
     }
     let file = ProtoFile {
         name: name.to_owned(),
         shown: name.to_owned(),
         origin: Origin::Disk(PathBuf::from(name)),
-        source_info: SourceInfo::without_text(id, descriptor.source_code_info.as_ref()),
+        source_info,
         descriptor,
         imports: Vec::new(),
     };
     declared_limits::check(&file, report).then_some(file)
 }
 
-/// Reports a file that is not proto3. An import may be proto2, since it may only declare options.
-fn other_language(
+/// Whether the package is too long, which is reported.
+fn has_long_package(
+    descriptor: &FileDescriptorProto,
+    source_info: &SourceInfo,
+    report: &mut Report,
+) -> bool {
+    let len = descriptor.package().len();
+    if len > MAX_PACKAGE_LEN {
+        let span = package_name(source_info, report).unwrap_or(Span::NONE);
+        let text = format!("the package is {len} bytes long; {MAX_PACKAGE_LEN} are allowed");
+        let help = "choose a shorter name: generated files are named after it";
+        report.push(Diagnostic::new(Code::PACKAGE_TOO_LONG, span, text).help(help));
+    }
+    len > MAX_PACKAGE_LEN
+}
+
+/// What is wrong with a file that is not proto3. An import may be proto2, since it may only declare options.
+pub(crate) fn other_language(
     id: FileId,
-    text: &str,
+    language: Language,
     is_input: bool,
     report: &mut Report,
 ) -> Option<Diagnostic> {
-    let (bytes, message, help) = match guard::language(text) {
+    let (bytes, message, help) = match language {
         Language::Edition(bytes) => (
             bytes,
             "the file is written in an edition of protobuf, and only proto3 is supported",

@@ -42,6 +42,11 @@ impl Report {
         self.sources.add_file(name, text)
     }
 
+    /// Adds a file of which only the positions are known.
+    pub(crate) fn add_outline(&mut self, name: &str, text: &str) -> FileId {
+        self.sources.add_outline(name, text)
+    }
+
     pub(crate) fn text(&self, file: FileId) -> &str {
         self.sources.text(file)
     }

@@ -86,19 +86,6 @@ impl SourceInfo {
         Self { file, nodes }
     }
 
-    /// The comments of a file whose text is not there: each position is its beginning.
-    pub(crate) fn without_text(file: FileId, info: Option<&SourceCodeInfo>) -> Self {
-        let mut nodes = HashMap::new();
-        for location in info.iter().flat_map(|info| &info.location) {
-            nodes.entry(location.path.clone()).or_insert_with(|| Node {
-                bytes: 0..0,
-                leading: comment(location.leading_comments()),
-                trailing: comment(location.trailing_comments()),
-            });
-        }
-        Self { file, nodes }
-    }
-
     pub(crate) fn file(&self) -> FileId {
         self.file
     }

@@ -60,7 +60,13 @@ impl SourceMap {
         let last = marks.iter().map(|mark| mark.line + 1).max().unwrap_or(0);
         let gutter = " ".repeat(last.to_string().len());
 
+        let mut is_boxed = false;
         for (index, group) in marks.chunk_by(|a, b| a.id == b.id).enumerate() {
+            if group.iter().any(|mark| !mark.file.is_whole) {
+                self.write_positions(&mut out, &gutter, group);
+                continue;
+            }
+            is_boxed = true;
             // The group of the primary label comes first, so its first position is the one to jump to.
             let Some(head) = group.iter().find(|mark| mark.primary).or(group.first()) else {
                 continue;
@@ -83,7 +89,7 @@ impl SourceMap {
             let _ = writeln!(out, "{gutter} |");
             write_lines(&mut out, &gutter, group);
         }
-        if !marks.is_empty() {
+        if is_boxed {
             let _ = writeln!(out, "{gutter} |");
         }
         for label in diagnostic
@@ -117,6 +123,26 @@ impl SourceMap {
             .map(|diagnostic| self.render(diagnostic))
             .collect::<Vec<_>>()
             .join("\n")
+    }
+
+    /// Where the labels are in a file whose lines are not known: the primary one first.
+    fn write_positions(&self, out: &mut String, gutter: &str, marks: &[Mark<'_>]) {
+        let (primary, others): (Vec<_>, Vec<_>) = marks.iter().partition(|mark| mark.primary);
+        for mark in primary.into_iter().chain(others) {
+            let Some(at) = self.location(mark.label.span) else {
+                continue;
+            };
+            let line = format!(
+                "{gutter}{} {}:{}:{} {}",
+                if mark.primary { "-->" } else { ":::" },
+                escaped(at.file),
+                at.line,
+                at.column,
+                escaped(&mark.label.text)
+            );
+            // Writing into a String cannot fail.
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
     }
 
     /// The labels that have a position: those in the primary label's file first, by position within a file.

@@ -35,6 +35,8 @@ pub struct Location<'a> {
 pub(super) struct SourceFile {
     pub(super) name: String,
     text: String,
+    /// Whether the text is what is in the file; if not, it has the file's lines and columns alone.
+    pub(super) is_whole: bool,
     /// Where each line begins, in bytes; the first is 0.
     line_starts: Vec<usize>,
 }
@@ -47,13 +49,23 @@ impl SourceMap {
 
     /// Adds a file under the name that diagnostics give it, a path relative to the project if possible.
     pub fn add_file(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        let text = text.into();
+        self.add(name.into(), text.into(), true)
+    }
+
+    /// Adds a file of which only the positions are known, such as one of a descriptor set: `text` has its lines and columns, and
+    /// diagnostics do not show it.
+    pub fn add_outline(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
+        self.add(name.into(), text.into(), false)
+    }
+
+    fn add(&mut self, name: String, text: String, is_whole: bool) -> FileId {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
         self.files.push(SourceFile {
-            name: name.into(),
+            name,
             text,
+            is_whole,
             line_starts,
         });
         FileId(self.files.len() - 1)

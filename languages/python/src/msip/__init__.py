@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+from msip.client import Client, ClientHandler, ConnectionInfo, ConnectionState, Credential, Reconnect
+from msip.connection.failures import CallError
+from msip.connection.outbound import DEFAULT, CallMetadata
+from msip.connection.request_stream import RequestStream
+from msip.connection.response_stream import ResponseStream
+from msip.context import Context
 from msip.errors import ClosedError, Code, ConnectError, DecodeError, Detail, MsipError, Status
 from msip.json_value import JsonValue
 from msip.protocol import Kind, Member, Protocol, Shape, Side
+from msip.server import (
+    Authenticate,
+    Broadcast,
+    ConnectRequest,
+    Peer,
+    Principal,
+    Server,
+    ServerHandler,
+)
+from msip.server.server import BindError
+from msip.session import Cause
+from msip.settings import ClientSettings, ServerSettings, SettingError
+from msip.sync import SyncClient, SyncResponseStream
+from msip.transport.stream import CertificateNames, UnixUser
+from msip.url import UrlError
 from msip.wire.metadata import Identity, Metadata
 
 __all__ = [
+    "DEFAULT",
+    "Authenticate",
+    "BindError",
+    "Broadcast",
+    "CallError",
+    "CallMetadata",
+    "Cause",
+    "CertificateNames",
+    "Client",
+    "ClientHandler",
+    "ClientSettings",
     "ClosedError",
     "Code",
     "ConnectError",
+    "ConnectRequest",
+    "ConnectionInfo",
+    "ConnectionState",
+    "Context",
+    "Credential",
     "DecodeError",
     "Detail",
     "Identity",
@@ -19,8 +56,21 @@ __all__ = [
     "Member",
     "Metadata",
     "MsipError",
+    "Peer",
+    "Principal",
     "Protocol",
+    "Reconnect",
+    "RequestStream",
+    "ResponseStream",
+    "Server",
+    "ServerHandler",
+    "ServerSettings",
+    "SettingError",
     "Shape",
     "Side",
     "Status",
+    "SyncClient",
+    "SyncResponseStream",
+    "UnixUser",
+    "UrlError",
 ]

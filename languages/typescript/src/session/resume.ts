@@ -7,6 +7,7 @@
 import { ClosedError, Status } from "../errors.js";
 import { ACCEPTING, ACK, ACK_REQUIRED, DELIVERY, ERROR, EVENT, ITEM, MORE, PUBLISH } from "../wire/header.js";
 import { MAX_HELLO } from "../wire/handshake.js";
+import { BESIDE_BODY } from "../wire/payload.js";
 import { CALL, END, PINGING, SUBSCRIBING, type Outbound } from "./exchange.js";
 import { end, lose, wasSent } from "./drain.js";
 import { Keepalive } from "./keepalive.js";
@@ -103,7 +104,7 @@ export function awaitedCalls(s: State): bigint[] {
 export function opened(s: State, terms: PeerTerms, isResumed: boolean): void {
   s.phase = "open";
   s.phaseEnds = Infinity;
-  s.decoder.maxPayload = s.limits.maxBody + 8192 + 255 + 4;
+  s.decoder.reset(s.limits.maxBody + BESIDE_BODY);
   s.keepalive = new Keepalive(s.limits.pingInterval, s.now);
   s.sendWindow = new SendWindow(CONNECTION_WINDOW);
   s.receiveWindow = new ReceiveWindow(CONNECTION_WINDOW, 0n, true);

@@ -334,8 +334,12 @@ impl PeerQueues {
                 }
                 return Some((OutboxItem::Presence(presence), 0));
             }
-            let before = (queue.queue.bytes(), queue.queue.count());
+            let waiting = (queue.queue.bytes(), queue.queue.count());
             queue.queue.pass_over_expired(now);
+            // At once, since a client that has gone may leave nothing but what has expired.
+            let before = (queue.queue.bytes(), queue.queue.count());
+            self.bytes -= waiting.0 - before.0;
+            self.count -= waiting.1 - before.1;
             let popped = match queue.next() {
                 Next::Some(_) if queue.deficit <= 0 => {
                     queue.deficit += PeerSizes::current().quantum;

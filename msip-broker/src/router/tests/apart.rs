@@ -40,6 +40,34 @@ fn a_delivery_for_which_an_instance_has_no_place_is_refused() {
 }
 
 #[test]
+fn what_has_expired_of_a_client_that_has_gone_takes_no_place() {
+    let limits = Limits {
+        outgoing_messages: 16,
+        ..Limits::default()
+    };
+    let router = Router::new(limits);
+    let one = instance(&router, "a/$in");
+    for _ in 0..10 {
+        let mut client = Peer::new(&router);
+        client.publishes(MsgKind::Event, "a/$in", &["now"]);
+        told(&one);
+        for _ in 0..5 {
+            let mut publication = client.publication(MsgKind::Event, "a/$in", &["soon"]);
+            publication.expires_at = Some(Duration::from_secs(1));
+            client.send(publication).expect("there is place");
+        }
+        client.end();
+        let at = Duration::from_secs(5);
+        let items = one.items_at(at);
+        assert!(
+            matches!(items[..], [OutboxItem::Presence(_)]),
+            "told that it has gone, and nothing else"
+        );
+        assert_eq!(one.session.waiting_bytes(), 0);
+    }
+}
+
+#[test]
 fn a_client_that_comes_again_before_an_instance_hears_that_it_had_gone_goes_in_the_end() {
     let router = router();
     let one = instance(&router, "a/$in");

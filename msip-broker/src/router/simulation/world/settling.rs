@@ -223,7 +223,15 @@ impl World {
                 return Ok(Err(Code::Unavailable));
             }
             match self.push_to(at, message.clone()) {
-                Pushed::Queued { .. } => return Ok(Ok(())),
+                Pushed::Queued { is_congested } => {
+                    // Of calls only those wait that are heard apart.
+                    let waits = message.client.is_some_and(|client| {
+                        let is_there = !matches!(self.sims[client].link, Link::Ended(_));
+                        sending.from == Some(client) && is_there
+                    });
+                    sending.is_congested |= is_congested && waits;
+                    return Ok(Ok(()));
+                }
                 Pushed::Over(reason) => sending.over.push((at, reason)),
                 Pushed::Crowded => sending.is_crowded = true,
                 Pushed::Dropped | Pushed::Gone => {}

@@ -1,0 +1,355 @@
+"""Protobuf's well-known types: as Python's own values in fields, and as messages where a message is needed.
+
+A field of `google.protobuf.Timestamp` is a `datetime`. `Timestamp` is the message itself: for members of a protocol that
+carry one, and inside of an `Any`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any as Anything
+from typing import ClassVar, Generic, Self, TypeVar, cast
+
+from msip.errors import DecodeError
+from msip.json_value import JsonValue
+from msip.message.failures import READ_FAILURES, WRITE_FAILURES, EncodeError, too_deep, unreadable, unwritable
+from msip.message.fields import Field, Scalar
+from msip.message.form import Form
+from msip.message.message import Message
+from msip.message.scalars import found, write_scalar
+from msip.message.wire import MAX_DEPTH, int32, int64, read_varint, sized, skip_field
+
+__all__ = ["Duration", "Empty", "FieldMask", "Timestamp", "WellKnown"]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class WellKnown(Message, Generic[T]):
+    """A message that Python has a type for: fields hold that."""
+
+    @classmethod
+    def of(cls, value: T) -> Self:
+        """The message of a value."""
+        raise NotImplementedError
+
+    def native(self) -> T:
+        """The value of the message. Raises `DecodeError` where Python's type cannot hold it."""
+        raise NotImplementedError
+
+    @classmethod
+    def _pack(cls, value: T, depth: int) -> bytes:
+        """A value in protobuf."""
+        return cls.of(value).to_bytes(depth)
+
+    @classmethod
+    def _unpack(cls, data: bytes, at: int, end: int, depth: int, before: T | None = None) -> T:
+        """The value of a range of bytes; `before` is what the field had already."""
+        message = None if before is None else cls.of(before)
+        return cls._read(data, at, end, depth, message).native()
+
+    @classmethod
+    def _tree_of(cls, value: Anything, form: Form, depth: int) -> JsonValue:
+        return cls.of(value)._to_tree(form, depth)
+
+    @classmethod
+    def _of_tree(cls, value: JsonValue, form: Form, depth: int) -> Anything:
+        return cls._from_tree(value, form, depth).native()
+
+
+@dataclass(slots=True)
+class _SecondsAndNanos(WellKnown[T]):
+    seconds: int = 0
+    nanos: int = 0
+
+    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+        try:
+            out = b""
+            if self.seconds:
+                out += b"\x08" + int64(self.seconds)
+            if self.nanos:
+                out += b"\x10" + int32(self.nanos)
+        except WRITE_FAILURES as error:
+            raise unwritable(self, error) from None
+        return out + self.unknown_fields
+
+    @classmethod
+    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+        if depth < 0:
+            raise too_deep()
+        if message is None:
+            message = cls()
+        unknown: list[bytes] = []
+        tag = 0
+        try:
+            while at < end:
+                start = at
+                tag, at = read_varint(data, at)
+                if tag == 8:
+                    value, at = read_varint(data, at)
+                    message.seconds = (value ^ 0x8000000000000000) - 0x8000000000000000
+                elif tag == 16:
+                    value, at = read_varint(data, at)
+                    message.nanos = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                else:
+                    at = skip_field(data, start, end, depth)
+                    unknown.append(data[start:at])
+            if at > end:
+                raise IndexError
+        except READ_FAILURES as error:
+            raise unreadable(cls, tag, error) from None
+        if unknown:
+            message._keep_unknown(unknown)
+        return message
+
+    @classmethod
+    def _fields(cls) -> tuple[Field, ...]:
+        return (
+            Field("seconds", 1, Scalar.INT64, "seconds", "seconds"),
+            Field("nanos", 2, Scalar.INT32, "nanos", "nanos"),
+        )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_FIRST_SECOND = -62_135_596_800
+_LAST_SECOND = 253_402_300_799
+
+
+@dataclass(slots=True)
+class Timestamp(_SecondsAndNanos[datetime]):
+    """A point in time: `google.protobuf.Timestamp`."""
+
+    _full_name: ClassVar[str] = "google.protobuf.Timestamp"
+
+    @classmethod
+    def of(cls, value: datetime) -> Self:
+        """The message of a time, which must be aware: have a time zone."""
+        if not isinstance(value, datetime):
+            raise EncodeError(f"expected a datetime, found {found(value)}")
+        if value.tzinfo is None:
+            raise EncodeError(f"expected a datetime with a time zone, such as UTC, found {found(value)}")
+        seconds, micros = divmod((value - _EPOCH) // _MICROSECOND, 1_000_000)
+        return cls(seconds, micros * 1000)
+
+    def native(self) -> datetime:
+        """The time in UTC, without the nanoseconds that are no whole microsecond."""
+        try:
+            return _EPOCH + timedelta(seconds=self.seconds, microseconds=self.nanos // 1000)
+        except OverflowError:
+            raise DecodeError(f"a time outside of the years 1 to 9999: {self.seconds} s since 1970") from None
+
+    def _to_tree(self, form: Form, depth: int) -> JsonValue:
+        if not _FIRST_SECOND <= self.seconds <= _LAST_SECOND:
+            raise EncodeError(f"a time outside of the years 1 to 9999: {self.seconds} s since 1970")
+        if not 0 <= self.nanos <= 999_999_999:
+            raise EncodeError(f"{self.nanos} ns in a time: expected 0 to 999999999")
+        time = _EPOCH + timedelta(seconds=self.seconds)
+        return f"{time:%Y}".rjust(4, "0") + f"{time:-%m-%dT%H:%M:%S}{_fraction(self.nanos)}Z"
+
+    @classmethod
+    def _from_tree(cls, value: JsonValue, form: Form, depth: int) -> Self:
+        match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise DecodeError(f"expected a time such as 2024-02-29T11:00:00Z, found {found(value)}")
+        year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+        try:
+            time = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        except ValueError as error:
+            raise DecodeError(f"{error}: {found(value)}") from None
+        seconds = (time - _EPOCH) // timedelta(seconds=1)
+        if match[8]:
+            hours, minutes = int(match[9]), int(match[10])
+            if hours > 23 or minutes > 59:
+                raise DecodeError(f"expected a time such as 2024-02-29T11:00:00Z, found {found(value)}")
+            offset = hours * 3600 + minutes * 60
+            seconds += offset if match[8] == "-" else -offset
+        if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+            raise DecodeError(f"a time outside of the years 1 to 9999: {found(value)}")
+        return cls(seconds, int((match[7] or "").ljust(9, "0")))
+
+
+_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
+_MAX_DURATION = 315_576_000_000
+
+
+@dataclass(slots=True)
+class Duration(_SecondsAndNanos[timedelta]):
+    """A length of time: `google.protobuf.Duration`."""
+
+    _full_name: ClassVar[str] = "google.protobuf.Duration"
+
+    @classmethod
+    def of(cls, value: timedelta) -> Self:
+        """The message of a length of time."""
+        if not isinstance(value, timedelta):
+            raise EncodeError(f"expected a timedelta, found {found(value)}")
+        micros = value // _MICROSECOND
+        seconds, micros = divmod(abs(micros), 1_000_000) if micros >= 0 else _negative(-micros)
+        return cls(seconds, micros * 1000)
+
+    def native(self) -> timedelta:
+        """The length, without the nanoseconds that are no whole microsecond."""
+        micros = abs(self.nanos) // 1000
+        try:
+            return timedelta(seconds=self.seconds, microseconds=micros if self.nanos >= 0 else -micros)
+        except OverflowError:
+            raise DecodeError(f"a duration of {self.seconds} s is too long") from None
+
+    def _to_tree(self, form: Form, depth: int) -> JsonValue:
+        if not -_MAX_DURATION <= self.seconds <= _MAX_DURATION:
+            raise EncodeError(f"a duration of more than 10,000 years: {self.seconds} s")
+        if abs(self.nanos) > 999_999_999 or self.seconds * self.nanos < 0:
+            raise EncodeError(f"a duration of {self.seconds} s and {self.nanos} ns")
+        sign = "-" if self.seconds < 0 or self.nanos < 0 else ""
+        return f"{sign}{abs(self.seconds)}{_fraction(abs(self.nanos))}s"
+
+    @classmethod
+    def _from_tree(cls, value: JsonValue, form: Form, depth: int) -> Self:
+        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise DecodeError(f"expected a duration such as 1.500s, found {found(value)}")
+        seconds, nanos = int(match[2]), int((match[3] or "").ljust(9, "0"))
+        if seconds > _MAX_DURATION:
+            raise DecodeError(f"a duration of more than 10,000 years: {found(value)}")
+        return cls(-seconds, -nanos) if match[1] else cls(seconds, nanos)
+
+
+def _negative(micros: int) -> tuple[int, int]:
+    seconds, rest = divmod(micros, 1_000_000)
+    return -seconds, -rest
+
+
+def _fraction(nanos: int) -> str:
+    """The digits behind a second: none, 3, 6 or 9."""
+    if nanos == 0:
+        return ""
+    digits = f"{nanos:09}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f".{digits}"
+
+
+@dataclass(slots=True)
+class FieldMask(WellKnown[list[str]]):
+    """Names of fields: `google.protobuf.FieldMask`."""
+
+    paths: list[str] = field(default_factory=list)
+
+    _full_name: ClassVar[str] = "google.protobuf.FieldMask"
+
+    @classmethod
+    def of(cls, value: list[str]) -> Self:
+        """The message of these names."""
+        return cls(value)
+
+    def native(self) -> list[str]:
+        """The names."""
+        return self.paths
+
+    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+        try:
+            paths = b"".join([b"\n" + sized(path.encode()) for path in self.paths])
+        except WRITE_FAILURES as error:
+            raise unwritable(self, error) from None
+        return paths + self.unknown_fields
+
+    @classmethod
+    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+        if depth < 0:
+            raise too_deep()
+        if message is None:
+            message = cls()
+        unknown: list[bytes] = []
+        tag = 0
+        try:
+            while at < end:
+                start = at
+                tag, at = read_varint(data, at)
+                if tag == 10:
+                    size, at = read_varint(data, at)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.paths.append(data[at:stop].decode())
+                    at = stop
+                else:
+                    at = skip_field(data, start, end, depth)
+                    unknown.append(data[start:at])
+            if at > end:
+                raise IndexError
+        except READ_FAILURES as error:
+            raise unreadable(cls, tag, error) from None
+        if unknown:
+            message._keep_unknown(unknown)
+        return message
+
+    def _to_tree(self, form: Form, depth: int) -> JsonValue:
+        paths = [_camel(cast(str, write_scalar(Scalar.STRING, path, form))) for path in self.paths]
+        for path, written in zip(self.paths, paths, strict=True):
+            if "," in path or _snake(written) != path:
+                raise EncodeError(f"the path {found(path)} cannot be written in JSON")
+        return ",".join(paths)
+
+    @classmethod
+    def _from_tree(cls, value: JsonValue, form: Form, depth: int) -> Self:
+        if not isinstance(value, str):
+            raise DecodeError(f"expected paths such as userName,a.b, found {found(value)}")
+        if not value:
+            return cls()
+        paths = [_snake(path) for path in value.split(",")]
+        for path, written in zip(paths, value.split(","), strict=True):
+            if "_" in written or not path:
+                raise DecodeError(f"expected paths such as userName,a.b, found {found(value)}")
+        return cls(paths)
+
+    @classmethod
+    def _fields(cls) -> tuple[Field, ...]:
+        return (Field("paths", 1, Scalar.STRING, "paths", "paths", repeated=True),)
+
+
+def _camel(path: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), path)
+
+
+def _snake(path: str) -> str:
+    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), path)
+
+
+@dataclass(slots=True)
+class Empty(Message):
+    """Nothing: `google.protobuf.Empty`."""
+
+    _full_name: ClassVar[str] = "google.protobuf.Empty"
+
+    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+        return self.unknown_fields
+
+    @classmethod
+    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+        if depth < 0:
+            raise too_deep()
+        if message is None:
+            message = cls()
+        start = at
+        try:
+            while at < end:
+                at = skip_field(data, at, end, depth)
+            if at > end:
+                raise IndexError
+        except READ_FAILURES as error:
+            raise unreadable(cls, 0, error) from None
+        if at > start:
+            message._keep_unknown([data[start:at]])
+        return message
+
+    @classmethod
+    def _fields(cls) -> tuple[Field, ...]:
+        return ()
+
+

@@ -1,0 +1,352 @@
+"""Protobuf's wire format: the parts that generated code calls rather than contains.
+
+Reading raises `IndexError` where the data end too early and `ValueError` where they are malformed; the generated method
+turns either into a `DecodeError` that names the field.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable
+
+__all__ = [
+    "MAX_DEPTH",
+    "SHORT",
+    "double_at",
+    "f32",
+    "f64",
+    "fixed32",
+    "fixed32_at",
+    "fixed64",
+    "fixed64_at",
+    "float_at",
+    "int32",
+    "int64",
+    "is_negative_zero",
+    "pack_bool",
+    "pack_double",
+    "pack_fixed32",
+    "pack_fixed64",
+    "pack_float",
+    "pack_int32",
+    "pack_int64",
+    "pack_sfixed32",
+    "pack_sfixed64",
+    "pack_sint32",
+    "pack_sint64",
+    "pack_uint32",
+    "pack_uint64",
+    "read_varint",
+    "sfixed32",
+    "sfixed32_at",
+    "sfixed64",
+    "sfixed64_at",
+    "sint32",
+    "sint64",
+    "sized",
+    "skip_field",
+    "uint32",
+    "uint64",
+    "unpack_bool",
+    "unpack_double",
+    "unpack_fixed32",
+    "unpack_fixed64",
+    "unpack_float",
+    "unpack_int32",
+    "unpack_int64",
+    "unpack_sfixed32",
+    "unpack_sfixed64",
+    "unpack_sint32",
+    "unpack_sint64",
+    "unpack_uint32",
+    "unpack_uint64",
+    "varint",
+]
+
+MAX_DEPTH = 100
+"""How many messages may be inside of each other, beyond the outermost."""
+
+SHORT = tuple(bytes((value,)) for value in range(128))
+"""The varints of one byte."""
+
+f64 = struct.Struct("<d").pack
+f32 = struct.Struct("<f").pack
+fixed32 = struct.Struct("<I").pack
+fixed64 = struct.Struct("<Q").pack
+sfixed32 = struct.Struct("<i").pack
+sfixed64 = struct.Struct("<q").pack
+
+double_at = struct.Struct("<d").unpack_from
+float_at = struct.Struct("<f").unpack_from
+fixed32_at = struct.Struct("<I").unpack_from
+fixed64_at = struct.Struct("<Q").unpack_from
+sfixed32_at = struct.Struct("<i").unpack_from
+sfixed64_at = struct.Struct("<q").unpack_from
+
+
+def varint(value: int) -> bytes:
+    """The varint of a number of 64 bits without a sign."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def sized(raw: bytes) -> bytes:
+    """Bytes behind their length."""
+    size = len(raw)
+    return (SHORT[size] if size < 128 else varint(size)) + raw
+
+
+def int32(value: int) -> bytes:
+    """The varint of an int32; a negative one takes ten bytes."""
+    if 0 <= value <= 0x7FFFFFFF:
+        return varint(value)
+    if -0x80000000 <= value < 0:
+        return varint(value + 0x10000000000000000)
+    raise OverflowError
+
+
+def int64(value: int) -> bytes:
+    """The varint of an int64; a negative one takes ten bytes."""
+    if 0 <= value <= 0x7FFFFFFFFFFFFFFF:
+        return varint(value)
+    if -0x8000000000000000 <= value < 0:
+        return varint(value + 0x10000000000000000)
+    raise OverflowError
+
+
+def uint32(value: int) -> bytes:
+    """The varint of a uint32."""
+    if 0 <= value <= 0xFFFFFFFF:
+        return varint(value)
+    raise OverflowError
+
+
+def uint64(value: int) -> bytes:
+    """The varint of a uint64."""
+    if 0 <= value <= 0xFFFFFFFFFFFFFFFF:
+        return varint(value)
+    raise OverflowError
+
+
+def sint32(value: int) -> bytes:
+    """The zigzag varint of a sint32."""
+    if -0x80000000 <= value <= 0x7FFFFFFF:
+        return varint(value << 1 if value >= 0 else ~(value << 1))
+    raise OverflowError
+
+
+def sint64(value: int) -> bytes:
+    """The zigzag varint of a sint64."""
+    if -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
+        return varint(value << 1 if value >= 0 else ~(value << 1))
+    raise OverflowError
+
+
+def is_negative_zero(value: float) -> bool:
+    """Whether a zero is -0.0, which is written although it equals the default."""
+    return math.copysign(1.0, value) < 0.0
+
+
+def pack_bool(values: Iterable[bool]) -> bytes:
+    """Packed bools."""
+    return bytes([1 if value else 0 for value in values])
+
+
+def pack_int32(values: Iterable[int]) -> bytes:
+    """Packed int32, and enums."""
+    return b"".join([SHORT[value] if 0 <= value < 128 else int32(value) for value in values])
+
+
+def pack_int64(values: Iterable[int]) -> bytes:
+    """Packed int64."""
+    return b"".join([SHORT[value] if 0 <= value < 128 else int64(value) for value in values])
+
+
+def pack_uint32(values: Iterable[int]) -> bytes:
+    """Packed uint32."""
+    return b"".join([SHORT[value] if 0 <= value < 128 else uint32(value) for value in values])
+
+
+def pack_uint64(values: Iterable[int]) -> bytes:
+    """Packed uint64."""
+    return b"".join([SHORT[value] if 0 <= value < 128 else uint64(value) for value in values])
+
+
+def pack_sint32(values: Iterable[int]) -> bytes:
+    """Packed sint32."""
+    return b"".join([sint32(value) for value in values])
+
+
+def pack_sint64(values: Iterable[int]) -> bytes:
+    """Packed sint64."""
+    return b"".join([sint64(value) for value in values])
+
+
+def pack_double(values: list[float]) -> bytes:
+    """Packed doubles."""
+    return struct.pack(f"<{len(values)}d", *values)
+
+
+def pack_float(values: list[float]) -> bytes:
+    """Packed floats."""
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def pack_fixed32(values: list[int]) -> bytes:
+    """Packed fixed32."""
+    return struct.pack(f"<{len(values)}I", *values)
+
+
+def pack_fixed64(values: list[int]) -> bytes:
+    """Packed fixed64."""
+    return struct.pack(f"<{len(values)}Q", *values)
+
+
+def pack_sfixed32(values: list[int]) -> bytes:
+    """Packed sfixed32."""
+    return struct.pack(f"<{len(values)}i", *values)
+
+
+def pack_sfixed64(values: list[int]) -> bytes:
+    """Packed sfixed64."""
+    return struct.pack(f"<{len(values)}q", *values)
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The varint at a place, of at most 64 bits, and the place behind it."""
+    value = 0
+    shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            if value > 0xFFFFFFFFFFFFFFFF:
+                raise ValueError("a varint of more than 64 bits")
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a varint of more than ten bytes")
+
+
+def skip_field(data: bytes, at: int, end: int, depth: int) -> int:
+    """The place behind the field that begins here, tag included."""
+    tag, at = read_varint(data, at)
+    number, wire_type = tag >> 3, tag & 7
+    if number == 0 or tag > 0xFFFFFFFF:
+        raise ValueError(f"a field of number {number}")
+    if wire_type == 0:
+        return read_varint(data, at)[1]
+    if wire_type == 1:
+        return at + 8
+    if wire_type == 2:
+        size, at = read_varint(data, at)
+        if at + size > end:
+            raise IndexError
+        return at + size
+    if wire_type == 5:
+        return at + 4
+    if wire_type == 3:
+        return _skip_group(data, at, end, number, depth)
+    raise ValueError("the end of a group that has not begun" if wire_type == 4 else f"wire type {wire_type}")
+
+
+def _skip_group(data: bytes, at: int, end: int, number: int, depth: int) -> int:
+    """The place behind a group; `at` is behind its first tag."""
+    if depth <= 0:
+        raise ValueError("groups are nested too deep")
+    while True:
+        if at >= end:
+            raise IndexError
+        tag, behind = read_varint(data, at)
+        if tag & 7 == 4:
+            if tag >> 3 != number:
+                raise ValueError("the end of a group that has not begun")
+            return behind
+        at = skip_field(data, at, end, depth - 1)
+
+
+def unpack_uint64(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed uint64."""
+    values: list[int] = []
+    while at < stop:
+        value = data[at]
+        at += 1
+        if value > 127:
+            value, at = read_varint(data, at - 1)
+        values.append(value)
+    if at != stop:
+        raise IndexError
+    return values
+
+
+def unpack_bool(data: bytes, at: int, stop: int) -> list[bool]:
+    """Packed bools."""
+    return [value != 0 for value in unpack_uint64(data, at, stop)]
+
+
+def unpack_int32(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed int32, and the numbers of enums."""
+    return [((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000 for value in unpack_uint64(data, at, stop)]
+
+
+def unpack_int64(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed int64."""
+    return [(value ^ 0x8000000000000000) - 0x8000000000000000 for value in unpack_uint64(data, at, stop)]
+
+
+def unpack_uint32(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed uint32."""
+    return [value & 0xFFFFFFFF for value in unpack_uint64(data, at, stop)]
+
+
+def unpack_sint32(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed sint32."""
+    return [(value & 0xFFFFFFFF) >> 1 ^ -(value & 1) for value in unpack_uint64(data, at, stop)]
+
+
+def unpack_sint64(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed sint64."""
+    return [value >> 1 ^ -(value & 1) for value in unpack_uint64(data, at, stop)]
+
+
+def unpack_double(data: bytes, at: int, stop: int) -> list[float]:
+    """Packed doubles."""
+    return list(struct.unpack_from(f"<{_count(at, stop, 8)}d", data, at))
+
+
+def unpack_float(data: bytes, at: int, stop: int) -> list[float]:
+    """Packed floats."""
+    return list(struct.unpack_from(f"<{_count(at, stop, 4)}f", data, at))
+
+
+def unpack_fixed32(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed fixed32."""
+    return list(struct.unpack_from(f"<{_count(at, stop, 4)}I", data, at))
+
+
+def unpack_fixed64(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed fixed64."""
+    return list(struct.unpack_from(f"<{_count(at, stop, 8)}Q", data, at))
+
+
+def unpack_sfixed32(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed sfixed32."""
+    return list(struct.unpack_from(f"<{_count(at, stop, 4)}i", data, at))
+
+
+def unpack_sfixed64(data: bytes, at: int, stop: int) -> list[int]:
+    """Packed sfixed64."""
+    return list(struct.unpack_from(f"<{_count(at, stop, 8)}q", data, at))
+
+
+def _count(at: int, stop: int, size: int) -> int:
+    count, rest = divmod(stop - at, size)
+    if rest:
+        raise IndexError
+    return count

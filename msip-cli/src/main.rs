@@ -1,0 +1,7 @@
+//! The command `msip`: see docs/cli.md.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    msip_cli::msip()
+}

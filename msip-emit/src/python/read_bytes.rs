@@ -1,0 +1,317 @@
+//! `_read`: one loop over the fields of a message, without a call for what is short.
+
+use msip_schema::{Cardinality, Field, FieldType};
+
+use super::layout::{MessageClass, is_packable};
+use super::module::{Module, Target, Wire, scalar, tag};
+
+/// Up to this many tags are compared one after the other; of more, half are left out at a time.
+const LINEAR: usize = 6;
+
+pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, path: &str) {
+    let own = module.import("typing", "Self");
+    let (too_deep, failures, unreadable) = (
+        module.failures("too_deep"),
+        module.failures("READ_FAILURES"),
+        module.failures("unreadable"),
+    );
+    module.out.separate();
+    module.out.line("@classmethod");
+    module.out.line(format_args!(
+        "def _read(cls, data: bytes, at: int, end: int, depth: int, message: {own} | None = None) -> {own}:"
+    ));
+    module.out.indent();
+    module.out.line("if depth < 0:");
+    module.out.line(format_args!("    raise {too_deep}()"));
+    module.out.line("if message is None:");
+    module.out.line("    message = cls()");
+    module.out.line("unknown: list[bytes] = []");
+    module.out.line("tag = 0");
+    module.out.line("try:");
+    module.out.indent();
+    module.out.line("while at < end:");
+    module.out.indent();
+    module.out.line("start = at");
+    if !message.ty.fields.is_empty() {
+        module.out.line("tag = data[at]");
+        module.out.line("at += 1");
+    }
+    let has_long_tags = message.ty.fields.iter().any(|field| field.number > 15);
+    if has_long_tags {
+        let read_varint = module.wire("read_varint");
+        module.out.line("if tag > 127:");
+        module.out.line("    byte = data[at]");
+        module.out.line("    if byte < 128:");
+        module.out.line("        tag = tag & 127 | byte << 7");
+        module.out.line("        at += 1");
+        module.out.line("    else:");
+        module
+            .out
+            .line(format_args!("        tag, at = {read_varint}(data, start)"));
+    }
+    let mut arms: Vec<(u32, &Field, bool)> = Vec::new();
+    for field in &message.ty.fields {
+        let wire = scalar(&field.ty).wire;
+        if matches!(field.cardinality, Cardinality::Map(_)) || is_packable(field) {
+            arms.push((tag(field.number, Wire::Sized), field, true));
+        }
+        if !matches!(field.cardinality, Cardinality::Map(_)) {
+            arms.push((tag(field.number, wire), field, false));
+        }
+    }
+    arms.sort_by_key(|(tag, ..)| *tag);
+    module.arms(message, path, &arms);
+    module.out.dedent();
+    module.out.line("if at > end:");
+    module.out.line("    raise IndexError");
+    module.out.dedent();
+    module.out.line(format_args!("except {failures} as error:"));
+    module.out.line(format_args!(
+        "    raise {unreadable}(cls, tag, error) from None"
+    ));
+    module.out.line("if unknown:");
+    module.out.line("    message._keep_unknown(unknown)");
+    module.out.line("return message");
+    module.out.dedent();
+}
+
+impl Module<'_, '_> {
+    /// The comparisons of a tag with those that are known.
+    fn arms(&mut self, message: &MessageClass<'_>, path: &str, arms: &[(u32, &Field, bool)]) {
+        if arms.len() > LINEAR {
+            let (low, high) = arms.split_at(arms.len() / 2);
+            let first = high.first().map_or(0, |(tag, ..)| *tag);
+            self.out.line(format_args!("if tag < {first}:"));
+            self.out.indent();
+            self.arms(message, path, low);
+            self.out.dedent();
+            self.out.line("else:");
+            self.out.indent();
+            self.arms(message, path, high);
+            self.out.dedent();
+            return;
+        }
+        let mut keyword = "if";
+        for (tag, field, is_whole) in arms {
+            self.out.line(format_args!("{keyword} tag == {tag}:"));
+            self.out.indent();
+            self.arm(message, path, field, *is_whole);
+            self.out.dedent();
+            keyword = "elif";
+        }
+        let skip_field = self.wire("skip_field");
+        if !arms.is_empty() {
+            self.out.line("else:");
+            self.out.indent();
+        }
+        self.out
+            .line(format_args!("at = {skip_field}(data, start, end, depth)"));
+        self.out.line("unknown.append(data[start:at])");
+        if !arms.is_empty() {
+            self.out.dedent();
+        }
+    }
+
+    /// Reads one field. `is_whole` is set for maps and packed values.
+    fn arm(&mut self, message: &MessageClass<'_>, path: &str, field: &Field, is_whole: bool) {
+        let schema_name = field.oneof.as_deref().unwrap_or(&field.name);
+        let attribute = message
+            .attributes
+            .get(schema_name)
+            .map_or(schema_name, String::as_str)
+            .to_owned();
+        let target = format!("message.{attribute}");
+        if let Cardinality::Map(key) = &field.cardinality {
+            self.read_entry(field, key, &target);
+            return;
+        }
+        if is_whole {
+            self.read_size("end");
+            let unpack = self.wire(&format!("unpack_{}", scalar(&field.ty).name.to_lowercase()));
+            let values = format!("{unpack}(data, at, stop)");
+            match self.target(&field.ty) {
+                Some(Target::Enum(class)) => {
+                    self.out.line(format_args!(
+                        "{target}.extend([{class}._of(value) for value in {values}])"
+                    ));
+                }
+                _ => self.out.line(format_args!("{target}.extend({values})")),
+            }
+            self.out.line("at = stop");
+            return;
+        }
+        if let Some(class) = message.oneof_classes.get(field.name.as_str()) {
+            let class = format!("{path}.{class}");
+            let local = format!("o{}", field.number);
+            let is_message = matches!(field.ty, FieldType::Message(_));
+            if is_message {
+                self.out.line(format_args!("{local} = {target}"));
+            }
+            let before = format!("{local}.value if isinstance({local}, {class}) else None");
+            self.read_value(&field.ty, "end", 1, &before, &|value| {
+                format!("{target} = {class}({value})")
+            });
+            return;
+        }
+        match field.cardinality {
+            Cardinality::Repeated => {
+                self.read_value(&field.ty, "end", 1, "", &|value| {
+                    format!("{target}.append({value})")
+                });
+            }
+            _ => self.read_value(&field.ty, "end", 1, &target, &|value| {
+                format!("{target} = {value}")
+            }),
+        }
+    }
+
+    /// Reads an entry of a map, which may miss its key or its value, or have them several times.
+    fn read_entry(&mut self, field: &Field, key: &FieldType, target: &str) {
+        let (key_local, local) = (format!("k{}", field.number), format!("v{}", field.number));
+        self.read_size("end");
+        self.out.line("limit = stop");
+        self.out
+            .line(format_args!("{key_local} = {}", scalar(key).zero));
+        let annotation = self.annotation(&field.ty);
+        let (zero, is_message) = match self.target(&field.ty) {
+            Some(Target::Message(class)) => (format!("{class}()"), true),
+            Some(Target::Native { class, .. }) => (format!("{class}().native()"), true),
+            Some(Target::Enum(class)) => (format!("{class}._of(0)"), false),
+            None => (scalar(&field.ty).zero.to_owned(), false),
+        };
+        if is_message {
+            let optional = if annotation == "msip.JsonValue" {
+                ""
+            } else {
+                " | None"
+            };
+            self.out
+                .line(format_args!("{local}: {annotation}{optional} = None"));
+        } else {
+            self.out.line(format_args!("{local} = {zero}"));
+        }
+        let (key_tag, value_tag) = (tag(1, scalar(key).wire), tag(2, scalar(&field.ty).wire));
+        self.out.line("while at < limit:");
+        self.out.indent();
+        self.out.line("byte = data[at]");
+        self.out.line("at += 1");
+        self.out.line(format_args!("if byte == {key_tag}:"));
+        self.out.indent();
+        self.read_value(key, "limit", 1, "", &|value| {
+            format!("{key_local} = {value}")
+        });
+        self.out.dedent();
+        self.out.line(format_args!("elif byte == {value_tag}:"));
+        self.out.indent();
+        self.read_value(&field.ty, "limit", 2, &local, &|value| {
+            format!("{local} = {value}")
+        });
+        self.out.dedent();
+        let skip_field = self.wire("skip_field");
+        self.out.line("else:");
+        self.out.line(format_args!(
+            "    at = {skip_field}(data, at - 1, limit, depth)"
+        ));
+        self.out.dedent();
+        self.out.line("if at > limit:");
+        self.out.line("    raise IndexError");
+        if is_message {
+            self.out.line(format_args!(
+                "{target}[{key_local}] = {zero} if {local} is None else {local}"
+            ));
+        } else {
+            self.out
+                .line(format_args!("{target}[{key_local}] = {local}"));
+        }
+    }
+
+    /// Sets `stop` to the end of what is behind its length.
+    fn read_size(&mut self, end: &str) {
+        let read_varint = self.wire("read_varint");
+        self.out.line("size = data[at]");
+        self.out.line("at += 1");
+        self.out.line("if size > 127:");
+        self.out
+            .line(format_args!("    size, at = {read_varint}(data, at - 1)"));
+        self.out.line("stop = at + size");
+        self.out.line(format_args!("if stop > {end}:"));
+        self.out.line("    raise IndexError");
+    }
+
+    /// Reads one value. `before` is what a message is merged with, if anything.
+    fn read_value(
+        &mut self,
+        ty: &FieldType,
+        end: &str,
+        depth: u32,
+        before: &str,
+        store: &dyn Fn(&str) -> String,
+    ) {
+        let before = if before.is_empty() {
+            String::new()
+        } else {
+            format!(", {before}")
+        };
+        let target = self.target(ty);
+        let scalar = scalar(ty);
+        match scalar.wire {
+            Wire::Varint => {
+                let read_varint = self.wire("read_varint");
+                self.out.line("value = data[at]");
+                self.out.line("at += 1");
+                self.out.line("if value > 127:");
+                self.out.indent();
+                self.out
+                    .line(format_args!("value, at = {read_varint}(data, at - 1)"));
+                match ty {
+                    FieldType::Int32 | FieldType::Enum(_) => {
+                        self.out
+                            .line("value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000");
+                    }
+                    FieldType::Int64 => {
+                        self.out
+                            .line("value = (value ^ 0x8000000000000000) - 0x8000000000000000");
+                    }
+                    FieldType::Uint32 | FieldType::Sint32 => self.out.line("value &= 0xFFFFFFFF"),
+                    _ => {}
+                }
+                self.out.dedent();
+                let value = match (ty, target) {
+                    (_, Some(Target::Enum(class))) => format!("{class}._of(value)"),
+                    (FieldType::Bool, _) => "value != 0".to_owned(),
+                    (FieldType::Sint32 | FieldType::Sint64, _) => {
+                        "value >> 1 ^ -(value & 1)".to_owned()
+                    }
+                    _ => "value".to_owned(),
+                };
+                self.out.line(store(&value));
+            }
+            Wire::Fixed64 | Wire::Fixed32 => {
+                let width = if scalar.wire == Wire::Fixed64 { 8 } else { 4 };
+                let unpack = self.wire(&format!("{}_at", scalar.name.to_lowercase()));
+                self.out.line(format_args!("stop = at + {width}"));
+                self.out.line(format_args!("if stop > {end}:"));
+                self.out.line("    raise IndexError");
+                self.out.line(store(&format!("{unpack}(data, at)[0]")));
+                self.out.line("at = stop");
+            }
+            Wire::Sized => {
+                self.read_size(end);
+                let value = match target {
+                    Some(Target::Native { class, .. }) => {
+                        format!("{class}._unpack(data, at, stop, depth - {depth}{before})")
+                    }
+                    Some(Target::Message(class)) => {
+                        format!("{class}._read(data, at, stop, depth - {depth}{before})")
+                    }
+                    Some(Target::Enum(_)) | None if *ty == FieldType::String => {
+                        "data[at:stop].decode()".to_owned()
+                    }
+                    Some(Target::Enum(_)) | None => "data[at:stop]".to_owned(),
+                };
+                self.out.line(store(&value));
+                self.out.line("at = stop");
+            }
+        }
+    }
+}
