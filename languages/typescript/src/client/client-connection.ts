@@ -181,7 +181,9 @@ export class ClientConnection implements ConnectionOwner {
       this.#attempt?.connected(event);
     } else if (event.type === "draining" || event.type === "closed") {
       // What the peer has said in its CLOSE comes first, and says more.
-      this.#closedBy ??= event.status;
+      const { stream, lostBy } = this.#connection.driver;
+      const isLost = event.type === "closed" && stream === undefined && lostBy !== undefined;
+      this.#closedBy ??= isLost ? new ClosedError("UNAVAILABLE", lostBy.message, { cause: lostBy }) : event.status;
     }
   }
 

@@ -42,6 +42,8 @@ export class Driver {
   #isFlushScheduled = false;
   #isPolling = false;
   #isStopped = false;
+  /** What ended the last stream, where that was an error. */
+  lostBy: Error | undefined;
 
   constructor(session: Session, sink: DriverSink, writeTimeoutMs: number) {
     this.session = session;
@@ -85,6 +87,7 @@ export class Driver {
     if (stream === undefined) return;
     this.#stream = undefined;
     stream.destroy();
+    this.lostBy = error;
     this.session.lost(now());
     this.#poll();
     this.#sink.onStreamEnd(error);
