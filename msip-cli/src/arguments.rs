@@ -38,7 +38,7 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 #[command(
     after_help = AFTER_GEN,
-    group = ArgGroup::new("output").args(["rust", "descriptor_set"]).multiple(true).required(true)
+    group = ArgGroup::new("output").args(["python", "rust", "descriptor_set"]).multiple(true).required(true)
 )]
 pub(crate) struct GenArguments {
     /// The schemas: files, or folders of which all .proto files are compiled
@@ -48,6 +48,14 @@ pub(crate) struct GenArguments {
     /// A folder in which files and imports are looked for; without any, the folders of the schemas
     #[arg(short = 'I', long, value_name = "FOLDER")]
     pub(crate) include: Vec<PathBuf>,
+
+    /// Writes Python into this folder
+    #[arg(long, value_name = "FOLDER")]
+    python: Option<PathBuf>,
+
+    /// An option of Python; several times for several
+    #[arg(long, value_name = "NAME=VALUE", requires = "python", value_parser = named_value)]
+    python_opt: Vec<(String, String)>,
 
     /// Writes Rust into this folder
     #[arg(long, value_name = "FOLDER")]
@@ -81,7 +89,10 @@ pub(crate) struct GenArguments {
 impl GenArguments {
     /// The languages that are wanted.
     pub(crate) fn targets(&self) -> Vec<Target> {
-        let all = [(Language::Rust, &self.rust, &self.rust_opt)];
+        let all = [
+            (Language::Python, &self.python, &self.python_opt),
+            (Language::Rust, &self.rust, &self.rust_opt),
+        ];
         let wanted = all.into_iter().filter_map(|(language, folder, options)| {
             Some(Target {
                 language,

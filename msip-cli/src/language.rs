@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use msip_codegen::Builder;
+use msip_codegen::{Builder, Python};
 
 use crate::side::Side;
 
 /// A language that schemas can be compiled to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
+    Python,
     Rust,
 }
 
@@ -33,10 +34,11 @@ const RUST_OPTIONS: [&str; 6] = [
 ];
 
 impl Language {
-    pub(crate) const ALL: [Self; 1] = [Self::Rust];
+    pub(crate) const ALL: [Self; 2] = [Self::Python, Self::Rust];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Python => "python",
             Self::Rust => "rust",
         }
     }
@@ -50,6 +52,7 @@ impl Language {
     /// The names of its options.
     fn options(self) -> &'static [&'static str] {
         match self {
+            Self::Python => &[],
             Self::Rust => &RUST_OPTIONS,
         }
     }
@@ -78,10 +81,19 @@ pub(crate) fn builder(targets: &[Target], side: Side) -> Result<Builder, String>
     }
     for target in targets {
         builder = match target.language {
+            Language::Python => python(builder, target, side)?,
             Language::Rust => rust(builder, target, side)?,
         };
     }
     Ok(builder)
+}
+
+fn python(builder: Builder, target: &Target, side: Side) -> Result<Builder, String> {
+    if let Some((name, _)) = target.options.first() {
+        return Err(target.language.no_option(name));
+    }
+    let python = Python::new().sides(side.into());
+    Ok(builder.emitter_into(&target.folder, python))
 }
 
 fn rust(builder: Builder, target: &Target, side: Side) -> Result<Builder, String> {

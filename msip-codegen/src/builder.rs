@@ -236,6 +236,14 @@ impl Builder {
     }
 
     /// Also compiles to another language, into a folder of its own; see [`emitter`](Self::emitter).
+    ///
+    /// The languages that MSIP has are [`Python`](crate::Python), each with settings of its own.
+    ///
+    /// ```
+    /// use msip_codegen::{Builder, Python, Sides};
+    ///
+    /// let builder = Builder::new().emitter_into("../dashboard/gen", Python::new().sides(Sides::Client));
+    /// ```
     pub fn emitter_into(
         mut self,
         folder: impl AsRef<Path>,
