@@ -1,6 +1,6 @@
 // Bundles programs with the sources of the package, by the esbuild that is installed where it is run:
 //
-//     node bundle.mjs <folder of output> <platform> <minify or plain> <alias=path,...> <file>...
+//     node bundle.mjs <folder of output> <node or browser> <minify or plain> <name of what browsers see> <file>...
 //
 // It prints, for each bundle, its path, its bytes and its bytes compressed with gzip.
 
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const { buildSync } = createRequire(join(process.cwd(), "index.js"))("esbuild");
-const [outdir, platform, form, aliases, ...files] = process.argv.slice(2);
+const [outdir, platform, form, globalName, ...files] = process.argv.slice(2);
 const source = resolve(fileURLToPath(import.meta.url), "../../src");
 const alias = {
   "msip/message": join(source, "message/index.ts"),
@@ -20,10 +20,6 @@ const alias = {
   "msip/node": join(source, "node/index.ts"),
   msip: join(source, "index.ts"),
 };
-for (const one of aliases.split(",").filter(Boolean)) {
-  const [name, path] = one.split("=");
-  alias[name] = path;
-}
 const { metafile } = buildSync({
   entryPoints: files,
   outdir,
@@ -33,6 +29,7 @@ const { metafile } = buildSync({
   format: platform === "node" ? "esm" : "iife",
   target: "es2022",
   minify: form === "minify",
+  ...(globalName !== "" && { globalName, banner: { js: "// Bundled from chat.ts and the package msip; do not edit." } }),
   legalComments: "none",
   sourcemap: form === "plain" && platform === "node" ? "inline" : false,
   logLevel: "warning",

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use msip_tests::{certificates::Authority, programs};
+use msip_tests::{Authority, programs};
 
 use super::tools::{ROOT, tools};
 

@@ -62,14 +62,14 @@ impl Tools {
         folder
     }
 
-    /// Bundles programs with the sources of the package: for each a line with its path, its bytes and these compressed with gzip. `aliases`
-    /// are `name=path`, separated by commas.
+    /// Bundles programs with the sources of the package: for each a line with its path, its bytes and these compressed with gzip. In a
+    /// browser `global_name`, where it is not empty, has what they export.
     pub(super) fn bundle(
         &self,
         folder: &Path,
         platform: &str,
         form: &str,
-        aliases: &str,
+        global_name: &str,
         files: &[PathBuf],
     ) -> Result<String, String> {
         let script = Path::new(ROOT).join("languages/typescript/tests/bundle.mjs");
@@ -77,7 +77,7 @@ impl Tools {
             self.node()
                 .arg(script)
                 .arg(folder)
-                .args([platform, form, aliases])
+                .args([platform, form, global_name])
                 .args(files),
         )
     }
