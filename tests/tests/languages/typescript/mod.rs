@@ -1,6 +1,9 @@
 //! The package `msip` of TypeScript, and what is generated for it.
 
+mod client;
 mod generated;
+mod node;
 mod own_tests;
 mod package;
+mod server;
 mod tools;
