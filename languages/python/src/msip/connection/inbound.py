@@ -180,7 +180,7 @@ class Inbound:
         try:
             message = self._decode(member, event.body, event.compressed)
             context = Context(self._peer, member, event.metadata, None, 0.0, event.topic)
-            await self._method(member)(message, context)
+            await self._handled(member, message, context)
         except Exception as error:
             status = self._status(member, error)
             if not event.delivery:
@@ -215,7 +215,7 @@ class Inbound:
         try:
             request = call.requests if call.requests is not None else self._decode(member, event.body, event.compressed)
             context = Context(self._peer, member, event.metadata, event.deadline, self._driver.loop.time(), event.topic)
-            answered = self._method(member)(request, context)
+            answered = self._handled(member, request, context)
             if member.response_stream:
                 await self._send_items(event.id, member, answered)
                 self._session.answer_end(event.id, context.answer_metadata())
@@ -260,6 +260,13 @@ class Inbound:
         return call is not None and not call.is_cancelled
 
     # Bodies and errors.
+
+    def _handled(self, member: Member, message: Any, context: Context[Any]) -> Any:
+        """What the handler's method returns; that of a member that carries nothing takes the context alone."""
+        method = self._method(member)
+        if member.message is None and not member.request_stream:
+            return method(context)
+        return method(message, context)
 
     def _method(self, member: Member) -> Callable[[Any, Context[Any]], Any]:
         if self._handler is None:
