@@ -29,7 +29,7 @@ const { metafile } = buildSync({
   format: platform === "node" ? "esm" : "iife",
   target: "es2022",
   minify: form === "minify",
-  ...(globalName !== "" && { globalName, banner: { js: "// Bundled from chat.ts and the package msip; do not edit." } }),
+  ...(globalName !== "" && { globalName, banner: { js: "// Bundled with the package msip of TypeScript; do not edit." } }),
   legalComments: "none",
   sourcemap: form === "plain" && platform === "node" ? "inline" : false,
   logLevel: "warning",

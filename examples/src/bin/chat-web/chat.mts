@@ -1,7 +1,8 @@
 // The page of the chat: what people type goes to the room by the generated client, and what the room says is shown.
 //
-// Bundled with the package `msip` into chat.js, which the server has within it: `cargo test -p msip-tests --test languages` says
-// how to write it anew.
+// With the package `msip` it becomes chat.js, which the server has within it. To write that anew:
+//
+//     MSIP_UPDATE=1 cargo test -p msip-tests --test languages bundle
 
 import { ChatClient, type ChatClientHandler } from "../../../../languages/typescript/examples/chat/chat.js";
 

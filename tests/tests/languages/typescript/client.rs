@@ -46,7 +46,9 @@ async fn everything_is_said_over_each_transport() {
         let mut notes = Vec::new();
         while let Ok(seen) = events.try_recv() {
             match seen {
-                SeenByServer::Note(number) | SeenByServer::Save(number) | SeenByServer::Alarm(number) => notes.push(number),
+                SeenByServer::Note(number)
+                | SeenByServer::Save(number)
+                | SeenByServer::Alarm(number) => notes.push(number),
                 SeenByServer::Tick => notes.push(0),
                 _ => {}
             }
@@ -76,7 +78,11 @@ async fn a_server_hears_of_streams_that_are_left_and_calls_that_are_aborted() {
     let Some(tools) = tools() else { return };
     let programs = Programs::bundle(tools, "client_cancel");
     let (url, mut events, _serving) = start("tcp://127.0.0.1:0").await;
-    let mut node = Node::start(tools, &programs.client, &[&url.address().to_string(), "cancel"]);
+    let mut node = Node::start(
+        tools,
+        &programs.client,
+        &[&url.address().to_string(), "cancel"],
+    );
     node.until("cancelled").await;
     let mut dropped = Vec::new();
     while dropped.len() < 2 {

@@ -1,5 +1,6 @@
 //! The package `msip` of TypeScript, and what is generated for it.
 
+mod bundles;
 mod client;
 mod generated;
 mod node;

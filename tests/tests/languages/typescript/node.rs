@@ -65,7 +65,10 @@ impl Node {
     /// Tells it a line.
     pub(super) async fn tell(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("its input is open");
-        stdin.write_all(format!("{line}\n").as_bytes()).await.expect("it reads");
+        stdin
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .expect("it reads");
     }
 
     /// Ends its input.
@@ -80,8 +83,15 @@ impl Node {
 
     /// Waits until it ends, well.
     pub(super) async fn ended(mut self) {
-        let status = soon("the end of node", self.child.wait()).await.expect("a status");
-        assert!(status.success(), "{}: {status} after {:#?}", self.name, self.said);
+        let status = soon("the end of node", self.child.wait())
+            .await
+            .expect("a status");
+        assert!(
+            status.success(),
+            "{}: {status} after {:#?}",
+            self.name,
+            self.said
+        );
     }
 }
 

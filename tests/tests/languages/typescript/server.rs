@@ -1,7 +1,10 @@
 //! Clients in Rust talk with a server in Node.js.
 
 use futures_util::stream;
-use msip_runtime::{Client, ClientTls, Pem, Reconnect};
+use msip_runtime::{
+    Client, Reconnect,
+    transport::{ClientTls, Pem},
+};
 use msip_tests::{
     Authority, LabClient, SeenByClient,
     lab::{Lab, SaveInd, SendClientToServer as _, ShoutReq, SumReq},
@@ -47,7 +50,11 @@ async fn everything_is_said_over_each_transport() {
     for place in &places {
         let tls = ClientTls::new().ca(Pem::bytes(authority.pem()));
         let (handler, mut events) = LabClient::new();
-        let client = Client::<Lab>::builder(place).handler(handler).name("rust").tls(tls).connect();
+        let client = Client::<Lab>::builder(place)
+            .handler(handler)
+            .name("rust")
+            .tls(tls)
+            .connect();
         let client = soon("a client", client).await.expect(place);
         node.until("connected rust").await;
         talk(&client, &mut node).await;
@@ -64,7 +71,10 @@ async fn everything_is_said_over_each_transport() {
 /// Each shape of an exchange.
 async fn talk(client: &Client<Lab>, node: &mut Node) {
     let long = "x".repeat(1 << 20);
-    assert_eq!(client.echo_req(echo(&long)).await.expect("echoed").text, long);
+    assert_eq!(
+        client.echo_req(echo(&long)).await.expect("echoed").text,
+        long
+    );
     client.note_ind(note(1)).await.expect("sent");
     client.tick_ind().await.expect("sent");
     client.save_ind(SaveInd { number: 3 }).await.expect("saved");
@@ -81,15 +91,21 @@ async fn talk(client: &Client<Lab>, node: &mut Node) {
         let error = said(client.act_req(act(what)).await);
         assert!(error.contains(text), "{what}: {error}");
     }
-    node.until("the handler of act_req failed: Error: asked to").await;
-    assert_eq!(client.act_req(act("ask")).await.expect("asked").done, "who? me");
+    node.until("the handler of act_req failed: Error: asked to")
+        .await;
+    assert_eq!(
+        client.act_req(act("ask")).await.expect("asked").done,
+        "who? me"
+    );
     let mut numbers = client.count_req(count(100, 2000)).await.expect("opens");
     for number in 100..2000 {
         let item = numbers.next().await.expect("an item").expect("a number");
         assert_eq!(item.number, number);
     }
     assert!(numbers.next().await.is_none());
-    let requests = stream::iter((0..2000).map(|number| SumReq { number: number + 100 }));
+    let requests = stream::iter((0..2000).map(|number| SumReq {
+        number: number + 100,
+    }));
     let sum = client.sum_req(requests).await.expect("a sum").sum;
     assert_eq!(sum, (0..2000).map(|number| number + 100).sum::<u64>());
     let requests = stream::iter(["a", "b"].map(|text| ShoutReq { text: text.into() }));
@@ -101,10 +117,23 @@ async fn talk(client: &Client<Lab>, node: &mut Node) {
     assert_eq!(texts, "AB");
     // One that is left: the server's generator ends, or its window would be the end of it.
     let mut endless = client.count_req(count(1000, 0)).await.expect("opens");
-    assert_eq!(endless.next().await.expect("an item").expect("a number").number, 1000);
+    assert_eq!(
+        endless
+            .next()
+            .await
+            .expect("an item")
+            .expect("a number")
+            .number,
+        1000
+    );
     drop(endless);
-    let calls = (0..500).map(|number| async move { client.echo_req(echo(&number.to_string())).await });
-    for (number, answer) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
+    let calls =
+        (0..500).map(|number| async move { client.echo_req(echo(&number.to_string())).await });
+    for (number, answer) in futures_util::future::join_all(calls)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         assert_eq!(answer.expect("echoed").text, number.to_string());
     }
 }
@@ -114,11 +143,21 @@ async fn talk(client: &Client<Lab>, node: &mut Node) {
 async fn each_delivery_is_handled_once_over_connections_that_end_badly() {
     let Some(tools) = tools() else { return };
     let programs = Programs::bundle(tools, "server_troubled");
-    let mut node = Node::start(tools, &programs.server, &["tcp://127.0.0.1:0?ping_interval=50ms"]);
+    let mut node = Node::start(
+        tools,
+        &programs.server,
+        &["tcp://127.0.0.1:0?ping_interval=50ms"],
+    );
     let place = node.line().await;
-    let target = place.trim_start_matches("tcp://").parse().expect("an address");
+    let target = place
+        .trim_start_matches("tcp://")
+        .parse()
+        .expect("an address");
     let proxy = Proxy::with_plan(target, Plan::seeded(11, 14, 4000)).await;
-    let url = format!("{}?ping_interval=50ms&handshake_timeout=500ms&buffer_disconnected=1MiB", proxy.url());
+    let url = format!(
+        "{}?ping_interval=50ms&handshake_timeout=500ms&buffer_disconnected=1MiB",
+        proxy.url()
+    );
     let client = loop {
         let (handler, _events) = LabClient::new();
         let handler = handler.on_close(Reconnect::Backoff);
@@ -130,7 +169,9 @@ async fn each_delivery_is_handled_once_over_connections_that_end_badly() {
     let mut tally = proxy.tally();
     let mut sent = 100;
     while tally.borrow_and_update().troubles() < 14 {
-        let round: Vec<_> = (sent..sent + 20).map(|number| client.save_ind(SaveInd { number })).collect();
+        let round: Vec<_> = (sent..sent + 20)
+            .map(|number| client.save_ind(SaveInd { number }))
+            .collect();
         for saved in futures_util::future::join_all(round).await {
             saved.expect("saved");
         }
@@ -158,7 +199,11 @@ async fn each_delivery_is_handled_once_over_connections_that_end_badly() {
 async fn a_hostile_peer_ends_its_own_connection() {
     let Some(tools) = tools() else { return };
     let programs = Programs::bundle(tools, "server_hostile");
-    let mut node = Node::start(tools, &programs.server, &["tcp://127.0.0.1:0?handshake_timeout=200ms"]);
+    let mut node = Node::start(
+        tools,
+        &programs.server,
+        &["tcp://127.0.0.1:0?handshake_timeout=200ms"],
+    );
     let place = node.line().await;
     let (client, _events) = LabClient::connect(&place).await;
     let address = place.trim_start_matches("tcp://");
@@ -169,12 +214,23 @@ async fn a_hostile_peer_ends_its_own_connection() {
         b"MSIP\x01\x00\x00\x01\x00\x03\x00\x00\x00\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01",
         b"M",
     ] {
-        let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
-        tokio::io::AsyncWriteExt::write_all(&mut stream, bytes).await.expect("sent");
+        let mut stream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("connects");
+        tokio::io::AsyncWriteExt::write_all(&mut stream, bytes)
+            .await
+            .expect("sent");
         let mut answer = Vec::new();
         let read = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer);
         soon("the end of the connection", read).await.ok();
-        assert_eq!(client.echo_req(echo("still here")).await.expect("echoed").text, "still here");
+        assert_eq!(
+            client
+                .echo_req(echo("still here"))
+                .await
+                .expect("echoed")
+                .text,
+            "still here"
+        );
     }
     client.close().await;
     node.end_input();

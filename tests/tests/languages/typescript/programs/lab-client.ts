@@ -44,7 +44,7 @@ const PARTS: Record<string, () => Promise<void>> = {
     assert.equal(echo.text, "grüße");
     assert.deepEqual(Buffer.compare(echo.ballast, ballast), 0);
     await lab.noteInd({ number: 1n });
-    await lab.tickInd({});
+    await lab.tickInd();
     await lab.alarmInd({ number: 2n });
     await lab.saveInd({ number: 3n });
     await hasCode("FAILED_PRECONDITION", lab.saveInd({ number: 13n }));
