@@ -48,13 +48,20 @@ fn buf_gets_what_the_command_writes() {
         (name, std::fs::read_to_string(path).unwrap())
     };
     let schemas = ["fleet/v1/fleet.proto", "shared/v1/place.proto", "lab.proto"].map(read);
-    let plugin =
-        "    strategy: all\n    opt:\n      - python\n      - rust=rs\n      - side=client\n";
+    let plugin = "    strategy: all\n    opt:\n      - python\n      - rust=rs\n      - typescript=ts\n      - side=client\n";
     let project = project(plugin, &schemas);
     let theirs = generate(&buf, project.path());
     assert_eq!(theirs.code, Some(0), "{theirs:?}");
     let arguments = [
-        "--python", "ours", "--rust", "ours/rs", "--side", "client", "proto",
+        "--python",
+        "ours",
+        "--rust",
+        "ours/rs",
+        "--typescript",
+        "ours/ts",
+        "--side",
+        "client",
+        "proto",
     ];
     let ours = gen_in(project.path(), &arguments);
     assert_eq!(ours.code, Some(0), "{ours:?}");

@@ -5,11 +5,18 @@ use std::path::Path;
 use super::{ROOT, gen_in};
 
 /// What is checked in: the arguments that have written it, from the folder of the repository.
-const CHECKED_IN: [&[&str]; 1] = [&[
-    "--python",
-    "languages/python/examples",
-    "examples/proto/chat.proto",
-]];
+const CHECKED_IN: [&[&str]; 2] = [
+    &[
+        "--python",
+        "languages/python/examples",
+        "examples/proto/chat.proto",
+    ],
+    &[
+        "--typescript",
+        "languages/typescript/examples/chat",
+        "examples/proto/chat.proto",
+    ],
+];
 
 #[test]
 fn what_is_checked_in_is_current() {

@@ -68,15 +68,23 @@ fn protoc_gets_what_the_command_writes() {
     let valid = "msip-codegen/tests/fixtures/valid";
     for (number, (folder, schemas, told)) in [
         ("examples/proto", &["chat.proto"][..], "rust"),
-        ("examples/proto", &["chat.proto"], "python,side=client"),
+        (
+            "examples/proto",
+            &["chat.proto"],
+            "python,typescript=ts,side=client",
+        ),
         (
             valid,
             &["kitchen.proto"],
             "python=gen/py,rust=gen,rust.bytes=.",
         ),
-        (valid, &["names.proto"], "python=py,rust=rs,side=server"),
-        (valid, &["streams.proto"], "python,rust"),
-        ("tests/proto", &["lab.proto"], "python,rust"),
+        (
+            valid,
+            &["names.proto"],
+            "python=py,rust=rs,typescript=ts,typescript.import=./msip.js,side=server",
+        ),
+        (valid, &["streams.proto"], "python,rust,typescript"),
+        ("tests/proto", &["lab.proto"], "python,rust,typescript"),
         ("tests/proto", &["fleet/v1/fleet.proto"], "python,rust"),
         (
             "tests/proto",

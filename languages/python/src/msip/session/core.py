@@ -69,6 +69,9 @@ LATE_FRAMES: Final = 32
 DEFAULT_MAX_CALLS: Final = 1024
 _MOST_CALLS = 1 << 15
 
+_MAX_QUEUED = 1024 * 1024
+"""A request, or an item, waits for capacity while so many bytes are queued, however large the queue may be."""
+
 _UNWANTED_BURST = 2000
 _UNWANTED_PER_SECOND = 200
 UNWANTED: Final = "pings, stray answers and malformed messages"
@@ -145,6 +148,7 @@ class SessionCore:
         "_receive_window",
         "_received",
         "_relief_at",
+        "_request_queue",
         "_resend",
         "_same_schema",
         "_secret",
@@ -179,6 +183,7 @@ class SessionCore:
         self._incoming: dict[int, Member] = {
             member.number: member for member in protocol.sent_by(peer) if member.shape is not Shape.ANSWER
         }
+        self._request_queue = min(settings.outgoing_queue, _MAX_QUEUED)
         self._now = now
         self._phase = NEW
         self._events: deque[Event] = deque()
