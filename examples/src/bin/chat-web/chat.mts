@@ -25,11 +25,8 @@ function show({ log }: Page, line: string): void {
 /** What the room says, as lines; and the way into it, after each connect. */
 export function roomHandler(name: string, tell: (line: string) => void, isActive: () => boolean): ChatClientHandler {
   return {
-    async onConnected(client, { resumed }) {
-      if (resumed) {
-        tell("* back in the room");
-        return;
-      }
+    // Whoever was away has left the room.
+    async onConnected(client) {
       const { motd, users } = await client.connectReq({ user: name });
       tell(`* ${motd}`);
       tell(`* in the room: ${users.join(", ")}`);
