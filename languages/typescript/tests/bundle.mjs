@@ -39,5 +39,5 @@ const { metafile } = buildSync({
 for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
   if (entryPoint === undefined) continue;
   const bytes = readFileSync(path);
-  console.log(path, bytes.length, gzipSync(bytes, { level: 9 }).length);
+  console.log(resolve(path), bytes.length, gzipSync(bytes, { level: 9 }).length);
 }

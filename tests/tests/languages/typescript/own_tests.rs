@@ -61,6 +61,7 @@ fn the_package_passes_its_own_tests() {
     let bundles = bundles.lines().filter_map(|line| line.split(' ').next());
     certificates(&folder);
     let mut node = tools.node();
+    node.current_dir(ROOT);
     node.env("MSIP_TEST_CERTIFICATES", &folder);
     node.args(["--enable-source-maps", "--test"]).args(bundles);
     programs::run(&mut node).unwrap_or_else(|why| panic!("{why}"));
