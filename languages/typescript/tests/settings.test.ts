@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { gzip as browserGzip, messagePack } from "../src/codec/index.js";
+import { chosenCodec, chosenCompression } from "../src/client/choices.js";
 import { Backoff } from "../src/client/backoff.js";
+import { gzip } from "../src/node/index.js";
 import { CLIENT, SERVER, resolveSettings } from "../src/settings/settings.js";
 import { hostAndPort, isLoopback, parseUrl } from "../src/settings/url.js";
 
@@ -65,6 +68,17 @@ test("settings that cannot be used are errors that name them", () => {
   assert.throws(() => client("tcp://host:1", { pingIntervalMs: Number.NaN }), /setting `pingIntervalMs`: NaN is out of range/);
   assert.throws(() => client("tcp://host:1", { insecure: "yes" }), /setting `insecure`/);
   assert.equal(resolveSettings(SERVER, parseUrl("tcp://host:1?session_expiry=1s").settings, {})["sessionExpiryMs"], 1000);
+});
+
+test("a codec or a compression that a URL names has to be given in code", () => {
+  const url = (settings: string): ReadonlyMap<string, string> => parseUrl(`tcp://host:1?${settings}`).settings;
+  assert.throws(() => chosenCodec(url("codec=json"), undefined), { name: "SettingError", message: /`json` has to be given in code too/ });
+  assert.equal(chosenCodec(url("codec=protobuf"), messagePack({ clientToServer: [], serverToClient: [] })).name, "protobuf");
+  assert.equal(chosenCodec(url(""), messagePack({ clientToServer: [], serverToClient: [] })).name, "msgpack");
+  assert.throws(() => chosenCompression(url("compress=gzip"), undefined), /`gzip` has to be given in code too/);
+  assert.equal(chosenCompression(url("compress=none"), gzip), undefined);
+  assert.equal(chosenCompression(url("compress=gzip"), gzip), gzip);
+  assert.throws(() => chosenCompression(url(""), browserGzip), /results are promises/);
 });
 
 test("what stays on this machine is known by its host", () => {

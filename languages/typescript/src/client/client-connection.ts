@@ -1,6 +1,7 @@
 /** The connection of a client: it is opened, lost and opened again, and the session goes on. */
 
-import { PROTOBUF, type Bodies } from "../connection/bodies.js";
+import type { BoundCodec, Compression } from "../codec/index.js";
+import { Bodies } from "../connection/bodies.js";
 import { Connection, sessionSettings, type ConnectionOwner } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import type { CallOptions } from "../connection/options.js";
@@ -12,6 +13,7 @@ import { CLIENT, resolveSettings, type ClientSettings } from "../settings/settin
 import type { Transport } from "../transport/transport.js";
 import { webSocket } from "../transport/websocket.js";
 import { Backoff } from "./backoff.js";
+import { chosenCodec, chosenCompression } from "./choices.js";
 import type { ClientClass } from "./client.js";
 import { readCredential } from "./credential.js";
 import type { ClientHandler, ClientOptions, ConnectionState, Reconnect } from "./options.js";
@@ -32,6 +34,8 @@ export class ClientConnection implements ConnectionOwner {
   readonly #options: ClientOptions;
   readonly #handler: ClientHandler<unknown>;
   readonly #sessionSettings: Settings;
+  readonly #codec: BoundCodec;
+  readonly #compression: Compression | undefined;
   readonly #connection: Connection;
   readonly #backoff: Backoff;
   readonly #subscriptions = new Map<string, Subscribe>();
@@ -56,8 +60,13 @@ export class ClientConnection implements ConnectionOwner {
     const { topic, addressOrder } = this.#settings;
     this.#addresses = addressOrder === "random" ? shuffled(this.#transport.addresses) : this.#transport.addresses;
     this.#handler = (options.handler ?? {}) as ClientHandler<unknown>;
+    const codec = chosenCodec(this.#transport.settings, options.codec);
+    this.#codec = codec.bind(protocol);
+    this.#compression = chosenCompression(this.#transport.settings, options.compress);
     this.#sessionSettings = {
       ...sessionSettings(this.#settings),
+      codecs: [codec.id],
+      compressions: this.#compression === undefined ? [] : [this.#compression.id],
       name: options.name ?? "msip-typescript",
       version: options.version ?? "",
       bufferDisconnected: this.#settings.bufferDisconnected,
@@ -361,8 +370,10 @@ export class ClientConnection implements ConnectionOwner {
     this.#resolveClosed(status);
   }
 
-  #bodiesOf(_welcome: Welcome | undefined): Bodies {
-    return PROTOBUF;
+  /** What has been agreed on. */
+  #bodiesOf(welcome: Welcome | undefined): Bodies {
+    const isCompressed = this.#compression !== undefined && welcome?.compression === this.#compression.id;
+    return new Bodies(this.#codec, isCompressed ? this.#compression : undefined, this.#settings);
   }
 }
 

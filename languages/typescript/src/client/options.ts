@@ -1,5 +1,6 @@
 /** What a client is made with, and what it tells its handler. */
 
+import type { Codec, Compression } from "../codec/index.js";
 import type { ConnectError, Status } from "../errors.js";
 import type { ClientSettings } from "../settings/settings.js";
 import type { WebSocketClass } from "../transport/websocket.js";
@@ -8,9 +9,13 @@ import type { WebSocketClass } from "../transport/websocket.js";
 export type Credential = string | Uint8Array | (() => string | Uint8Array | Promise<string | Uint8Array>);
 
 /** How a client is made: settings (docs/operations.md), and what only code can say. The URL wins over settings here. */
-export interface ClientOptions<H = object> extends Partial<Omit<ClientSettings, "codec">> {
+export interface ClientOptions<H = object> extends Partial<ClientSettings> {
   /** Called with what the server says. */
   readonly handler?: H | undefined;
+  /** How bodies are encoded, `json(CHAT_JSON)` or `messagePack(CHAT_JSON)`: default protobuf. The URL may say `codec=protobuf` all the same. */
+  readonly codec?: Codec | undefined;
+  /** What bodies may be compressed with, both ways: `gzip` of `msip/node`. The URL may say `compress=none` all the same. */
+  readonly compress?: Compression | undefined;
   /** What the server calls this program in its logs. */
   readonly name?: string | undefined;
   readonly version?: string | undefined;

@@ -1,5 +1,6 @@
 /** Bodies of messages: how a connection encodes and decodes them. */
 
+import { compressBody, inflateBody, type BoundCodec, type Compression } from "../codec/index.js";
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
 
@@ -10,53 +11,33 @@ export interface Body {
 }
 
 /** What a connection has agreed on: a codec, and a compression or none. */
-export interface Bodies {
-  /** @throws Status where the message has a value that its field cannot hold. */
-  encode(member: Member, message: unknown): Body;
-  /** @throws Status where the body is not one of this member. */
-  decode(member: Member, bytes: Uint8Array, compressed: boolean): unknown;
-}
+export class Bodies {
+  readonly #codec: BoundCodec;
+  readonly #compression: Compression | undefined;
+  readonly #compressThreshold: number;
+  readonly #maxBody: number;
 
-/** The length of a number as a varint. */
-function varintLen(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
-}
-
-function writeVarint(bytes: Uint8Array, at: number, value: number): number {
-  while (value > 0x7f) {
-    bytes[at++] = (value & 0x7f) | 0x80;
-    value >>>= 7;
+  /** @param compression One whose results are no promises. */
+  constructor(codec: BoundCodec, compression: Compression | undefined, limits: { compressThreshold: number; maxBody: number }) {
+    this.#codec = codec;
+    this.#compression = compression;
+    this.#compressThreshold = limits.compressThreshold;
+    this.#maxBody = limits.maxBody;
   }
-  bytes[at++] = value;
-  return at;
-}
 
-/** Protobuf, uncompressed. */
-export const PROTOBUF: Bodies = {
-  encode(member, message) {
-    const inner = member.message === undefined ? new Uint8Array(0) : member.message.encode(message ?? {});
-    const tag = member.number * 8 + 2;
-    const head = varintLen(tag) + varintLen(inner.length);
-    const bytes = new Uint8Array(head + inner.length);
-    writeVarint(bytes, writeVarint(bytes, 0, tag), inner.length);
-    bytes.set(inner, head);
-    return { bytes, compressed: false };
-  },
-  decode(member, bytes, compressed) {
-    if (compressed) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
-    const tag = member.number * 8 + 2;
-    let at = 0;
-    const varint = (): number => {
-      let value = 0;
-      for (let shift = 0; shift < 35; shift += 7) {
-        const byte = bytes[at++];
-        if (byte === undefined) break;
-        value += (byte & 0x7f) * 2 ** shift;
-        if (byte < 0x80) return value;
-      }
-      throw new Status("INVALID_ARGUMENT", `a body of ${member.name} that cannot be decoded`);
-    };
-    if (varint() !== tag || varint() !== bytes.length - at) throw new Status("INVALID_ARGUMENT", `a body of ${member.name} that cannot be decoded`);
-    return member.message?.decode(bytes.subarray(at));
-  },
-};
+  /** @throws Status where the message has a value that its field cannot hold. */
+  encode(member: Member, message: unknown): Body {
+    const bytes = this.#codec.encode(member, message);
+    if (this.#compression === undefined || bytes.length < this.#compressThreshold || member.compress === false) {
+      return { bytes, compressed: false };
+    }
+    return compressBody(this.#compression, bytes) as Body;
+  }
+
+  /** @throws Status where the body is not one of this member. */
+  decode(member: Member, bytes: Uint8Array, compressed: boolean): unknown {
+    if (!compressed) return this.#codec.decode(member, bytes);
+    if (this.#compression === undefined) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
+    return this.#codec.decode(member, inflateBody(this.#compression, bytes, this.#maxBody) as Uint8Array);
+  }
+}

@@ -1,5 +1,6 @@
 /** What a server is made with, and what it tells its handler. */
 
+import type { Codec, Compression } from "../codec/index.js";
 import type { Status } from "../errors.js";
 import type { TlsOptions } from "../node/tls.js";
 import type { ConnectionSettings } from "../settings/settings.js";
@@ -49,6 +50,10 @@ export interface ServerOptions extends Partial<ServerSettings> {
   readonly version?: string;
   /** Further URLs at which the server listens. They have settings of their transport alone. */
   readonly also?: readonly string[];
+  /** Further codecs that clients may use besides protobuf: `json(CHAT_JSON)`, `messagePack(CHAT_JSON)`. */
+  readonly codecs?: readonly Codec[];
+  /** What bodies may be compressed with, for clients that offer it: `gzip` of `msip/node`. */
+  readonly compressions?: readonly Compression[];
   /** The certificate and the key for `tls://` and `wss://`, where the URL names no files. */
   readonly tls?: Pick<TlsOptions, "cert" | "key"> & { readonly clientCa?: string | Uint8Array };
   /**

@@ -102,6 +102,11 @@ export class ServerConnection implements ConnectionOwner {
     return this.#connection.bodies;
   }
 
+  /** The client may have come back with another codec. @internal */
+  useBodies(bodies: Bodies): void {
+    this.#connection.bodies = bodies;
+  }
+
   /** How many calls are open, both ways. @internal */
   get openCount(): number {
     return this.#connection.outbound.openCount + this.#connection.inbound.openCount;

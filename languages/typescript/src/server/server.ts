@@ -2,12 +2,14 @@
 
 import { randomBytes } from "node:crypto";
 
-import { PROTOBUF } from "../connection/bodies.js";
+import { synchronous } from "../client/choices.js";
+import { protobuf, type BoundCodec, type Compression } from "../codec/index.js";
+import { Bodies } from "../connection/bodies.js";
 import { sessionSettings } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import { Status } from "../errors.js";
 import type { Protocol } from "../protocol.js";
-import { ServerSession, type Settings, type Welcome } from "../session/index.js";
+import { CodecId, CompressionId, ServerSession, type ReceivedHello, type Settings, type Welcome } from "../session/index.js";
 import { SERVER, refuseUnknown, resolveSettings } from "../settings/settings.js";
 import { parseUrl } from "../settings/url.js";
 import type { ByteStream } from "../transport/transport.js";
@@ -97,6 +99,9 @@ export class ServerCore {
   readonly #options: ServerOptions;
   readonly #settings: ServerSettings;
   readonly #sessionSettings: Settings;
+  readonly #codecs: ReadonlyMap<number, BoundCodec>;
+  readonly #compressions: ReadonlyMap<number, Compression>;
+  readonly #bodies = new Map<string, Bodies>();
   readonly #sessions: Sessions;
   readonly #peers = new Map<ServerConnection, unknown>();
   readonly #streams = new Set<ByteStream>();
@@ -115,6 +120,8 @@ export class ServerCore {
     this.#options = options;
     this.#settings = settings;
     this.#sessionSettings = { ...sessionSettings(settings), sessionExpiry: settings.sessionExpiryMs };
+    this.#codecs = new Map([protobuf, ...(options.codecs ?? [])].map((codec) => [codec.id, codec.bind(protocol)]));
+    this.#compressions = new Map((options.compressions ?? []).map((compression) => [compression.id, synchronous(compression)]));
     this.#sessions = new Sessions(settings.maxDetachedSessions);
     this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
     this.closed = new Promise((resolve) => {
@@ -253,7 +260,9 @@ export class ServerCore {
     const resumed = this.#sessions.find(hello.sessionId, secret, principal);
     if (resumed !== undefined && resumed.parts.session.phase !== "over") {
       resumed.detach();
-      const welcome = this.#welcome(resumed.peerId, true);
+      const { codec, compression, bodies } = this.#agree(hello);
+      const welcome = { ...this.#welcome(resumed.peerId, true), codec, compression };
+      resumed.useBodies(bodies);
       resumed.parts.session.resume(hello, welcome, now());
       this.#sessions.attached(resumed);
       greeted.accept();
@@ -264,7 +273,8 @@ export class ServerCore {
     if (this.#sessions.connectedCount >= maxConnections) {
       throw new Status("RESOURCE_EXHAUSTED", `too many connections: ${maxConnections} (max_connections)`);
     }
-    const welcome = this.#welcome(randomBytes(8).readBigUInt64BE() | 1n, false);
+    const { codec, compression, bodies } = this.#agree(hello);
+    const welcome = { ...this.#welcome(randomBytes(8).readBigUInt64BE() | 1n, false), codec, compression };
     const session = ServerSession.accept(this.#protocol, this.#sessionSettings, hello, welcome, now());
     const connection = new ServerConnection(
       {
@@ -275,7 +285,7 @@ export class ServerCore {
         protocol: this.#protocol,
         settings: this.#settings,
         handler: this.#handler,
-        bodies: PROTOBUF,
+        bodies,
         onError: this.#onError,
       },
       {
@@ -298,6 +308,24 @@ export class ServerCore {
     connection.attach(stream, hello, welcome, identity);
   }
 
+  /** The first codec of the client that the server has, and the first compression, or none. */
+  #agree({ codecs = [], compressions = [] }: ReceivedHello): { codec: number; compression: number; bodies: Bodies } {
+    const codec = (codecs.length === 0 ? [CodecId.PROTOBUF] : codecs).find((id) => this.#codecs.has(id));
+    const bound = this.#codecs.get(codec ?? 0);
+    if (codec === undefined || bound === undefined) {
+      throw new Status("UNIMPLEMENTED", `the client's codecs are ${codecs.join(", ")}, the server's ${[...this.#codecs.keys()].join(", ")}`);
+    }
+    const compression = compressions.find((id) => this.#compressions.has(id)) ?? CompressionId.NONE;
+    // One for each pair: a broadcast encodes once for all who have the same.
+    const key = `${codec} ${compression}`;
+    let bodies = this.#bodies.get(key);
+    if (bodies === undefined) {
+      bodies = new Bodies(bound, this.#compressions.get(compression), this.#settings);
+      this.#bodies.set(key, bodies);
+    }
+    return { codec, compression, bodies };
+  }
+
   #checkSchema(protocol: string, fingerprint: bigint): void {
     const { name, fingerprint: ours } = this.#protocol;
     if (protocol !== name) throw new Status("FAILED_PRECONDITION", `this server speaks \`${name}\`, not \`${protocol}\``);
@@ -309,7 +337,7 @@ export class ServerCore {
 
   #welcome(peerId: bigint, resumed: boolean): Welcome {
     const { name = "msip-typescript", version = "" } = this.#options;
-    return { fingerprint: this.#protocol.fingerprint, codec: 1, compression: 0, resumed, peerId, serverName: name, serverVersion: version };
+    return { fingerprint: this.#protocol.fingerprint, resumed, peerId, serverName: name, serverVersion: version };
   }
 }
 

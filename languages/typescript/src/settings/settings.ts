@@ -36,10 +36,6 @@ export interface ConnectionSettings {
 
 /** Settings of clients beside those of every connection. */
 export interface ClientSettings extends ConnectionSettings {
-  /** How bodies are encoded. `json` and `msgpack` need the option `codec` of that name. */
-  readonly codec: "protobuf" | "json" | "msgpack";
-  /** What bodies may be compressed with, both ways. */
-  readonly compress: "none" | "gzip";
   /** How long one attempt to reach the server may take, before its handshake: 10 s; 10 ms to 10 min. */
   readonly connectTimeoutMs: number;
   /** How long the handler's `onConnected` may take after each connect: 30 s; 10 ms to 1 h. */
@@ -101,7 +97,7 @@ const CONNECTION: Settings = {
 export const CLIENT: Settings = {
   ...CONNECTION,
   codec: choice("protobuf", "json", "msgpack"),
-  compress: choice("none", "gzip"),
+  compress: choice("none", "gzip", "zstd"),
   connect_timeout: duration(10_000, 10, 600_000),
   login_timeout: duration(30_000, 10, HOUR),
   address_order: choice("listed", "random"),
@@ -120,6 +116,9 @@ export const SERVER: Settings = {
   max_detached_sessions: count(10_000, 0, 10_000_000),
   schema: choice("any", "strict"),
 };
+
+/** In code these are objects, and no settings. */
+const OBJECTS: readonly string[] = ["codec", "compress"];
 
 /** What Rust's clients and servers have, and this package has not. */
 const ELSEWHERE =
@@ -148,9 +147,8 @@ export function resolveSettings(
     const option = optionName(name, setting);
     const text = url.get(name);
     const given = options[option];
-    // A codec is an object in code.
     if (text !== undefined) settings[option] = parseValue(name, text, setting);
-    else if (given === undefined || typeof given === "object") settings[option] = setting.standard;
+    else if (given === undefined || OBJECTS.includes(name)) settings[option] = setting.standard;
     else {
       checkValue(option, given, setting);
       settings[option] = given as number;

@@ -33,6 +33,8 @@ async fn everything_is_said_over_each_transport() {
     let trusted = format!("?ca={}", ca.display());
     for (url, settings) in [
         ("tcp://127.0.0.1:0".to_owned(), ""),
+        ("tcp://127.0.0.1:0".to_owned(), "?codec=json&compress=gzip"),
+        ("tcp://127.0.0.1:0".to_owned(), "?codec=msgpack"),
         (format!("tls://127.0.0.1:0?{tls}"), &*trusted),
         (format!("unix://{}", file("lab.sock")), ""),
         ("ws://127.0.0.1:0/lab".to_owned(), ""),

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod client;
+mod core;
 mod generated;
 mod node;
 mod own_tests;

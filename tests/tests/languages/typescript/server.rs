@@ -47,6 +47,9 @@ async fn everything_is_said_over_each_transport() {
     for _ in &urls {
         places.push(node.line().await);
     }
+    // Another codec, and compression.
+    places.push(format!("{}?codec=json&compress=gzip", places[0]));
+    places.push(format!("{}?codec=msgpack", places[0]));
     for place in &places {
         let tls = ClientTls::new().ca(Pem::bytes(authority.pem()));
         let (handler, mut events) = LabClient::new();

@@ -62,7 +62,7 @@ class BodyCodec:
         """The message of a body; None where the member carries nothing. Raises `Status`: INVALID_ARGUMENT, or
         RESOURCE_EXHAUSTED where it inflates beyond the limit."""
         if compressed:
-            body = self._inflate(member, body)
+            body = self.inflate(member, body)
         try:
             if self._is_protobuf:
                 content = unwrap(member.number, body)
@@ -74,7 +74,8 @@ class BodyCodec:
         except DecodeError as error:
             raise Status(error.code, f"malformed body of {member.name} ({member.number}): {error.message}") from None
 
-    def _inflate(self, member: Member, body: bytes) -> bytes:
+    def inflate(self, member: Member, body: bytes) -> bytes:
+        """Inflates a body that came compressed. Raises `Status` as `decode` does."""
         label = f"{member.name} ({member.number})"
         if self._compressor is None:
             raise Status(Code.INVALID_ARGUMENT, f"a compressed body of {label}, and no compression was agreed")

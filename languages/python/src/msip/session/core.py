@@ -11,7 +11,7 @@ from msip.errors import Code, Status
 from msip.protocol import Member, Protocol, Shape, Side
 from msip.session.droppable import DroppableQueue, Dropped
 from msip.session.ended_calls import EndedCalls
-from msip.session.events import Cancelled, Cause, Closed, Event, Failed, Writable
+from msip.session.events import Cancelled, Cause, Closed, Event, Failed, TransportDead, Writable
 from msip.session.exchanges import Class, InboundCall, Outbound
 from msip.session.keepalive import Keepalive
 from msip.session.outgoing import PROVOKED, OutgoingQueue
@@ -290,7 +290,8 @@ class SessionCore:
     # --- Faults of the peer
 
     def _fault(self, error: FrameError) -> None:
-        """The peer has broken the protocol: reports it, and ends the session."""
+        """The peer has broken the protocol: reports it, and ends the session. What comes in place of a Welcome is from no peer of
+        the session, which is kept."""
         was_open = self._phase == OPEN
         self._outgoing.clear()
         if error.fault is not FrameFault.MIP:
@@ -298,7 +299,16 @@ class SessionCore:
             if was_open and error.fault is FrameFault.RULE:
                 text = format_error_text(error.code, error.message)
                 self._outgoing.push(pack_frame(CLOSE, 0, 0, text), True, PROVOKED)
-        self._end_all(Status(error.code, error.message), by_peer=False, is_clean=False)
+        if was_open:
+            self._end_all(Status(error.code, error.message), by_peer=False, is_clean=False)
+        else:
+            self._without_welcome(TransportDead(error.message))
+
+    def _without_welcome(self, event: Event) -> None:
+        """There is no Welcome: an earlier session waits for another connection."""
+        self._phase = SUSPENDED if self._has_session else NEW
+        self._handshake_at = inf
+        self._events.append(event)
 
     def _end_all(self, status: Status, *, by_peer: bool, is_clean: bool) -> None:
         """The session is over: everything that is open fails."""
@@ -306,7 +316,6 @@ class SessionCore:
             return
         self._phase = OVER
         self._fail_all(f"the session has ended: {status}")
-        self._subscriptions.clear()
         self._events.append(Closed(status.code, status.message, by_peer, is_clean))
 
     def _fail_all(self, text: str) -> None:

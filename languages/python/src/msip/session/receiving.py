@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from msip.errors import Code, DecodeError, Detail, Status
-from msip.session.core import NEW, OPEN, OVER, SUSPENDED
+from msip.session.core import NEW, OPEN, OVER, SUSPENDED, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED, NOT_RECEIVED
 from msip.session.events import (
     Acknowledged,
@@ -326,7 +326,7 @@ class Receiving(ReceivingMessages):
             self._tell_cancelled(key)
 
     def _receive_ping(self, id: int, payload: bytes) -> None:
-        self._limit(id, "pings, stray answers and malformed messages")
+        self._limit(id, UNWANTED)
         if self._pong_count >= _MAX_PONGS:
             self.ignored += 1
             return

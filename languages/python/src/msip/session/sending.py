@@ -6,7 +6,7 @@ from math import inf
 
 from msip.errors import ClosedError, Code, NotReadyError, Status
 from msip.protocol import Kind, Member, Shape
-from msip.session.core import NEW, OPEN, OVER, SUSPENDED, SessionCore
+from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED, SessionCore
 from msip.session.droppable import Droppable, is_droppable
 from msip.session.events import Acknowledged, Cause, Failed
 from msip.session.exchanges import Class, Outbound
@@ -75,12 +75,7 @@ class Sending(SessionCore):
     def _may_send_now(self, member: Member) -> bool:
         """Whether there is credit and a place in the queue for a message, and it would overtake nothing."""
         window = self._send_window
-        if (
-            self._resend
-            or window.items <= 0
-            or window.size <= 0
-            or self._outgoing.cost >= self.settings.outgoing_queue
-        ):
+        if self._resend or window.items <= 0 or window.size <= 0 or self._outgoing.cost >= self.settings.outgoing_queue:
             return False
         if member.shape is Shape.ACKNOWLEDGED and not self._may_deliver():
             return False
@@ -489,7 +484,7 @@ class Sending(SessionCore):
             return
         if self._phase == OPEN and says_cancel:
             self._push_cancel(id, entry.urgent)
-        if self._peer_ends_cancelled and self._phase in (OPEN, SUSPENDED):
+        if self._peer_ends_cancelled and self._phase in (OPEN, SUSPENDED, AWAIT_WELCOME):
             self._abandoned[id] = entry.urgent
         else:
             self._late_outbound += 1

@@ -5,15 +5,20 @@
 import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 
-import { Status, type ClientOptions } from "msip";
-import { transport } from "msip/node";
-import { LabClient, type LabClientHandler } from "./generated/lab.js";
+import { Status, json, messagePack, type ClientOptions } from "msip";
+import { gzip, transport } from "msip/node";
+import { LAB_JSON, LabClient, type LabClientHandler } from "./generated/lab.js";
 
 const [url = "", part = ""] = process.argv.slice(2);
+
+/** What the URL may name has to be there. */
+const codec = url.includes("codec=msgpack") ? messagePack(LAB_JSON) : url.includes("codec=json") ? json(LAB_JSON) : undefined;
 
 async function connect(handler: Partial<LabClientHandler> = {}, options: ClientOptions = {}): Promise<LabClient> {
   return LabClient.connect(transport(url), {
     ...options,
+    codec,
+    compress: url.includes("compress=gzip") ? gzip : undefined,
     name: "node",
     reconnectMinMs: 1,
     reconnectMaxMs: 50,

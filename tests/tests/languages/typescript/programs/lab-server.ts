@@ -2,7 +2,9 @@
 //
 //     node lab-server.mjs <URL>...
 
-import { Status } from "msip";
+import { Status, json, messagePack } from "msip";
+import { gzip } from "msip/node";
+import { LAB_JSON } from "./generated/lab.js";
 import { LabServer, type LabPeer, type LabServerHandler } from "./generated/lab.server.js";
 
 const handler: LabServerHandler = {
@@ -55,7 +57,12 @@ const handler: LabServerHandler = {
 };
 
 const [url = "", ...also] = process.argv.slice(2);
-const server = await LabServer.listen(url, handler, { also, onError: (error, what) => console.log(`${what}: ${String(error)}`) });
+const server = await LabServer.listen(url, handler, {
+  also,
+  codecs: [json(LAB_JSON), messagePack(LAB_JSON)],
+  compressions: [gzip],
+  onError: (error, what) => console.log(`${what}: ${String(error)}`),
+});
 for (const listening of server.urls) console.log(listening);
 process.stdin.resume().once("end", () => {
   void server.close().then((cutOff) => {
