@@ -4,6 +4,7 @@ mod bundles;
 mod client;
 mod core;
 mod generated;
+mod lint;
 mod node;
 mod own_tests;
 mod package;

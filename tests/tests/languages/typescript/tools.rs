@@ -54,6 +54,11 @@ impl Tools {
         )
     }
 
+    /// The folder below which all of it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// An empty folder of this name, for a program of a test.
     pub(super) fn project(&self, name: &str) -> PathBuf {
         let folder = self.folder.join(name);
