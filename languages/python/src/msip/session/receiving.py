@@ -120,7 +120,11 @@ class Receiving(ReceivingMessages):
     def _receive_answer(self, flags: int, variant: int, id: int, payload: bytes) -> None:
         entry = self._outbound.get(id)
         if entry is None:
-            self._answer_to_nothing(id)
+            if flags & MORE:
+                # An item that was under way: the call has not ended there.
+                self._ignore_late(id)
+            else:
+                self._answer_to_nothing(id)
             return
         cls = entry.cls
         if cls is Class.CALL:
@@ -131,8 +135,11 @@ class Receiving(ReceivingMessages):
                 self._receive_stream_answer(flags, variant, id, payload, entry)
                 return
             if flags == 0 and variant == member.answer and 0 < len(payload) <= self.settings.max_body:
+                # What `_remove` does for a call without streams.
                 del self._outbound[id]
-                self._remove(id, entry)
+                self._call_count -= 1
+                if self._waits:
+                    self._wake()
                 self._events.append(Answer(id, payload, False, None))
                 return
         elif cls is Class.PING:
@@ -338,10 +345,7 @@ class Receiving(ReceivingMessages):
             return
         entry = self._outbound.get(id)
         if entry is None or entry.cls is not Class.PING:
-            if id & SERVER_ID == self._own_bit:
-                self._ignore_late(id)
-            else:
-                self._ignore(id)
+            self._ignore_late(id)
             return
         del self._outbound[id]
         self._events.append(Pong(id, self._now - entry.at))

@@ -172,6 +172,7 @@ class Sending(SessionCore):
         if compressed:
             flags |= COMPRESSED
         if has_streams:
+            entry.has_streams = True
             settings = self.settings
             if member.request_stream:
                 flags |= MORE
