@@ -33,6 +33,7 @@ export class ClientConnection implements ConnectionOwner {
   readonly #settings: ClientSettings;
   readonly #options: ClientOptions;
   readonly #handler: ClientHandler<unknown>;
+  readonly #onError: (error: unknown, what: string) => void;
   readonly #sessionSettings: Settings;
   readonly #codec: BoundCodec;
   readonly #compression: Compression | undefined;
@@ -60,6 +61,7 @@ export class ClientConnection implements ConnectionOwner {
     const { topic, addressOrder } = this.#settings;
     this.#addresses = addressOrder === "random" ? shuffled(this.#transport.addresses) : this.#transport.addresses;
     this.#handler = (options.handler ?? {}) as ClientHandler<unknown>;
+    this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
     const codec = chosenCodec(this.#transport.settings, options.codec);
     this.#codec = codec.bind(protocol);
     this.#compression = chosenCompression(this.#transport.settings, options.compress);
@@ -81,7 +83,7 @@ export class ClientConnection implements ConnectionOwner {
         settings: this.#settings,
         handler: this.#handler,
         topic: topic === "" ? "" : `${topic}/$in`,
-        onError: options.onError ?? ((error, what) => console.error(`${what}:`, error)),
+        onError: this.#onError,
         owner: this,
       },
       this.#bodiesOf(undefined),
@@ -186,7 +188,9 @@ export class ClientConnection implements ConnectionOwner {
       this.#welcome = event.welcome;
       this.#connection.bodies = this.#bodiesOf(event.welcome);
       this.#connection.isLoggingIn = true;
-      if (hadSession && !event.resumed) this.#handler.onSessionLost?.(new ClosedError("UNKNOWN", "the server has lost the session"));
+      if (hadSession && !event.resumed) {
+        this.#tell("onSessionLost", () => this.#handler.onSessionLost?.(new ClosedError("UNKNOWN", "the server has lost the session")));
+      }
       this.#attempt?.connected(event);
     } else if (event.type === "draining" || event.type === "closed") {
       // What the peer has said in its CLOSE comes first, and says more.
@@ -219,7 +223,7 @@ export class ClientConnection implements ConnectionOwner {
   async #comeBack(reason: Error, closedBy: Status | undefined): Promise<void> {
     this.#state = "connecting";
     this.#backoff.connectedFor(now() - this.#connectedAt);
-    this.#handler.onDisconnected?.(reason);
+    this.#tell("onDisconnected", () => this.#handler.onDisconnected?.(reason));
     let next: Reconnect = closedBy === undefined ? "backoff" : this.#afterClose(closedBy);
     for (let attempt = 1; next !== "stop"; attempt++) {
       await pause(typeof next === "object" ? next.afterMs : this.#backoff.next(Math.random()), this.#stopping.signal);
@@ -236,9 +240,18 @@ export class ClientConnection implements ConnectionOwner {
     throw closedBy ?? reason;
   }
 
+  /** Tells the handler of something that it cannot change. */
+  #tell(what: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#onError(error, `${what} failed`);
+    }
+  }
+
   /** What the code of the server's CLOSE tells the client to do (docs/operations.md, "When the server closes the session"). */
   #afterClose(status: Status): Reconnect {
-    this.#handler.onSessionLost?.(status);
+    this.#tell("onSessionLost", () => this.#handler.onSessionLost?.(status));
     const comesBack =
       status.code === "UNAVAILABLE" ||
       status.code === "RESOURCE_EXHAUSTED" ||

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use msip_tests::{
-    Authority, SeenByServer, ServerProcess, next,
+    Authority, SeenByServer, ServerProcess, THROUGH_A_BROKER, next,
     proxy::{Plan, Proxy},
     start,
 };
@@ -59,6 +59,24 @@ async fn everything_is_said_over_each_transport() {
         assert_eq!(notes, [0, 1, 2, 3, 13], "{url}");
         serving.abort();
     }
+}
+
+#[tokio::test]
+async fn a_client_speaks_at_a_topic_of_a_broker() {
+    let Some(tools) = tools() else { return };
+    let programs = Programs::bundle(tools, "client_broker");
+    let (url, mut events, _serving) = start(&format!("{THROUGH_A_BROKER}tcp://127.0.0.1:0")).await;
+    let mut node = Node::start(tools, &programs.client, &[&url.to_string(), "broker"]);
+    node.until("done").await;
+    node.ended().await;
+    let mut notes = Vec::new();
+    while notes.len() < 2 {
+        match next(&mut events).await {
+            SeenByServer::Note(number) | SeenByServer::Save(number) => notes.push(number),
+            _ => {}
+        }
+    }
+    assert_eq!(notes, [1, 2]);
 }
 
 #[tokio::test]

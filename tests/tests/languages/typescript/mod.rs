@@ -1,5 +1,6 @@
 //! The package `msip` of TypeScript, and what is generated for it.
 
+mod browser;
 mod bundles;
 mod client;
 mod core;
