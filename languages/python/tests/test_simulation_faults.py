@@ -66,9 +66,6 @@ FAULTS: dict[str, Any] = {
     ),
     "streams survive their connection": mock.patch.object(Outbound, "has_streams", Never()),
     "deadlines are forgotten": mock.patch.object(Session, "_expire", lambda self: None),
-    "a cancelled call is not told to the other side": mock.patch.object(
-        Session, "_push_cancel", lambda self, id, urgent: None
-    ),
     "redelivery is not said": mock.patch.object(sending, "rewrite_frame", lambda frame, was_sent, *rest: frame),
 }
 

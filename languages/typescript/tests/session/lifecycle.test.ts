@@ -369,3 +369,29 @@ test("topics need a broker", () => {
     [other, "UNIMPLEMENTED"],
   ]);
 });
+
+test("each connection begins with the windows of a new one", () => {
+  const pair = new Pair().connect();
+  const { client, server } = pair;
+  for (let round = 0; round < 3; round++) {
+    while (client.canSend(NOTE, 1)) client.send(NOTE, bytes("n"), pair.now);
+    pair.run();
+    for (const message of take(pair.atServer, "message")) server.finished(message, pair.now);
+    pair.run();
+  }
+  assert(client.s.sendWindow.items > 4096, "the window has grown");
+  while (client.canSend(NOTE, 1)) client.send(NOTE, bytes("n"), pair.now);
+  pair.run();
+  const before = take(pair.atServer, "message");
+  pair.cut();
+  pair.connect();
+  take(pair.atClient, "writable");
+  let sent = 0;
+  while (client.canSend(NOTE, 1)) client.send(NOTE, bytes(`${sent++}`), pair.now);
+  assert.equal(sent, 1024);
+  pair.run();
+  assert.equal(take(pair.atServer, "message").length, 1024);
+  for (const message of before) server.finished(message, pair.now);
+  pair.run().wait(200);
+  assert.equal(take(pair.atClient, "writable").length, 0, "credit of an earlier connection is not granted");
+});

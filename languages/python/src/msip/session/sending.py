@@ -391,6 +391,8 @@ class Sending(SessionCore):
                 return
             queue.take_first()
             self._send_one_droppable(first)
+        if not self._resend:
+            self._send_close()
 
     def _has_capacity_for(self, droppable: Droppable) -> bool:
         is_awaited = droppable.waiter in self._placeholders
@@ -449,8 +451,6 @@ class Sending(SessionCore):
                         self._late_outbound += 1
             resend.popleft()
         self._send_droppable(1 if self._waits else 0)
-        if len(self._droppable) == 0:
-            self._send_close()
 
     def _send_close(self) -> None:
         """Sends CLOSE, where it waits, after which nothing new is sent."""

@@ -81,7 +81,7 @@ class Session(Resuming):
         self._has_written = self._now
         if not outgoing.urgent.frames:
             self._pong_count = 0
-        if self._waits or self._waiting_streams or self._drain_at != inf:
+        if self._waits or self._waiting_streams or self._drain_at != inf or len(self._droppable):
             self._written()
         return data
 
@@ -105,6 +105,11 @@ class Session(Resuming):
     def poll(self) -> Event | None:
         """The next event, or None."""
         return self._events.popleft() if self._events else None
+
+    @property
+    def has_events(self) -> bool:
+        """Whether `poll` has something: `transmit` may have led to it, such as `Writable` and `Closed`."""
+        return bool(self._events)
 
     def timeout(self) -> float | None:
         """When to call `handle_timeout`, at the latest; None is never. May be earlier than anything is due."""
