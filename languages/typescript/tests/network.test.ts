@@ -341,7 +341,7 @@ test("a server says who it is to, whom it serves, and whom it refuses", async ()
 
 test("an identity ends with its time, and the client comes back with another credential", async () => {
   const connected = new Recorder<void>();
-  const server: ServerOptions = { authenticate: () => ({ user: "ada", expiresAt: new Date(Date.now() + 100) }) };
+  const server: ServerOptions = { authenticate: () => ({ user: "ada", expiresAt: new Date(Date.now() + 500) }) };
   const client: ClientOptions<LabClientHandler> = {
     credential: () => "token",
     handler: { onConnected: () => connected.record() },

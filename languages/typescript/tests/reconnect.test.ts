@@ -198,7 +198,7 @@ test("a login that fails is an attempt that failed, and others wait for one that
 
 test("a server that falls silent is found, and one whose writes stall too", async () => {
   const serving = await LabServer.listen(TCP, handlers);
-  const { lab, way } = await connect(serving.urls[0] ?? "", {}, { pingIntervalMs: 20, writeTimeoutMs: 100 });
+  const { lab, way } = await connect(serving.urls[0] ?? "", {}, { pingIntervalMs: 300, writeTimeoutMs: 300 });
   // Nothing of ours arrives: the server's silence, or our own, ends the connection.
   way.isStalled = true;
   lab.echo("hi").catch(() => {});

@@ -8,9 +8,10 @@ import type { ByteStream } from "../transport/transport.js";
 import type { Event, Session } from "../session/index.js";
 
 /** A timer that comes later than this has been held up with everything else: what has arrived meanwhile is read first. */
-const LATE_MS = 500;
+const LATE_MS = 10;
 
-/** So long other events have their turn then. */
+/** One that comes so late was suspended with the whole process, or page: other events have their turn for a while. */
+const SUSPENDED_MS = 500;
 const CATCH_UP_MS = 50;
 
 /** Who hears what a session says. */
@@ -136,14 +137,17 @@ export class Driver {
   #fired(at: number): void {
     this.#timer = undefined;
     this.#timerAt = Infinity;
-    if (now() - at > LATE_MS && this.#stream !== undefined) {
-      // The process, or the page, was suspended.
+    const late = now() - at;
+    if (late > LATE_MS && this.#stream !== undefined) {
       this.#timerAt = -Infinity;
-      this.#timer = setTimeout(() => {
-        this.#timer = undefined;
-        this.#timerAt = Infinity;
-        this.#timeOut();
-      }, CATCH_UP_MS);
+      this.#timer = setTimeout(
+        () => {
+          this.#timer = undefined;
+          this.#timerAt = Infinity;
+          this.#timeOut();
+        },
+        late > SUSPENDED_MS ? CATCH_UP_MS : 0,
+      );
     } else this.#timeOut();
   }
 

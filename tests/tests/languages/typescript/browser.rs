@@ -85,11 +85,11 @@ async fn a_page_comes_back_to_its_session() {
         node.tell("go").await;
         node.until("sending").await;
         proxy.cut();
-        node.until("connected true").await;
         node.until("sent").await;
     }
     node.end_input();
     node.until("done").await;
+    assert!(node.has_said("connected true"), "it has come back");
     node.ended().await;
     let mut handled = Vec::new();
     while let Ok(seen) = events.try_recv() {

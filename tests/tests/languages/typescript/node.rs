@@ -62,6 +62,11 @@ impl Node {
         }
     }
 
+    /// Whether a line with this text has come.
+    pub(super) fn has_said(&self, what: &str) -> bool {
+        self.said.iter().any(|line| line.contains(what))
+    }
+
     /// Tells it a line.
     pub(super) async fn tell(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("its input is open");

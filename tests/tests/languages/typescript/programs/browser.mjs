@@ -76,3 +76,5 @@ try {
   await browser.close();
 }
 console.log("done");
+// Its input may be open still.
+process.exit();
