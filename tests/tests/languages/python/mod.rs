@@ -1,3 +1,5 @@
 //! The package `msip` of Python, and what is generated for it.
 
+mod generated;
+mod tools;
 mod unit;
