@@ -96,12 +96,12 @@ export interface WhoRsp {
   $unknown?: Uint8Array;
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeConnectReq(message: Init<ConnectReq>): Uint8Array {
   return encode(writeConnectReq, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeConnectReq(bytes: Uint8Array): ConnectReq {
   return decode(readConnectReq, bytes);
 }
@@ -143,22 +143,22 @@ export const ConnectReq_fields: MessageFields<ConnectReq> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function connectReqToJson(message: Init<ConnectReq>): JsonValue {
   return toJson(ConnectReq_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function connectReqFromJson(json: JsonValue): ConnectReq {
   return fromJson(ConnectReq_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeConnectRsp(message: Init<ConnectRsp>): Uint8Array {
   return encode(writeConnectRsp, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeConnectRsp(bytes: Uint8Array): ConnectRsp {
   return decode(readConnectRsp, bytes);
 }
@@ -207,22 +207,22 @@ export const ConnectRsp_fields: MessageFields<ConnectRsp> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function connectRspToJson(message: Init<ConnectRsp>): JsonValue {
   return toJson(ConnectRsp_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function connectRspFromJson(json: JsonValue): ConnectRsp {
   return fromJson(ConnectRsp_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeJoinedInd(message: Init<JoinedInd>): Uint8Array {
   return encode(writeJoinedInd, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeJoinedInd(bytes: Uint8Array): JoinedInd {
   return decode(readJoinedInd, bytes);
 }
@@ -264,22 +264,22 @@ export const JoinedInd_fields: MessageFields<JoinedInd> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function joinedIndToJson(message: Init<JoinedInd>): JsonValue {
   return toJson(JoinedInd_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function joinedIndFromJson(json: JsonValue): JoinedInd {
   return fromJson(JoinedInd_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeLeftInd(message: Init<LeftInd>): Uint8Array {
   return encode(writeLeftInd, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeLeftInd(bytes: Uint8Array): LeftInd {
   return decode(readLeftInd, bytes);
 }
@@ -321,22 +321,22 @@ export const LeftInd_fields: MessageFields<LeftInd> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function leftIndToJson(message: Init<LeftInd>): JsonValue {
   return toJson(LeftInd_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function leftIndFromJson(json: JsonValue): LeftInd {
   return fromJson(LeftInd_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeMessageInd(message: Init<MessageInd>): Uint8Array {
   return encode(writeMessageInd, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeMessageInd(bytes: Uint8Array): MessageInd {
   return decode(readMessageInd, bytes);
 }
@@ -383,22 +383,22 @@ export const MessageInd_fields: MessageFields<MessageInd> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function messageIndToJson(message: Init<MessageInd>): JsonValue {
   return toJson(MessageInd_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function messageIndFromJson(json: JsonValue): MessageInd {
   return fromJson(MessageInd_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodePerson(message: Init<Person>): Uint8Array {
   return encode(writePerson, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodePerson(bytes: Uint8Array): Person {
   return decode(readPerson, bytes);
 }
@@ -445,22 +445,22 @@ export const Person_fields: MessageFields<Person> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function personToJson(message: Init<Person>): JsonValue {
   return toJson(Person_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function personFromJson(json: JsonValue): Person {
   return fromJson(Person_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodePresenceReq(message: Init<PresenceReq>): Uint8Array {
   return encode(writePresenceReq, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodePresenceReq(bytes: Uint8Array): PresenceReq {
   return decode(readPresenceReq, bytes);
 }
@@ -496,22 +496,22 @@ export const PresenceReq_fields: MessageFields<PresenceReq> = {
   fields: [],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function presenceReqToJson(message: Init<PresenceReq>): JsonValue {
   return toJson(PresenceReq_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function presenceReqFromJson(json: JsonValue): PresenceReq {
   return fromJson(PresenceReq_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodePresenceRsp(message: Init<PresenceRsp>): Uint8Array {
   return encode(writePresenceRsp, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodePresenceRsp(bytes: Uint8Array): PresenceRsp {
   return decode(readPresenceRsp, bytes);
 }
@@ -553,22 +553,22 @@ export const PresenceRsp_fields: MessageFields<PresenceRsp> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function presenceRspToJson(message: Init<PresenceRsp>): JsonValue {
   return toJson(PresenceRsp_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function presenceRspFromJson(json: JsonValue): PresenceRsp {
   return fromJson(PresenceRsp_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeWhoReq(message: Init<WhoReq>): Uint8Array {
   return encode(writeWhoReq, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeWhoReq(bytes: Uint8Array): WhoReq {
   return decode(readWhoReq, bytes);
 }
@@ -604,22 +604,22 @@ export const WhoReq_fields: MessageFields<WhoReq> = {
   fields: [],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function whoReqToJson(message: Init<WhoReq>): JsonValue {
   return toJson(WhoReq_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function whoReqFromJson(json: JsonValue): WhoReq {
   return fromJson(WhoReq_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeWhoRsp(message: Init<WhoRsp>): Uint8Array {
   return encode(writeWhoRsp, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeWhoRsp(bytes: Uint8Array): WhoRsp {
   return decode(readWhoRsp, bytes);
 }
@@ -663,12 +663,12 @@ export const WhoRsp_fields: MessageFields<WhoRsp> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function whoRspToJson(message: Init<WhoRsp>): JsonValue {
   return toJson(WhoRsp_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function whoRspFromJson(json: JsonValue): WhoRsp {
   return fromJson(WhoRsp_fields, json);
 }

@@ -368,6 +368,17 @@ test("topics need a broker", () => {
     [id, "UNIMPLEMENTED"],
     [other, "UNIMPLEMENTED"],
   ]);
+  // What the broker says itself is no member of the protocol, whatever its number is.
+  pair.server.send(NOTE, bytes("gone"), pair.now, { topic: "$broker" });
+  pair.server.send(ORDER, bytes("there"), pair.now, { topic: "$presence/fleet" });
+  pair.server.send(NOTE, bytes("note"), pair.now, { topic: "fleet/7" });
+  pair.run();
+  assert.deepEqual(take(pair.atClient, "notice").map(({ topic, variant, body }) => [topic, variant, text(body)]), [
+    ["$broker", 5, "gone"],
+    ["$presence/fleet", 6, "there"],
+  ]);
+  assert.deepEqual(take(pair.atClient, "message").map(({ topic }) => topic), ["fleet/7"]);
+  assert.equal(take(pair.atServer, "acknowledged").length, 1);
 });
 
 test("each connection begins with the windows of a new one", () => {
