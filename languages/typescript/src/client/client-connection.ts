@@ -2,7 +2,7 @@
 
 import type { BoundCodec, Compression } from "../codec/index.js";
 import { Bodies } from "../connection/bodies.js";
-import { Connection, sessionSettings, type ConnectionOwner } from "../connection/connection.js";
+import { Connection, sessionSettings } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
@@ -26,7 +26,7 @@ interface Attempt {
 }
 
 /** What is known of a client's connection, and what is not of its schema. */
-export class ClientConnection implements ConnectionOwner {
+export class ClientConnection {
   readonly #protocol: Protocol;
   readonly #transport: Transport;
   readonly #addresses: readonly string[];
@@ -84,7 +84,11 @@ export class ClientConnection implements ConnectionOwner {
         handler: this.#handler,
         topic: topic === "" ? "" : `${topic}/$in`,
         onError: this.#onError,
-        owner: this,
+        owner: {
+          onSessionEvent: (event) => this.#onSessionEvent(event),
+          onStreamEnd: (error) => this.#onStreamEnd(error),
+          onTick: () => Infinity,
+        },
       },
       this.#bodiesOf(undefined),
     );
@@ -181,8 +185,7 @@ export class ClientConnection implements ConnectionOwner {
     await this.#closed;
   }
 
-  /** @internal */
-  onSessionEvent(event: Event): void {
+  #onSessionEvent(event: Event): void {
     if (event.type === "connected") {
       const hadSession = this.#welcome !== undefined;
       this.#welcome = event.welcome;
@@ -200,13 +203,7 @@ export class ClientConnection implements ConnectionOwner {
     }
   }
 
-  /** @internal */
-  onTick(): number {
-    return Infinity;
-  }
-
-  /** @internal */
-  onStreamEnd(error: Error | undefined): void {
+  #onStreamEnd(error: Error | undefined): void {
     const closedBy = this.#closedBy;
     this.#closedBy = undefined;
     const reason =
@@ -322,7 +319,7 @@ export class ClientConnection implements ConnectionOwner {
     this.#state = "connected";
     this.#connectedAt = now();
     this.#connection.loggedIn();
-    if (this.#connection.driver.stream === undefined) this.onStreamEnd(undefined);
+    if (this.#connection.driver.stream === undefined) this.#onStreamEnd(undefined);
   }
 
   #awaitConnected(): Promise<Extract<Event, { type: "connected" }>> {

@@ -1,7 +1,7 @@
 /** A session of a client, over all of its connections. */
 
 import type { Bodies, Body } from "../connection/bodies.js";
-import { Connection, type ConnectionOwner } from "../connection/connection.js";
+import { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
@@ -35,7 +35,7 @@ export interface SessionOwner {
 }
 
 /** What is known of a client, and what is not of its schema. */
-export class ServerConnection implements ConnectionOwner {
+export class ServerConnection {
   /** @internal */
   readonly parts: SessionParts;
   readonly #owner: SessionOwner;
@@ -55,7 +55,16 @@ export class ServerConnection implements ConnectionOwner {
     this.parts = parts;
     this.#owner = owner;
     this.#connection = new Connection(
-      { ...parts, role: "server", topic: "", owner: this },
+      {
+        ...parts,
+        role: "server",
+        topic: "",
+        owner: {
+          onSessionEvent: (event) => this.#onSessionEvent(event),
+          onStreamEnd: (error) => this.#onStreamEnd(error),
+          onTick: (at) => this.#onTick(at),
+        },
+      },
       parts.bodies,
     );
   }
@@ -180,15 +189,13 @@ export class ServerConnection implements ConnectionOwner {
     return true;
   }
 
-  /** @internal */
-  onSessionEvent(event: Event): void {
+  #onSessionEvent(event: Event): void {
     if (event.type !== "draining" && event.type !== "closed") return;
     this.#closedBy ??= event.status;
     if (event.type === "closed" && this.#connection.driver.stream === undefined) this.stop(event.status);
   }
 
-  /** @internal */
-  onStreamEnd(error: Error | undefined): void {
+  #onStreamEnd(error: Error | undefined): void {
     if (!this.#isConnected) return;
     this.#isConnected = false;
     const reason = this.#closedBy ?? new ClosedError("UNAVAILABLE", error?.message ?? "the connection was lost");
@@ -197,8 +204,7 @@ export class ServerConnection implements ConnectionOwner {
     else this.#owner.onDetached(this);
   }
 
-  /** @internal */
-  onTick(at: number): number {
+  #onTick(at: number): number {
     if (at < this.#expiresAt) return this.#expiresAt;
     this.#expiresAt = Infinity;
     this.disconnect(new Status("UNAUTHENTICATED", "the identity has expired"));

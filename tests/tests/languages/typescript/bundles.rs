@@ -7,8 +7,8 @@ use super::tools::{ROOT, tools};
 /// The folder of chat-web.
 const PAGE: &str = "examples/src/bin/chat-web";
 
-/// A client with all of the core, as it is sent to a browser: 32 KiB when this was written.
-const MAX_GZIP: usize = 34 * 1024;
+/// A client with all of the core, as it is sent to a browser: 33 KiB when this was written.
+const MAX_GZIP: usize = 35 * 1024;
 
 /// `MSIP_UPDATE=1 cargo test -p msip-tests --test languages bundle` writes it anew.
 #[test]
