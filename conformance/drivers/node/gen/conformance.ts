@@ -186,12 +186,12 @@ export interface Nested {
   $unknown?: Uint8Array;
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeCount(message: Init<Count>): Uint8Array {
   return encode(writeCount, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeCount(bytes: Uint8Array): Count {
   return decode(readCount, bytes);
 }
@@ -233,22 +233,22 @@ export const Count_fields: MessageFields<Count> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function countToJson(message: Init<Count>): JsonValue {
   return toJson(Count_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function countFromJson(json: JsonValue): Count {
   return fromJson(Count_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeEverything(message: Init<Everything>): Uint8Array {
   return encode(writeEverything, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeEverything(bytes: Uint8Array): Everything {
   return decode(readEverything, bytes);
 }
@@ -399,7 +399,42 @@ export function writeEverything(message: Init<Everything>, writer: Writer): void
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readEverything(reader: Reader, message: Everything = { double: 0, float: 0, int32: 0, int64: 0n, uint32: 0, uint64: 0n, sint32: 0, sint64: 0n, fixed32: 0, fixed64: 0n, sfixed32: 0, sfixed64: 0n, bool: false, string: "", bytes: new Uint8Array(0), color: 0, doubles: [], int32s: [], sint64s: [], fixed32s: [], bools: [], strings: [], manyBytes: [], colors: [], nesteds: [], unpacked: [], stringByString: new Map(), nestedByInt32: new Map(), colorByBool: new Map(), bytesByUint64: new Map(), doubleBySint64: new Map() }): Everything {
+export function readEverything(
+  reader: Reader,
+  message: Everything = {
+    double: 0,
+    float: 0,
+    int32: 0,
+    int64: 0n,
+    uint32: 0,
+    uint64: 0n,
+    sint32: 0,
+    sint64: 0n,
+    fixed32: 0,
+    fixed64: 0n,
+    sfixed32: 0,
+    sfixed64: 0n,
+    bool: false,
+    string: "",
+    bytes: new Uint8Array(0),
+    color: 0,
+    doubles: [],
+    int32s: [],
+    sint64s: [],
+    fixed32s: [],
+    bools: [],
+    strings: [],
+    manyBytes: [],
+    colors: [],
+    nesteds: [],
+    unpacked: [],
+    stringByString: new Map(),
+    nestedByInt32: new Map(),
+    colorByBool: new Map(),
+    bytesByUint64: new Map(),
+    doubleBySint64: new Map(),
+  },
+): Everything {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -733,22 +768,22 @@ export const Everything_fields: MessageFields<Everything> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function everythingToJson(message: Init<Everything>): JsonValue {
   return toJson(Everything_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function everythingFromJson(json: JsonValue): Everything {
   return fromJson(Everything_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeItem(message: Init<Item>): Uint8Array {
   return encode(writeItem, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeItem(bytes: Uint8Array): Item {
   return decode(readItem, bytes);
 }
@@ -768,7 +803,15 @@ export function writeItem(message: Init<Item>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readItem(reader: Reader, message: Item = { key: "", text: "", number: 0n, ballast: new Uint8Array(0) }): Item {
+export function readItem(
+  reader: Reader,
+  message: Item = {
+    key: "",
+    text: "",
+    number: 0n,
+    ballast: new Uint8Array(0),
+  },
+): Item {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -805,22 +848,22 @@ export const Item_fields: MessageFields<Item> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function itemToJson(message: Init<Item>): JsonValue {
   return toJson(Item_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function itemFromJson(json: JsonValue): Item {
   return fromJson(Item_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeNested(message: Init<Nested>): Uint8Array {
   return encode(writeNested, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeNested(bytes: Uint8Array): Nested {
   return decode(readNested, bytes);
 }
@@ -867,12 +910,12 @@ export const Nested_fields: MessageFields<Nested> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function nestedToJson(message: Init<Nested>): JsonValue {
   return toJson(Nested_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function nestedFromJson(json: JsonValue): Nested {
   return fromJson(Nested_fields, json);
 }

@@ -342,12 +342,12 @@ export interface Status {
   $unknown?: Uint8Array;
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeAccount(message: Init<Account>): Uint8Array {
   return encode(writeAccount, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeAccount(bytes: Uint8Array): Account {
   return decode(readAccount, bytes);
 }
@@ -401,22 +401,22 @@ export const Account_fields: MessageFields<Account> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function accountToJson(message: Init<Account>): JsonValue {
   return toJson(Account_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function accountFromJson(json: JsonValue): Account {
   return fromJson(Account_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeAnswer(message: Init<Answer>): Uint8Array {
   return encode(writeAnswer, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeAnswer(bytes: Uint8Array): Answer {
   return decode(readAnswer, bytes);
 }
@@ -442,7 +442,14 @@ export function writeAnswer(message: Init<Answer>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readAnswer(reader: Reader, message: Answer = { exchange: 0n, message: new Uint8Array(0), headers: new Map() }): Answer {
+export function readAnswer(
+  reader: Reader,
+  message: Answer = {
+    exchange: 0n,
+    message: new Uint8Array(0),
+    headers: new Map(),
+  },
+): Answer {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -486,22 +493,22 @@ export const Answer_fields: MessageFields<Answer> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function answerToJson(message: Init<Answer>): JsonValue {
   return toJson(Answer_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function answerFromJson(json: JsonValue): Answer {
   return fromJson(Answer_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeAnswered(message: Init<Answered>): Uint8Array {
   return encode(writeAnswered, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeAnswered(bytes: Uint8Array): Answered {
   return decode(readAnswered, bytes);
 }
@@ -527,7 +534,14 @@ export function writeAnswered(message: Init<Answered>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readAnswered(reader: Reader, message: Answered = { exchange: 0n, message: new Uint8Array(0), headers: new Map() }): Answered {
+export function readAnswered(
+  reader: Reader,
+  message: Answered = {
+    exchange: 0n,
+    message: new Uint8Array(0),
+    headers: new Map(),
+  },
+): Answered {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -571,22 +585,22 @@ export const Answered_fields: MessageFields<Answered> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function answeredToJson(message: Init<Answered>): JsonValue {
   return toJson(Answered_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function answeredFromJson(json: JsonValue): Answered {
   return fromJson(Answered_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeBroadcast(message: Init<Broadcast>): Uint8Array {
   return encode(writeBroadcast, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeBroadcast(bytes: Uint8Array): Broadcast {
   return decode(readBroadcast, bytes);
 }
@@ -605,7 +619,14 @@ export function writeBroadcast(message: Init<Broadcast>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readBroadcast(reader: Reader, message: Broadcast = { endpoint: 0n, member: "", message: new Uint8Array(0) }): Broadcast {
+export function readBroadcast(
+  reader: Reader,
+  message: Broadcast = {
+    endpoint: 0n,
+    member: "",
+    message: new Uint8Array(0),
+  },
+): Broadcast {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -638,22 +659,22 @@ export const Broadcast_fields: MessageFields<Broadcast> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function broadcastToJson(message: Init<Broadcast>): JsonValue {
   return toJson(Broadcast_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function broadcastFromJson(json: JsonValue): Broadcast {
   return fromJson(Broadcast_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeCancel(message: Init<Cancel>): Uint8Array {
   return encode(writeCancel, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeCancel(bytes: Uint8Array): Cancel {
   return decode(readCancel, bytes);
 }
@@ -695,22 +716,22 @@ export const Cancel_fields: MessageFields<Cancel> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function cancelToJson(message: Init<Cancel>): JsonValue {
   return toJson(Cancel_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function cancelFromJson(json: JsonValue): Cancel {
   return fromJson(Cancel_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeClose(message: Init<Close>): Uint8Array {
   return encode(writeClose, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeClose(bytes: Uint8Array): Close {
   return decode(readClose, bytes);
 }
@@ -752,22 +773,22 @@ export const Close_fields: MessageFields<Close> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function closeToJson(message: Init<Close>): JsonValue {
   return toJson(Close_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function closeFromJson(json: JsonValue): Close {
   return fromJson(Close_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeClosed(message: Init<Closed>): Uint8Array {
   return encode(writeClosed, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeClosed(bytes: Uint8Array): Closed {
   return decode(readClosed, bytes);
 }
@@ -814,22 +835,22 @@ export const Closed_fields: MessageFields<Closed> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function closedToJson(message: Init<Closed>): JsonValue {
   return toJson(Closed_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function closedFromJson(json: JsonValue): Closed {
   return fromJson(Closed_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeCommand(message: Init<Command>): Uint8Array {
   return encode(writeCommand, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeCommand(bytes: Uint8Array): Command {
   return decode(readCommand, bytes);
 }
@@ -971,22 +992,22 @@ export const Command_fields: MessageFields<Command> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function commandToJson(message: Init<Command>): JsonValue {
   return toJson(Command_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function commandFromJson(json: JsonValue): Command {
   return fromJson(Command_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeConnect(message: Init<Connect>): Uint8Array {
   return encode(writeConnect, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeConnect(bytes: Uint8Array): Connect {
   return decode(readConnect, bytes);
 }
@@ -1008,7 +1029,15 @@ export function writeConnect(message: Init<Connect>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readConnect(reader: Reader, message: Connect = { endpoint: 0n, url: "", credential: "", held: [] }): Connect {
+export function readConnect(
+  reader: Reader,
+  message: Connect = {
+    endpoint: 0n,
+    url: "",
+    credential: "",
+    held: [],
+  },
+): Connect {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -1045,22 +1074,22 @@ export const Connect_fields: MessageFields<Connect> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function connectToJson(message: Init<Connect>): JsonValue {
   return toJson(Connect_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function connectFromJson(json: JsonValue): Connect {
   return fromJson(Connect_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeConnected(message: Init<Connected>): Uint8Array {
   return encode(writeConnected, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeConnected(bytes: Uint8Array): Connected {
   return decode(readConnected, bytes);
 }
@@ -1083,7 +1112,16 @@ export function writeConnected(message: Init<Connected>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readConnected(reader: Reader, message: Connected = { endpoint: 0n, peer: 0n, resumed: false, user: "", roles: [] }): Connected {
+export function readConnected(
+  reader: Reader,
+  message: Connected = {
+    endpoint: 0n,
+    peer: 0n,
+    resumed: false,
+    user: "",
+    roles: [],
+  },
+): Connected {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -1124,22 +1162,22 @@ export const Connected_fields: MessageFields<Connected> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function connectedToJson(message: Init<Connected>): JsonValue {
   return toJson(Connected_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function connectedFromJson(json: JsonValue): Connected {
   return fromJson(Connected_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeDisconnect(message: Init<Disconnect>): Uint8Array {
   return encode(writeDisconnect, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeDisconnect(bytes: Uint8Array): Disconnect {
   return decode(readDisconnect, bytes);
 }
@@ -1186,22 +1224,22 @@ export const Disconnect_fields: MessageFields<Disconnect> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function disconnectToJson(message: Init<Disconnect>): JsonValue {
   return toJson(Disconnect_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function disconnectFromJson(json: JsonValue): Disconnect {
   return fromJson(Disconnect_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeDisconnected(message: Init<Disconnected>): Uint8Array {
   return encode(writeDisconnected, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeDisconnected(bytes: Uint8Array): Disconnected {
   return decode(readDisconnected, bytes);
 }
@@ -1243,22 +1281,22 @@ export const Disconnected_fields: MessageFields<Disconnected> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function disconnectedToJson(message: Init<Disconnected>): JsonValue {
   return toJson(Disconnected_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function disconnectedFromJson(json: JsonValue): Disconnected {
   return fromJson(Disconnected_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeDone(message: Init<Done>): Uint8Array {
   return encode(writeDone, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeDone(bytes: Uint8Array): Done {
   return decode(readDone, bytes);
 }
@@ -1300,22 +1338,22 @@ export const Done_fields: MessageFields<Done> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function doneToJson(message: Init<Done>): JsonValue {
   return toJson(Done_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function doneFromJson(json: JsonValue): Done {
   return fromJson(Done_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeEnd(message: Init<End>): Uint8Array {
   return encode(writeEnd, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeEnd(bytes: Uint8Array): End {
   return decode(readEnd, bytes);
 }
@@ -1357,22 +1395,22 @@ export const End_fields: MessageFields<End> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function endToJson(message: Init<End>): JsonValue {
   return toJson(End_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function endFromJson(json: JsonValue): End {
   return fromJson(End_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeExchangeFailed(message: Init<ExchangeFailed>): Uint8Array {
   return encode(writeExchangeFailed, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeExchangeFailed(bytes: Uint8Array): ExchangeFailed {
   return decode(readExchangeFailed, bytes);
 }
@@ -1419,22 +1457,22 @@ export const ExchangeFailed_fields: MessageFields<ExchangeFailed> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function exchangeFailedToJson(message: Init<ExchangeFailed>): JsonValue {
   return toJson(ExchangeFailed_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function exchangeFailedFromJson(json: JsonValue): ExchangeFailed {
   return fromJson(ExchangeFailed_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeFail(message: Init<Fail>): Uint8Array {
   return encode(writeFail, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeFail(bytes: Uint8Array): Fail {
   return decode(readFail, bytes);
 }
@@ -1481,22 +1519,22 @@ export const Fail_fields: MessageFields<Fail> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function failToJson(message: Init<Fail>): JsonValue {
   return toJson(Fail_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function failFromJson(json: JsonValue): Fail {
   return fromJson(Fail_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeHandlerDropped(message: Init<HandlerDropped>): Uint8Array {
   return encode(writeHandlerDropped, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeHandlerDropped(bytes: Uint8Array): HandlerDropped {
   return decode(readHandlerDropped, bytes);
 }
@@ -1538,22 +1576,22 @@ export const HandlerDropped_fields: MessageFields<HandlerDropped> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function handlerDroppedToJson(message: Init<HandlerDropped>): JsonValue {
   return toJson(HandlerDropped_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function handlerDroppedFromJson(json: JsonValue): HandlerDropped {
   return fromJson(HandlerDropped_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeHandling(message: Init<Handling>): Uint8Array {
   return encode(writeHandling, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeHandling(bytes: Uint8Array): Handling {
   return decode(readHandling, bytes);
 }
@@ -1584,7 +1622,19 @@ export function writeHandling(message: Init<Handling>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readHandling(reader: Reader, message: Handling = { endpoint: 0n, exchange: 0n, member: "", message: new Uint8Array(0), headers: new Map(), correlationId: "", remainingMs: 0, user: "" }): Handling {
+export function readHandling(
+  reader: Reader,
+  message: Handling = {
+    endpoint: 0n,
+    exchange: 0n,
+    member: "",
+    message: new Uint8Array(0),
+    headers: new Map(),
+    correlationId: "",
+    remainingMs: 0,
+    user: "",
+  },
+): Handling {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -1648,22 +1698,22 @@ export const Handling_fields: MessageFields<Handling> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function handlingToJson(message: Init<Handling>): JsonValue {
   return toJson(Handling_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function handlingFromJson(json: JsonValue): Handling {
   return fromJson(Handling_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeItem(message: Init<Item>): Uint8Array {
   return encode(writeItem, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeItem(bytes: Uint8Array): Item {
   return decode(readItem, bytes);
 }
@@ -1710,22 +1760,22 @@ export const Item_fields: MessageFields<Item> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function itemToJson(message: Init<Item>): JsonValue {
   return toJson(Item_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function itemFromJson(json: JsonValue): Item {
   return fromJson(Item_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeItemsEnded(message: Init<ItemsEnded>): Uint8Array {
   return encode(writeItemsEnded, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeItemsEnded(bytes: Uint8Array): ItemsEnded {
   return decode(readItemsEnded, bytes);
 }
@@ -1772,22 +1822,22 @@ export const ItemsEnded_fields: MessageFields<ItemsEnded> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function itemsEndedToJson(message: Init<ItemsEnded>): JsonValue {
   return toJson(ItemsEnded_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function itemsEndedFromJson(json: JsonValue): ItemsEnded {
   return fromJson(ItemsEnded_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodePing(message: Init<Ping>): Uint8Array {
   return encode(writePing, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodePing(bytes: Uint8Array): Ping {
   return decode(readPing, bytes);
 }
@@ -1834,22 +1884,22 @@ export const Ping_fields: MessageFields<Ping> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function pingToJson(message: Init<Ping>): JsonValue {
   return toJson(Ping_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function pingFromJson(json: JsonValue): Ping {
   return fromJson(Ping_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeRead(message: Init<Read>): Uint8Array {
   return encode(writeRead, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeRead(bytes: Uint8Array): Read {
   return decode(readRead, bytes);
 }
@@ -1896,22 +1946,22 @@ export const Read_fields: MessageFields<Read> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function readToJson(message: Init<Read>): JsonValue {
   return toJson(Read_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function readFromJson(json: JsonValue): Read {
   return fromJson(Read_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeReady(message: Init<Ready>): Uint8Array {
   return encode(writeReady, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeReady(bytes: Uint8Array): Ready {
   return decode(readReady, bytes);
 }
@@ -1965,22 +2015,22 @@ export const Ready_fields: MessageFields<Ready> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function readyToJson(message: Init<Ready>): JsonValue {
   return toJson(Ready_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function readyFromJson(json: JsonValue): Ready {
   return fromJson(Ready_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeReport(message: Init<Report>): Uint8Array {
   return encode(writeReport, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeReport(bytes: Uint8Array): Report {
   return decode(readReport, bytes);
 }
@@ -2129,22 +2179,22 @@ export const Report_fields: MessageFields<Report> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function reportToJson(message: Init<Report>): JsonValue {
   return toJson(Report_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function reportFromJson(json: JsonValue): Report {
   return fromJson(Report_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeReset(message: Init<Reset>): Uint8Array {
   return encode(writeReset, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeReset(bytes: Uint8Array): Reset {
   return decode(readReset, bytes);
 }
@@ -2180,22 +2230,22 @@ export const Reset_fields: MessageFields<Reset> = {
   fields: [],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function resetToJson(message: Init<Reset>): JsonValue {
   return toJson(Reset_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function resetFromJson(json: JsonValue): Reset {
   return fromJson(Reset_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeSend(message: Init<Send>): Uint8Array {
   return encode(writeSend, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeSend(bytes: Uint8Array): Send {
   return decode(readSend, bytes);
 }
@@ -2247,22 +2297,22 @@ export const Send_fields: MessageFields<Send> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function sendToJson(message: Init<Send>): JsonValue {
   return toJson(Send_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function sendFromJson(json: JsonValue): Send {
   return fromJson(Send_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeSent(message: Init<Sent>): Uint8Array {
   return encode(writeSent, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeSent(bytes: Uint8Array): Sent {
   return decode(readSent, bytes);
 }
@@ -2304,22 +2354,22 @@ export const Sent_fields: MessageFields<Sent> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function sentToJson(message: Init<Sent>): JsonValue {
   return toJson(Sent_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function sentFromJson(json: JsonValue): Sent {
   return fromJson(Sent_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeServe(message: Init<Serve>): Uint8Array {
   return encode(writeServe, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeServe(bytes: Uint8Array): Serve {
   return decode(readServe, bytes);
 }
@@ -2344,7 +2394,16 @@ export function writeServe(message: Init<Serve>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readServe(reader: Reader, message: Serve = { endpoint: 0n, url: "", accounts: [], held: [], attach: false }): Serve {
+export function readServe(
+  reader: Reader,
+  message: Serve = {
+    endpoint: 0n,
+    url: "",
+    accounts: [],
+    held: [],
+    attach: false,
+  },
+): Serve {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -2385,22 +2444,22 @@ export const Serve_fields: MessageFields<Serve> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function serveToJson(message: Init<Serve>): JsonValue {
   return toJson(Serve_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function serveFromJson(json: JsonValue): Serve {
   return fromJson(Serve_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeServing(message: Init<Serving>): Uint8Array {
   return encode(writeServing, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeServing(bytes: Uint8Array): Serving {
   return decode(readServing, bytes);
 }
@@ -2442,22 +2501,22 @@ export const Serving_fields: MessageFields<Serving> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function servingToJson(message: Init<Serving>): JsonValue {
   return toJson(Serving_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function servingFromJson(json: JsonValue): Serving {
   return fromJson(Serving_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeSessionLost(message: Init<SessionLost>): Uint8Array {
   return encode(writeSessionLost, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeSessionLost(bytes: Uint8Array): SessionLost {
   return decode(readSessionLost, bytes);
 }
@@ -2499,22 +2558,22 @@ export const SessionLost_fields: MessageFields<SessionLost> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function sessionLostToJson(message: Init<SessionLost>): JsonValue {
   return toJson(SessionLost_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function sessionLostFromJson(json: JsonValue): SessionLost {
   return fromJson(SessionLost_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeStart(message: Init<Start>): Uint8Array {
   return encode(writeStart, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeStart(bytes: Uint8Array): Start {
   return decode(readStart, bytes);
 }
@@ -2545,7 +2604,19 @@ export function writeStart(message: Init<Start>, writer: Writer): void {
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readStart(reader: Reader, message: Start = { endpoint: 0n, exchange: 0n, member: "", message: new Uint8Array(0), timeoutMs: 0, headers: new Map(), correlationId: "", read: 0n }): Start {
+export function readStart(
+  reader: Reader,
+  message: Start = {
+    endpoint: 0n,
+    exchange: 0n,
+    member: "",
+    message: new Uint8Array(0),
+    timeoutMs: 0,
+    headers: new Map(),
+    correlationId: "",
+    read: 0n,
+  },
+): Start {
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -2609,22 +2680,22 @@ export const Start_fields: MessageFields<Start> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function startToJson(message: Init<Start>): JsonValue {
   return toJson(Start_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function startFromJson(json: JsonValue): Start {
   return fromJson(Start_fields, json);
 }
 
-/** Encodes the message in protobuf, or throws an EncodeError that names the field and the value. */
+/** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeStatus(message: Init<Status>): Uint8Array {
   return encode(writeStatus, message);
 }
 
-/** Decodes the message from protobuf, or throws a DecodeError that names the field. */
+/** Decodes the message from protobuf; throws a DecodeError that names the field. */
 export function decodeStatus(bytes: Uint8Array): Status {
   return decode(readStatus, bytes);
 }
@@ -2694,12 +2765,12 @@ export const Status_fields: MessageFields<Status> = {
   ],
 };
 
-/** The message as JSON, or an EncodeError that names the field. */
+/** The message as JSON; throws an EncodeError that names the field. */
 export function statusToJson(message: Init<Status>): JsonValue {
   return toJson(Status_fields, message);
 }
 
-/** The message that JSON holds, or a DecodeError that names the field. */
+/** The message that JSON holds; throws a DecodeError that names the field. */
 export function statusFromJson(json: JsonValue): Status {
   return fromJson(Status_fields, json);
 }
