@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from msip.codec import BodyCodec
@@ -180,7 +180,7 @@ class Inbound:
         try:
             message = self._decode(member, event.body, event.compressed)
             context = Context(self._peer, member, event.metadata, None, 0.0, event.topic)
-            await self._method(member)(message, context)
+            await self._handled(member, message, context)
         except Exception as error:
             status = self._status(member, error)
             if not event.delivery:
@@ -215,7 +215,7 @@ class Inbound:
         try:
             request = call.requests if call.requests is not None else self._decode(member, event.body, event.compressed)
             context = Context(self._peer, member, event.metadata, event.deadline, self._driver.loop.time(), event.topic)
-            answered = self._method(member)(request, context)
+            answered = self._handled(member, request, context)
             if member.response_stream:
                 await self._send_items(event.id, member, answered)
                 self._session.answer_end(event.id, context.answer_metadata())
@@ -261,11 +261,14 @@ class Inbound:
 
     # Bodies and errors.
 
-    def _method(self, member: Member) -> Callable[[Any, Context[Any]], Any]:
+    def _handled(self, member: Member, message: Any, context: Context[Any]) -> Any:
+        """Calls the handler's method, whose answer is not there yet. A member that carries nothing has no parameter."""
         if self._handler is None:
             raise Status(Code.UNIMPLEMENTED, f"there is no handler for {member.name} here")
-        method: Callable[[Any, Context[Any]], Any] = getattr(self._handler, member.handler)
-        return method
+        method = getattr(self._handler, member.handler)
+        if member.message is None and not member.request_stream:
+            return method(context)
+        return method(message, context)
 
     def _decode(self, member: Member, body: bytes, compressed: bool) -> Any:
         assert self.codec is not None
