@@ -53,6 +53,17 @@ pub fn python(folder: &Path, packages: &[&str], check: &str) -> Option<PathBuf> 
     or_skipped(installed.map(|_| python))
 }
 
+/// A Python that our package runs on, 3.11 or later, without any packages.
+pub fn plain_python() -> Option<&'static str> {
+    let is_new_enough = |name: &&&str| {
+        let check = "import sys; sys.exit(sys.version_info < (3, 11))";
+        run(Command::new(name).args(["-c", check])).is_ok()
+    };
+    let names = ["python3", "python3.13", "python3.12", "python3.11"];
+    let found = names.iter().find(is_new_enough).copied();
+    or_skipped(found.ok_or("there is no Python 3.11 or later"))
+}
+
 /// A folder whose `node_modules` has the packages that the `package-lock.json` in `lock` names, which are installed where they are
 /// not: versions that stay, so that a failure is ours.
 pub fn node_packages(folder: &Path, lock: &Path) -> Option<PathBuf> {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import TypeVar
 
 from msip.protocol import Kind, Member, Protocol, Shape
 from msip.session import Accepting, Event, Session, Settings, negotiate
@@ -24,6 +25,9 @@ URGENT_ORDER = Member("urgent_order", 11, None, Kind.EVENT, Shape.ACKNOWLEDGED, 
 
 MEMBERS = (NOTE, ORDER, ECHO, ECHOED, WATCH, UPLOAD, BOTH, POSITION, LINE, ALARM, URGENT_ORDER)
 PROTOCOL = Protocol("test.v1", 0x1122334455667788, MEMBERS, MEMBERS)
+
+
+T = TypeVar("T", Settings, Member)
 
 
 class Pair:
@@ -97,6 +101,6 @@ def of(session: Session, kind: type[Event]) -> list[Event]:
     return [event for event in events(session) if isinstance(event, kind)]
 
 
-def small(settings: Settings, **changes: object) -> Settings:
-    """Other settings."""
+def small(settings: T, **changes: object) -> T:
+    """The same, but for these."""
     return replace(settings, **changes)  # type: ignore[arg-type]

@@ -8,9 +8,8 @@ import unittest
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from lab import Heard, LabClient, LabTest, Text, lab
-
 import msip
+from lab import Heard, LabClient, LabTest, Text, lab
 
 
 class ExchangesTest(LabTest):

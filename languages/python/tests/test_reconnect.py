@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import unittest
 
-from lab import Heard, LabClient, LabServer, LabTest, Served, lab
-
 import msip
+from lab import Heard, LabClient, LabServer, LabTest, Served, lab
 
 QUICK = "reconnect_min=1ms&reconnect_max=20ms"
 

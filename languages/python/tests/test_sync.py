@@ -9,9 +9,8 @@ import time
 import unittest
 from collections.abc import Iterator
 
-from lab import Heard, LabClient, LabServer, LabSyncClient, Served, Text
-
 import msip
+from lab import Heard, LabClient, LabServer, LabSyncClient, Served, Text
 
 
 class ServerThread:

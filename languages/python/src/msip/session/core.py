@@ -47,6 +47,7 @@ __all__ = [
     "OVER",
     "SUSPENDED",
     "UNWANTED",
+    "WIRE_ID",
     "SessionCore",
 ]
 
@@ -58,6 +59,10 @@ OPEN: Final = 2
 SUSPENDED: Final = 3
 """The connection is lost; another may follow."""
 OVER: Final = 4
+
+WIRE_ID: Final = (1 << 64) - 1
+"""An id as it is on the wire. The ids by which users know the exchanges of the peer have the number of the session in front, since
+a client goes on after the loss of one, and handlers of the earlier one may still run."""
 
 LATE_FRAMES: Final = 32
 """How many frames of a stream may be under way when its exchange ends."""
@@ -95,6 +100,7 @@ class SessionCore:
         "_dropped",
         "_ended_calls",
         "_events",
+        "_generation",
         "_handling",
         "_handshake_at",
         "_has_lingered",
@@ -187,6 +193,8 @@ class SessionCore:
         self._handshake_at = inf
         self._hello_id = 0
         self._subscriptions: dict[str, Subscribe | None] = {}
+        self._generation = 0
+        self._unfinished = 0
         self._begin_session()
         self._begin_connection(now)
 
@@ -229,8 +237,6 @@ class SessionCore:
         self._drain_streams_at = inf
         self._linger_at = inf
         self._has_lingered = False
-        self._unfinished = 0
-        self._stale_items = 0
 
     def _begin_connection(self, now: float) -> None:
         """Everything that belongs to one connection."""
@@ -240,6 +246,8 @@ class SessionCore:
         self._keepalive = Keepalive(settings.ping_interval, now)
         self._send_window = SendWindow(settings.window_items, settings.window_bytes)
         self._receive_window = ReceiveWindow(settings.window_items, settings.window_bytes, WINDOW_GROWTH)
+        # Windows start afresh: what was received before is not granted again.
+        self._stale_items = self._unfinished
         self._last_credit = now
         self._pong_count = 0
         self._waits = False
@@ -265,7 +273,7 @@ class SessionCore:
 
     def _push_error(self, id: int, code: Code, text: str, urgent: bool = False, frame_class: int = PROVOKED) -> None:
         """An ERROR of the session itself."""
-        frame = pack_frame(ERROR, URGENT if urgent else 0, id, format_error_text(code, text))
+        frame = pack_frame(ERROR, URGENT if urgent else 0, id & WIRE_ID, format_error_text(code, text))
         self._outgoing.push(frame, urgent, frame_class)
 
     def _push_cancel(self, id: int, urgent: bool) -> None:

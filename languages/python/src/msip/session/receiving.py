@@ -298,7 +298,8 @@ class Receiving(ReceivingMessages):
             if self._waits:
                 self._wake()
             return
-        stream = self._send_window_of(id)
+        key = id if id & SERVER_ID == self._own_bit else id | self._generation
+        stream = self._send_window_of(key)
         if stream is None:
             self._ignore_late(id)
             return
@@ -307,21 +308,22 @@ class Receiving(ReceivingMessages):
             raise _overflow(id)
         if not is_earned:
             self._limit(id, _UNEARNED)
-        if id in self._waiting_streams:
-            self._waiting_streams.discard(id)
-            self._events.append(Writable(id))
+        if key in self._waiting_streams:
+            self._waiting_streams.discard(key)
+            self._events.append(Writable(key))
 
     # --- The rest
 
     def _receive_cancel(self, id: int) -> None:
-        call = self._inbound.get(id)
+        key = id | self._generation
+        call = self._inbound.get(key)
         if call is None or call.interest:
             self._ignore_late(id)
             return
         self._limit_cancels(id)
         call.interest = Interest.END
         if not call.is_expired:
-            self._tell_cancelled(id)
+            self._tell_cancelled(key)
 
     def _receive_ping(self, id: int, payload: bytes) -> None:
         self._limit(id, "pings, stray answers and malformed messages")

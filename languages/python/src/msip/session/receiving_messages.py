@@ -132,10 +132,11 @@ class ReceivingMessages(Subscribing):
                 timeout = _DEFAULT_TIMEOUT
             self._begin_call(flags, member, id, body, size, metadata, timeout, topic)
             return
+        key = id | self._generation
         if wants_answer:
-            self._handling[id] = bool(flags & URGENT)
+            self._handling[key] = bool(flags & URGENT)
         compressed = bool(flags & COMPRESSED)
-        self._events.append(Message(id, member, body, compressed, metadata, topic, wants_answer, size))
+        self._events.append(Message(key, member, body, compressed, metadata, topic, wants_answer, size))
 
     def _begin_call(
         self,
@@ -154,7 +155,8 @@ class ReceivingMessages(Subscribing):
             self._reject(flags, id, *NOT_ACCEPTED)
             return
         settings = self.settings
-        if id in inbound:
+        key = id | self._generation
+        if key in inbound:
             raise FrameError(f"message id {id} is that of an open call", msg_id=id)
         if len(inbound) >= settings.max_calls + min(self._orphans, settings.max_calls):
             self._limit(id, UNWANTED)
@@ -170,7 +172,7 @@ class ReceivingMessages(Subscribing):
             self._reject(flags, id, Code.RESOURCE_EXHAUSTED, text)
             return
         deadline = inf if timeout is None else self._now + timeout
-        inbound[id] = call = InboundCall(member, bool(flags & URGENT), size, deadline)
+        inbound[key] = call = InboundCall(member, bool(flags & URGENT), size, deadline)
         self._inbound_size += size
         if deadline < self._next_deadline:
             self._next_deadline = deadline
@@ -181,7 +183,7 @@ class ReceivingMessages(Subscribing):
             self._streams_begin()
         self._events.append(
             Request(
-                id,
+                key,
                 member,
                 body,
                 bool(flags & COMPRESSED),
@@ -283,7 +285,8 @@ class ReceivingMessages(Subscribing):
 
     def _receive_item(self, flags: int, kind: int, variant: int, id: int, payload: bytes) -> None:
         """An item of a request stream, or the end of one."""
-        call = self._inbound.get(id)
+        key = id | self._generation
+        call = self._inbound.get(key)
         if call is None or call.interest or call.receives is None:
             self._ignore_late(id)
             return
@@ -298,7 +301,7 @@ class ReceivingMessages(Subscribing):
         if is_last:
             call.receives = None
         elif window.is_used_up:
-            self._watch(id, window)
+            self._watch(key, window)
         try:
             _, _, body = self._read_payload(flags, kind, payload)
             if is_item and variant != call.member.number:
@@ -308,12 +311,12 @@ class ReceivingMessages(Subscribing):
         except _RejectedError as rejected:
             self._ignore(id)
             text = f"an item of variant {variant} cannot be read: {rejected.text}"
-            self._refuse_items(id, call, rejected.code, text)
+            self._refuse_items(key, call, rejected.code, text)
             return
         if body:
-            self._events.append(RequestItem(id, body, bool(flags & COMPRESSED), len(payload)))
+            self._events.append(RequestItem(key, body, bool(flags & COMPRESSED), len(payload)))
         if is_last:
-            self._events.append(RequestEnd(id))
+            self._events.append(RequestEnd(key))
 
     def _refuse_items(self, id: int, call: InboundCall, code: Code, text: str) -> None:
         """Answers a call of which an item cannot be read, and whose handler has not ended."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from msip.errors import Code, NotReadyError, Status
-from msip.session.core import LATE_FRAMES, OPEN, SUSPENDED
+from msip.session.core import LATE_FRAMES, OPEN, SUSPENDED, WIRE_ID
 from msip.session.ended_calls import NOT_ACCEPTED, NOT_RECEIVED
 from msip.session.events import Cancelled
 from msip.session.exchanges import InboundCall, Interest
@@ -60,7 +60,7 @@ class Replying(Sending):
         if content is not None:
             flags |= META
             payload = content + body
-        frame = _pack(MAGIC, 1, flags, ACK, STATE, call.member.answer, len(payload), id) + payload
+        frame = _pack(MAGIC, 1, flags, ACK, STATE, call.member.answer, len(payload), id & WIRE_ID) + payload
         if self._phase == OPEN:
             self._outgoing.push(frame, urgent, RESPONSE)
         else:
@@ -76,7 +76,7 @@ class Replying(Sending):
         self._check_body(call.member, body)
         flags = MORE | (URGENT if call.urgent else 0) | (COMPRESSED if compressed else 0)
         call.sends.spend(len(body))
-        frame = _pack(MAGIC, 1, flags, ACK, STATE, call.member.answer, len(body), id) + body
+        frame = _pack(MAGIC, 1, flags, ACK, STATE, call.member.answer, len(body), id & WIRE_ID) + body
         self._outgoing.push(frame, call.urgent, RESPONSE)
 
     def answer_end(self, id: int, metadata: Metadata | None = None) -> None:
@@ -89,7 +89,7 @@ class Replying(Sending):
             return
         flags = (URGENT if call.urgent else 0) | (META if content else 0)
         if self._phase == OPEN:
-            self._outgoing.push(pack_frame(ACK, flags, id, content), call.urgent, RESPONSE)
+            self._outgoing.push(pack_frame(ACK, flags, id & WIRE_ID, content), call.urgent, RESPONSE)
 
     def _answer_metadata(self, metadata: Metadata) -> bytes:
         """Encodes what goes with an answer, with its length in front."""
@@ -118,7 +118,7 @@ class Replying(Sending):
         if self._phase != OPEN:
             return
         if status is None:
-            frame = pack_frame(ACK, URGENT if urgent else 0, id)
+            frame = pack_frame(ACK, URGENT if urgent else 0, id & WIRE_ID)
         else:
             frame = self._error_frame(id, urgent, status)
         self._outgoing.push(frame, urgent, RESPONSE)
@@ -134,7 +134,7 @@ class Replying(Sending):
             self._starved.pop(id, None)
         interest = call.interest
         if interest is Interest.ANSWER:
-            self._ended_calls.end(id)
+            self._ended_calls.end(id & WIRE_ID)
             if call.is_expired:
                 self._reply_error(id, call, Status(Code.DEADLINE_EXCEEDED, "the deadline has passed"))
                 return False
@@ -155,7 +155,7 @@ class Replying(Sending):
     def _keep_reply(self, id: int, frame: bytes, urgent: bool) -> None:
         """Keeps a reply for the next connection. More than `session_buffer` of them end the session."""
         if self._phase == SUSPENDED:
-            self._ended_calls.keep(id, frame, urgent)
+            self._ended_calls.keep(id & WIRE_ID, frame, urgent)
             if self._ended_calls.kept_cost > self.settings.session_buffer:
                 status = Status(Code.RESOURCE_EXHAUSTED, "more replies are kept for the other side than session_buffer")
                 self._end_all(status, by_peer=False, is_clean=False)
@@ -166,6 +166,7 @@ class Replying(Sending):
         text = status.message
         if (status.code, text) in (NOT_RECEIVED, NOT_ACCEPTED):
             text += ", says the handler"
+        id &= WIRE_ID
         flags = URGENT if urgent else 0
         if not self._allows_error_metadata:
             return pack_frame(ERROR, flags, id, format_error_text(status.code, text, MAX_TEXT_LEN))
@@ -225,7 +226,7 @@ class Replying(Sending):
 
     def _grant(self, id: int, urgent: bool, granted: tuple[int, int]) -> None:
         flags = URGENT if urgent and id else 0
-        self._outgoing.push(pack_frame(CREDIT, flags, id, pack_credit(*granted)), urgent, PROVOKED)
+        self._outgoing.push(pack_frame(CREDIT, flags, id & WIRE_ID, pack_credit(*granted)), urgent, PROVOKED)
 
     def _watch(self, id: int, window: ReceiveWindow) -> None:
         """A window is used up: it is looked at for relief."""

@@ -10,7 +10,7 @@ from math import inf
 from msip.errors import Code, Status
 from msip.session.accepting import Accepting
 from msip.session.closing import Closing
-from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED
+from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED, WIRE_ID
 from msip.session.events import Cause, Connected, Failed, Refused
 from msip.session.exchanges import Class, Interest
 from msip.session.outgoing import PROVOKED, REQUEST, RESPONSE
@@ -59,6 +59,7 @@ class Resuming(Closing):
         if self._phase == OVER or not self._session_id:
             if self._phase == OVER:
                 self._begin_session()
+                self._generation += 1 << 64
             self._session_id = 0
             while not self._session_id:
                 self._session_id = int.from_bytes(self._random(8), "big")
@@ -114,6 +115,7 @@ class Resuming(Closing):
             sequence, late = self._sequence, self._late_outbound
             self._begin_session()
             self._sequence, self._late_outbound = sequence, late
+            self._generation += 1 << 64
         self._has_session = True
         self._peer_id = welcome.peer_id
         self._is_kept = welcome.session_expiry_ms > 0
@@ -222,7 +224,6 @@ class Resuming(Closing):
         self._detach_outbound()
         self._detach_inbound()
         self._phase = SUSPENDED
-        self._stale_items = self._unfinished
         self._waiting_streams.clear()
         self._starved.clear()
         self._relief_at = self._partial_at = inf
@@ -319,6 +320,9 @@ class Resuming(Closing):
 
     def _awaited_calls(self) -> list[int]:
         """The calls that this side still awaits. Those that are too many to be listed are given up."""
+        # The peer cancels, and counts no longer, what is not named.
+        self._late_outbound += len(self._abandoned)
+        self._abandoned.clear()
         awaited = sorted(id for id, entry in self._outbound.items() if entry.cls is Class.CALL and entry.was_sent)
         for id in awaited[: max(0, len(awaited) - _MAX_AWAITED)]:
             entry = self._outbound.pop(id)
@@ -338,7 +342,7 @@ class Resuming(Closing):
             self._push_cancel(id, urgent)
         self._resubscribe()
         for id, call in self._inbound.items():
-            if call.interest is not Interest.NOTHING and id not in named:
+            if call.interest is not Interest.NOTHING and id & WIRE_ID not in named:
                 if call.interest is Interest.ANSWER and not call.is_expired:
                     self._tell_cancelled(id)
                 call.interest = Interest.NOTHING
@@ -348,7 +352,7 @@ class Resuming(Closing):
     def _answer_awaited(self, id: int) -> None:
         """The peer still awaits this call: answers it, unless its handler runs."""
         is_call = id & SERVER_ID == self._peer_bit and not id & DELIVERY_ID and id & _SEQUENCE
-        if not is_call or id in self._inbound:
+        if not is_call or id | self._generation in self._inbound:
             return
         known = self._ended_calls.take(id)
         first, second = known
