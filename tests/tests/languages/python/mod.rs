@@ -1,3 +1,6 @@
 //! The package `msip` of Python, and what is generated for it.
 
+mod client;
+mod programs;
+mod server;
 mod unit;
