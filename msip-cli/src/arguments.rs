@@ -12,7 +12,7 @@ Exit codes: 0 all is well; 1 a schema has mistakes, a file cannot be read or wri
 2 an argument is wrong.";
 
 const AFTER_GEN: &str = "\
-Example: msip gen --python out/ --rust src/gen proto/chat.proto
+Example: msip gen --python out/ --typescript web/src/gen --side client proto/chat.proto
 
 All mistakes of all schemas are reported together, and then nothing is written in any language. A file that has the right contents is \
 left alone.
@@ -38,7 +38,7 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 #[command(
     after_help = AFTER_GEN,
-    group = ArgGroup::new("output").args(["rust", "descriptor_set"]).multiple(true).required(true)
+    group = ArgGroup::new("output").args(["python", "rust", "typescript", "descriptor_set"]).multiple(true).required(true)
 )]
 pub(crate) struct GenArguments {
     /// The schemas: files, or folders of which all .proto files are compiled
@@ -49,6 +49,14 @@ pub(crate) struct GenArguments {
     #[arg(short = 'I', long, value_name = "FOLDER")]
     pub(crate) include: Vec<PathBuf>,
 
+    /// Writes Python into this folder
+    #[arg(long, value_name = "FOLDER")]
+    python: Option<PathBuf>,
+
+    /// An option of Python; several times for several
+    #[arg(long, value_name = "NAME=VALUE", requires = "python", value_parser = named_value)]
+    python_opt: Vec<(String, String)>,
+
     /// Writes Rust into this folder
     #[arg(long, value_name = "FOLDER")]
     rust: Option<PathBuf>,
@@ -56,6 +64,14 @@ pub(crate) struct GenArguments {
     /// An option of Rust, such as bytes=.camera.FrameInd.picture; several times for several
     #[arg(long, value_name = "NAME=VALUE", requires = "rust", value_parser = named_value)]
     rust_opt: Vec<(String, String)>,
+
+    /// Writes TypeScript into this folder
+    #[arg(long, value_name = "FOLDER")]
+    typescript: Option<PathBuf>,
+
+    /// An option of TypeScript, such as import=./vendor/msip; several times for several
+    #[arg(long, value_name = "NAME=VALUE", requires = "typescript", value_parser = named_value)]
+    typescript_opt: Vec<(String, String)>,
 
     /// Also writes all files and what they import as an encoded FileDescriptorSet
     #[arg(long, value_name = "FILE")]
@@ -81,7 +97,11 @@ pub(crate) struct GenArguments {
 impl GenArguments {
     /// The languages that are wanted.
     pub(crate) fn targets(&self) -> Vec<Target> {
-        let all = [(Language::Rust, &self.rust, &self.rust_opt)];
+        let all = [
+            (Language::Python, &self.python, &self.python_opt),
+            (Language::Rust, &self.rust, &self.rust_opt),
+            (Language::TypeScript, &self.typescript, &self.typescript_opt),
+        ];
         let wanted = all.into_iter().filter_map(|(language, folder, options)| {
             Some(Target {
                 language,

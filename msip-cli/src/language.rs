@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use msip_codegen::Builder;
+use msip_codegen::{Builder, Python, TypeScript};
 
 use crate::side::Side;
 
 /// A language that schemas can be compiled to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
+    Python,
     Rust,
+    TypeScript,
 }
 
 /// A language that is wanted.
@@ -33,11 +35,13 @@ const RUST_OPTIONS: [&str; 6] = [
 ];
 
 impl Language {
-    pub(crate) const ALL: [Self; 1] = [Self::Rust];
+    pub(crate) const ALL: [Self; 3] = [Self::Python, Self::Rust, Self::TypeScript];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Python => "python",
             Self::Rust => "rust",
+            Self::TypeScript => "typescript",
         }
     }
 
@@ -50,7 +54,9 @@ impl Language {
     /// The names of its options.
     fn options(self) -> &'static [&'static str] {
         match self {
+            Self::Python => &[],
             Self::Rust => &RUST_OPTIONS,
+            Self::TypeScript => &["import"],
         }
     }
 
@@ -78,10 +84,20 @@ pub(crate) fn builder(targets: &[Target], side: Side) -> Result<Builder, String>
     }
     for target in targets {
         builder = match target.language {
+            Language::Python => python(builder, target, side)?,
             Language::Rust => rust(builder, target, side)?,
+            Language::TypeScript => typescript(builder, target, side)?,
         };
     }
     Ok(builder)
+}
+
+fn python(builder: Builder, target: &Target, side: Side) -> Result<Builder, String> {
+    if let Some((name, _)) = target.options.first() {
+        return Err(target.language.no_option(name));
+    }
+    let python = Python::new().sides(side.into());
+    Ok(builder.emitter_into(&target.folder, python))
 }
 
 fn rust(builder: Builder, target: &Target, side: Side) -> Result<Builder, String> {
@@ -111,13 +127,24 @@ fn rust(builder: Builder, target: &Target, side: Side) -> Result<Builder, String
     Ok(builder)
 }
 
+fn typescript(builder: Builder, target: &Target, side: Side) -> Result<Builder, String> {
+    let mut typescript = TypeScript::new().sides(side.into());
+    for (name, value) in &target.options {
+        typescript = match name.as_str() {
+            "import" => typescript.core(value),
+            _ => return Err(target.language.no_option(name)),
+        };
+    }
+    Ok(builder.emitter_into(&target.folder, typescript))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(option: (&str, &str)) -> Result<Builder, String> {
+    fn with(language: Language, option: (&str, &str)) -> Result<Builder, String> {
         let target = Target {
-            language: Language::Rust,
+            language,
             folder: PathBuf::from("out"),
             options: vec![(option.0.to_owned(), option.1.to_owned())],
         };
@@ -125,16 +152,19 @@ mod tests {
     }
 
     #[test]
-    fn every_option_of_rust_is_taken_and_no_other() {
-        for name in RUST_OPTIONS {
-            assert!(with((name, ".chat=::chat")).is_ok(), "{name}");
+    fn every_option_of_a_language_is_taken_and_no_other() {
+        for language in Language::ALL {
+            for name in language.options() {
+                let with = with(language, (name, ".chat=::chat"));
+                assert!(with.is_ok(), "{language:?}: {name}");
+            }
+            let error = with(language, ("byte", ".")).unwrap_err();
+            assert!(
+                error.contains(language.name()) && error.contains("`byte`"),
+                "{error}"
+            );
         }
-        let error = with(("byte", ".")).unwrap_err();
-        assert!(
-            error.contains("no option `byte`: its options are btree_map, bytes"),
-            "{error}"
-        );
-        let error = with(("extern_path", ".chat")).unwrap_err();
+        let error = with(Language::Rust, ("extern_path", ".chat")).unwrap_err();
         assert!(error.contains("takes a path and what it gets"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! The side that code is wanted for.
 
 use clap::ValueEnum;
+use msip_codegen::Sides;
 
 /// Which of the two peers uses the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -22,6 +23,16 @@ impl Side {
             "server" => Some(Self::Server),
             "both" => Some(Self::Both),
             _ => None,
+        }
+    }
+}
+
+impl From<Side> for Sides {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Client => Self::Client,
+            Side::Server => Self::Server,
+            Side::Both => Self::Both,
         }
     }
 }

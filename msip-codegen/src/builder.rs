@@ -236,6 +236,17 @@ impl Builder {
     }
 
     /// Also compiles to another language, into a folder of its own; see [`emitter`](Self::emitter).
+    ///
+    /// The languages that MSIP has are [`Python`](crate::Python) and [`TypeScript`](crate::TypeScript), each with settings of its
+    /// own.
+    ///
+    /// ```
+    /// use msip_codegen::{Builder, Python, Sides, TypeScript};
+    ///
+    /// let builder = Builder::new()
+    ///     .emitter_into("../tools/gen", Python::new())
+    ///     .emitter_into("../web/src/gen", TypeScript::new().sides(Sides::Client));
+    /// ```
     pub fn emitter_into(
         mut self,
         folder: impl AsRef<Path>,

@@ -29,7 +29,7 @@
 //! }
 //! ```
 //!
-//! [`Builder`] has settings, and runs further languages. Options such as `(msip.timeout_ms)` are declared in
+//! [`Builder`] has settings, and runs further languages: [`Python`], [`TypeScript`] and those of others. Options such as `(msip.timeout_ms)` are declared in
 //! `msip/options.proto`, which is part of this crate, as are Google's well-known types: schemas import them without
 //! having the files.
 //!
@@ -50,6 +50,7 @@ pub const OPTIONS_PROTO: &str = proto::OPTIONS_TEXT;
 
 pub use builder::Builder;
 pub use error::CompileError;
+pub use msip_emit::{python::Python, rust::Sides, typescript::TypeScript};
 pub use msip_schema::{Code, Diagnostic, Label, Location, SourceMap, Span};
 pub use output::Generated;
 

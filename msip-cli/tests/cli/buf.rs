@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use msip_tests::programs;
-
-use super::{ROOT, assert_same_files, ended, gen_in, options_folder};
+use super::{ROOT, assert_same_files, ended, gen_in, options_folder, programs};
 
 /// Buf, installed if need be.
 fn buf() -> Option<PathBuf> {
@@ -50,14 +48,22 @@ fn buf_gets_what_the_command_writes() {
         (name, std::fs::read_to_string(path).unwrap())
     };
     let schemas = ["fleet/v1/fleet.proto", "shared/v1/place.proto", "lab.proto"].map(read);
-    let plugin = "    strategy: all\n    opt:\n      - rust\n      - side=client\n";
+    let plugin = "    strategy: all\n    opt:\n      - python\n      - rust=rs\n      - typescript=ts\n      - side=client\n";
     let project = project(plugin, &schemas);
     let theirs = generate(&buf, project.path());
     assert_eq!(theirs.code, Some(0), "{theirs:?}");
-    let ours = gen_in(
-        project.path(),
-        &["--rust", "ours", "--side", "client", "proto"],
-    );
+    let arguments = [
+        "--python",
+        "ours",
+        "--rust",
+        "ours/rs",
+        "--typescript",
+        "ours/ts",
+        "--side",
+        "client",
+        "proto",
+    ];
+    let ours = gen_in(project.path(), &arguments);
     assert_eq!(ours.code, Some(0), "{ours:?}");
     let at = |name: &str| project.path().join(name);
     assert_same_files(&at("ours"), &at("theirs"));

@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod buf;
+mod checked_in;
 mod generate;
 mod plugin;
+// A file, and not its crate, which would bring a client and a server with all that they need.
+#[path = "../../../tests/src/programs.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a module of another crate")]
+mod programs;
 mod protoc;
 
 use std::collections::BTreeMap;

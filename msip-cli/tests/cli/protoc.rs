@@ -4,10 +4,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::{ROOT, assert_same_files, gen_in, options_folder, programs};
 use msip_codegen::Builder;
-use msip_tests::programs;
-
-use super::{ROOT, assert_same_files, gen_in, options_folder};
 
 /// The version of the oracle's protoc.
 const GRPCIO_TOOLS: &str = "grpcio-tools==1.85.1";
@@ -67,27 +65,32 @@ fn protoc_gets_what_the_command_writes() {
     let include = |folder: &Path| format!("-I{}", folder.display());
     let mut runs = Vec::new();
     let mut pairs = Vec::new();
+    let valid = "msip-codegen/tests/fixtures/valid";
     for (number, (folder, schemas, told)) in [
         ("examples/proto", &["chat.proto"][..], "rust"),
-        ("examples/proto", &["chat.proto"], "rust,side=client"),
         (
-            "msip-codegen/tests/fixtures/valid",
+            "examples/proto",
+            &["chat.proto"],
+            "python,typescript=ts,side=client",
+        ),
+        (
+            valid,
             &["kitchen.proto"],
-            "rust,rust.bytes=.",
+            "python=gen/py,rust=gen,rust.bytes=.",
         ),
         (
-            "msip-codegen/tests/fixtures/valid",
+            valid,
             &["names.proto"],
-            "rust,side=server",
+            "python=py,rust=rs,typescript=ts,typescript.import=./msip.js,side=server",
         ),
+        (valid, &["streams.proto"], "python,rust,typescript"),
+        ("tests/proto", &["lab.proto"], "python,rust,typescript"),
+        ("tests/proto", &["fleet/v1/fleet.proto"], "python,rust"),
         (
-            "msip-codegen/tests/fixtures/valid",
-            &["streams.proto"],
-            "rust",
+            "tests/proto",
+            &["sampler.proto", "gauges.proto"],
+            "python,rust",
         ),
-        ("tests/proto", &["lab.proto"], "rust"),
-        ("tests/proto", &["fleet/v1/fleet.proto"], "rust"),
-        ("tests/proto", &["sampler.proto", "gauges.proto"], "rust"),
     ]
     .into_iter()
     .enumerate()
@@ -125,15 +128,17 @@ fn protoc_gets_what_the_command_writes() {
 }
 
 /// The arguments of the command that say what a parameter says.
-fn arguments(told: &str, folder: &Path) -> Vec<String> {
+fn arguments(told: &str, out: &Path) -> Vec<String> {
     let mut arguments = Vec::new();
     for part in told.split(',') {
-        if let Some(side) = part.strip_prefix("side=") {
-            arguments.extend(["--side".to_owned(), side.to_owned()]);
-        } else if let Some((language, option)) = part.split_once('.') {
-            arguments.extend([format!("--{language}-opt"), option.to_owned()]);
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        if name == "side" {
+            arguments.extend(["--side".to_owned(), value.to_owned()]);
+        } else if let Some((language, option)) = name.split_once('.') {
+            arguments.extend([format!("--{language}-opt"), format!("{option}={value}")]);
         } else {
-            arguments.extend([format!("--{part}"), folder.display().to_string()]);
+            let folder = out.join(value);
+            arguments.extend([format!("--{name}"), folder.display().to_string()]);
         }
     }
     arguments

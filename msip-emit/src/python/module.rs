@@ -22,6 +22,8 @@ pub(super) struct Module<'l, 'a> {
     pub(super) layout: &'l Layout<'a>,
     pub(super) package: &'l Package<'a>,
     pub(super) out: Writer,
+    /// Whether the message that is written has so many fields that its code must be short.
+    pub(super) has_many_arms: bool,
     /// Modules that are imported as they are, such as `datetime`.
     plain: BTreeSet<&'static str>,
     /// Other packages of the schema.
@@ -47,6 +49,7 @@ impl<'l, 'a> Module<'l, 'a> {
             layout,
             package,
             out,
+            has_many_arms: false,
             plain: BTreeSet::new(),
             packages: BTreeSet::new(),
         }

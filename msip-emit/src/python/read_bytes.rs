@@ -8,6 +8,9 @@ use super::module::{Module, Target, Wire, scalar, tag};
 /// Up to this many tags are compared one after the other; of more, half are left out at a time.
 const LINEAR: usize = 6;
 
+/// From this many tags on, lengths are read by a function: type checkers give up on a function of too many branches.
+const MANY: usize = 32;
+
 pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, path: &str) {
     let own = module.import("typing", "Self");
     let (too_deep, failures, unreadable) = (
@@ -60,6 +63,7 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
         }
     }
     arms.sort_by_key(|(tag, ..)| *tag);
+    module.has_many_arms = arms.len() >= MANY;
     module.arms(message, path, &arms);
     module.out.dedent();
     module.out.line("if at > end:");
@@ -227,6 +231,12 @@ impl Module<'_, '_> {
 
     /// Sets `stop` to the end of what is behind its length.
     fn read_size(&mut self, end: &str) {
+        if self.has_many_arms {
+            let read_size = self.wire("read_size");
+            self.out
+                .line(format_args!("at, stop = {read_size}(data, at, {end})"));
+            return;
+        }
         let read_varint = self.wire("read_varint");
         self.out.line("size = data[at]");
         self.out.line("at += 1");

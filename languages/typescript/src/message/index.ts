@@ -1,7 +1,40 @@
 /**
- * Messages: what generated code stands on.
+ * Messages: what generated code stands on, and protobuf's own types.
  *
  * @packageDocumentation
  */
 
-export type { Init, MessageType } from "./types.js";
+export { decode, encode } from "./codec.js";
+export { DecodeError, EncodeError } from "./errors.js";
+export { fromJson, fromTree, toJson, toTree, type JsonOptions } from "./json/functions.js";
+export type {
+  AnyType,
+  EnumNames,
+  FieldRow,
+  JsonContext,
+  JsonForm,
+  MemberJson,
+  MessageFields,
+  ProtocolJson,
+  ScalarKind,
+} from "./json/tables.js";
+export { PackedFloat, type Form, type Tree, type TreeObject } from "./json/tree.js";
+export { Reader } from "./reader.js";
+export type { Init, JsonObject, JsonValue, MessageType } from "./types.js";
+export * from "./well-known/any.js";
+export * from "./well-known/duration.js";
+export * from "./well-known/empty.js";
+export * from "./well-known/field-mask.js";
+export * from "./well-known/struct.js";
+export {
+  Timestamp_fields,
+  decodeTimestamp,
+  encodeTimestamp,
+  readTimestamp,
+  timestampFromDate,
+  timestampToDate,
+  writeTimestamp,
+  type Timestamp,
+} from "./well-known/timestamp.js";
+export * from "./well-known/wrappers.js";
+export { Writer } from "./writer.js";

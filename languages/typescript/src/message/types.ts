@@ -1,18 +1,32 @@
+/** A value of JSON. */
+export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
+
+/** An object of JSON. */
+export interface JsonObject {
+  [key: string]: JsonValue;
+}
+
 /**
  * What may be given where a message is sent: every field may be left out, in messages inside of it too. What is left out is zero,
  * empty or absent.
  *
- * A oneof and bytes are given whole.
+ * A oneof is given whole, and so are bytes and values of JSON.
  */
-export type Init<T> = T extends Uint8Array | bigint | string | number | boolean | null | undefined
+export type Init<T> = [JsonValue] extends [T]
   ? T
-  : T extends Map<infer K, infer V>
-    ? Map<K, Init<V>>
-    : T extends readonly (infer E)[]
-      ? readonly Init<E>[]
-      : T extends { case: infer C; value: infer V }
-        ? { case: C; value: Init<V> }
-        : { [F in keyof T]?: Init<T[F]> | undefined };
+  : T extends Uint8Array | bigint | string | number | boolean | null | undefined
+    ? T
+    : T extends ReadonlyMap<infer K, infer V>
+      ? ReadonlyMap<K, Init<V>>
+      : T extends readonly (infer E)[]
+        ? readonly Init<E>[]
+        : T extends JsonObject
+          ? T
+          : "$unknown" extends keyof T
+            ? { readonly [F in keyof T]?: Init<T[F]> | undefined }
+            : T extends { case: infer C; value: infer V }
+              ? { readonly case: C; readonly value: Init<V> }
+              : T;
 
 /** A type of message: what a protocol knows of each, and what a codec needs. */
 export interface MessageType<T> {
@@ -21,13 +35,13 @@ export interface MessageType<T> {
   /**
    * Encodes a message in protobuf.
    *
-   * @throws {@link EncodeError} for a value that its field cannot hold.
+   * @throws EncodeError for a value that its field cannot hold.
    */
   encode(message: Init<T>): Uint8Array;
   /**
    * Decodes a message from protobuf.
    *
-   * @throws {@link DecodeError} for bytes that are no such message.
+   * @throws DecodeError for bytes that are no such message.
    */
   decode(bytes: Uint8Array): T;
 }

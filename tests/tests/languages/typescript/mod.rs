@@ -1,4 +1,5 @@
 //! The package `msip` of TypeScript, and what is generated for it.
 
+mod generated;
 mod package;
 mod tools;

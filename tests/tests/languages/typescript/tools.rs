@@ -10,7 +10,7 @@ use std::{
 use msip_tests::programs;
 
 /// The repository.
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+pub(super) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// A folder whose `node_modules` has all of it: programs of tests lie below it, so that their imports are found.
 pub(super) struct Tools {

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from msip.codec import BodyCodec
@@ -262,13 +262,17 @@ class Inbound:
     # Bodies and errors.
 
     def _handled(self, member: Member, message: Any, context: Context[Any]) -> Any:
-        """Calls the handler's method, whose answer is not there yet. A member that carries nothing has no parameter."""
-        if self._handler is None:
-            raise Status(Code.UNIMPLEMENTED, f"there is no handler for {member.name} here")
-        method = getattr(self._handler, member.handler)
+        """What the handler's method returns; that of a member that carries nothing takes the context alone."""
+        method = self._method(member)
         if member.message is None and not member.request_stream:
             return method(context)
         return method(message, context)
+
+    def _method(self, member: Member) -> Callable[[Any, Context[Any]], Any]:
+        if self._handler is None:
+            raise Status(Code.UNIMPLEMENTED, f"there is no handler for {member.name} here")
+        method: Callable[[Any, Context[Any]], Any] = getattr(self._handler, member.handler)
+        return method
 
     def _decode(self, member: Member, body: bytes, compressed: bool) -> Any:
         assert self.codec is not None

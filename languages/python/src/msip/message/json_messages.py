@@ -16,7 +16,7 @@ from msip.message.message import Message
 from msip.message.scalars import found
 from msip.message.tree import TOO_DEEP
 from msip.message.well_known import WellKnown
-from msip.message.wire import MAX_DEPTH, f64, read_varint, sized, skip_field
+from msip.message.wire import MAX_DEPTH, f64, read_size, read_varint, sized, skip_field
 
 __all__ = ["ListValue", "Struct", "Value"]
 
@@ -214,14 +214,6 @@ def _text(value: object) -> bytes:
         raise EncodeError(f"text with half of a surrogate pair: {found(value)}") from None
 
 
-def _part(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """The range of what is behind its length."""
-    size, at = read_varint(data, at)
-    if at + size > end:
-        raise IndexError
-    return at, at + size
-
-
 def _read_object(
     message: type[Message], data: bytes, at: int, end: int, depth: int, values: dict[str, JsonValue]
 ) -> dict[str, JsonValue]:
@@ -234,18 +226,18 @@ def _read_object(
             if tag != 10:
                 at = skip_field(data, start, end, depth)
                 continue
-            at, stop = _part(data, at, end)
+            at, stop = read_size(data, at, end)
             key: str = ""
             value: JsonValue = None
             while at < stop:
                 start = at
                 tag, at = read_varint(data, at)
                 if tag == 10:
-                    at, behind = _part(data, at, stop)
+                    at, behind = read_size(data, at, stop)
                     key = data[at:behind].decode()
                     at = behind
                 elif tag == 18:
-                    at, behind = _part(data, at, stop)
+                    at, behind = read_size(data, at, stop)
                     value = _read_value(message, data, at, behind, depth - 2, value)
                     at = behind
                 else:
@@ -272,7 +264,7 @@ def _read_array(
             if tag != 10:
                 at = skip_field(data, start, end, depth)
                 continue
-            at, stop = _part(data, at, end)
+            at, stop = read_size(data, at, end)
             values.append(_read_value(message, data, at, stop, depth - 1, None))
             at = stop
         if at > end:
@@ -299,18 +291,18 @@ def _read_value(message: type[Message], data: bytes, at: int, end: int, depth: i
                 (value,) = _F64.unpack_from(data, at)
                 at += 8
             elif tag == 26:
-                at, stop = _part(data, at, end)
+                at, stop = read_size(data, at, end)
                 value = data[at:stop].decode()
                 at = stop
             elif tag == 32:
                 number, at = read_varint(data, at)
                 value = number != 0
             elif tag == 42:
-                at, stop = _part(data, at, end)
+                at, stop = read_size(data, at, end)
                 value = _read_object(message, data, at, stop, depth - 1, value if isinstance(value, dict) else {})
                 at = stop
             elif tag == 50:
-                at, stop = _part(data, at, end)
+                at, stop = read_size(data, at, end)
                 value = _read_array(message, data, at, stop, depth - 1, value if isinstance(value, list) else [])
                 at = stop
             else:

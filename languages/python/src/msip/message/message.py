@@ -97,7 +97,7 @@ class Message(_Registered):
         return cls._from_tree(value, form, MAX_DEPTH)
 
     @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Any = None) -> Self:
         """Reads fields from a range of bytes, into `message` where there is one already."""
         raise NotImplementedError
 

@@ -37,6 +37,7 @@ __all__ = [
     "pack_sint64",
     "pack_uint32",
     "pack_uint64",
+    "read_size",
     "read_varint",
     "sfixed32",
     "sfixed32_at",
@@ -232,6 +233,17 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError("a varint of more than ten bytes")
+
+
+def read_size(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """The range of what is behind its length."""
+    size = data[at]
+    at += 1
+    if size > 127:
+        size, at = read_varint(data, at - 1)
+    if at + size > end:
+        raise IndexError
+    return at, at + size
 
 
 def skip_field(data: bytes, at: int, end: int, depth: int) -> int:

@@ -1,0 +1,24 @@
+import { Reader } from "./reader.js";
+import { Writer } from "./writer.js";
+
+/** A writer that nobody uses at the moment. */
+let spare: Writer | undefined;
+
+/** The bytes of a message that `write` writes. */
+export function encode<T>(write: (message: T, writer: Writer) => void, message: T): Uint8Array {
+  // A getter of a message may encode another one meanwhile.
+  const writer = spare ?? new Writer();
+  spare = undefined;
+  try {
+    write(message, writer);
+    return writer.finish();
+  } finally {
+    writer.reset();
+    spare = writer;
+  }
+}
+
+/** The message in these bytes, which `read` reads. */
+export function decode<T>(read: (reader: Reader) => T, bytes: Uint8Array): T {
+  return read(new Reader(bytes));
+}

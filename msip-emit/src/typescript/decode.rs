@@ -1,0 +1,194 @@
+//! The function that reads a message, field by field.
+
+use msip_schema::{Cardinality, FieldType};
+
+use super::fields::{
+    LENGTH_DELIMITED, Oneof, Property, Slot, Types, is_packed, literal, method, tag, wire_type,
+    zero,
+};
+use super::messages::message_of;
+use super::modules::Identifiers;
+use crate::write::Writer;
+
+/// Writes the function.
+pub(super) fn write(
+    types: &Types<'_, '_>,
+    own: &Identifiers,
+    slots: &[Slot<'_>],
+    out: &mut Writer,
+) {
+    let reader = types.import_type("Reader", out);
+    let properties = slots.iter().filter_map(|slot| match slot {
+        Slot::Oneof(_) => None,
+        Slot::Field(Property { field, name }) => Some(match &field.cardinality {
+            Cardinality::Implicit => format!("{name}: {}", zero(&field.ty)),
+            Cardinality::Optional => return None,
+            Cardinality::Repeated => format!("{name}: []"),
+            Cardinality::Map(_) => format!("{name}: new Map()"),
+        }),
+    });
+    let properties: Vec<String> = properties.collect();
+    let empty = match properties.as_slice() {
+        [] => "{}".to_owned(),
+        properties => format!("{{ {} }}", properties.join(", ")),
+    };
+    out.separate();
+    out.line("/** Reads the fields, of a new message or in addition to those of another. */");
+    out.line(format_args!(
+        "export function {}(reader: {reader}, message: {1} = {empty}): {1} {{",
+        own.read(),
+        own.name
+    ));
+    out.indent();
+    out.line("while (reader.position < reader.end) {");
+    out.indent();
+    out.line("const tag = reader.tag();");
+    out.line("switch (tag) {");
+    out.indent();
+    for slot in slots {
+        match slot {
+            Slot::Field(property) => read_field(types, property, out),
+            Slot::Oneof(oneof) => read_oneof(types, oneof, out),
+        }
+    }
+    out.line("default:");
+    out.indent();
+    out.line("message.$unknown = reader.unknown(tag, message.$unknown);");
+    out.dedent();
+    out.dedent();
+    out.line("}");
+    out.dedent();
+    out.line("}");
+    out.line("return message;");
+    out.dedent();
+    out.line("}");
+}
+
+/// The expression that reads one value; `into` is the message that it adds to.
+fn expression(
+    types: &Types<'_, '_>,
+    ty: &FieldType,
+    path: &str,
+    into: Option<&str>,
+    out: &mut Writer,
+) -> String {
+    let path = literal(path);
+    match message_of(ty) {
+        None => format!("reader.{}({path})", method(ty)),
+        Some(name) => {
+            let read = types.function("read", name, out);
+            match into {
+                None => format!("reader.message({path}, {read})"),
+                Some(into) => format!("reader.message({path}, {read}, {into})"),
+            }
+        }
+    }
+}
+
+fn read_field(types: &Types<'_, '_>, property: &Property<'_>, out: &mut Writer) {
+    let Property { field, name } = property;
+    let ty = &field.ty;
+    let target = format!("message.{name}");
+    let own_tag = tag(field.number, wire_type(ty));
+    match &field.cardinality {
+        Cardinality::Implicit | Cardinality::Optional => {
+            let value = expression(types, ty, name, Some(&target), out);
+            case(own_tag, &[format!("{target} = {value};")], out);
+        }
+        Cardinality::Repeated => {
+            let value = expression(types, ty, name, None, out);
+            let push = format!("{target}.push({value});");
+            if is_packed(ty) {
+                out.line(format_args!(
+                    "case {}: {{",
+                    tag(field.number, LENGTH_DELIMITED)
+                ));
+                out.indent();
+                out.line(format_args!(
+                    "const end = reader.openPacked({});",
+                    literal(name)
+                ));
+                out.line(format_args!("while (reader.position < reader.end) {push}"));
+                out.line("reader.end = end;");
+                out.line("break;");
+                out.dedent();
+                out.line("}");
+            }
+            case(own_tag, &[push], out);
+        }
+        Cardinality::Map(key) => read_entry(types, property, key, out),
+    }
+}
+
+fn case(tag: u32, statements: &[String], out: &mut Writer) {
+    out.line(format_args!("case {tag}:"));
+    out.indent();
+    for statement in statements {
+        out.line(statement);
+    }
+    out.line("break;");
+    out.dedent();
+}
+
+fn read_entry(types: &Types<'_, '_>, property: &Property<'_>, key: &FieldType, out: &mut Writer) {
+    let Property { field, name } = property;
+    let ty = &field.ty;
+    out.line(format_args!(
+        "case {}: {{",
+        tag(field.number, LENGTH_DELIMITED)
+    ));
+    out.indent();
+    out.line(format_args!("const end = reader.open({});", literal(name)));
+    let key_type = types.value(key, out);
+    out.line(format_args!("let key: {key_type} = {};", zero(key)));
+    let value_type = types.value(ty, out);
+    let read_key = expression(types, key, name, None, out);
+    let read_value = expression(types, ty, name, Some("value"), out);
+    let value = match message_of(ty) {
+        None => {
+            out.line(format_args!("let value: {value_type} = {};", zero(ty)));
+            "value".to_owned()
+        }
+        Some(held) => {
+            out.line(format_args!("let value: {value_type} | undefined;"));
+            let decode = types.function("decode", held, out);
+            format!("value ?? {decode}(new Uint8Array(0))")
+        }
+    };
+    out.line("while (reader.position < reader.end) {");
+    out.indent();
+    out.line("const tag = reader.tag();");
+    out.line(format_args!(
+        "if (tag === {}) key = {read_key};",
+        tag(1, wire_type(key))
+    ));
+    out.line(format_args!(
+        "else if (tag === {}) value = {read_value};",
+        tag(2, wire_type(ty))
+    ));
+    out.line("else reader.unknown(tag, undefined);");
+    out.dedent();
+    out.line("}");
+    out.line("reader.close(end);");
+    out.line(format_args!("message.{name}.set(key, {value});"));
+    out.line("break;");
+    out.dedent();
+    out.line("}");
+}
+
+fn read_oneof(types: &Types<'_, '_>, oneof: &Oneof<'_>, out: &mut Writer) {
+    let target = format!("message.{}", oneof.name);
+    for Property { field, name } in &oneof.cases {
+        let ty = &field.ty;
+        let case_name = literal(name);
+        let into = format!("{target}?.case === {case_name} ? {target}.value : undefined");
+        let value = expression(types, ty, name, Some(&into), out);
+        case(
+            tag(field.number, wire_type(ty)),
+            &[format!(
+                "{target} = {{ case: {case_name}, value: {value} }};"
+            )],
+            out,
+        );
+    }
+}

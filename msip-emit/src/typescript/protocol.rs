@@ -1,0 +1,523 @@
+//! The protocol of a package: its members as constants, the client, and the interface of the client's handler.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use msip_schema::{Compression, Direction, MsgKind, Schema, TypeName, json_name};
+
+use super::doc;
+use super::fields::{Types, literal, type_module};
+use super::modules::claim;
+use super::names::{handler_name, method_name};
+use crate::plan::{Call, MemberPlan, Plan, Shape};
+use crate::rust::Sides;
+use crate::rust::names::protocol_name;
+use crate::write::{Case, Writer};
+
+/// A protocol and the identifiers of what is written for it.
+pub(super) struct ProtocolNames<'a> {
+    pub(super) schema: &'a Schema,
+    /// The protocol itself: `CHAT`.
+    pub(super) constant: String,
+    /// The tables of its messages for JSON: `CHAT_JSON`.
+    pub(super) json: String,
+    /// What its classes begin with: `Chat`.
+    pub(super) prefix: String,
+    /// The constants of its members, in the order of their numbers.
+    to_server: Vec<String>,
+    to_client: Vec<String>,
+}
+
+impl<'a> ProtocolNames<'a> {
+    /// The identifiers, which are declared from then on.
+    pub(super) fn new(schema: &'a Schema, declared: &mut BTreeSet<String>) -> Self {
+        const CLASSES: [&str; 6] = [
+            "Client",
+            "ClientHandler",
+            "Peer",
+            "ServerHandler",
+            "Broadcast",
+            "Server",
+        ];
+        let constant = |prefix: &str| Case::UpperSnake.apply(prefix);
+        let all = |prefix: &str| {
+            let classes = CLASSES.map(|class| format!("{prefix}{class}"));
+            let constants = [constant(prefix), format!("{}_JSON", constant(prefix))];
+            classes.into_iter().chain(constants)
+        };
+        let prefix = protocol_name(schema.package(), |prefix| {
+            all(prefix).any(|identifier| declared.contains(&identifier))
+        });
+        declared.extend(all(&prefix));
+        let mut members = |direction: Direction| {
+            let members = schema.envelope(direction).members.iter();
+            let side = match direction {
+                Direction::ClientToServer => "ToServer",
+                Direction::ServerToClient => "ToClient",
+            };
+            let names = members.map(|member| {
+                let name = format!("{side}_{}", Case::LowerCamel.apply(&member.name));
+                claim(declared, name, |name| vec![name])
+            });
+            names.collect()
+        };
+        Self {
+            schema,
+            constant: constant(&prefix),
+            json: format!("{}_JSON", constant(&prefix)),
+            to_server: members(Direction::ClientToServer),
+            to_client: members(Direction::ServerToClient),
+            prefix,
+        }
+    }
+
+    /// The constants of the members of a direction.
+    pub(super) fn members(&self, direction: Direction) -> &[String] {
+        match direction {
+            Direction::ClientToServer => &self.to_server,
+            Direction::ServerToClient => &self.to_client,
+        }
+    }
+}
+
+/// Writes the protocol.
+pub(super) fn write(
+    types: &Types<'_, '_>,
+    names: &ProtocolNames<'_>,
+    sides: Sides,
+    out: &mut Writer,
+) {
+    let plan = Plan::new(names.schema);
+    for direction in [Direction::ClientToServer, Direction::ServerToClient] {
+        let members = &plan.envelope(direction).members;
+        for (member, constant) in members.iter().zip(names.members(direction)) {
+            write_member(types, member, constant, out);
+        }
+    }
+    write_constant(types, names, out);
+    write_tables(types, names, &plan, out);
+    if sides != Sides::Server {
+        write_client(types, names, &plan, out);
+    }
+}
+
+fn core_type(types: &Types<'_, '_>, name: &str, out: &mut Writer) -> String {
+    out.import(&type_module(types.modules.core), name)
+}
+
+fn write_member(types: &Types<'_, '_>, member: &MemberPlan<'_>, constant: &str, out: &mut Writer) {
+    let ty = core_type(types, "Member", out);
+    out.separate();
+    let about = match constant.starts_with("ToServer") {
+        true => format!("`{}` to the server.", member.name),
+        false => format!("`{}` to the client.", member.name),
+    };
+    doc::write_or("", &about, false, out);
+    out.line(format_args!("export const {constant}: {ty} = {{"));
+    out.indent();
+    out.line(format_args!("name: {},", literal(member.name)));
+    out.line(format_args!("number: {},", member.number));
+    let message = member.payload.map_or("undefined".to_owned(), |name| {
+        message_type(types, name, out)
+    });
+    out.line(format_args!("message: {message},"));
+    out.line(format_args!(
+        "kind: {}, // {}",
+        member.kind.number(),
+        member.kind.name()
+    ));
+    let (shape, shape_name) = match &member.shape {
+        Shape::OneWay => (1, "ONE_WAY"),
+        Shape::Acknowledged => (2, "ACKNOWLEDGED"),
+        Shape::Call(_) => (3, "CALL"),
+        Shape::Answer => (4, "ANSWER"),
+    };
+    out.line(format_args!("shape: {shape}, // {shape_name}"));
+    if member.shape != Shape::Answer {
+        out.line(format_args!(
+            "handler: {},",
+            literal(&handler_name(member.name))
+        ));
+    }
+    if let Shape::Call(call) = &member.shape {
+        out.line(format_args!("answer: {},", call.answer.number));
+        for (name, is_set) in [
+            ("requestStream", call.request_stream),
+            ("responseStream", call.response_stream),
+        ] {
+            if is_set {
+                out.line(format_args!("{name}: true,"));
+            }
+        }
+    }
+    if let Some(limit) = member.time_limit() {
+        out.line(format_args!("timeoutMs: {},", milliseconds(limit)));
+    }
+    for (name, value, usual) in [
+        ("urgent", member.urgent, false),
+        ("compress", member.compress == Compression::Negotiated, true),
+        ("idempotent", member.idempotent, false),
+    ] {
+        if value != usual {
+            out.line(format_args!("{name}: {value},"));
+        }
+    }
+    if member.kind == MsgKind::State
+        && let Some(key) = &member.key
+    {
+        let name = super::names::property_name(key.name);
+        out.line(format_args!("key: {},", literal(&name)));
+    }
+    out.dedent();
+    out.line("};");
+}
+
+fn milliseconds(limit: Duration) -> u128 {
+    limit.as_millis()
+}
+
+/// A message as a type. That of another module is spelled out: modules may import each other, and only functions exist before a module
+/// has run.
+fn message_type(types: &Types<'_, '_>, name: &TypeName, out: &mut Writer) -> String {
+    match types.home(name) {
+        Some(home) if home.module.is_none() => home.identifiers.message_type(),
+        _ => {
+            let [encode, decode] = ["encode", "decode"].map(|verb| types.function(verb, name, out));
+            format!(
+                "{{ name: {}, encode: {encode}, decode: {decode} }}",
+                literal(name.as_str())
+            )
+        }
+    }
+}
+
+fn write_constant(types: &Types<'_, '_>, names: &ProtocolNames<'_>, out: &mut Writer) {
+    let ty = core_type(types, "Protocol", out);
+    let schema = names.schema;
+    out.separate();
+    let otherwise = format!("The protocol of the package `{}`.", schema.package());
+    doc::write_or(schema.doc(), &otherwise, false, out);
+    out.line(format_args!("export const {}: {ty} = {{", names.constant));
+    out.indent();
+    out.line(format_args!("name: {},", literal(schema.package())));
+    out.line(format_args!(
+        "fingerprint: 0x{:016x}n,",
+        schema.fingerprint()
+    ));
+    for (property, direction) in [
+        ("clientToServer", Direction::ClientToServer),
+        ("serverToClient", Direction::ServerToClient),
+    ] {
+        out.line(format_args!("{property}: ["));
+        out.indent();
+        for constant in names.members(direction) {
+            out.line(format_args!("{constant},"));
+        }
+        out.dedent();
+        out.line("],");
+    }
+    out.dedent();
+    out.line("};");
+}
+
+/// The tables of every message, which only the codecs of JSON and MessagePack need.
+fn write_tables(
+    types: &Types<'_, '_>,
+    names: &ProtocolNames<'_>,
+    plan: &Plan<'_>,
+    out: &mut Writer,
+) {
+    let ty = types.import_type("ProtocolJson", out);
+    out.separate();
+    doc::write_or(
+        "",
+        "The messages of the protocol by their names in JSON: what the codecs of JSON and MessagePack need.",
+        false,
+        out,
+    );
+    out.line(format_args!("export const {}: {ty} = {{", names.json));
+    out.indent();
+    for (property, direction) in [
+        ("clientToServer", Direction::ClientToServer),
+        ("serverToClient", Direction::ServerToClient),
+    ] {
+        out.line(format_args!("{property}: ["));
+        out.indent();
+        for member in &plan.envelope(direction).members {
+            let head = format!(
+                "number: {}, name: {}",
+                member.number,
+                literal(&json_name(member.name))
+            );
+            let table = member.payload.map(|name| types.table(name, "fields", out));
+            match table {
+                None => out.line(format_args!("{{ {head} }},")),
+                Some(table) => out.line(format_args!("{{ {head}, fields: () => {table} }},")),
+            }
+        }
+        out.dedent();
+        out.line("],");
+    }
+    let any = TypeName::new("google.protobuf.Any");
+    if names.schema.types().contains_key(&any) {
+        out.line("any: () => [");
+        out.indent();
+        let protocols = &types.modules.compilation.protocols;
+        let own = protocols
+            .iter()
+            .find(|protocol| protocol.schema.package() == names.schema.package());
+        for name in own.map_or(Vec::new(), |own| types.modules.messages_of(own.file)) {
+            let ty = types.import_value(name, out, |own| own.message_type());
+            let table = types.table(name, "fields", out);
+            out.line(format_args!("{{ type: {ty}, fields: {table} }},"));
+        }
+        out.dedent();
+        out.line("],");
+    }
+    out.dedent();
+    out.line("};");
+}
+
+fn write_client(
+    types: &Types<'_, '_>,
+    names: &ProtocolNames<'_>,
+    plan: &Plan<'_>,
+    out: &mut Writer,
+) {
+    let (prefix, package) = (&names.prefix, names.schema.package());
+    let base = out.import(types.modules.core, "Client");
+    let [options, transport] =
+        ["ClientOptions", "Transport"].map(|name| core_type(types, name, out));
+    let calls = plan.envelope(Direction::ServerToClient);
+    let is_called = calls
+        .members
+        .iter()
+        .any(|member| matches!(member.shape, Shape::Call(_)));
+    out.separate();
+    doc::write_or(
+        &plan.envelope(Direction::ClientToServer).doc.to_owned(),
+        &format!("A client of `{package}`."),
+        false,
+        out,
+    );
+    out.line(format_args!(
+        "export class {prefix}Client extends {base} {{"
+    ));
+    out.indent();
+    doc::write_or(
+        "",
+        "Connects to a server.\n\n@throws ConnectError if it cannot be reached, or refuses.",
+        false,
+        out,
+    );
+    let optional = if is_called { "" } else { "?" };
+    out.line(format_args!(
+        "static connect(endpoint: string | {transport}, options{optional}: {options}<{prefix}ClientHandler>): Promise<{prefix}Client> {{",
+    ));
+    out.indent();
+    out.line(format_args!(
+        "return {base}.open({prefix}Client, {}, endpoint, options);",
+        names.constant
+    ));
+    out.dedent();
+    out.line("}");
+    write_methods(types, names, plan, Direction::ClientToServer, out);
+    out.dedent();
+    out.line("}");
+    let about =
+        format!("What a client of `{package}` is sent. Messages without a method are dropped.");
+    let handler = core_type(types, "ClientHandler", out);
+    let end = format!("{prefix}Client");
+    write_handler(
+        types,
+        plan,
+        Direction::ServerToClient,
+        &Handler {
+            about: &about,
+            name: format!("{prefix}ClientHandler"),
+            base: format!("{handler}<{end}>"),
+            end,
+        },
+        out,
+    );
+}
+
+/// Writes the methods that send the members of a direction.
+pub(super) fn write_methods(
+    types: &Types<'_, '_>,
+    names: &ProtocolNames<'_>,
+    plan: &Plan<'_>,
+    direction: Direction,
+    out: &mut Writer,
+) {
+    let members = &plan.envelope(direction).members;
+    for (member, constant) in members.iter().zip(names.members(direction)) {
+        if member.shape != Shape::Answer {
+            write_method(types, member, constant, out);
+        }
+    }
+}
+
+fn write_method(types: &Types<'_, '_>, member: &MemberPlan<'_>, constant: &str, out: &mut Writer) {
+    let constant = in_scope(types, constant, out);
+    let method = method_name(member.name);
+    let mut parameters = Vec::new();
+    let mut argument = "undefined";
+    let is_stream = matches!(&member.shape, Shape::Call(call) if call.request_stream);
+    if is_stream {
+        let stream = core_type(types, "RequestStream", out);
+        let item = content(types, member.payload, out);
+        parameters.push(format!("requests: {stream}<{item}>"));
+        argument = "requests";
+    } else if let Some(payload) = member.payload {
+        let name = match member.shape {
+            Shape::Call(_) => "request",
+            _ => "message",
+        };
+        let init = init(types, payload, out);
+        parameters.push(format!("{name}: {init}"));
+        argument = name;
+    }
+    let (options, result, base) = match &member.shape {
+        Shape::OneWay => ("SendOptions", "Promise<void>".to_owned(), "send".to_owned()),
+        Shape::Acknowledged | Shape::Answer => {
+            ("CallOptions", "Promise<void>".to_owned(), "send".to_owned())
+        }
+        Shape::Call(call) => {
+            let answer = content(types, call.answer.payload, out);
+            let result = if call.response_stream {
+                format!("{}<{answer}>", core_type(types, "ResponseStream", out))
+            } else {
+                format!("Promise<{answer}>")
+            };
+            let base = match (call.request_stream, call.response_stream) {
+                (false, false) => "call",
+                (false, true) => "callStream",
+                (true, false) => "sendStream",
+                (true, true) => "callBoth",
+            };
+            ("CallOptions", result, format!("{base}<{answer}>"))
+        }
+    };
+    let options = core_type(types, options, out);
+    parameters.push(format!("options?: {options}"));
+    out.separate();
+    doc::write(member.doc, member.deprecated, out);
+    out.line(format_args!(
+        "{method}({}): {result} {{",
+        parameters.join(", ")
+    ));
+    out.indent();
+    out.line(format_args!(
+        "return this.{base}({constant}, {argument}, options);"
+    ));
+    out.dedent();
+    out.line("}");
+}
+
+/// A constant of the messages' module, in the server's module too.
+pub(super) fn in_scope(types: &Types<'_, '_>, constant: &str, out: &mut Writer) -> String {
+    match types.messages_module() {
+        None => constant.to_owned(),
+        Some(module) => out.import(&module, constant),
+    }
+}
+
+/// The type of what a member carries: `void` if that is nothing.
+pub(super) fn content(
+    types: &Types<'_, '_>,
+    payload: Option<&TypeName>,
+    out: &mut Writer,
+) -> String {
+    payload.map_or("void".to_owned(), |name| types.named(name, out))
+}
+
+/// The type of what is given to send a message.
+pub(super) fn init(types: &Types<'_, '_>, payload: &TypeName, out: &mut Writer) -> String {
+    let init = types.import_type("Init", out);
+    format!("{init}<{}>", types.named(payload, out))
+}
+
+/// What there is to say of a handler.
+pub(super) struct Handler<'h> {
+    pub(super) about: &'h str,
+    pub(super) name: String,
+    /// The core's interface.
+    pub(super) base: String,
+    /// The class of the end of the connection that it is called with.
+    pub(super) end: String,
+}
+
+/// Writes the interface of what handles the members of a direction.
+pub(super) fn write_handler(
+    types: &Types<'_, '_>,
+    plan: &Plan<'_>,
+    direction: Direction,
+    handler: &Handler<'_>,
+    out: &mut Writer,
+) {
+    let members = plan.envelope(direction).members.iter();
+    let handled: Vec<_> = members
+        .filter(|member| member.shape != Shape::Answer)
+        .collect();
+    out.separate();
+    doc::write_or("", handler.about, false, out);
+    if handled.is_empty() {
+        out.line(format_args!(
+            "export type {} = {};",
+            handler.name, handler.base
+        ));
+        return;
+    }
+    out.line(format_args!(
+        "export interface {} extends {} {{",
+        handler.name, handler.base
+    ));
+    out.indent();
+    let context = core_type(types, "Context", out);
+    let context = format!("context: {context}<{}>", handler.end);
+    for member in handled {
+        doc::write(member.doc, member.deprecated, out);
+        let is_stream = matches!(&member.shape, Shape::Call(call) if call.request_stream);
+        let mut parameters = Vec::new();
+        if is_stream {
+            let item = content(types, member.payload, out);
+            parameters.push(format!("requests: AsyncIterable<{item}>"));
+        } else if let Some(payload) = member.payload {
+            let name = match member.shape {
+                Shape::Call(_) => "request",
+                _ => "message",
+            };
+            parameters.push(format!("{name}: {}", types.named(payload, out)));
+        }
+        parameters.push(context.clone());
+        let (mark, result) = match &member.shape {
+            Shape::Call(call) => ("", answer(types, call, out)),
+            _ => ("?", "void | Promise<void>".to_owned()),
+        };
+        out.line(format_args!(
+            "{}{mark}({}): {result};",
+            handler_name(member.name),
+            parameters.join(", ")
+        ));
+    }
+    out.dedent();
+    out.line("}");
+}
+
+/// What a handler returns.
+fn answer(
+    types: &Types<'_, '_>,
+    call: &Call<crate::plan::AnswerPlan<'_>>,
+    out: &mut Writer,
+) -> String {
+    let answer = match call.answer.payload {
+        None => "void".to_owned(),
+        Some(name) => init(types, name, out),
+    };
+    if call.response_stream {
+        format!("AsyncIterable<{answer}>")
+    } else {
+        format!("{answer} | Promise<{answer}>")
+    }
+}
