@@ -268,10 +268,10 @@ class Inbound:
             return method(context)
         return method(message, context)
 
-    def _method(self, member: Member) -> Callable[[Any, Context[Any]], Any]:
+    def _method(self, member: Member) -> Callable[..., Any]:
         if self._handler is None:
             raise Status(Code.UNIMPLEMENTED, f"there is no handler for {member.name} here")
-        method: Callable[[Any, Context[Any]], Any] = getattr(self._handler, member.handler)
+        method: Callable[..., Any] = getattr(self._handler, member.handler)
         return method
 
     def _decode(self, member: Member, body: bytes, compressed: bool) -> Any:
