@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -31,33 +30,26 @@ async def server() -> None:
     await server.wait_for_termination()
 
 
+class Caller(load.Caller):
+    def __init__(self, stub: rpc_pb2_grpc.BenchStub) -> None:
+        self.stub = stub
+        self.data = bytes(32)
+
+    async def call(self, number: int) -> int:
+        return (await self.stub.Echo(Note(number=number, data=self.data), timeout=30)).number
+
+    async def tell(self, count: int) -> tuple[int, int]:
+        async def notes() -> AsyncIterator[Note]:
+            for number in range(count):
+                yield Note(number=number, data=self.data)
+
+        tally = await self.stub.Tell(notes())
+        return tally.count, tally.sum
+
+
 async def client(port: str, kind: str, amount: float) -> None:
-    data = bytes(32)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        bench = rpc_pb2_grpc.BenchStub(channel)
-
-        async def call(number: int) -> None:
-            if (await bench.Echo(Note(number=number, data=data), timeout=30)).number != number:
-                sys.exit("the answer is that of another call")
-
-        async def tell(count: int) -> float:
-            async def notes() -> AsyncIterator[Note]:
-                for number in range(count):
-                    yield Note(number=number, data=data)
-
-            start = time.perf_counter()
-            tally = await bench.Tell(notes())
-            took = time.perf_counter() - start
-            load.check_tally(tally.count, tally.sum, count)
-            return took
-
-        if kind == "start":
-            await call(0)
-        elif kind == "one-way":
-            await tell(int(amount) // 10)
-            load.report(int(amount) / await tell(int(amount)))
-        else:
-            await load.calls(call, int(kind), amount)
+        await load.play(Caller(rpc_pb2_grpc.BenchStub(channel)), kind, amount)
 
 
 def main() -> None:

@@ -4,39 +4,63 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
 
-WARM_UP = 0.3
-
-
-async def calls(call: Callable[[int], Awaitable[None]], at_once: int, seconds: float) -> None:
-    """Calls for some time, so many at once, and prints how many a second were answered."""
-    await run(call, at_once, WARM_UP)
-    count, took = await run(call, at_once, seconds)
-    report(count / took)
+WARM_UP = 1.0
 
 
-async def run(call: Callable[[int], Awaitable[None]], at_once: int, seconds: float) -> tuple[int, float]:
+class Caller:
+    """What a contender can do."""
+
+    async def call(self, number: int) -> int:
+        """Makes a call, and returns the number of its answer."""
+        raise NotImplementedError
+
+    async def tell(self, count: int) -> tuple[int, int]:
+        """Sends so many messages that nothing answers, and returns what the receiver has counted and added up."""
+        raise NotImplementedError
+
+
+async def play(caller: Caller, kind: str, amount: float) -> None:
+    """Plays one load, and prints how much of it there was in a second; how much there was, and this process's time for it."""
+    if kind == "start":
+        await calls(caller, 1, 0)
+        return
+    begun = time.process_time()
+    if kind == "one-way":
+        few, many = int(amount) // 5, int(amount)
+        await tell(caller, few)
+        figure, total = many / await tell(caller, many), few + many
+    else:
+        warm, _ = await calls(caller, int(kind), WARM_UP)
+        count, took = await calls(caller, int(kind), amount)
+        figure, total = count / took, warm + count
+    print(json.dumps([figure, total, time.process_time() - begun]), flush=True)
+
+
+async def calls(caller: Caller, at_once: int, seconds: float) -> tuple[int, float]:
+    """Calls for some time, so many at once; each caller once at least."""
     start = time.perf_counter()
     end = start + seconds
     count = 0
 
-    async def caller(number: int) -> None:
+    async def one(number: int) -> None:
         nonlocal count
-        while time.perf_counter() < end:
-            await call(number)
+        while True:
+            if await caller.call(number) != number:
+                sys.exit("the answer is that of another call")
             number += at_once
             count += 1
+            if time.perf_counter() >= end:
+                return
 
-    await asyncio.gather(*(caller(number) for number in range(at_once)))
+    await asyncio.gather(*(one(number) for number in range(at_once)))
     return count, time.perf_counter() - start
 
 
-def check_tally(count: int, total: int, sent: int) -> None:
-    """Fails where a note was lost, repeated or changed."""
-    if (count, total) != (sent, sent * (sent - 1) // 2):
-        sys.exit(f"{count} of {sent} notes came, and their sum is {total}")
-
-
-def report(figure: float) -> None:
-    print(json.dumps(figure), flush=True)
+async def tell(caller: Caller, sent: int) -> float:
+    start = time.perf_counter()
+    tally = await caller.tell(sent)
+    took = time.perf_counter() - start
+    if tally != (sent, sent * (sent - 1) // 2):
+        sys.exit(f"{tally[0]} of {sent} notes came, and their sum is {tally[1]}")
+    return took

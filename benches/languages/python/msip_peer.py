@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 
 import load
 import msip
@@ -34,30 +33,24 @@ async def server() -> None:
         await server.serve_forever()
 
 
+class Caller(load.Caller):
+    def __init__(self, client: BenchClient) -> None:
+        self.client = client
+        self.data = bytes(32)
+
+    async def call(self, number: int) -> int:
+        return (await self.client.echo_req(Note(number=number, data=self.data))).number
+
+    async def tell(self, count: int) -> tuple[int, int]:
+        for number in range(count):
+            await self.client.note_ind(Note(number=number, data=self.data))
+        tally = await self.client.tally_req(TallyReq())
+        return tally.count, tally.sum
+
+
 async def client(port: str, kind: str, amount: float) -> None:
-    data = bytes(32)
-    async with BenchClient(f"tcp://127.0.0.1:{port}") as bench:
-
-        async def call(number: int) -> None:
-            if (await bench.echo_req(Note(number=number, data=data))).number != number:
-                sys.exit("the answer is that of another call")
-
-        async def tell(count: int) -> float:
-            start = time.perf_counter()
-            for number in range(count):
-                await bench.note_ind(Note(number=number, data=data))
-            tally = await bench.tally_req(TallyReq())
-            took = time.perf_counter() - start
-            load.check_tally(tally.count, tally.sum, count)
-            return took
-
-        if kind == "start":
-            await call(0)
-        elif kind == "one-way":
-            await tell(int(amount) // 10)
-            load.report(int(amount) / await tell(int(amount)))
-        else:
-            await load.calls(call, int(kind), amount)
+    async with BenchClient(f"tcp://127.0.0.1:{port}") as client:
+        await load.play(Caller(client), kind, amount)
 
 
 def main() -> None:

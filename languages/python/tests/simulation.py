@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 
 from msip.errors import Code, Status
 from msip.protocol import Member
@@ -45,6 +46,7 @@ class Sent:
     unsent_items: int = 0
     received_items: list[bytes] = field(default_factory=list)
     is_cancelled: bool = False
+    deadline: float = inf
 
 
 class Node:
@@ -105,7 +107,10 @@ class Node:
         timeout = self.random.choice((member.timeout, 0.0001, 0.05, 2.0, 60.0))
         body = b"" if member.request_stream else label + b"|" + self.padding()
         id = self.session.call(member, body, now=self.world.now, timeout=timeout)
-        self.open[id] = Sent(member, label, unsent_items=self.random.randrange(40) if member.request_stream else 0)
+        sent = self.open[id] = Sent(member, label)
+        sent.unsent_items = self.random.randrange(40) if member.request_stream else 0
+        if timeout is not None:
+            sent.deadline = self.world.now + timeout
         if member.request_stream and not self.open[id].unsent_items:
             self.session.item(id, b"", True)
 
@@ -404,6 +409,9 @@ class World:
                 if at is not None and at <= self.now:
                     node.session.handle_timeout(self.now)
         self.settle()
+        for node in (self.client, self.server):
+            for sent in node.open.values() if node is not None else ():
+                self.check(sent.deadline > self.now, f"{sent.label!r} is open after its deadline")
 
     def finish(self) -> None:
         """The link holds, handlers return, and the client closes: nothing may be left."""
@@ -424,6 +432,8 @@ class World:
                 node.open or node.serving or node.messages or node.unread or node.session.queued for node in nodes
             ):
                 break
+        else:
+            self.check(False, "something does not come to an end")
         self.check_rest()
         self.client.session.close(self.now, text="done")
         for _ in range(100):

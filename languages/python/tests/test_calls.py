@@ -155,6 +155,18 @@ class Calls(unittest.TestCase):
         self.assertEqual(events(pair.client), [ev.Writable(0)])
         self.assertEqual((pair.client.ignored, pair.server.ignored), (0, 0))
 
+    def test_an_item_that_was_under_way_does_not_end_a_cancelled_call(self) -> None:
+        pair = self.connected(server=small(Settings(), max_calls=1))
+        id = pair.client.call(WATCH, b"w", now=0, timeout=None)
+        request = self.request(pair)
+        pair.server.answer_item(request.id, b"under way")
+        pair.client.cancel(id, 0)
+        pair.exchange()
+        self.assertFalse(pair.client.can_send(ECHO), "its handler runs")
+        pair.server.fail(request.id, Status(Code.CANCELLED))
+        pair.exchange()
+        self.assertTrue(pair.client.can_send(ECHO))
+
     def test_a_call_that_is_cancelled_in_the_queue_is_not_sent(self) -> None:
         pair = self.pair
         kept = pair.client.call(ECHO, b"kept", now=0, timeout=30.0)

@@ -199,7 +199,23 @@ class Handshake(unittest.TestCase):
         welcome.codec = Codec.JSON
         server = Session.accept(PROTOCOL, Settings(), accepting, welcome, 0)
         pair.client.receive(server.transmit(), 0)
-        self.assertIsInstance(events(pair.client)[-1], ev.Closed)
+        self.assertIsInstance(events(pair.client)[-1], ev.TransportDead)
+        self.assertEqual(pair.client.transmit()[7], header.ERROR)
+
+    def test_what_answers_in_place_of_the_server_ends_no_session(self) -> None:
+        pair = connected()
+        id = pair.client.send(ORDER, b"is kept", now=0)
+        pair.lose()
+        for data in (b"HTTP/1.1 503 Service Unavailable", pack_frame(header.ACK, 0, 99, bytes(20)), b"\x15\x03\x01"):
+            pair.client.begin(0)
+            pair.client.transmit()
+            pair.client.receive(data, 0)
+            self.assertIsInstance(events(pair.client)[-1], ev.TransportDead)
+        pair.connect(is_resumed=True)
+        pair.exchange()
+        [message] = of(pair.server, ev.Message)
+        assert isinstance(message, ev.Message)
+        self.assertEqual((message.id, message.body), (id, b"is kept"))
 
     def test_an_answer_that_does_not_come_is_not_waited_for(self) -> None:
         pair = Pair()

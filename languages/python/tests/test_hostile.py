@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import unittest
 
-from msip.errors import DecodeError, MsipError
+from msip.errors import Code, DecodeError, MsipError, Status
 from msip.session import Accepting, RefusedError, Session, Settings
 from msip.session import events as ev
 from msip.wire import header
@@ -168,6 +168,22 @@ class Hostile(unittest.TestCase):
         self.assertLess(begun, 7)
         pair.exchange()
         self.assertTrue(pair.server.may_begin_handler)
+
+    def test_requests_count_as_inflated(self) -> None:
+        pair = Pair(server=small(Settings(), max_call_bytes=1000))
+        pair.exchange()
+        for _ in range(3):
+            pair.client.call(ECHO, b"x", now=0, timeout=30.0)
+        pair.exchange()
+        first, second, third = (event.id for event in events(pair.server) if isinstance(event, ev.Request))
+        pair.server.grow_request(first, 600)
+        with self.assertRaises(Status) as raised:
+            pair.server.grow_request(second, 600)
+        self.assertIs(raised.exception.code, Code.RESOURCE_EXHAUSTED)
+        pair.server.grow_request(third, 300)
+        for id in (first, second, third):
+            pair.server.answer(id, b"x")
+        self.assertEqual(pair.server._inbound_size, 0)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,43 @@ import tempfile
 import unittest
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msip
 from lab import Heard, LabClient, LabTest, Text, lab
+
+
+class Untold:
+    """A timer as uvloop's may be: it does not tell its time."""
+
+    # Asyncio looks for it.
+    _source_traceback = None
+
+    def __init__(self, handle: asyncio.TimerHandle) -> None:
+        self._handle = handle
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+class UntoldLoop(asyncio.SelectorEventLoop):
+    """A loop with such timers."""
+
+    def call_at(self, *arguments: Any, **options: Any) -> Any:  # type: ignore[override]
+        return Untold(super().call_at(*arguments, **options))
+
+
+class TimersTest(LabTest):
+    new_loop = UntoldLoop
+
+    def test_timers_that_do_not_tell_their_time(self) -> None:
+        async def work() -> None:
+            async with lab() as (server, _), LabClient(server.urls[0]) as client:
+                # The second deadline is before the first, whose timer gives way to it.
+                calls = (client.echo_req(text, timeout=timeout) for text, timeout in (("long", 9), ("short", 5)))
+                self.assertEqual(await asyncio.gather(*calls), ["long", "short"])
+
+        self.run_lab(work)
 
 
 class ExchangesTest(LabTest):

@@ -117,6 +117,16 @@ class Messages(unittest.TestCase):
             pair.server.finished(0, 1, 30)
         self.assertEqual(received[1:], [b"%d" % number for number in range(dropped, 100)])
 
+    def test_what_waits_for_a_place_in_the_queue_is_sent_with_the_next_write(self) -> None:
+        pair = connected(Settings(outgoing_queue=100))
+        pair.client.send(NOTE, b"fills the queue" * 10, now=0)
+        pair.client.send(LINE, b"waits", now=0)
+        pair.client.close(0, text="bye")
+        pair.exchange()
+        self.assertEqual(
+            [type(event) for event in events(pair.server)], [ev.Message, ev.Message, ev.Draining, ev.Closed]
+        )
+
     def test_who_waits_for_a_dropped_message_is_told(self) -> None:
         pair = connected(ONE_ITEM, ONE_ITEM)
         pair.client.send(NOTE, b"takes the credit", now=0)

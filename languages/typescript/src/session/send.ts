@@ -275,7 +275,7 @@ export function flushWaiting(s: State): void {
   }
   const droppable = s.droppable;
   if (droppable) {
-    if (s.blockedMessage && droppable.size >= s.sendWindow.items) {
+    if (s.blockedMessage && s.sendWindow.isOpen && droppable.size >= s.sendWindow.items) {
       s.dropped += droppable.dropLogs();
     }
     while (droppable.size > 0 && s.sendWindow.isOpen && s.hasPlace) {

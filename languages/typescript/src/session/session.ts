@@ -194,9 +194,12 @@ export abstract class Session {
     return canSend(this.s, member, size);
   }
 
-  /** Whether an item would be taken now. If not, a `writable` of this id follows. Of a call that is over it is taken, and dropped. */
-  canSendItem(id: MsgId, _size: number): boolean {
-    return canSendItem(this.s, id);
+  /**
+   * Whether an item with a body of this size would be taken now. If not, a `writable` of this id follows. Of a call that is over it
+   * is taken, and dropped; one that is too large is refused rather than held up.
+   */
+  canSendItem(id: MsgId, size: number): boolean {
+    return size > this.s.peerMaxBody || canSendItem(this.s, id);
   }
 
   /**

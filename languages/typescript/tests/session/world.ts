@@ -430,7 +430,7 @@ export class World {
       for (const { text: name, member } of peer.heard) {
         times.set(name, (times.get(name) ?? 0) + 1);
         const number = Number(name.slice(1));
-        if (member !== STATE && member !== LOG && member !== ORDER) {
+        if (member !== STATE && member !== LOG) {
           assert(number > (last.get(member) ?? -1), `${name} in order`);
           last.set(member, number);
         }

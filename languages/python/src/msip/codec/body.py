@@ -22,7 +22,7 @@ __all__ = ["BodyCodec"]
 class BodyCodec:
     """Encodes and decodes the bodies of one connection."""
 
-    __slots__ = ("_codec", "_compressor", "_max_body", "_threshold")
+    __slots__ = ("_codec", "_compressor", "_is_protobuf", "_max_body", "_threshold")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class BodyCodec:
         """`max_body` limits what is inflated; `threshold` is the smallest body that is compressed. Raises `Status`
         (UNIMPLEMENTED) for a compression that cannot be had here."""
         self._codec = Codec(codec)
+        self._is_protobuf = self._codec is Codec.PROTOBUF
         self._max_body = max_body
         self._threshold = threshold
         self._compressor: Compressor | None = None
@@ -44,7 +45,7 @@ class BodyCodec:
     def encode(self, member: Member, message: Message | None) -> tuple[bytes, bool]:
         """The body, and whether it is compressed. Raises `Status` where the message cannot be written."""
         try:
-            if self._codec is Codec.PROTOBUF:
+            if self._is_protobuf:
                 body = wrap(member.number, b"" if message is None else message.to_bytes())
             else:
                 body = self._encode_tree(member, message)
@@ -61,9 +62,9 @@ class BodyCodec:
         """The message of a body; None where the member carries nothing. Raises `Status`: INVALID_ARGUMENT, or
         RESOURCE_EXHAUSTED where it inflates beyond the limit."""
         if compressed:
-            body = self._inflate(member, body)
+            body = self.inflate(member, body)
         try:
-            if self._codec is Codec.PROTOBUF:
+            if self._is_protobuf:
                 content = unwrap(member.number, body)
                 return None if member.message is None else member.message.from_bytes(content)
             return self._decode_tree(member, body)
@@ -73,7 +74,8 @@ class BodyCodec:
         except DecodeError as error:
             raise Status(error.code, f"malformed body of {member.name} ({member.number}): {error.message}") from None
 
-    def _inflate(self, member: Member, body: bytes) -> bytes:
+    def inflate(self, member: Member, body: bytes) -> bytes:
+        """Inflates a body that came compressed. Raises `Status` as `decode` does."""
         label = f"{member.name} ({member.number})"
         if self._compressor is None:
             raise Status(Code.INVALID_ARGUMENT, f"a compressed body of {label}, and no compression was agreed")

@@ -42,11 +42,11 @@ def unwrap(number: int, body: bytes) -> bytes:
     A field that is there in several parts is one message, whose bytes are those of the parts behind one another.
     """
     tag = _tag(number)
-    start = len(tag) + 1
+    place = len(tag)
+    length = len(body) - place - 1
     # The usual envelope: one short member and nothing else.
-    if len(body) - start < 128 and body[:start] == tag + body[start - 1 : start] and len(body) >= start:
-        if body[start - 1] == len(body) - start:
-            return body[start:]
+    if 0 <= length < 128 and body[place] == length and body.startswith(tag):
+        return body[place + 1 :]
     parts = []
     for found, value in fields(body):
         if found == number:

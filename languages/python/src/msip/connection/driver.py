@@ -44,6 +44,8 @@ class Driver:
         self._write_timeout = write_timeout
         self._is_flush_due = False
         self._timer: asyncio.TimerHandle | None = None
+        # Of a time that has passed, uvloop's handle does not tell its time.
+        self._timer_at = 0.0
         self._stall: asyncio.TimerHandle | None = None
         self._stalled_len = 0
         self._read_again: asyncio.TimerHandle | None = None
@@ -157,9 +159,10 @@ class Driver:
                 _log.exception("a fault in handling %s", type(event).__name__)
         self._write()
         when = session.timeout()
-        if when is not None and (self._timer is None or when < self._timer.when()):
+        if when is not None and (self._timer is None or when < self._timer_at):
             if self._timer is not None:
                 self._timer.cancel()
+            self._timer_at = when
             self._timer = self.loop.call_at(when, self._timed_out)
 
     def _write(self) -> None:

@@ -172,9 +172,12 @@ class Inbound:
 
     async def _handle(self, event: events.Message) -> None:
         session, member = self._session, event.member
-        if not event.body and event.metadata is not None and event.metadata.cleared:
+        if not event.body:
             # A STATE was cleared: handlers hear of values alone.
+            if event.delivery:
+                session.acknowledge(event.id)
             session.finished(0, 1, event.size)
+            self._driver.wake()
             return
         status: Status | None = None
         try:
@@ -213,7 +216,9 @@ class Inbound:
         member = event.member
         status: Status | None = None
         try:
-            request = call.requests if call.requests is not None else self._decode(member, event.body, event.compressed)
+            request = call.requests
+            if request is None:
+                request = self._decode(member, event.body, event.compressed, event.id)
             context = Context(self._peer, member, event.metadata, event.deadline, self._driver.loop.time(), event.topic)
             answered = self._handled(member, request, context)
             if member.response_stream:
@@ -274,13 +279,27 @@ class Inbound:
         method: Callable[..., Any] = getattr(self._handler, member.handler)
         return method
 
-    def _decode(self, member: Member, body: bytes, compressed: bool) -> Any:
+    def _decode(self, member: Member, body: bytes, compressed: bool, call: int = 0) -> Any:
         assert self.codec is not None
+        if compressed:
+            body = self._inflate(member, body, call)
         try:
-            return self.codec.decode(member, body, compressed)
+            return self.codec.decode(member, body, False)
         except Status:
             self._session.count_unreadable(self._driver.loop.time())
             raise
+
+    def _inflate(self, member: Member, body: bytes, call: int) -> bytes:
+        """Inflates a body. The request of a call counts with what it is then."""
+        assert self.codec is not None
+        try:
+            inflated = self.codec.inflate(member, body)
+        except Status:
+            self._session.count_unreadable(self._driver.loop.time())
+            raise
+        if call:
+            self._session.grow_request(call, len(inflated))
+        return inflated
 
     def _encode(self, member: Member, answer: Any) -> tuple[bytes, bool]:
         assert self.codec is not None

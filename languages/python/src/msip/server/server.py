@@ -413,6 +413,8 @@ class Server(Generic[P]):
         welcome = negotiate(hello, self.protocol, self._session_settings, peer_id=peer_id, compress=compress)
         now = asyncio.get_running_loop().time()
         if known is not None:
+            if known.session.is_behind:
+                raise Status(Code.RESOURCE_EXHAUSTED, "the handlers of this session's messages are too far behind")
             if is_taken_over:
                 known.take_over()
             self._sessions.attached(known)

@@ -11,7 +11,7 @@ from msip.errors import Code, Status
 from msip.protocol import Member, Protocol, Shape, Side
 from msip.session.droppable import DroppableQueue, Dropped
 from msip.session.ended_calls import EndedCalls
-from msip.session.events import Cancelled, Cause, Closed, Event, Failed, Writable
+from msip.session.events import Cancelled, Cause, Closed, Event, Failed, TransportDead, Writable
 from msip.session.exchanges import Class, InboundCall, Outbound
 from msip.session.keepalive import Keepalive
 from msip.session.outgoing import PROVOKED, OutgoingQueue
@@ -68,6 +68,9 @@ LATE_FRAMES: Final = 32
 """How many frames of a stream may be under way when its exchange ends."""
 DEFAULT_MAX_CALLS: Final = 1024
 _MOST_CALLS = 1 << 15
+
+_MAX_QUEUED = 1024 * 1024
+"""A request, or an item, waits for capacity while so many bytes are queued, however large the queue may be."""
 
 _UNWANTED_BURST = 2000
 _UNWANTED_PER_SECOND = 200
@@ -145,6 +148,7 @@ class SessionCore:
         "_receive_window",
         "_received",
         "_relief_at",
+        "_request_queue",
         "_resend",
         "_same_schema",
         "_secret",
@@ -179,6 +183,7 @@ class SessionCore:
         self._incoming: dict[int, Member] = {
             member.number: member for member in protocol.sent_by(peer) if member.shape is not Shape.ANSWER
         }
+        self._request_queue = min(settings.outgoing_queue, _MAX_QUEUED)
         self._now = now
         self._phase = NEW
         self._events: deque[Event] = deque()
@@ -285,7 +290,8 @@ class SessionCore:
     # --- Faults of the peer
 
     def _fault(self, error: FrameError) -> None:
-        """The peer has broken the protocol: reports it, and ends the session."""
+        """The peer has broken the protocol: reports it, and ends the session. What comes in place of a Welcome is from no peer of
+        the session, which is kept."""
         was_open = self._phase == OPEN
         self._outgoing.clear()
         if error.fault is not FrameFault.MIP:
@@ -293,7 +299,16 @@ class SessionCore:
             if was_open and error.fault is FrameFault.RULE:
                 text = format_error_text(error.code, error.message)
                 self._outgoing.push(pack_frame(CLOSE, 0, 0, text), True, PROVOKED)
-        self._end_all(Status(error.code, error.message), by_peer=False, is_clean=False)
+        if was_open:
+            self._end_all(Status(error.code, error.message), by_peer=False, is_clean=False)
+        else:
+            self._without_welcome(TransportDead(error.message))
+
+    def _without_welcome(self, event: Event) -> None:
+        """There is no Welcome: an earlier session waits for another connection."""
+        self._phase = SUSPENDED if self._has_session else NEW
+        self._handshake_at = inf
+        self._events.append(event)
 
     def _end_all(self, status: Status, *, by_peer: bool, is_clean: bool) -> None:
         """The session is over: everything that is open fails."""
@@ -301,7 +316,6 @@ class SessionCore:
             return
         self._phase = OVER
         self._fail_all(f"the session has ended: {status}")
-        self._subscriptions.clear()
         self._events.append(Closed(status.code, status.message, by_peer, is_clean))
 
     def _fail_all(self, text: str) -> None:

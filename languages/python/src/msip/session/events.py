@@ -76,7 +76,8 @@ class Connected:
 
 @dataclass(slots=True)
 class Refused:
-    """Client: the server has refused the HELLO. The transport is to be closed; `begin` may be called again on another."""
+    """Client: the server has refused the HELLO. The transport is to be closed; an earlier session is kept, and `begin` may be
+    called again on another."""
 
     code: Code
     text: str
@@ -218,7 +219,8 @@ class Closed:
 
 @dataclass(slots=True)
 class TransportDead:
-    """The peer is silent: close the transport and call `lost`. The session may be resumed."""
+    """The peer is silent, or what answers the HELLO does not speak MSIP: close the transport and call `lost`. The session, if
+    there is one, may be resumed."""
 
     text: str
 

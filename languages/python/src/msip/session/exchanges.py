@@ -28,6 +28,7 @@ class Outbound:
         "cls",
         "deadline",
         "frame",
+        "has_streams",
         "member",
         "position",
         "receives",
@@ -54,6 +55,8 @@ class Outbound:
         """An earlier connection has sent it."""
         self.frame = b""
         """The frame that may have to be sent again."""
+        self.has_streams = False
+        """It is a call with a stream in either direction."""
         self.sends: SendWindow | None = None
         """Of a stream of requests that is not complete."""
         self.receives: ReceiveWindow | None = None
@@ -62,12 +65,6 @@ class Outbound:
         """The id by which the user knows a delivery that has waited in the droppable queue; 0 where it is its own."""
         self.topic = ""
         """Of a SUBSCRIBE; an UNSUBSCRIBE has none."""
-
-    @property
-    def has_streams(self) -> bool:
-        """Whether it is a call with a stream in either direction."""
-        member = self.member
-        return self.cls is Class.CALL and member is not None and (member.request_stream or member.response_stream)
 
 
 class Interest(IntEnum):
@@ -84,21 +81,17 @@ class Interest(IntEnum):
 class InboundCall:
     """A call of the peer, from its receipt until its handler has ended."""
 
-    __slots__ = ("deadline", "is_expired", "interest", "member", "receives", "sends", "size", "urgent")
+    __slots__ = ("deadline", "has_streams", "interest", "is_expired", "member", "receives", "sends", "size", "urgent")
 
     def __init__(self, member: Member, urgent: bool, size: int, deadline: float) -> None:
         self.member = member
         self.urgent = urgent
         self.size = size
         self.deadline = deadline
+        self.has_streams = member.request_stream or member.response_stream
         self.interest = Interest.ANSWER
         self.is_expired = False
         self.sends: SendWindow | None = None
         """Of the stream of answers; it begins with credit for it, or with the first item."""
         self.receives: ReceiveWindow | None = None
         """Of a stream of requests that is not complete."""
-
-    @property
-    def has_streams(self) -> bool:
-        """Whether it has a stream in either direction."""
-        return self.member.request_stream or self.member.response_stream

@@ -8,6 +8,7 @@ __all__ = ["Keepalive"]
 
 _DEAD_AFTER = 2
 """After so many intervals without a byte."""
+_MOST_PINGS = 16
 
 
 class Keepalive:
@@ -21,7 +22,8 @@ class Keepalive:
         self._first_ping: float | None = None
         """When the first ping was sent since something came."""
         self._next_ping = now + interval if interval > 0 else inf
-        self._pinged: tuple[int, float] | None = None
+        self._pinged: dict[int, float] = {}
+        """The pings that were not answered, and when they were sent. Their answers may be slow behind other frames."""
         self.round_trip: float | None = None
         """Of the last ping that was answered, in seconds."""
 
@@ -51,14 +53,16 @@ class Keepalive:
     def pinged(self, id: int, now: float) -> None:
         """A ping was sent."""
         self._next_ping = now + self._interval
-        self._pinged = (id, now)
+        if len(self._pinged) >= _MOST_PINGS:
+            del self._pinged[next(iter(self._pinged))]
+        self._pinged[id] = now
         if self._first_ping is None:
             self._first_ping = now
 
     def ponged(self, id: int, now: float) -> bool:
-        """Whether this PONG answers the last ping."""
-        if self._pinged is None or self._pinged[0] != id:
+        """Whether this PONG answers a ping."""
+        at = self._pinged.pop(id, None)
+        if at is None:
             return False
-        self.round_trip = now - self._pinged[1]
-        self._pinged = None
+        self.round_trip = now - at
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from msip.errors import Code, DecodeError, Detail, Status
-from msip.session.core import NEW, OPEN, OVER, SUSPENDED
+from msip.session.core import NEW, OPEN, OVER, SUSPENDED, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED, NOT_RECEIVED
 from msip.session.events import (
     Acknowledged,
@@ -120,7 +120,11 @@ class Receiving(ReceivingMessages):
     def _receive_answer(self, flags: int, variant: int, id: int, payload: bytes) -> None:
         entry = self._outbound.get(id)
         if entry is None:
-            self._answer_to_nothing(id)
+            if flags & MORE:
+                # An item that was under way: the call has not ended there.
+                self._ignore_late(id)
+            else:
+                self._answer_to_nothing(id)
             return
         cls = entry.cls
         if cls is Class.CALL:
@@ -131,8 +135,11 @@ class Receiving(ReceivingMessages):
                 self._receive_stream_answer(flags, variant, id, payload, entry)
                 return
             if flags == 0 and variant == member.answer and 0 < len(payload) <= self.settings.max_body:
+                # What `_remove` does for a call without streams.
                 del self._outbound[id]
-                self._remove(id, entry)
+                self._call_count -= 1
+                if self._waits:
+                    self._wake()
                 self._events.append(Answer(id, payload, False, None))
                 return
         elif cls is Class.PING:
@@ -326,7 +333,7 @@ class Receiving(ReceivingMessages):
             self._tell_cancelled(key)
 
     def _receive_ping(self, id: int, payload: bytes) -> None:
-        self._limit(id, "pings, stray answers and malformed messages")
+        self._limit(id, UNWANTED)
         if self._pong_count >= _MAX_PONGS:
             self.ignored += 1
             return
@@ -338,10 +345,7 @@ class Receiving(ReceivingMessages):
             return
         entry = self._outbound.get(id)
         if entry is None or entry.cls is not Class.PING:
-            if id & SERVER_ID == self._own_bit:
-                self._ignore_late(id)
-            else:
-                self._ignore(id)
+            self._ignore_late(id)
             return
         del self._outbound[id]
         self._events.append(Pong(id, self._now - entry.at))

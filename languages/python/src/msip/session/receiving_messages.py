@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from msip.errors import Code, DecodeError
+from msip.errors import Code, DecodeError, Status
 from msip.protocol import Kind, Member, Shape
 from msip.session.core import LATE_FRAMES, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED
@@ -193,6 +193,22 @@ class ReceivingMessages(Subscribing):
                 streaming,
             )
         )
+
+    def grow_request(self, id: int, size: int) -> None:
+        """The request of a call of the peer has so many bytes, inflated: it counts with them from now on. Raises `Status`
+        (RESOURCE_EXHAUSTED) where the requests of open calls are too large together; the call is still to be ended."""
+        call = self._inbound.get(id)
+        if call is None or size <= call.size:
+            return
+        limit = self.settings.max_call_bytes
+        # One request alone may exceed it.
+        if len(self._inbound) > 1 and self._inbound_size + size - call.size > limit:
+            raise Status(
+                Code.RESOURCE_EXHAUSTED,
+                f"the requests of open calls are too large: {limit} bytes (max_call_bytes)",
+            )
+        self._inbound_size += size - call.size
+        call.size = size
 
     def _read_message(
         self, flags: int, kind: int, variant: int, is_call: bool, payload: bytes

@@ -90,9 +90,7 @@ class Resuming(Closing):
 
     def _receive_welcome(self, frame_type: int, id: int, payload: bytes) -> None:
         if frame_type in (ERROR, CLOSE):
-            self._phase = SUSPENDED if self._has_session else NEW
-            self._handshake_at = inf
-            self._events.append(Refused(*parse_error_text(payload)))
+            self._without_welcome(Refused(*parse_error_text(payload)))
             return
         if frame_type != ACK or id != self._hello_id:
             text = f"{FRAME_TYPES[frame_type]} before the answer to HELLO"

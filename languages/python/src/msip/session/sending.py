@@ -6,7 +6,7 @@ from math import inf
 
 from msip.errors import ClosedError, Code, NotReadyError, Status
 from msip.protocol import Kind, Member, Shape
-from msip.session.core import NEW, OPEN, OVER, SUSPENDED, SessionCore
+from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED, SessionCore
 from msip.session.droppable import Droppable, is_droppable
 from msip.session.events import Acknowledged, Cause, Failed
 from msip.session.exchanges import Class, Outbound
@@ -36,8 +36,6 @@ from msip.wire.payload import NO_TOPIC, PayloadError
 
 __all__ = ["Sending"]
 
-_MAX_QUEUED = 1024 * 1024
-"""A request, or an item, waits for capacity while so many bytes are queued, however large the queue may be."""
 _QUEUE_SHARE = 8
 """The limit of the droppable queue: that of the outgoing queue divided by this."""
 _COMMAND = int(Kind.COMMAND)
@@ -72,12 +70,12 @@ class Sending(SessionCore):
         return may
 
     def _has_request_capacity(self) -> bool:
-        cost = self._outgoing.cost
-        return cost < _MAX_QUEUED and cost < self.settings.outgoing_queue
+        return self._outgoing.cost < self._request_queue
 
     def _may_send_now(self, member: Member) -> bool:
         """Whether there is credit and a place in the queue for a message, and it would overtake nothing."""
-        if self._resend or not self._send_window.is_open or self._outgoing.cost >= self.settings.outgoing_queue:
+        window = self._send_window
+        if self._resend or window.items <= 0 or window.size <= 0 or self._outgoing.cost >= self.settings.outgoing_queue:
             return False
         if member.shape is Shape.ACKNOWLEDGED and not self._may_deliver():
             return False
@@ -134,8 +132,18 @@ class Sending(SessionCore):
         Of a member with a stream of requests the body is the first item, or empty; `item` sends the others. `timeout` is in
         seconds from `now`; None is without limit where there is a stream, and the member's limit otherwise.
         """
-        if not self.can_send(member):
+        outgoing = self._outgoing
+        # What `can_send` says of a call, without its cost where it says yes.
+        if (
+            self._phase != OPEN
+            or self._is_close_begun
+            or self._is_close_received
+            or self._call_count + len(self._abandoned) >= self._max_calls
+            or self._resend
+            or outgoing.cost >= self._request_queue
+        ):
             self._check_open()
+            self._waits = True
             raise NotReadyError(Code.RESOURCE_EXHAUSTED, f"no capacity for {member.name}: wait for `Writable`")
         if len(body) > self._peer_max_body:
             self._check_body(member, body)
@@ -164,6 +172,7 @@ class Sending(SessionCore):
         if compressed:
             flags |= COMPRESSED
         if has_streams:
+            entry.has_streams = True
             settings = self.settings
             if member.request_stream:
                 flags |= MORE
@@ -173,8 +182,8 @@ class Sending(SessionCore):
             self._streams_begin()
         payload = prefix + body
         frame = _pack(MAGIC, 1, flags, self._message_type, _COMMAND, member.number, len(payload), id) + payload
-        outgoing = self._outgoing
-        entry.position = (outgoing.urgent if urgent else outgoing.normal).position
+        lane = outgoing.urgent if urgent else outgoing.normal
+        entry.position = lane.taken + len(lane.frames)
         outgoing.push(frame, urgent, REQUEST)
         self._outbound[id] = entry
         self._call_count += 1
@@ -266,7 +275,8 @@ class Sending(SessionCore):
             acknowledged = member.shape is Shape.ACKNOWLEDGED
         if self._phase != OPEN or self._is_closing:
             self._check_open()
-        self._check_body(member, body)
+        if len(body) > self._peer_max_body:
+            self._check_body(member, body)
         self._now = now
         flags, prefix = 0, NO_TOPIC
         if metadata is not None or topic or (acknowledged and timeout is not None):
@@ -276,8 +286,7 @@ class Sending(SessionCore):
         if compressed:
             flags |= COMPRESSED
         payload = prefix + body
-        may = self._may_send_now(member) and (not acknowledged or self._may_deliver())
-        if not may:
+        if not self._may_send_now(member) or (acknowledged and not self._may_deliver()):
             return self._send_later(member, flags, payload, now, timeout, acknowledged, key, topic)
         if acknowledged:
             return self._deliver(member, flags, payload, now, timeout)
@@ -382,6 +391,8 @@ class Sending(SessionCore):
                 return
             queue.take_first()
             self._send_one_droppable(first)
+        if not self._resend:
+            self._send_close()
 
     def _has_capacity_for(self, droppable: Droppable) -> bool:
         is_awaited = droppable.waiter in self._placeholders
@@ -440,8 +451,6 @@ class Sending(SessionCore):
                         self._late_outbound += 1
             resend.popleft()
         self._send_droppable(1 if self._waits else 0)
-        if len(self._droppable) == 0:
-            self._send_close()
 
     def _send_close(self) -> None:
         """Sends CLOSE, where it waits, after which nothing new is sent."""
@@ -476,7 +485,7 @@ class Sending(SessionCore):
             return
         if self._phase == OPEN and says_cancel:
             self._push_cancel(id, entry.urgent)
-        if self._peer_ends_cancelled and self._phase in (OPEN, SUSPENDED):
+        if self._peer_ends_cancelled and self._phase in (OPEN, SUSPENDED, AWAIT_WELCOME):
             self._abandoned[id] = entry.urgent
         else:
             self._late_outbound += 1

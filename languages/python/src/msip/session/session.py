@@ -81,7 +81,7 @@ class Session(Resuming):
         self._has_written = self._now
         if not outgoing.urgent.frames:
             self._pong_count = 0
-        if self._waits or self._waiting_streams or self._drain_at != inf:
+        if self._waits or self._waiting_streams or self._drain_at != inf or len(self._droppable):
             self._written()
         return data
 

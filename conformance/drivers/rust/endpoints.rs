@@ -1,0 +1,227 @@
+//! Clients and servers.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use msip_runtime::{
+    AttachedServer, Broadcast, Client, Code, ConnectError, ConnectRequest, ConnectionState,
+    Identity, Peer, PeerId, Server, Status,
+};
+use tokio::sync::{oneshot, watch};
+
+use super::{Driver, calls, decode, handlers::Handlers, lock, status};
+use crate::protocol::conformance::{
+    BroadcastServerToClient as _, Conformance,
+    control::{self, Connect, Ping, Serve, Serving, SessionLost, report::Report as Event},
+};
+
+/// A client, a server, or a peer of a server.
+#[derive(Clone)]
+pub(super) enum Endpoint {
+    Client(Client<Conformance>),
+    Peer(Peer<Conformance>),
+    Server(Arc<Running>),
+}
+
+/// A server that serves.
+pub(super) struct Running {
+    broadcast: Option<Broadcast<Conformance>>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
+    /// Whether it has ended.
+    ended: watch::Receiver<bool>,
+}
+
+/// What the handlers of an endpoint share.
+pub(super) struct Handled {
+    pub(super) driver: Arc<Driver>,
+    pub(super) endpoint: u64,
+    /// Messages whose handlers wait.
+    pub(super) held: HashSet<String>,
+    /// How the peers of a server are called.
+    pub(super) peers: Mutex<HashMap<PeerId, u64>>,
+}
+
+impl Handled {
+    fn handlers(driver: &Arc<Driver>, endpoint: u64, held: Vec<String>) -> Handlers {
+        Handlers(Arc::new(Self {
+            driver: Arc::clone(driver),
+            endpoint,
+            held: held.into_iter().collect(),
+            peers: Mutex::default(),
+        }))
+    }
+}
+
+pub(super) async fn connect(driver: &Arc<Driver>, told: Connect) -> Result<(), Status> {
+    let handlers = Handled::handlers(driver, told.endpoint, told.held);
+    let mut builder = Client::<Conformance>::builder(&told.url)
+        .handler(handlers)
+        .name("rust");
+    if !told.credential.is_empty() {
+        builder = builder.credential(told.credential);
+    }
+    let client = builder.connect().await.map_err(|error| why(&error))?;
+    watch_client(driver, told.endpoint, &client);
+    let endpoint = Endpoint::Client(client);
+    driver.endpoints().insert(told.endpoint, endpoint);
+    Ok(())
+}
+
+/// Reports the loss of sessions, and that the client is closed.
+fn watch_client(driver: &Arc<Driver>, endpoint: u64, client: &Client<Conformance>) {
+    let mut lost = client.connection().lost_sessions();
+    let mut states = client.connection().watch();
+    let owner = Arc::clone(driver);
+    driver.spawn(async move {
+        loop {
+            tokio::select! {
+                changed = lost.changed() => match changed {
+                    Ok(()) => owner.report(Event::SessionLost(SessionLost { endpoint })),
+                    Err(_) => return,
+                },
+                closed = states.wait_for(|state| *state == ConnectionState::Closed) => {
+                    drop(closed);
+                    return;
+                }
+            }
+        }
+    });
+}
+
+/// What a user of the client is told.
+fn why(error: &ConnectError) -> Status {
+    match error {
+        ConnectError::Refused { status, .. } | ConnectError::TopicRefused { status, .. } => {
+            status.clone()
+        }
+        ConnectError::NoAddress { failures } => failures.first().map_or_else(unknown, why),
+        ConnectError::TimedOut { .. } | ConnectError::Transport { .. } => {
+            Status::new(Code::Unavailable, error.to_string())
+        }
+        _ => Status::new(Code::FailedPrecondition, error.to_string()),
+    }
+}
+
+fn unknown() -> Status {
+    Status::new(Code::Unknown, "")
+}
+
+pub(super) async fn serve(driver: &Arc<Driver>, told: Serve) -> Result<Serving, Status> {
+    let handlers = Handled::handlers(driver, told.endpoint, told.held);
+    let refused = |error: &dyn std::fmt::Display| Status::failed_precondition(error.to_string());
+    let (stop, stopped) = oneshot::channel();
+    let (ending, ended) = watch::channel(false);
+    let stopped = async {
+        // A stop that is dropped is one too.
+        let _ = stopped.await;
+    };
+    let (broadcast, url) = if told.attach {
+        let attached = Server::<Conformance>::attach_builder(&told.url).name("rust");
+        let attached: AttachedServer<_> = attached
+            .attach(handlers)
+            .await
+            .map_err(|error| refused(&error))?;
+        let broadcast = attached.broadcast();
+        driver.spawn(async move {
+            attached.serve_until(stopped).await;
+            let _ = ending.send(true);
+        });
+        (broadcast, told.url)
+    } else {
+        let mut builder = Server::<Conformance>::builder(&told.url).name("rust");
+        if !told.accounts.is_empty() {
+            let accounts = told.accounts;
+            builder =
+                builder.authenticate(move |client: ConnectRequest| who(accounts.clone(), client));
+        }
+        let server = builder.bind().await.map_err(|error| refused(&error))?;
+        let (broadcast, url) = (server.broadcast(), server.local_url().to_string());
+        driver.spawn(async move {
+            server.serve_until(handlers, stopped).await;
+            let _ = ending.send(true);
+        });
+        (Some(broadcast), url)
+    };
+    let running = Running {
+        broadcast,
+        stop: Mutex::new(Some(stop)),
+        ended,
+    };
+    let endpoint = Endpoint::Server(Arc::new(running));
+    driver.endpoints().insert(told.endpoint, endpoint);
+    Ok(Serving { url })
+}
+
+/// Who a client is.
+async fn who(accounts: Vec<control::Account>, client: ConnectRequest) -> Result<Identity, Status> {
+    let mut accounts = accounts.into_iter();
+    let known = accounts.find(|known| known.credential.as_bytes() == client.credential());
+    let known = known.ok_or_else(|| Status::unauthenticated("unknown credential"))?;
+    Ok(Identity::new("conformance")
+        .with_user(known.user)
+        .with_roles(known.roles))
+}
+
+/// Closes gracefully, and forgets.
+pub(super) async fn close(driver: &Driver, endpoint: u64) {
+    let endpoint = driver.endpoints().remove(&endpoint);
+    match endpoint {
+        Some(Endpoint::Client(client)) => client.close().await,
+        Some(Endpoint::Server(server)) => {
+            drop(lock(&server.stop).take());
+            // A server that was dropped has ended too.
+            let _ = server.ended.clone().wait_for(|ended| *ended).await;
+        }
+        Some(Endpoint::Peer(_)) | None => {}
+    }
+}
+
+pub(super) fn disconnect(
+    driver: &Driver,
+    endpoint: u64,
+    why: Option<control::Status>,
+) -> Result<(), Status> {
+    match find(driver, endpoint)? {
+        Endpoint::Peer(peer) => {
+            peer.disconnect(status(why));
+            Ok(())
+        }
+        _ => Err(Status::invalid_argument("it is no peer")),
+    }
+}
+
+pub(super) async fn ping(driver: &Driver, told: &Ping) -> Result<(), Status> {
+    let len = usize::try_from(told.len).unwrap_or(0);
+    let timeout = Duration::from_secs(10);
+    match find(driver, told.endpoint)? {
+        Endpoint::Client(client) => client.ping(len, timeout).await?,
+        Endpoint::Peer(peer) => peer.ping(len, timeout).await?,
+        Endpoint::Server(_) => return Err(Status::invalid_argument("it is a server")),
+    };
+    Ok(())
+}
+
+pub(super) fn broadcast(driver: &Driver, told: &control::Broadcast) -> Result<u32, Status> {
+    let Endpoint::Server(server) = find(driver, told.endpoint)? else {
+        return Err(Status::invalid_argument("it is no server"));
+    };
+    let all = server.broadcast.as_ref();
+    let all = all.ok_or_else(|| Status::invalid_argument("its topic is a filter"))?;
+    let count = match &*told.member {
+        "note_ind" => all.note_ind(decode(&told.message)?),
+        "place_state" => all.place_state(decode(&told.message)?),
+        "trace_log" => all.trace_log(decode(&told.message)?),
+        "alarm_ind" => all.alarm_ind(decode(&told.message)?),
+        other => return Err(Status::unimplemented(calls::known(other))),
+    };
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// What is called so.
+pub(super) fn find(driver: &Driver, endpoint: u64) -> Result<Endpoint, Status> {
+    let found = driver.endpoints().get(&endpoint).cloned();
+    found.ok_or_else(|| Status::invalid_argument(format!("there is no endpoint {endpoint}")))
+}

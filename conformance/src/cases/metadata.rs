@@ -1,0 +1,99 @@
+//! Metadata, there and back.
+
+use std::collections::HashMap;
+
+use crate::{
+    case::{Case, Group},
+    end::{counted, item},
+    pair::Pair,
+    protocol::conformance::control::Start,
+};
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut group = Group::new("metadata");
+    group.pair("headers", &[], |pair| Box::pin(headers(pair)));
+    group.pair("headers-of-messages", &[], |pair| {
+        Box::pin(headers_of_messages(pair))
+    });
+    group.pair("headers-of-answers", &[], |pair| {
+        Box::pin(headers_of_answers(pair))
+    });
+    group.pair("correlation-id", &[], |pair| Box::pin(correlation_id(pair)));
+    group.cases()
+}
+
+fn some() -> HashMap<String, String> {
+    [
+        ("lang", "en"),
+        ("Trace-Id_7./x", "zwölf, \"drei\""),
+        ("empty", ""),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+fn with_headers() -> Start {
+    Start {
+        headers: some(),
+        ..Start::default()
+    }
+}
+
+async fn headers(pair: Pair) {
+    for (caller, handler) in pair.talk().await.both_ways() {
+        let call = caller.start_with("unary_req", with_headers()).await;
+        let handling = handler.handling("unary_req").await;
+        assert_eq!(handling.told.headers, some());
+        handling.answer(&item(1)).await;
+        assert_eq!(call.end().await.headers, HashMap::new());
+        let call = caller.start_with("both_req", with_headers()).await;
+        let handling = handler.handling("both_req").await;
+        assert_eq!(handling.told.headers, some());
+        handling.end_items().await;
+        call.end().await;
+    }
+}
+
+async fn headers_of_messages(pair: Pair) {
+    for (sender, handler) in pair.talk().await.both_ways() {
+        for member in ["note_ind", "save_ind", "alarm_ind"] {
+            let sending = sender.start_with(member, with_headers()).await;
+            assert_eq!(handler.handling(member).await.told.headers, some());
+            sending.sent().await;
+            // The next one has none.
+            sender.send(member, &item(2)).await;
+            assert_eq!(handler.handling(member).await.told.headers, HashMap::new());
+        }
+    }
+}
+
+async fn headers_of_answers(pair: Pair) {
+    let told = [("price-list", "2026-07"), ("x", "ä")];
+    let expected: HashMap<String, String> = told
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    for (caller, handler) in pair.talk().await.both_ways() {
+        let call = caller.start("unary_req", &item(1)).await;
+        let handling = handler.handling("unary_req").await;
+        handling.answer_with(&item(1), &told).await;
+        assert_eq!(call.end().await.headers, expected);
+        let call = caller.start_with("upload_req", Start::default()).await;
+        let handling = handler.handling("upload_req").await;
+        handling.answer_with(&counted(1), &told).await;
+        assert_eq!(call.end().await.headers, expected);
+    }
+}
+
+async fn correlation_id(pair: Pair) {
+    for (caller, handler) in pair.talk().await.both_ways() {
+        let start = Start {
+            correlation_id: "order-17".to_owned(),
+            ..Start::default()
+        };
+        let call = caller.start_with("unary_req", start).await;
+        let handling = handler.handling("unary_req").await;
+        assert_eq!(handling.told.correlation_id, "order-17");
+        handling.answer(&item(1)).await;
+        call.end().await;
+    }
+}

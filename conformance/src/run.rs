@@ -1,0 +1,205 @@
+//! Plays the cases: which pairs there are, and what came of each.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    case::{Case, Play, Playing},
+    pair::{Pair, Ways},
+    process::{Launch, Process},
+};
+
+/// How long a case may take.
+pub(crate) const CASE_LIMIT: Duration = Duration::from_secs(15);
+
+/// The raw peer, as a side of a pair.
+pub(crate) const RAW: &str = "raw";
+
+/// Who plays with whom: languages, or the raw peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sides {
+    pub(crate) client: &'static str,
+    pub(crate) server: &'static str,
+}
+
+/// What came of a case between two sides.
+#[derive(Debug, Clone)]
+pub(crate) struct Played {
+    pub(crate) case: String,
+    pub(crate) sides: Sides,
+    pub(crate) outcome: Outcome,
+    pub(crate) took: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Passed,
+    Failed(String),
+    /// A driver lacks this profile.
+    NotOffered(String),
+}
+
+/// All cases of two sides, played one after the other by the same processes.
+pub(crate) struct Job {
+    pub(crate) sides: Sides,
+    /// None of the raw peer.
+    pub(crate) client: Option<Launch>,
+    pub(crate) server: Option<Launch>,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) ways: Ways,
+}
+
+tokio::task_local! {
+    /// Where the case that panics says why.
+    static REASON: RefCell<Option<String>>;
+}
+
+/// Lets a failing case say where it failed, and nothing be printed.
+pub(crate) fn catch_panics() {
+    panic::set_hook(Box::new(|info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let place = info.location().map_or_else(String::new, |place| {
+            format!("{}:{}: ", place.file(), place.line())
+        });
+        let reason = format!("{place}{}", text.unwrap_or("a panic"));
+        // A panic outside of cases has nobody to tell.
+        let _ = REASON.try_with(|told| told.replace(Some(reason)));
+    }));
+}
+
+/// Plays all jobs, as many at once as said, and tells of each case when it is over.
+pub(crate) async fn run(jobs: Vec<Job>, at_once: usize, tell: fn(&Played)) -> Vec<Played> {
+    let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::new(Mutex::new(jobs.into()));
+    let mut lanes = JoinSet::new();
+    for _ in 0..at_once {
+        let jobs = Arc::clone(&jobs);
+        lanes.spawn(async move {
+            let mut played = Vec::new();
+            loop {
+                let next = jobs
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop_front();
+                let Some(job) = next else { return played };
+                played.extend(job.run(tell).await);
+            }
+        });
+    }
+    lanes.join_all().await.into_iter().flatten().collect()
+}
+
+impl Job {
+    async fn run(self, tell: fn(&Played)) -> Vec<Played> {
+        let (mut client, mut server) = (None, None);
+        let mut all = Vec::new();
+        for case in &self.cases {
+            let begun = Instant::now();
+            let started = async {
+                keep(&mut client, self.client.as_ref()).await?;
+                keep(&mut server, self.server.as_ref()).await
+            };
+            let outcome = match started.await {
+                Ok(()) => {
+                    let lacks = lacking(case, client.as_ref(), server.as_ref());
+                    match lacks.map(Outcome::NotOffered) {
+                        Some(outcome) => outcome,
+                        None => self.play(case, client.as_ref(), server.as_ref()).await,
+                    }
+                }
+                Err(error) => Outcome::Failed(error),
+            };
+            for process in [&mut client, &mut server] {
+                if !matches!(outcome, Outcome::NotOffered(_))
+                    && let Some(running) = process
+                    && !running.reset().await
+                {
+                    *process = None;
+                }
+            }
+            let played = Played {
+                case: case.name.clone(),
+                sides: self.sides.clone(),
+                outcome,
+                took: begun.elapsed(),
+            };
+            tell(&played);
+            all.push(played);
+        }
+        all
+    }
+
+    async fn play(
+        &self,
+        case: &Case,
+        client: Option<&Process>,
+        server: Option<&Process>,
+    ) -> Outcome {
+        let playing: Playing = match (&case.play, client, server) {
+            (Play::Pair(play), Some(client), Some(server)) => play(Pair {
+                client: client.clone(),
+                server: server.clone(),
+                ways: self.ways.clone(),
+            }),
+            (Play::Server(play), None, Some(server)) => play(server.clone(), self.ways.clone()),
+            (Play::Client(play), Some(client), None) => play(client.clone(), self.ways.clone()),
+            _ => return Outcome::Failed("a case without its sides".to_owned()),
+        };
+        let accounts = || {
+            let processes = [client, server].into_iter().flatten();
+            let accounts: Vec<_> = processes.map(Process::account).collect();
+            accounts.join("\n")
+        };
+        let caught = REASON.scope(RefCell::new(None), async {
+            let mut task = AssertUnwindSafe(playing);
+            let outcome = std::future::poll_fn(|context| {
+                let polled =
+                    panic::catch_unwind(AssertUnwindSafe(|| task.0.as_mut().poll(context)));
+                match polled {
+                    Ok(polled) => polled.map(Ok),
+                    Err(_) => std::task::Poll::Ready(Err(REASON.with(RefCell::take))),
+                }
+            });
+            outcome.await
+        });
+        match timeout(CASE_LIMIT, caught).await {
+            Ok(Ok(())) => Outcome::Passed,
+            Ok(Err(reason)) => {
+                Outcome::Failed(format!("{}\n{}", reason.unwrap_or_default(), accounts()))
+            }
+            Err(_) => Outcome::Failed(format!("nothing after {CASE_LIMIT:?}: {}", accounts())),
+        }
+    }
+}
+
+/// Starts a driver where it does not run.
+async fn keep(process: &mut Option<Process>, launch: Option<&Launch>) -> Result<(), String> {
+    if let (None, Some(launch)) = (&process, launch) {
+        *process = Some(Process::start(launch).await?);
+    }
+    Ok(())
+}
+
+/// What a driver lacks for a case.
+fn lacking(case: &Case, client: Option<&Process>, server: Option<&Process>) -> Option<String> {
+    let lacks = |process: Option<&Process>, profile: &str| {
+        process.is_some_and(|process| {
+            let profiles = &process.ready().profiles;
+            !profiles.iter().any(|has| has == profile)
+        })
+    };
+    let lacked = case.needs.iter().find(|need| match need.split_once(':') {
+        Some(("client", profile)) => lacks(client, profile),
+        Some(("server", profile)) => lacks(server, profile),
+        _ => lacks(client, need) || lacks(server, need),
+    });
+    lacked.map(|need| (*need).to_owned())
+}

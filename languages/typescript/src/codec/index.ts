@@ -1,0 +1,12 @@
+/**
+ * Codecs and compressions, as a client or a server is given them.
+ *
+ * @module
+ */
+
+export type { BoundCodec, Codec } from "./codec.js";
+export { compressBody, gzip, inflateBody, type Body, type Compression } from "./compression.js";
+export { InOrder } from "./in-order.js";
+export { protobuf } from "./protobuf.js";
+export { json, messagePack } from "./trees.js";
+export { zlibGzip, zlibZstd, type Zlib } from "./zlib.js";
