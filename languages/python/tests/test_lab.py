@@ -59,7 +59,7 @@ class ExchangesTest(LabTest):
                 with self.assertRaises(msip.CallError) as caught:
                     await client.save_ind("fail")
                 self.assertEqual(caught.exception.code, msip.Code.DATA_LOSS)
-                self.assertGreater(await client.ping(b"x"), 0)
+                self.assertGreaterEqual(await client.ping(b"x"), 0)
 
         self.run_lab(work)
 
@@ -436,7 +436,7 @@ class AuthenticationTest(LabTest):
 
     def test_credentials_stay_on_this_machine(self) -> None:
         async def work() -> None:
-            client = LabClient("tcp://127.0.0.1:1", credential=lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+            client = LabClient("tcp://127.0.0.1:1", credential=lambda: 1 / 0)  # type: ignore[arg-type]
             with self.assertRaisesRegex(msip.ConnectError, "could not be obtained: ZeroDivisionError"):
                 await client.connect()
             with self.assertRaisesRegex(msip.ConnectError, "6145 bytes exceeds the limit of 6144"):
