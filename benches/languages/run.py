@@ -75,7 +75,7 @@ def processor_time(process: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0, help="how long a load takes")
-    parser.add_argument("--repeat", type=int, default=5, help="how often each is run")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each is run")
     parser.add_argument("--quick", action="store_true", help="one of each, for 0.2 s")
     parser.add_argument("--only", choices=["python", "node"], help="one language alone")
     parser.add_argument("--page", type=pathlib.Path, help="the page whose tables are written")
@@ -226,10 +226,10 @@ def run(*command: object, folder: pathlib.Path | None = None, environment: dict[
 
 
 def write(page: pathlib.Path, name: str, text: str) -> None:
-    """Puts tables between the marks of a language."""
+    """Puts tables between the marks of a language, which are on lines of their own."""
     begin, end = f"<!-- languages: {name} -->\n", "\n<!-- end of languages -->"
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
+    _, _, after = f"\n{rest}".partition(end)
     page.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
 
 

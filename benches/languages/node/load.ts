@@ -1,6 +1,6 @@
 /** The loads of a client, the same for every contender: who answers, and how fast, is the contender's alone. */
 
-const WARM_UP = 1;
+const WARM_UP = 2;
 
 /** What a contender can do. */
 export interface Caller {

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-WARM_UP = 1.0
+WARM_UP = 2.0
 
 
 class Caller:

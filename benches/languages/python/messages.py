@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 SMALL: dict[str, Any] = {
@@ -61,7 +62,7 @@ def main() -> None:
         parse = decode(type(message))
         if parse(encoded) != message:
             sys.exit(f"{contender}: a {name} message does not come back")
-        figures[name] = [rate(lambda: encode(message), seconds), rate(lambda: parse(encoded), seconds), len(encoded)]
+        figures[name] = [rate(partial(encode, message), seconds), rate(partial(parse, encoded), seconds), len(encoded)]
     print(json.dumps(figures))
 
 

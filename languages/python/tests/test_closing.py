@@ -152,8 +152,10 @@ class Handshake(unittest.TestCase):
         pair.client.begin(0)
         accepting = Accepting(Settings(), 0)
         self.assertIsNotNone(accepting.receive(pair.client.transmit(), 0))
-        pair.client.receive(accepting.refuse(Status(Code.UNAUTHENTICATED, "who are you?")), 0)
-        self.assertEqual(events(pair.client)[-1], ev.Refused(Code.UNAUTHENTICATED, "who are you?"))
+        said = accepting.refuse(Status(Code.UNAUTHENTICATED, "who are you?"))
+        events(pair.client)
+        pair.client.receive(said + pack_frame(header.CLOSE, 0, 0, b"UNAUTHENTICATED: who are you?"), 0)
+        self.assertEqual(events(pair.client), [ev.Refused(Code.UNAUTHENTICATED, "who are you?")])
         self.assertFalse(pair.client.is_over)
 
     def test_codecs_and_compressions_are_agreed_on_in_the_order_of_the_client(self) -> None:

@@ -2,15 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::{ROOT, assert_same_files, ended, gen_in, options_folder, programs};
 
 /// Buf, installed if need be.
 fn buf() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("buf");
-    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/buf");
-    let installed = programs::node_packages(&folder, &lock)?;
-    Some(installed.join("node_modules/.bin/buf"))
+    // Once, however many tests need it at the same time.
+    static BUF: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let install = || {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("buf");
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/buf");
+        let installed = programs::node_packages(&folder, &lock)?;
+        Some(installed.join("node_modules/.bin/buf"))
+    };
+    BUF.get_or_init(install).clone()
 }
 
 /// A project of buf's with these schemas of the repository, and `msip/options.proto`.

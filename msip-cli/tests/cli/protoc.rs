@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use super::{ROOT, assert_same_files, gen_in, options_folder, programs};
 use msip_codegen::Builder;
@@ -24,8 +25,13 @@ const OTHERWISE: [(&str, &str); 2] = [
 
 /// The Python that has protoc, installed if need be.
 fn python() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("protoc");
-    programs::python(&folder, &[GRPCIO_TOOLS], "import grpc_tools.protoc")
+    // Once, however many tests need it at the same time.
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let install = || {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("protoc");
+        programs::python(&folder, &[GRPCIO_TOOLS], "import grpc_tools.protoc")
+    };
+    PYTHON.get_or_init(install).clone()
 }
 
 /// Runs protoc with the plugin, once for each list of arguments, and returns what it has said each time.

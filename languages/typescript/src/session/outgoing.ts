@@ -86,9 +86,11 @@ class Lane {
   }
 }
 
-/** Frames are joined here, by one session at a time: what is given out is a copy. */
-const chunk = new Uint8Array(CHUNK);
-const chunkView = new DataView(chunk.buffer);
+/** Frames are joined here, by all sessions, one behind the other: what was given out is not written again. */
+const SLAB = 4 * CHUNK;
+let slab = new Uint8Array(SLAB);
+let view = new DataView(slab.buffer);
+let used = 0;
 
 /** The outgoing queue of a connection. */
 export class Outgoing {
@@ -163,7 +165,17 @@ export class Outgoing {
       this.#rest = this.#rest.subarray(CHUNK);
       return part;
     }
-    let len = 0;
+    if (this.cost === 0) {
+      return NOTHING;
+    }
+    if (SLAB - used < CHUNK) {
+      slab = new Uint8Array(SLAB);
+      view = new DataView(slab.buffer);
+      used = 0;
+    }
+    const start = used;
+    const limit = start + CHUNK;
+    let at = start;
     for (;;) {
       const urgent = this.#urgent.first(this);
       const normal = this.#normal.first(this);
@@ -174,7 +186,7 @@ export class Outgoing {
         break;
       }
       const { size, prefix, body } = frame;
-      if (len + size > CHUNK && len > 0) {
+      if (at + size > limit && at > start) {
         break;
       }
       (isUrgent ? this.#urgent : this.#normal).shift();
@@ -182,18 +194,19 @@ export class Outgoing {
       this.#count(frame, -1);
       frame.sent = true;
       frame.queued = false;
-      writeHeader(chunkView, len, frame.type, frame.flags, frame.kind, frame.variant, prefix.length + body.length, frame.id);
-      len = copy(prefix, len + HEADER_LEN);
-      if (len + body.length > CHUNK) {
-        const room = CHUNK - len;
-        chunk.set(body.subarray(0, room), len);
+      writeHeader(view, at, frame.type, frame.flags, frame.kind, frame.variant, prefix.length + body.length, frame.id);
+      at = copy(prefix, at + HEADER_LEN);
+      if (at + body.length > limit) {
+        const room = limit - at;
+        slab.set(body.subarray(0, room), at);
         this.#rest = body.subarray(room);
-        len = CHUNK;
+        at = limit;
         break;
       }
-      len = copy(body, len);
+      at = copy(body, at);
     }
-    return len === 0 ? NOTHING : chunk.slice(0, len);
+    used = at;
+    return slab.subarray(start, at);
   }
 
   /** Drops all, and returns what no byte of was handed to the transport. */
@@ -208,14 +221,14 @@ export class Outgoing {
   }
 }
 
-/** Copies bytes to this place of the chunk, and returns where they end. */
+/** Copies bytes to this place of the slab, and returns where they end. */
 function copy(bytes: Uint8Array, at: number): number {
   const len = bytes.length;
   if (len > 32) {
-    chunk.set(bytes, at);
+    slab.set(bytes, at);
   } else {
     for (let i = 0; i < len; i++) {
-      chunk[at + i] = bytes[i]!;
+      slab[at + i] = bytes[i]!;
     }
   }
   return at + len;

@@ -225,7 +225,7 @@ function answerTo(bytes: Uint8Array): string {
   server.receive(bytes, 0);
   const answer = server.transmit();
   assert(answer.length > 0, "an answer");
-  const frame = frameOf(answer.subarray(0, header.HEADER_LEN + new DataView(answer.buffer).getUint32(12)));
+  const frame = frameOf(answer.subarray(0, header.HEADER_LEN + new DataView(answer.buffer, answer.byteOffset).getUint32(12)));
   assert.equal(frame.type, header.ERROR);
   return readText(frame.buffer.subarray(frame.start, frame.end))[1];
 }

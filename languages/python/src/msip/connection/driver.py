@@ -158,6 +158,8 @@ class Driver:
             except Exception:
                 _log.exception("a fault in handling %s", type(event).__name__)
         self._write()
+        if session.has_events:
+            self.wake()
         when = session.timeout()
         if when is not None and (self._timer is None or when < self._timer_at):
             if self._timer is not None:

@@ -249,7 +249,9 @@ class Outbound:
             return self.codec.decode(self._answers[member.answer], body, compressed)
         except Status as status:
             self._session.count_unreadable(self.driver.loop.time())
-            raise CallError(status, Cause.UNREADABLE) from status
+            # The side that has sent it is at fault, whatever the reason.
+            unreadable = Status(Code.INTERNAL, f"the answer cannot be read: {status.message}")
+            raise CallError(unreadable, Cause.UNREADABLE) from status
 
     async def _open(
         self, member: Member, body: bytes, compressed: bool, timeout: float | None, metadata: Metadata | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from msip.errors import Code, DecodeError, Detail, Status
-from msip.session.core import NEW, OPEN, OVER, SUSPENDED, UNWANTED
+from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED, NOT_RECEIVED
 from msip.session.events import (
     Acknowledged,
@@ -71,7 +71,7 @@ class Receiving(ReceivingMessages):
         try:
             for frame_type, flags, kind, variant, id, payload in self._decoder.frames(data):
                 if self._phase != OPEN:
-                    if self._phase == OVER:
+                    if self._phase != AWAIT_WELCOME:
                         return
                     self._receive_welcome(frame_type, id, payload)
                 elif frame_type == ACK:

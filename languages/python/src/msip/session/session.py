@@ -106,6 +106,11 @@ class Session(Resuming):
         """The next event, or None."""
         return self._events.popleft() if self._events else None
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `poll` has something: `transmit` may have led to it, such as `Writable` and `Closed`."""
+        return bool(self._events)
+
     def timeout(self) -> float | None:
         """When to call `handle_timeout`, at the latest; None is never. May be earlier than anything is due."""
         phase = self._phase

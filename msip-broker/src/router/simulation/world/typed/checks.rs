@@ -65,6 +65,11 @@ impl World {
             return true;
         }
         let now = self.now;
+        let mut first = peer.lanes.iter().filter_map(|lane| lane.first());
+        if peer.sent >= WINDOW && first.any(|one| is_over(one, now)) {
+            // It waits for credit, and is not looked at before that comes.
+            return false;
+        }
         let next = peer.lanes.iter();
         let next = next.filter_map(|lane| lane.iter().find(|one| !is_over(one, now)));
         let next: Vec<_> = next.collect();
