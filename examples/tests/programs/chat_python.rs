@@ -153,7 +153,7 @@ fn a_server_in_python_keeps_the_room() {
     ada.type_line("/who");
     ada.until("* in the room: ada, bob");
     bob.type_line("/quit");
-    ada.until("* bob left");
+    ada.until("* bob has left");
     room.interrupt();
     room.until("goodbye");
     assert_eq!(room.ended().code, Some(0));

@@ -2,7 +2,8 @@
 
 use msip_runtime::{Identity, Server, Status, transport::ServiceUrl};
 use msip_tests::{
-    Authority, LabServer, SeenByServer, ServerProcess, lab::Lab, next, proxy::Proxy, soon,
+    Authority, LabServer, SeenByServer, ServerProcess, THROUGH_A_BROKER, lab::Lab, next,
+    proxy::Proxy, soon,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -67,6 +68,18 @@ async fn every_transport_and_codec() {
         .collect();
     let output = said(command.args(&targets)).await;
     assert_eq!(output, "ok\n".repeat(targets.len()));
+}
+
+#[tokio::test]
+async fn the_same_through_a_broker() {
+    let Some(mut command) = program("lab_talk.py") else {
+        return;
+    };
+    let (handler, mut events) = LabServer::new();
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    let place = format!("{THROUGH_A_BROKER}tcp://127.0.0.1:0");
+    let (url, _serving) = msip_tests::serve::<Lab, _>(&place, handler).await;
+    assert_eq!(said(command.arg(url.to_string())).await, "ok\n");
 }
 
 /// A Python client that saves what it is told to, line by line.

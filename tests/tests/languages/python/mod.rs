@@ -4,3 +4,4 @@ mod client;
 mod programs;
 mod server;
 mod unit;
+mod uvloop;
