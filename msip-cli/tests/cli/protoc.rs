@@ -97,6 +97,15 @@ fn protoc_gets_what_the_command_writes() {
             &["sampler.proto", "gauges.proto"],
             "python,rust",
         ),
+        ("tests/proto", &["pantry.proto"], "python,rust,typescript"),
+        (
+            "tests/proto",
+            &["depot/v1/depot.proto"],
+            "python,typescript",
+        ),
+        ("tests/proto", &["rest.proto"], "python,rust,typescript"),
+        // Options of others, which the descriptors of Rust are without.
+        ("tests/proto/shapes", &["shapes.proto"], "python,typescript"),
     ]
     .into_iter()
     .enumerate()

@@ -189,7 +189,10 @@ fn member(
         .as_ref()
         .map_or(&[][..], |options| &options.uninterpreted_option);
     let are_declared = lowering.symbols.sees_options(at.index);
-    let options = options::member_options(at, options, are_declared, lowering.report);
+    let mut options = options::member_options(at, options, are_declared, lowering.report);
+    // Files from elsewhere have it interpreted.
+    let interpreted = field.options.as_ref();
+    options.deprecated |= interpreted.is_some_and(|options| options.deprecated());
     let is_map = field.label() == prost_types::field_descriptor_proto::Label::Repeated
         && is_entry_of(field.name(), field.type_name());
     if is_map {

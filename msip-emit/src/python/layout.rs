@@ -7,6 +7,7 @@ use msip_schema::{
     TypeName, Types,
 };
 
+use super::imports::relative_imports;
 use super::names;
 use super::well_known::WellKnown;
 use crate::Compilation;
@@ -238,9 +239,15 @@ impl<'a> Layout<'a> {
 }
 
 impl Package<'_> {
-    /// What a package that is imported is called in this module.
-    pub(super) fn alias<'s>(&'s self, package: &'s str) -> &'s str {
-        self.aliases.get(package).map_or(package, String::as_str)
+    /// The lines that import other packages into this module.
+    pub(super) fn imports<'o>(&self, others: impl Iterator<Item = &'o str>) -> Vec<String> {
+        let modules = others.map(|other| {
+            (
+                segments(other),
+                self.aliases.get(other).map_or(other, String::as_str),
+            )
+        });
+        relative_imports(&self.segments, modules)
     }
 }
 
@@ -373,6 +380,13 @@ pub(super) fn attributes_in_order(ty: &MessageType) -> Vec<&str> {
         }
     }
     attributes
+}
+
+/// The field of this name that is in no oneof.
+pub(super) fn plain_field<'m>(ty: &'m MessageType, name: &str) -> Option<&'m Field> {
+    ty.fields
+        .iter()
+        .find(|field| field.oneof.is_none() && field.name == name)
 }
 
 /// The members of a oneof.

@@ -1,9 +1,9 @@
 //! Classes of messages and enums.
 
-use msip_schema::{Cardinality, EnumType, Field, FieldType, MessageType};
+use msip_schema::{Cardinality, EnumType, Field, FieldType};
 
 use super::doc::docstring;
-use super::layout::{Class, ClassKind, MessageClass, attributes_in_order, members};
+use super::layout::{Class, ClassKind, MessageClass, attributes_in_order, members, plain_field};
 use super::module::{Module, Target, literal, scalar};
 use super::{read_bytes, table, write_bytes};
 
@@ -239,13 +239,6 @@ impl Module<'_, '_> {
         }
         format!("dataclasses.field(default_factory=lambda: {class}.{zero})")
     }
-}
-
-/// The field of this name that is in no oneof.
-pub(super) fn plain_field<'m>(ty: &'m MessageType, name: &str) -> Option<&'m Field> {
-    ty.fields
-        .iter()
-        .find(|field| field.oneof.is_none() && field.name == name)
 }
 
 fn notes(is_deprecated: bool) -> Vec<&'static str> {

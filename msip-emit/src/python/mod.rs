@@ -2,7 +2,9 @@
 //!
 //! The modules need the package `msip` of Python, and nothing else. What each part of a schema becomes is said in docs/python.md.
 
+mod cycles;
 mod doc;
+mod imports;
 mod layout;
 mod messages;
 mod module;
@@ -11,6 +13,8 @@ mod protocol;
 mod read_bytes;
 mod rules;
 mod table;
+#[cfg(test)]
+mod tests;
 mod well_known;
 mod write_bytes;
 
@@ -21,6 +25,7 @@ use msip_schema::{Diagnostic, Outline};
 use crate::plan::Plan;
 use crate::rust::Sides;
 use crate::{Compilation, EmitError, Emitter, OutputFile};
+use cycles::{Cycles, payloads};
 use layout::{Layout, Package};
 use module::Module;
 
@@ -68,11 +73,12 @@ impl Emitter for Python {
 
     fn emit(&self, compilation: &Compilation) -> Result<Vec<OutputFile>, EmitError> {
         let layout = Layout::new(compilation);
+        let cycles = Cycles::new(compilation);
         let mut files = Vec::new();
         let mut folders = BTreeSet::new();
         let mut written = BTreeSet::new();
         for package in layout.packages.values() {
-            let (text, reaches_root) = self.module(compilation, &layout, package);
+            let (text, reaches_root) = self.module(compilation, &layout, &cycles, package);
             let folder = package.segments.join("/");
             for (index, _) in folder.match_indices('/') {
                 folders.insert(folder[..index].to_owned());
@@ -105,10 +111,18 @@ impl Python {
         &self,
         compilation: &Compilation,
         layout: &Layout<'_>,
+        cycles: &Cycles<'_>,
         package: &Package<'_>,
     ) -> (String, bool) {
         let mut module = Module::new(layout, package);
         module.classes();
+        let protocols = compilation.protocols.iter();
+        for protocol in protocols.filter(|protocol| protocol.schema.package() == package.name) {
+            for name in payloads(&Plan::new(&protocol.schema)) {
+                module.class_path(name);
+            }
+        }
+        module.late_imports(|other| cycles.reaches(other, package.name));
         let mut names: Vec<String> = package
             .classes
             .iter()

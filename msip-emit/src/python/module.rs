@@ -1,10 +1,10 @@
 //! One module under construction: its text, and what it imports.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use msip_schema::{FieldType, TypeName};
 
+use super::imports::sorted;
 use super::layout::{Layout, Package};
 use super::well_known::WellKnown;
 use crate::write::{CodeEscape, StringLiterals, Writer};
@@ -28,6 +28,8 @@ pub(super) struct Module<'l, 'a> {
     plain: BTreeSet<&'static str>,
     /// Other packages of the schema.
     packages: BTreeSet<&'a str>,
+    /// Those of them that are imported below the classes.
+    late: BTreeSet<&'a str>,
 }
 
 /// What a field of a message or an enum type is made with.
@@ -52,6 +54,7 @@ impl<'l, 'a> Module<'l, 'a> {
             has_many_arms: false,
             plain: BTreeSet::new(),
             packages: BTreeSet::new(),
+            late: BTreeSet::new(),
         }
     }
 
@@ -114,6 +117,33 @@ impl<'l, 'a> Module<'l, 'a> {
         }
     }
 
+    /// Imports the packages so far that import this one themselves, now that its classes are there.
+    pub(super) fn late_imports(&mut self, is_late: impl Fn(&str) -> bool) {
+        self.late = self
+            .packages
+            .iter()
+            .copied()
+            .filter(|other| is_late(other))
+            .collect();
+        if self.late.is_empty() {
+            return;
+        }
+        self.part();
+        self.out
+            .line("# These packages import this one, and find its messages.");
+        for line in self.package.imports(self.late.iter().copied()) {
+            self.out.line(line);
+        }
+    }
+
+    /// What separates the classes, and the imports below them, from what follows.
+    pub(super) fn after_classes(&mut self) {
+        self.out.separate();
+        if self.late.is_empty() {
+            self.out.separate();
+        }
+    }
+
     /// Two empty lines, as between the classes of a module.
     pub(super) fn part(&mut self) {
         self.out.separate();
@@ -130,7 +160,8 @@ impl<'l, 'a> Module<'l, 'a> {
             package,
             out,
             plain,
-            packages,
+            mut packages,
+            late,
             ..
         } = self;
         let reaches_root = packages.iter().any(|other| {
@@ -164,13 +195,11 @@ impl<'l, 'a> Module<'l, 'a> {
                     import_line(module, &sorted(names), out);
                 }
             }
+            packages.retain(|other| !late.contains(other));
             if !packages.is_empty() {
                 out.separate();
             }
-            let imports = packages
-                .iter()
-                .map(|other| (super::layout::segments(other), package.alias(other)));
-            for line in relative_imports(&package.segments, imports) {
+            for line in package.imports(packages.into_iter()) {
                 out.line(line);
             }
             out.separate();
@@ -201,80 +230,6 @@ fn import_line(module: &str, names: &[String], out: &mut Writer) {
     }
     out.dedent();
     out.line(")");
-}
-
-/// Names as Python's tools sort them: constants, classes, and then the others.
-fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut names: Vec<String> = names.collect();
-    names.sort_by_key(|name| {
-        let has_lower = name.chars().any(char::is_lowercase);
-        let has_upper = name.chars().any(char::is_uppercase);
-        let kind = if has_upper && !has_lower && name.len() > 1 {
-            0
-        } else if name.starts_with(char::is_uppercase) {
-            1
-        } else {
-            2
-        };
-        (kind, natural(name))
-    });
-    names
-}
-
-/// A name by which others are sorted: its runs of digits are numbers.
-fn natural(name: &str) -> Vec<(String, u64)> {
-    let mut parts = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let text = rest.len() - rest.trim_start_matches(|c: char| !c.is_ascii_digit()).len();
-        let (text, behind) = rest.split_at(text);
-        let digits = behind.len()
-            - behind
-                .trim_start_matches(|c: char| c.is_ascii_digit())
-                .len();
-        let (digits, behind) = behind.split_at(digits);
-        // A number of more digits than fit is greater than all others.
-        parts.push((text.to_owned(), digits.parse().unwrap_or(u64::MAX)));
-        rest = behind;
-    }
-    parts
-}
-
-/// The lines that import the modules of other packages, each under its alias.
-fn relative_imports<'m>(
-    from: &[String],
-    modules: impl Iterator<Item = (Vec<String>, &'m str)>,
-) -> Vec<String> {
-    // By the module that they are imported from: those far away first. Those with other names have a line each.
-    let mut sources: BTreeMap<(Reverse<usize>, String, Option<String>), Vec<String>> =
-        BTreeMap::new();
-    for (to, alias) in modules {
-        // At most all but the last, which is what is imported.
-        let outer = &to[..to.len().saturating_sub(1)];
-        let shared = from.iter().zip(outer).take_while(|(a, b)| a == b).count();
-        let between = outer[shared..].join(".");
-        let name = to.last().map_or("", String::as_str);
-        let dots = Reverse(from.len() - shared + 1);
-        if name == alias {
-            sources
-                .entry((dots, between, None))
-                .or_default()
-                .push(name.to_owned());
-        } else {
-            sources
-                .entry((dots, between, Some(name.to_owned())))
-                .or_default()
-                .push(format!("{name} as {alias}"));
-        }
-    }
-    let lines = sources.into_iter().map(|((dots, between, _), names)| {
-        format!(
-            "from {}{between} import {}",
-            ".".repeat(dots.0),
-            sorted(names.into_iter()).join(", ")
-        )
-    });
-    lines.collect()
 }
 
 /// What a scalar type is in Python.
@@ -370,58 +325,6 @@ pub(super) fn tag_bytes(tag: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn imports_are_relative() {
-        let list = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-        for (from, to, alias, line) in [
-            ("chat", "shared", "shared", "from .. import shared"),
-            (
-                "fleet.v1",
-                "shared.v1",
-                "shared_v1",
-                "from ...shared import v1 as shared_v1",
-            ),
-            (
-                "fleet.v1",
-                "fleet.v2",
-                "fleet_v2",
-                "from .. import v2 as fleet_v2",
-            ),
-            (
-                "fleet",
-                "fleet.v1",
-                "fleet_v1",
-                "from . import v1 as fleet_v1",
-            ),
-            ("fleet.v1", "fleet", "fleet", "from ... import fleet"),
-            ("a.b.c", "a.b.d.e", "x", "from ..d import e as x"),
-        ] {
-            assert_eq!(
-                relative_imports(&list(from), [(list(to), alias)].into_iter()),
-                [line]
-            );
-        }
-        let many = ["plant", "mesh", "plant.cell"].map(|to| (list(to), to));
-        let lines = relative_imports(
-            &list("shapes"),
-            many.into_iter()
-                .map(|(to, name)| (to, name.rsplit('.').next().unwrap_or(name))),
-        );
-        assert_eq!(
-            lines,
-            ["from .. import mesh, plant", "from ..plant import cell"]
-        );
-    }
-
-    #[test]
-    fn names_are_sorted_as_tools_do() {
-        let names = ["b", "Zone1", "A", "SHORT", "a10", "a9", "Chat", "CHAT"].map(str::to_owned);
-        assert_eq!(
-            sorted(names.into_iter()),
-            ["CHAT", "SHORT", "A", "Chat", "Zone1", "a9", "a10", "b"]
-        );
-    }
 
     #[test]
     fn tags_are_varints() {

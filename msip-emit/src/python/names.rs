@@ -59,6 +59,7 @@ const MESSAGE_ATTRIBUTES: &[&str] = &[
     "_takes_null",
     "_to_tree",
     "_tree_of",
+    "_write",
 ];
 
 /// What the bodies of methods use besides: local names, and builtins.
@@ -151,7 +152,7 @@ pub const RESERVED_METHODS: &[&str] = &[
 ];
 
 /// Callbacks of a server's handler, whose names no member's handler may have.
-pub(super) const SERVER_CALLBACKS: &[&str] = &[
+pub const SERVER_CALLBACKS: &[&str] = &[
     "on_client_connected",
     "on_client_disconnected",
     "on_client_gone",
@@ -159,7 +160,7 @@ pub(super) const SERVER_CALLBACKS: &[&str] = &[
 ];
 
 /// Callbacks of a client's handler, whose names no member's handler may have.
-pub(super) const CLIENT_CALLBACKS: &[&str] = &[
+pub const CLIENT_CALLBACKS: &[&str] = &[
     "on_closed_by_server",
     "on_connect_failure",
     "on_connected",

@@ -89,7 +89,7 @@ pub(super) fn write(
 ) -> ProtocolNames {
     let protocol_names = ProtocolNames::new(module, plan);
     module.plain("msip");
-    module.part();
+    module.after_classes();
     for direction in [Direction::ClientToServer, Direction::ServerToClient] {
         for (member, constant) in plan
             .envelope(direction)

@@ -34,23 +34,24 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
     module.out.indent();
     module.out.line("while at < end:");
     module.out.indent();
-    module.out.line("start = at");
-    if !message.ty.fields.is_empty() {
-        module.out.line("tag = data[at]");
-        module.out.line("at += 1");
-    }
+    // `at` stays at the last byte of the tag: what is behind it, and short, is read and passed over in one step.
     let has_long_tags = message.ty.fields.iter().any(|field| field.number > 15);
     if has_long_tags {
         let read_varint = module.wire("read_varint");
+        module.out.line("start = at");
+        module.out.line("tag = data[at]");
         module.out.line("if tag > 127:");
+        module.out.line("    at += 1");
         module.out.line("    byte = data[at]");
         module.out.line("    if byte < 128:");
         module.out.line("        tag = tag & 127 | byte << 7");
-        module.out.line("        at += 1");
         module.out.line("    else:");
         module
             .out
             .line(format_args!("        tag, at = {read_varint}(data, start)"));
+        module.out.line("        at -= 1");
+    } else if !message.ty.fields.is_empty() {
+        module.out.line("tag = data[at]");
     }
     let mut arms: Vec<(u32, &Field, bool)> = Vec::new();
     for field in &message.ty.fields {
@@ -108,6 +109,9 @@ impl Module<'_, '_> {
             self.out.line("else:");
             self.out.indent();
         }
+        if !message.ty.fields.iter().any(|field| field.number > 15) {
+            self.out.line("start = at");
+        }
         self.out
             .line(format_args!("at = {skip_field}(data, start, end, depth)"));
         self.out.line("unknown.append(data[start:at])");
@@ -130,7 +134,7 @@ impl Module<'_, '_> {
             return;
         }
         if is_whole {
-            self.read_size("end");
+            self.read_size("end", true);
             let unpack = self.wire(&format!("unpack_{}", scalar(&field.ty).name.to_lowercase()));
             let values = format!("{unpack}(data, at, stop)");
             match self.target(&field.ty) {
@@ -172,7 +176,7 @@ impl Module<'_, '_> {
     /// Reads an entry of a map, which may miss its key or its value, or have them several times.
     fn read_entry(&mut self, field: &Field, key: &FieldType, target: &str) {
         let (key_local, local) = (format!("k{}", field.number), format!("v{}", field.number));
-        self.read_size("end");
+        self.read_size("end", true);
         self.out.line("limit = stop");
         self.out
             .line(format_args!("{key_local} = {}", scalar(key).zero));
@@ -198,7 +202,6 @@ impl Module<'_, '_> {
         self.out.line("while at < limit:");
         self.out.indent();
         self.out.line("byte = data[at]");
-        self.out.line("at += 1");
         self.out.line(format_args!("if byte == {key_tag}:"));
         self.out.indent();
         self.read_value(key, "limit", 1, "", &|value| {
@@ -214,7 +217,7 @@ impl Module<'_, '_> {
         let skip_field = self.wire("skip_field");
         self.out.line("else:");
         self.out.line(format_args!(
-            "    at = {skip_field}(data, at - 1, limit, depth)"
+            "    at = {skip_field}(data, at, limit, depth)"
         ));
         self.out.dedent();
         self.out.line("if at > limit:");
@@ -229,23 +232,26 @@ impl Module<'_, '_> {
         }
     }
 
-    /// Sets `stop` to the end of what is behind its length.
-    fn read_size(&mut self, end: &str) {
+    /// Sets `at` behind the length that follows the tag, and `stop` to the end of what it is the length of.
+    fn read_size(&mut self, end: &str, is_checked: bool) {
         if self.has_many_arms {
             let read_size = self.wire("read_size");
             self.out
-                .line(format_args!("at, stop = {read_size}(data, at, {end})"));
+                .line(format_args!("at, stop = {read_size}(data, at + 1, {end})"));
             return;
         }
         let read_varint = self.wire("read_varint");
-        self.out.line("size = data[at]");
-        self.out.line("at += 1");
-        self.out.line("if size > 127:");
+        self.out.line("size = data[at + 1]");
+        self.out.line("if size < 128:");
+        self.out.line("    at += 2");
+        self.out.line("else:");
         self.out
-            .line(format_args!("    size, at = {read_varint}(data, at - 1)"));
+            .line(format_args!("    size, at = {read_varint}(data, at + 1)"));
         self.out.line("stop = at + size");
-        self.out.line(format_args!("if stop > {end}:"));
-        self.out.line("    raise IndexError");
+        if is_checked {
+            self.out.line(format_args!("if stop > {end}:"));
+            self.out.line("    raise IndexError");
+        }
     }
 
     /// Reads one value. `before` is what a message is merged with, if anything.
@@ -267,12 +273,13 @@ impl Module<'_, '_> {
         match scalar.wire {
             Wire::Varint => {
                 let read_varint = self.wire("read_varint");
-                self.out.line("value = data[at]");
-                self.out.line("at += 1");
-                self.out.line("if value > 127:");
+                self.out.line("value = data[at + 1]");
+                self.out.line("if value < 128:");
+                self.out.line("    at += 2");
+                self.out.line("else:");
                 self.out.indent();
                 self.out
-                    .line(format_args!("value, at = {read_varint}(data, at - 1)"));
+                    .line(format_args!("value, at = {read_varint}(data, at + 1)"));
                 match ty {
                     FieldType::Int32 | FieldType::Enum(_) => {
                         self.out
@@ -297,16 +304,17 @@ impl Module<'_, '_> {
                 self.out.line(store(&value));
             }
             Wire::Fixed64 | Wire::Fixed32 => {
-                let width = if scalar.wire == Wire::Fixed64 { 8 } else { 4 };
+                let width = if scalar.wire == Wire::Fixed64 { 9 } else { 5 };
                 let unpack = self.wire(&format!("{}_at", scalar.name.to_lowercase()));
                 self.out.line(format_args!("stop = at + {width}"));
                 self.out.line(format_args!("if stop > {end}:"));
                 self.out.line("    raise IndexError");
-                self.out.line(store(&format!("{unpack}(data, at)[0]")));
+                self.out.line(store(&format!("{unpack}(data, at + 1)[0]")));
                 self.out.line("at = stop");
             }
             Wire::Sized => {
-                self.read_size(end);
+                // Text and bytes that are cut off end behind their message, which is found at its end.
+                self.read_size(end, matches!(ty, FieldType::Message(_)));
                 let value = match target {
                     Some(Target::Native { class, .. }) => {
                         format!("{class}._unpack(data, at, stop, depth - {depth}{before})")

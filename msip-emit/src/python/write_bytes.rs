@@ -1,17 +1,13 @@
-//! `to_bytes`: a straight line of code over the fields, without a call for what is short.
+//! `_write`: a straight line of code over the fields, without a call for what is short.
 
 use msip_schema::{Cardinality, Field, FieldType};
 
-use super::layout::{MessageClass, is_packable, members};
-use super::messages::plain_field;
+use super::layout::{MessageClass, is_packable, members, plain_field};
 use super::module::{Module, Target, Wire, literal, scalar, tag, tag_bytes};
 
 pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, path: &str) {
-    let depth = module.wire("MAX_DEPTH");
     module.out.separate();
-    module.out.line(format_args!(
-        "def to_bytes(self, depth: int = {depth}) -> bytes:"
-    ));
+    module.out.line("def _write(self, depth: int) -> bytes:");
     module.out.indent();
     let too_deep = module.failures("unwritably_deep");
     module.out.line("if depth < 0:");
@@ -169,7 +165,7 @@ impl Module<'_, '_> {
         match self.target(&field.ty) {
             Some(Target::Message(_)) => {
                 self.out
-                    .line(format_args!("raw = {value}.to_bytes(depth - 1)"));
+                    .line(format_args!("raw = {value}._write(depth - 1)"));
                 self.write_sized(number, "raw");
                 return;
             }
@@ -229,7 +225,7 @@ impl Module<'_, '_> {
     fn one(&mut self, number: u32, ty: &FieldType, value: &str) -> String {
         let bytes = tag_bytes(tag(number, scalar(ty).wire));
         let raw = match self.target(ty) {
-            Some(Target::Message(_)) => format!("{value}.to_bytes(depth - 2)"),
+            Some(Target::Message(_)) => format!("{value}._write(depth - 2)"),
             Some(Target::Native { class, .. }) => format!("{class}._pack({value}, depth - 2)"),
             Some(Target::Enum(_)) | None => match ty {
                 FieldType::String => format!("{value}.encode()"),

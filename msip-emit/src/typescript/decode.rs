@@ -3,8 +3,8 @@
 use msip_schema::{Cardinality, FieldType};
 
 use super::fields::{
-    LENGTH_DELIMITED, Oneof, Property, Slot, Types, is_packed, literal, method, tag, wire_type,
-    zero,
+    LENGTH_DELIMITED, LINE, Oneof, Property, Slot, Types, is_packed, literal, method, tag,
+    wire_type, zero,
 };
 use super::messages::message_of;
 use super::modules::Identifiers;
@@ -28,17 +28,9 @@ pub(super) fn write(
         }),
     });
     let properties: Vec<String> = properties.collect();
-    let empty = match properties.as_slice() {
-        [] => "{}".to_owned(),
-        properties => format!("{{ {} }}", properties.join(", ")),
-    };
     out.separate();
     out.line("/** Reads the fields, of a new message or in addition to those of another. */");
-    out.line(format_args!(
-        "export function {}(reader: {reader}, message: {1} = {empty}): {1} {{",
-        own.read(),
-        own.name
-    ));
+    write_head(&reader, own, &properties, out);
     out.indent();
     out.line("while (reader.position < reader.end) {");
     out.indent();
@@ -62,6 +54,33 @@ pub(super) fn write(
     out.line("return message;");
     out.dedent();
     out.line("}");
+}
+
+/// Writes the signature, whose second parameter is a message of which nothing is set unless one is given.
+fn write_head(reader: &str, own: &Identifiers, properties: &[String], out: &mut Writer) {
+    let (read, name) = (own.read(), &own.name);
+    let empty = match properties {
+        [] => "{}".to_owned(),
+        properties => format!("{{ {} }}", properties.join(", ")),
+    };
+    let line =
+        format!("export function {read}(reader: {reader}, message: {name} = {empty}): {name} {{");
+    if line.len() <= LINE {
+        out.line(line);
+        return;
+    }
+    out.line(format_args!("export function {read}("));
+    out.indent();
+    out.line(format_args!("reader: {reader},"));
+    out.line(format_args!("message: {name} = {{"));
+    out.indent();
+    for property in properties {
+        out.line(format_args!("{property},"));
+    }
+    out.dedent();
+    out.line("},");
+    out.dedent();
+    out.line(format_args!("): {name} {{"));
 }
 
 /// The expression that reads one value; `into` is the message that it adds to.

@@ -14,6 +14,9 @@ const LITERALS: StringLiterals = StringLiterals {
     special: &[],
 };
 
+/// How long a line may be that can be broken.
+pub(super) const LINE: usize = 120;
+
 /// A string of TypeScript.
 pub(super) fn literal(text: &str) -> String {
     LITERALS.literal(text)
@@ -267,7 +270,7 @@ pub(super) fn write_imports(head: &mut Writer, imports: &crate::write::Imports) 
             names.join(", "),
             literal(module)
         );
-        if one_line.len() <= 120 {
+        if one_line.len() <= LINE {
             head.line(one_line);
             continue;
         }

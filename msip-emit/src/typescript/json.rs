@@ -54,15 +54,15 @@ pub(super) fn write(
     let core = types.modules.messages();
     let run = out.import(&core, "toJson");
     function(
-        "The message as JSON, or an EncodeError that names the field.",
+        "The message as JSON; throws an EncodeError that names the field.",
         &format!("{}(message: {init}<{}>): {json}", own.to_json(), own.name),
         &format!("{run}({}, message)", own.fields()),
         out,
     );
     let run = out.import(&core, "fromJson");
     function(
-        "The message that JSON holds, or a DecodeError that names the field.",
-        &format!("{}(json: {json}): {}", own.from_json(), own.name),
+        "The message that JSON holds; throws a DecodeError that names the field.",
+        &format!("{}(json: {json}): {}", own.of_json(), own.name),
         &format!("{run}({}, json)", own.fields()),
         out,
     );

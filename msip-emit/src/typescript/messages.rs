@@ -51,14 +51,14 @@ pub(super) fn write_functions(
     let core = types.modules.messages();
     let run = out.import(&core, "encode");
     function(
-        "Encodes the message in protobuf, or throws an EncodeError that names the field and the value.",
+        "Encodes the message in protobuf; throws an EncodeError that names the field and the value.",
         &format!("{}(message: {init}): Uint8Array", own.encode()),
         &format!("{run}({}, message)", own.write()),
         out,
     );
     let run = out.import(&core, "decode");
     function(
-        "Decodes the message from protobuf, or throws a DecodeError that names the field.",
+        "Decodes the message from protobuf; throws a DecodeError that names the field.",
         &format!("{}(bytes: Uint8Array): {ty}", own.decode()),
         &format!("{run}({}, bytes)", own.read()),
         out,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msip_schema::{Cardinality, Direction, FieldType, MessageType, Schema, TypeDef, TypeName};
+use msip_schema::{Direction, FieldType, MessageType, Schema, TypeDef, TypeName};
 
 use super::names::{file_name, lower_first, type_name};
 use super::protocol::ProtocolNames;
@@ -103,7 +103,7 @@ impl Identifiers {
         format!("{}ToJson", lower_first(&self.name))
     }
 
-    pub(super) fn from_json(&self) -> String {
+    pub(super) fn of_json(&self) -> String {
         format!("{}FromJson", lower_first(&self.name))
     }
 
@@ -129,7 +129,7 @@ impl Identifiers {
                 self.write(),
                 self.read(),
                 self.to_json(),
-                self.from_json(),
+                self.of_json(),
                 self.message_type(),
                 self.fields(),
             ],
@@ -155,9 +155,9 @@ impl<'a> Modules<'a> {
         };
         let mut files = BTreeSet::new();
         for (package, types) in packages {
-            let schema = compilation.protocols.iter();
-            let schema = schema.map(|protocol| &protocol.schema);
-            let schema = schema.filter(|schema| schema.package() == package).last();
+            let schemas = compilation.protocols.iter();
+            let mut schemas = schemas.map(|protocol| &protocol.schema);
+            let schema = schemas.find(|schema| schema.package() == package);
             if !types.is_empty() || schema.is_some() {
                 modules.add(package, types, schema, &mut files);
             }
@@ -321,14 +321,8 @@ fn written_types(compilation: &Compilation) -> BTreeMap<&TypeName, &TypeDef> {
 
 /// The types of a message's fields.
 fn held(message: &MessageType) -> impl Iterator<Item = &TypeName> {
-    message.fields.iter().filter_map(|field| {
-        debug_assert!(!matches!(
-            field.cardinality,
-            Cardinality::Map(FieldType::Message(_) | FieldType::Enum(_))
-        ));
-        match &field.ty {
-            FieldType::Message(name) | FieldType::Enum(name) => Some(name),
-            _ => None,
-        }
+    message.fields.iter().filter_map(|field| match &field.ty {
+        FieldType::Message(name) | FieldType::Enum(name) => Some(name),
+        _ => None,
     })
 }

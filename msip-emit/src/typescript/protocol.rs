@@ -295,7 +295,7 @@ fn write_client(
         .any(|member| matches!(member.shape, Shape::Call(_)));
     out.separate();
     doc::write_or(
-        &plan.envelope(Direction::ClientToServer).doc.to_owned(),
+        plan.envelope(Direction::ClientToServer).doc,
         &format!("A client of `{package}`."),
         false,
         out,

@@ -1,6 +1,7 @@
 """Messages of ours and of Google's are the same: as bytes and as JSON, both ways, with random contents.
 
-Called with an include folder, the folder of MSIP's options, how many messages of each type, and the files of a schema.
+Called with how many messages of each type are compared, the package of our modules, an include folder, the folder of MSIP's
+options, and the files of a schema.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import sys
 
 from google.protobuf import json_format
 from google.protobuf.message import Message as GoogleMessage
-
 from msip.message import Form, Message
 from schemas import Contents, load
 
@@ -19,9 +19,8 @@ def same(message: GoogleMessage, expected: GoogleMessage) -> bool:
     if message.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True):
         return True
     pool = message.DESCRIPTOR.file.pool
-    has_any = any(field.message_type.full_name == "google.protobuf.Any" for field in message.DESCRIPTOR.fields if field.message_type)
     texts = [json_format.MessageToJson(each, sort_keys=True, descriptor_pool=pool) for each in (message, expected)]
-    return has_any and texts[0] == texts[1]
+    return "@type" in texts[0] and texts[0] == texts[1]
 
 
 def compare(google: type[GoogleMessage], ours: type[Message], theirs: GoogleMessage) -> None:
@@ -40,8 +39,8 @@ def compare(google: type[GoogleMessage], ours: type[Message], theirs: GoogleMess
 
 
 def main() -> None:
-    include, options, count, *files = sys.argv[1:]
-    pairs = load(include, options, files)
+    count, root, include, options, *files = sys.argv[1:]
+    pairs = load(root, include, options, files)
     compared = 0
     for name, (google, ours) in sorted(pairs.items()):
         for seed in range(int(count)):

@@ -13,20 +13,20 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as GoogleMessage
 from grpc_tools import protoc
-
 from msip.message import Message, message_type
+
+ENVELOPES = ("ClientToServer", "ServerToClient")
 
 Pair = tuple[type[GoogleMessage], type[Message]]
 
 
-def load(include: str, options: str, files: list[str]) -> dict[str, Pair]:
-    """The messages of these files, by full name: Google's from what protoc says, ours from the modules of the folder that
-    Python searches."""
+def load(root: str, include: str, options: str, files: list[str]) -> dict[str, Pair]:
+    """The messages of these files, by full name: Google's from what protoc says, ours from the modules below `root`."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
         google = str(Path(grpc_tools.__file__).parent / "_proto")
-        arguments = ["protoc", f"-I{include}", f"-I{options}", f"-I{google}", f"--descriptor_set_out={out}", "--include_imports"]
-        if protoc.main([*arguments, *files]) != 0:
+        includes = [f"-I{folder}" for folder in (include, options, google)]
+        if protoc.main(["protoc", *includes, f"--descriptor_set_out={out}", "--include_imports", *files]) != 0:
             raise SystemExit("protoc refuses a schema that we accept")
         files_set = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())
     pool = descriptor_pool.DescriptorPool()
@@ -36,7 +36,10 @@ def load(include: str, options: str, files: list[str]) -> dict[str, Pair]:
     for file in files_set.file:
         if file.package in ("msip", "google.protobuf"):
             continue
-        importlib.import_module(file.package)
+        # Files of options are in proto2; no message of ours can hold what they declare.
+        if file.syntax != "proto3" or not any(message.name not in ENVELOPES for message in file.message_type):
+            continue
+        importlib.import_module(f"{root}.{file.package}")
         for message in file.message_type:
             _add(pool.FindMessageTypeByName(f"{file.package}.{message.name}"), pairs)
     return pairs
@@ -45,7 +48,7 @@ def load(include: str, options: str, files: list[str]) -> dict[str, Pair]:
 def _add(descriptor: Descriptor, pairs: dict[str, Pair]) -> None:
     for nested in descriptor.nested_types:
         _add(nested, pairs)
-    if descriptor.GetOptions().map_entry or descriptor.name in ("ClientToServer", "ServerToClient"):
+    if descriptor.GetOptions().map_entry or descriptor.name in ENVELOPES:
         return
     ours = message_type(descriptor.full_name)
     if ours is None:

@@ -17,7 +17,7 @@ from msip.message.failures import (
     unwritable,
     unwritably_deep,
 )
-from msip.message.wire import MAX_DEPTH, SHORT, read_varint, skip_field, varint
+from msip.message.wire import SHORT, read_varint, skip_field, varint
 
 __all__ = [
     "CHAT",
@@ -50,7 +50,7 @@ class ConnectReq(msip.message.Message):
 
     _full_name = "chat.ConnectReq"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -75,20 +75,18 @@ class ConnectReq(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.user = data[at:stop].decode()
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -115,7 +113,7 @@ class ConnectRsp(msip.message.Message):
 
     _full_name = "chat.ConnectRsp"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -144,30 +142,27 @@ class ConnectRsp(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.motd = data[at:stop].decode()
                     at = stop
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.users.append(data[at:stop].decode())
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -197,7 +192,7 @@ class MessageInd(msip.message.Message):
 
     _full_name = "chat.MessageInd"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -226,30 +221,27 @@ class MessageInd(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.user = data[at:stop].decode()
                     at = stop
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.text = data[at:stop].decode()
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -277,7 +269,7 @@ class JoinedInd(msip.message.Message):
 
     _full_name = "chat.JoinedInd"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -302,20 +294,18 @@ class JoinedInd(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.user = data[at:stop].decode()
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -340,7 +330,7 @@ class LeftInd(msip.message.Message):
 
     _full_name = "chat.LeftInd"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -365,20 +355,18 @@ class LeftInd(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.user = data[at:stop].decode()
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -400,7 +388,7 @@ class PresenceReq(msip.message.Message):
 
     _full_name = "chat.PresenceReq"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         return self.unknown_fields
@@ -440,7 +428,7 @@ class PresenceRsp(msip.message.Message):
 
     _full_name = "chat.PresenceRsp"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -463,16 +451,16 @@ class PresenceRsp(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.active = value != 0
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -494,7 +482,7 @@ class WhoReq(msip.message.Message):
 
     _full_name = "chat.WhoReq"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         return self.unknown_fields
@@ -534,13 +522,13 @@ class WhoRsp(msip.message.Message):
 
     _full_name = "chat.WhoRsp"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
         try:
             for v1 in self.people:
-                raw = v1.to_bytes(depth - 1)
+                raw = v1._write(depth - 1)
                 size = len(raw)
                 out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -559,20 +547,20 @@ class WhoRsp(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.people.append(Person._read(data, at, stop, depth - 1))
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -599,7 +587,7 @@ class Person(msip.message.Message):
 
     _full_name = "chat.Person"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -626,26 +614,25 @@ class Person(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.user = data[at:stop].decode()
                     at = stop
                 elif tag == 16:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.active = value != 0
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:

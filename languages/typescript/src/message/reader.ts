@@ -12,7 +12,8 @@ export class Reader {
   /** Where the message that it reads ends. */
   end: number;
   private readonly buffer: Uint8Array;
-  private readonly view: DataView;
+  /** Made when it is needed: most messages have no number of a fixed length. */
+  private lazyView: DataView | undefined = undefined;
   private depth = 1;
   /** Where the field began that is being read. */
   private start = 0;
@@ -21,7 +22,6 @@ export class Reader {
 
   constructor(bytes: Uint8Array) {
     this.buffer = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.end = bytes.length;
   }
 
@@ -47,11 +47,11 @@ export class Reader {
   }
 
   fixed32(field: string): number {
-    return this.view.getUint32(this.advance(4, field), true);
+    return this.view().getUint32(this.advance(4, field), true);
   }
 
   sfixed32(field: string): number {
-    return this.view.getInt32(this.advance(4, field), true);
+    return this.view().getInt32(this.advance(4, field), true);
   }
 
   int64(field: string): bigint {
@@ -71,19 +71,19 @@ export class Reader {
   }
 
   fixed64(field: string): bigint {
-    return this.view.getBigUint64(this.advance(8, field), true);
+    return this.view().getBigUint64(this.advance(8, field), true);
   }
 
   sfixed64(field: string): bigint {
-    return this.view.getBigInt64(this.advance(8, field), true);
+    return this.view().getBigInt64(this.advance(8, field), true);
   }
 
   float(field: string): number {
-    return this.view.getFloat32(this.advance(4, field), true);
+    return this.view().getFloat32(this.advance(4, field), true);
   }
 
   double(field: string): number {
-    return this.view.getFloat64(this.advance(8, field), true);
+    return this.view().getFloat64(this.advance(8, field), true);
   }
 
   bool(field: string): boolean {
@@ -162,6 +162,11 @@ export class Reader {
     const { start } = this;
     this.skip(tag, 0);
     return append(others, this.buffer.subarray(start, this.position));
+  }
+
+  private view(): DataView {
+    const { buffer } = this;
+    return (this.lazyView ??= new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength));
   }
 
   private skip(tag: number, depth: number): void {

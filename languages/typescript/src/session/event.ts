@@ -155,6 +155,20 @@ export interface Subscribed {
   readonly body: Uint8Array;
 }
 
+/**
+ * A broker says something of its own: a member of `msip.broker.v1.ServerToClient`, at `$broker` that a subscription has ended, and
+ * at `$presence/T` who is there. Nothing has to be done about it.
+ */
+export interface Notice {
+  readonly type: "notice";
+  readonly topic: string;
+  /** Which member it is. */
+  readonly variant: number;
+  /** The envelope in the codec of the connection. */
+  readonly body: Uint8Array;
+  readonly compressed: boolean;
+}
+
 /** A PING was answered. */
 export interface Pong {
   readonly type: "pong";
@@ -179,4 +193,5 @@ export type Event =
   | Closed
   | Lost
   | Subscribed
+  | Notice
   | Pong;

@@ -56,6 +56,9 @@ export function handleMessage(s: State, frame: Frame): void {
       }
       return reject(s, frame, "UNAVAILABLE", "not accepted");
     }
+    if (payload.topic.startsWith("$") && !isCall) {
+      return handleNotice(s, frame, payload);
+    }
     const member = memberOf(s, frame, isCall);
     if (isCall) {
       handleCall(s, frame, member, payload);
@@ -199,6 +202,16 @@ function acceptMessage(s: State, frame: Frame, member: Member, { metadata, topic
     size: frame.end - frame.start,
     connection: s.connection,
   });
+}
+
+/** The broker itself says something, in a protocol of its own. */
+function handleNotice(s: State, frame: Frame, { topic, body }: Payload): void {
+  s.consume(s.receiveWindow, 1, frame.end - frame.start);
+  if (frame.flags & ACK_REQUIRED) {
+    s.received.end(Number(frame.id & SEQUENCE), HANDLED);
+    s.control(ACK, frame.id, NOTHING, (frame.flags & URGENT) !== 0, PROVOKED);
+  }
+  s.emit({ type: "notice", topic, variant: frame.variant, body, compressed: (frame.flags & COMPRESSED) !== 0 });
 }
 
 /** Whether a delivery came before: then it is answered as its original was, or will be. */

@@ -83,8 +83,12 @@ export abstract class Session {
   /** Whether the driver should not read from its transport now: the peer does not read what it is owed. */
   get isPaused(): boolean {
     const { outgoing, limits, inboundBytes, isHolding } = this.s;
-    const most = Math.min(Math.max(256 * limits.maxCalls, 262_144), limits.outgoingQueue);
-    return outgoing.provoked > most || (isHolding && inboundBytes > limits.maxCallBytes / 2);
+    return outgoing.provoked > this.#mostProvoked || (isHolding && inboundBytes > limits.maxCallBytes / 2);
+  }
+
+  /** How much of what reading alone leads to may wait: what the peer's open calls lead to. */
+  get #mostProvoked(): number {
+    return Math.min(Math.max(256 * this.s.limits.maxCalls, 262_144), 8_388_608);
   }
 
   /** Bytes have come, in any pieces. Never throws: a peer that breaks the protocol leads to the event `closed`. */
@@ -97,7 +101,8 @@ export abstract class Session {
     }
     try {
       s.decoder.push(data, now, s.handle);
-      if (s.outgoing.provoked > s.limits.outgoingQueue) {
+      if (s.outgoing.provoked > 4 * this.#mostProvoked) {
+        // A driver that cannot pause, such as a page, has no other way.
         throw new Fault("it reads nothing of what its frames lead to", { code: "RESOURCE_EXHAUSTED" });
       }
     } catch (error) {

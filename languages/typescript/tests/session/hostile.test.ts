@@ -70,7 +70,7 @@ test("HELLOs that are cut, changed or longer are refused by name", () => {
 
 test("traffic that is changed anywhere never throws", () => {
   const random = new Random(3);
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 60; round++) {
     const pair = new Pair().connect();
     const { client, server } = pair;
     for (let step = 0; step < 30; step++) {

@@ -368,6 +368,17 @@ test("topics need a broker", () => {
     [id, "UNIMPLEMENTED"],
     [other, "UNIMPLEMENTED"],
   ]);
+  // What the broker says itself is no member of the protocol, whatever its number is.
+  pair.server.send(NOTE, bytes("gone"), pair.now, { topic: "$broker" });
+  pair.server.send(ORDER, bytes("there"), pair.now, { topic: "$presence/fleet" });
+  pair.server.send(NOTE, bytes("note"), pair.now, { topic: "fleet/7" });
+  pair.run();
+  assert.deepEqual(take(pair.atClient, "notice").map(({ topic, variant, body }) => [topic, variant, text(body)]), [
+    ["$broker", 5, "gone"],
+    ["$presence/fleet", 6, "there"],
+  ]);
+  assert.deepEqual(take(pair.atClient, "message").map(({ topic }) => topic), ["fleet/7"]);
+  assert.equal(take(pair.atServer, "acknowledged").length, 1);
 });
 
 test("each connection begins with the windows of a new one", () => {
@@ -394,4 +405,87 @@ test("each connection begins with the windows of a new one", () => {
   for (const message of before) server.finished(message, pair.now);
   pair.run().wait(200);
   assert.equal(take(pair.atClient, "writable").length, 0, "credit of an earlier connection is not granted");
+});
+
+test("no handler begins while the peer is owed more than it reads, and then all do in their order", () => {
+  const pair = new Pair({}, { outgoingQueue: 20_000 }).connect();
+  const { client, server } = pair;
+  const calls = (count: number): void => {
+    for (let n = 0; n < count; n++) client.call(CALL, bytes(`${n}`), pair.now);
+    client.send(NOTE, bytes("note"), pair.now);
+    for (let part = client.transmit(); part.length > 0; part = client.transmit()) server.receive(part, pair.now);
+    pair.note();
+  };
+  calls(5);
+  for (const { id } of take(pair.atServer, "request")) server.answer(id, new Uint8Array(5000));
+  assert.equal(take(pair.atServer, "message").length, 1);
+  calls(3);
+  assert.deepEqual(pair.atServer.map(({ type }) => type), ["connected"]);
+  const given = client.call(CALL, bytes("given up"), pair.now);
+  server.receive(client.transmit(), pair.now);
+  pair.note();
+  client.cancel(given, pair.now);
+  server.receive(client.transmit(), pair.now);
+  pair.run();
+  assert.equal(take(pair.atClient, "answer").length, 5);
+  assert.deepEqual(pair.atServer.map(({ type }) => type), ["connected", "request", "request", "request", "message"]);
+  assert.equal(server.s.inbound.size, 3, "the one that was given up has ended without a handler");
+  assert.equal(client.s.openCalls, 3);
+});
+
+test("a driver pauses while the peer reads nothing of what its frames lead to", () => {
+  const pair = new Pair({}, { maxCalls: 1 }).connect();
+  const { client, server } = pair;
+  let sent = 0;
+  client.s.peerMaxCalls = 100_000;
+  while (!server.isPaused && server.phase === "open") {
+    client.call(CALL, bytes("x"), pair.now);
+    server.receive(client.transmit(), pair.now);
+    pair.note();
+    // So slowly that none of it is unwanted.
+    pair.now += 10;
+    sent++;
+  }
+  assert.equal(server.phase, "open");
+  assert(sent > 1000);
+  pair.run();
+  assert(!server.isPaused);
+  assert.equal(take(pair.atClient, "failed").length, sent - 1);
+});
+
+test("compressed bodies need an agreement", () => {
+  const pair = new Pair({ compressions: [1] });
+  pair.client.begin(0);
+  const hello = new Accepting(0).receive(pair.client.transmit())!;
+  assert.deepEqual(hello.compressions, [1]);
+  pair.server = ServerSession.accept(PROTOCOL, {}, hello, { codec: 1, compression: 1 }, 0);
+  pair.run();
+  const id = pair.client.call(CALL, bytes("\u0001x"), pair.now, { compressed: true });
+  pair.run();
+  assert(take(pair.atServer, "request")[0]?.compressed);
+  pair.server.answer(id, bytes("\u0001y"), { compressed: true });
+  pair.run();
+  assert(take(pair.atClient, "answer")[0]?.compressed);
+
+  const without = new Pair().connect();
+  without.client.call(CALL, bytes("\u0001x"), without.now, { compressed: true });
+  without.run();
+  assert.equal(take(without.atClient, "failed")[0]?.status.code, "INVALID_ARGUMENT");
+  const wrong = new Pair();
+  wrong.client.begin(0);
+  wrong.server = ServerSession.accept(PROTOCOL, {}, new Accepting(0).receive(wrong.client.transmit())!, { codec: 2 }, 0);
+  wrong.run();
+  assert.match(take(wrong.atClient, "closed")[0]!.status.message, /not offered/);
+});
+
+test("metadata that cannot be sent is refused before anything is sent", () => {
+  const pair = new Pair().connect();
+  for (const metadata of [{ headers: new Map([["a b", "c"]]) }, { headers: new Map([["a", "\n"]]) }, { key: "\u0000" }, { correlationId: "x".repeat(9000) }]) {
+    assert.throws(() => pair.client.call(CALL, bytes("x"), pair.now, { metadata }), { code: "INVALID_ARGUMENT" });
+    assert.throws(() => pair.client.send(ORDER, bytes("x"), pair.now, { metadata }), { code: "INVALID_ARGUMENT" });
+  }
+  assert.equal(pair.client.s.openCalls, 0);
+  assert.equal(pair.client.s.deliveries.size, 0);
+  const first = pair.client.send(ORDER, bytes("x"), pair.now);
+  assert.equal(first & 0xffffn, 1n, "no delivery's number was lost");
 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { World } from "./world.js";
 
-const SEEDS = Number(process.env["MSIP_SEEDS"] ?? 8);
+const SEEDS = Number(process.env["MSIP_SEEDS"] ?? 5);
 const FIRST = Number(process.env["MSIP_SEED"] ?? 1);
 
 function seeds(name: string, run: (world: World) => void, settings = {}): void {

@@ -1,7 +1,9 @@
 //! The package `msip` of Python, and what is generated for it.
 
 mod client;
+mod generated;
 mod programs;
 mod server;
+mod tools;
 mod unit;
 mod uvloop;

@@ -1,4 +1,5 @@
-//! What is generated for the schemas of the repository compiles with the strictest settings, and eslint accepts it.
+//! What is generated for the schemas of the repository: it compiles with the strictest settings, eslint accepts it, and protobuf-es
+//! reads what it writes and writes what it reads.
 
 use std::{
     fs,
@@ -45,13 +46,23 @@ const SETS: &[Set] = &[
         files: &["shapes.proto"],
     },
     Set {
+        folder: "flyrpc",
+        include: "tests/proto/flyrpc",
+        files: &["calc.proto"],
+    },
+    Set {
+        folder: "messi",
+        include: "tests/proto/messi",
+        files: &["chat.proto", "my_protocol.proto"],
+    },
+    Set {
         folder: "valid",
         include: "msip-codegen/tests/fixtures/valid",
         files: &["kitchen.proto", "names.proto", "streams.proto"],
     },
 ];
 
-/// Writes the code of a set below a folder.
+/// Writes the code of a set below a folder, and the descriptors of its files beside it.
 fn generate(set: &Set, folder: &Path, sides: Sides) {
     let include = Path::new(ROOT).join(set.include);
     let files: Vec<PathBuf> = set.files.iter().map(|file| include.join(file)).collect();
@@ -60,49 +71,34 @@ fn generate(set: &Set, folder: &Path, sides: Sides) {
         .without_rust()
         .emit_rerun_if_changed(false)
         .emitter_into(folder.join(set.folder), TypeScript::new().sides(sides))
+        .file_descriptor_set_path(folder.join(format!("{}.bin", set.folder)))
         .compile(&files)
         .unwrap_or_else(|why| panic!("{}: {why}", set.folder));
 }
 
-/// The code of every set, and what the compiler needs to know.
+/// The code of every set, which compiles.
 fn project(tools: &Tools, name: &str, sides: Sides) -> PathBuf {
     let folder = tools.project(name);
     for set in SETS {
         generate(set, &folder, sides);
     }
-    fs::write(folder.join("tsconfig.json"), TSCONFIG).expect("tsconfig.json");
+    fs::copy(own("tools/tsconfig.json"), folder.join("tsconfig.json")).expect("tsconfig.json");
+    run(tools.tsc().arg("--project").arg(&folder));
     folder
 }
 
-const TSCONFIG: &str = r#"{
-  "compilerOptions": {
-    "target": "ES2022",
-    "lib": ["ES2022", "DOM", "DOM.AsyncIterable"],
-    "module": "NodeNext",
-    "types": [],
-    "strict": true,
-    "noUncheckedIndexedAccess": true,
-    "exactOptionalPropertyTypes": true,
-    "noImplicitOverride": true,
-    "noImplicitReturns": true,
-    "noFallthroughCasesInSwitch": true,
-    "noPropertyAccessFromIndexSignature": true,
-    "noUnusedLocals": true,
-    "noUnusedParameters": true,
-    "verbatimModuleSyntax": true,
-    "isolatedModules": true,
-    "skipLibCheck": true,
-    "noEmit": true
-  }
+/// A file next to this one.
+fn own(path: &str) -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/languages/typescript");
+    own.join(path)
 }
-"#;
 
-fn run(command: &mut Command) {
-    programs::run(command).unwrap_or_else(|why| panic!("{why}"));
+fn run(command: &mut Command) -> String {
+    programs::run(command).unwrap_or_else(|why| panic!("{why}"))
 }
 
 #[test]
-fn generated_code_compiles_for_every_side() {
+fn code_of_one_side_compiles() {
     let Some(tools) = tools() else { return };
     if !Path::new(ROOT)
         .join("languages/typescript/src/index.ts")
@@ -110,12 +106,47 @@ fn generated_code_compiles_for_every_side() {
     {
         return;
     }
-    for (name, sides) in [
-        ("both", Sides::Both),
-        ("client", Sides::Client),
-        ("server", Sides::Server),
-    ] {
-        let folder = project(tools, name, sides);
-        run(tools.tsc().arg("--project").arg(folder));
+    project(tools, "client", Sides::Client);
+    project(tools, "server", Sides::Server);
+}
+
+#[test]
+fn code_compiles_and_eslint_accepts_it_and_protobuf_es_agrees_with_it() {
+    let Some(tools) = tools() else { return };
+    if !Path::new(ROOT)
+        .join("languages/typescript/src/index.ts")
+        .exists()
+    {
+        return;
     }
+    let folder = project(tools, "both", Sides::Both);
+    let lint = folder.join("eslint.config.mjs");
+    fs::copy(own("tools/eslint.config.mjs"), &lint).expect("eslint.config.mjs");
+    let sources = SETS.iter().map(|set| folder.join(set.folder).join("*.ts"));
+    let mut eslint = tools.program("eslint/bin/eslint.js");
+    eslint.arg("--max-warnings=0").arg("--config").arg(lint);
+    run(eslint.args(sources));
+
+    let interop = folder.join("interop.mjs");
+    fs::copy(own("programs/interop.mjs"), &interop).expect("interop.mjs");
+    for set in SETS {
+        let descriptors = folder.join(format!("{}.bin", set.folder));
+        let mut peer = tools.node();
+        peer.arg(&interop).arg(descriptors).args(["10", "1"]);
+        let said = run(peer.args(modules(&folder.join(set.folder))));
+        assert!(said.contains(" messages of "), "{said}");
+    }
+}
+
+/// The compiled modules of messages.
+fn modules(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).expect("a folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let is_of_messages = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        name.ends_with(".js") && !name.ends_with(".server.js")
+    };
+    let mut modules: Vec<PathBuf> = files.filter(is_of_messages).collect();
+    modules.sort();
+    modules
 }

@@ -22,7 +22,7 @@ from msip.message.message import Message, message_type
 from msip.message.scalars import found
 from msip.message.tree import entered, ignore
 from msip.message.well_known import Empty
-from msip.message.wire import MAX_DEPTH, read_varint, sized, skip_field
+from msip.message.wire import read_varint, sized, skip_field
 
 __all__ = ["Any"]
 
@@ -56,7 +56,7 @@ class Any(Message):
         """The message, if it is one of this class. Raises `DecodeError` where it is malformed."""
         return message.from_bytes(self.value) if self.type_name() == message._full_name else None
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         try:
             out = b""
             if self.type_url:
@@ -128,6 +128,10 @@ class Any(Message):
         kind = message_type(url.rpartition("/")[2])
         if kind is None or "/" not in url:
             raise DecodeError(f"no module that is imported has the type {found(url)}", "@type")
+        try:
+            url.encode()
+        except UnicodeEncodeError:
+            raise DecodeError(f"text with half of a surrogate pair: {found(url)}", "@type") from None
         rest: dict[str, JsonValue] = {name: inner for name, inner in values.items() if name != "@type"}
         if _has_own_form(kind):
             inner = rest.pop("value", None)

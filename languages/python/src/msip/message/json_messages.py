@@ -16,7 +16,7 @@ from msip.message.message import Message
 from msip.message.scalars import found
 from msip.message.tree import TOO_DEEP
 from msip.message.well_known import WellKnown
-from msip.message.wire import MAX_DEPTH, f64, read_size, read_varint, sized, skip_field
+from msip.message.wire import f64, read_size, read_varint, sized, skip_field
 
 __all__ = ["ListValue", "Struct", "Value"]
 
@@ -40,7 +40,7 @@ class Struct(WellKnown[dict[str, JsonValue]]):
         """The object."""
         return self.fields
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         return _object(self.fields, depth) + self.unknown_fields
 
     @classmethod
@@ -82,7 +82,7 @@ class ListValue(WellKnown[list[JsonValue]]):
         """The array."""
         return self.values
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         return _array(self.values, depth) + self.unknown_fields
 
     @classmethod
@@ -128,7 +128,7 @@ class Value(WellKnown[JsonValue]):
         """The value."""
         return self.value
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         return _value(self.value, depth) + self.unknown_fields
 
     @classmethod

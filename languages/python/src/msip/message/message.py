@@ -48,13 +48,9 @@ class Message(_Registered):
 
     _full_name: ClassVar[str] = ""
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
-        """The message in protobuf.
-
-        Raises `EncodeError` for a value that its field cannot hold. `depth` is how many messages may be inside of each
-        other, and is only passed by generated code.
-        """
-        raise NotImplementedError
+    def to_bytes(self) -> bytes:
+        """The message in protobuf. Raises `EncodeError`, which names the field, for a value that it cannot hold."""
+        return self._write(MAX_DEPTH)
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray | memoryview) -> Self:
@@ -95,6 +91,10 @@ class Message(_Registered):
         Raises `DecodeError`, which says which field is malformed.
         """
         return cls._from_tree(value, form, MAX_DEPTH)
+
+    def _write(self, depth: int) -> bytes:
+        """The message in protobuf, in which `depth` more messages may be inside of each other."""
+        raise NotImplementedError
 
     @classmethod
     def _read(cls, data: bytes, at: int, end: int, depth: int, message: Any = None) -> Self:

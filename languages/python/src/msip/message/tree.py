@@ -12,7 +12,7 @@ from msip.message.failures import EncodeError, within
 from msip.message.fields import Field, Scalar
 from msip.message.form import Form
 from msip.message.scalars import found, read_key, read_scalar, write_key, write_scalar
-from msip.message.wire import is_negative_zero
+from msip.message.wire import MAX_DEPTH, is_negative_zero
 
 if TYPE_CHECKING:
     from msip.message.message import Message
@@ -42,7 +42,8 @@ def write_message(message: Message, form: Form, depth: int) -> JsonValue:
 def problem(message: Message) -> EncodeError | None:
     """The first thing in a message that cannot be written, found by its table."""
     try:
-        for _ in _written(message, Form.MESSAGE_PACK, 1 << 20):
+        # Of 100 messages inside of each other each may be in a list; deeper ones contain themselves.
+        for _ in _written(message, Form.MESSAGE_PACK, 4 * MAX_DEPTH):
             pass
     except EncodeError as error:
         return error
@@ -57,6 +58,8 @@ def _written(message: Message, form: Form, depth: int) -> Iterator[tuple[Field, 
             if field.member is not None:
                 if isinstance(value, field.member):
                     yield field, _write_value(field, value.value, form, depth)
+                elif value is not None and not _is_member(message, field.attribute, value):
+                    raise EncodeError("expected a member of the oneof")
             elif field.key is not None:
                 if not isinstance(value, dict):
                     raise EncodeError(f"expected a dict, found {found(value)}")
@@ -70,10 +73,17 @@ def _written(message: Message, form: Form, depth: int) -> Iterator[tuple[Field, 
             elif field.optional:
                 if value is not None:
                     yield field, _write_value(field, value, form, depth)
+            elif value is None:
+                raise EncodeError("expected a value, found None")
             elif value or (isinstance(value, float) and is_negative_zero(value)):
                 yield field, _write_value(field, value, form, depth)
         except EncodeError as error:
             raise EncodeError(error.reason, within(field.attribute, error.path)) from None
+
+
+def _is_member(message: Message, oneof: str, value: object) -> bool:
+    fields = message._table()
+    return any(field.attribute == oneof and isinstance(value, field.member or ()) for field in fields)
 
 
 def _write_list(field: Field, values: list[Any] | tuple[Any, ...], form: Form, depth: int) -> JsonValue:

@@ -19,7 +19,7 @@ from msip.message.fields import Field, Scalar
 from msip.message.form import Form
 from msip.message.message import Message
 from msip.message.scalars import found, write_scalar
-from msip.message.wire import MAX_DEPTH, int32, int64, read_varint, sized, skip_field
+from msip.message.wire import int32, int64, read_varint, sized, skip_field
 
 __all__ = ["Duration", "Empty", "FieldMask", "Timestamp", "WellKnown"]
 
@@ -42,7 +42,7 @@ class WellKnown(Message, Generic[T]):
     @classmethod
     def _pack(cls, value: T, depth: int) -> bytes:
         """A value in protobuf."""
-        return cls.of(value).to_bytes(depth)
+        return cls.of(value)._write(depth)
 
     @classmethod
     def _unpack(cls, data: bytes, at: int, end: int, depth: int, before: T | None = None) -> T:
@@ -64,7 +64,7 @@ class _SecondsAndNanos(WellKnown[T]):
     seconds: int = 0
     nanos: int = 0
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         try:
             out = b""
             if self.seconds:
@@ -252,7 +252,7 @@ class FieldMask(WellKnown[list[str]]):
         """The names."""
         return self.paths
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         try:
             paths = b"".join([b"\n" + sized(path.encode()) for path in self.paths])
         except WRITE_FAILURES as error:
@@ -327,7 +327,7 @@ class Empty(Message):
 
     _full_name: ClassVar[str] = "google.protobuf.Empty"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         return self.unknown_fields
 
     @classmethod

@@ -13,7 +13,6 @@ from msip.message.form import Form
 from msip.message.scalars import read_scalar, write_scalar
 from msip.message.well_known import WellKnown
 from msip.message.wire import (
-    MAX_DEPTH,
     f32,
     f64,
     int32,
@@ -66,12 +65,12 @@ class _Wrapper(WellKnown[T]):
         value: T = self.value  # type: ignore[attr-defined]
         return value
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         value: Anything = self.native()
         if not value and not (isinstance(value, float) and is_negative_zero(value)):
             return self.unknown_fields
         try:
-            raw = self._write(value)
+            raw = self._field(value)
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
         return raw + self.unknown_fields
@@ -113,7 +112,7 @@ class _Wrapper(WellKnown[T]):
         return message
 
     @staticmethod
-    def _write(value: Anything) -> bytes:
+    def _field(value: Anything) -> bytes:
         """The field, tag included."""
         raise NotImplementedError
 
@@ -159,7 +158,7 @@ class DoubleValue(_Wrapper[float]):
     _scalar: ClassVar[Scalar] = Scalar.DOUBLE
 
     @staticmethod
-    def _write(value: float) -> bytes:
+    def _field(value: float) -> bytes:
         return b"\x09" + f64(value)
 
     @staticmethod
@@ -177,7 +176,7 @@ class FloatValue(_Wrapper[float]):
     _scalar: ClassVar[Scalar] = Scalar.FLOAT
 
     @staticmethod
-    def _write(value: float) -> bytes:
+    def _field(value: float) -> bytes:
         return b"\x0d" + f32(value)
 
     @staticmethod
@@ -195,7 +194,7 @@ class Int64Value(_Wrapper[int]):
     _scalar: ClassVar[Scalar] = Scalar.INT64
 
     @staticmethod
-    def _write(value: int) -> bytes:
+    def _field(value: int) -> bytes:
         return b"\x08" + int64(value)
 
     @staticmethod
@@ -213,7 +212,7 @@ class UInt64Value(_Wrapper[int]):
     _scalar: ClassVar[Scalar] = Scalar.UINT64
 
     @staticmethod
-    def _write(value: int) -> bytes:
+    def _field(value: int) -> bytes:
         return b"\x08" + uint64(value)
 
     @staticmethod
@@ -231,7 +230,7 @@ class Int32Value(_Wrapper[int]):
     _scalar: ClassVar[Scalar] = Scalar.INT32
 
     @staticmethod
-    def _write(value: int) -> bytes:
+    def _field(value: int) -> bytes:
         return b"\x08" + int32(value)
 
     @staticmethod
@@ -249,7 +248,7 @@ class UInt32Value(_Wrapper[int]):
     _scalar: ClassVar[Scalar] = Scalar.UINT32
 
     @staticmethod
-    def _write(value: int) -> bytes:
+    def _field(value: int) -> bytes:
         return b"\x08" + uint32(value)
 
     @staticmethod
@@ -267,7 +266,7 @@ class BoolValue(_Wrapper[bool]):
     _scalar: ClassVar[Scalar] = Scalar.BOOL
 
     @staticmethod
-    def _write(value: bool) -> bytes:
+    def _field(value: bool) -> bytes:
         return b"\x08\x01"
 
     @staticmethod
@@ -285,7 +284,7 @@ class StringValue(_Wrapper[str]):
     _scalar: ClassVar[Scalar] = Scalar.STRING
 
     @staticmethod
-    def _write(value: str) -> bytes:
+    def _field(value: str) -> bytes:
         return b"\n" + sized(value.encode())
 
     @staticmethod
@@ -303,7 +302,7 @@ class BytesValue(_Wrapper[bytes]):
     _scalar: ClassVar[Scalar] = Scalar.BYTES
 
     @staticmethod
-    def _write(value: bytes) -> bytes:
+    def _field(value: bytes) -> bytes:
         return b"\n" + sized(value)
 
     @staticmethod

@@ -32,7 +32,7 @@ export function fromJson<T>(fields: MessageFields<T>, json: JsonValue, options?:
  * @throws EncodeError for a value that its field cannot hold, or that has no form in JSON.
  */
 export function toTree(fields: MessageFields, message: unknown, form: Form, options: JsonOptions = {}): Tree {
-  return writeMessage(fields, message, { form, any: options.any ?? [], depth: 0, anyDepth: 0 });
+  return writeMessage(fields, message, { form, any: options.any ?? [], anyDepth: 0 }, 0);
 }
 
 /**
@@ -41,5 +41,5 @@ export function toTree(fields: MessageFields, message: unknown, form: Form, opti
  * @throws DecodeError for a tree that is no such message.
  */
 export function fromTree(fields: MessageFields, tree: Tree, form: Form, options: JsonOptions = {}): unknown {
-  return readMessage(fields, tree, { form, any: options.any ?? [], depth: 0, anyDepth: 0 });
+  return readMessage(fields, tree, { form, any: options.any ?? [], anyDepth: 0 }, 0);
 }

@@ -7,27 +7,25 @@
 import { DecodeError, within } from "../errors.js";
 import { isWellFormed } from "../scalars.js";
 import { fromBase64 } from "./base64.js";
+import { occursTwice, prepared, type Prepared } from "./prepared.js";
 import type { EnumNames, FieldRow, JsonContext, MessageFields, ScalarKind } from "./tables.js";
 import { MAX_TREE_DEPTH, PackedFloat, found, isTreeObject, type Form, type Tree } from "./tree.js";
 
-/** The message of a tree. */
-export function readMessage(table: MessageFields, tree: Tree, context: JsonContext): unknown {
-  if (table.form !== undefined) return table.form.read(tree, context);
+/** The message of a tree that is in so many maps and arrays. */
+export function readMessage(table: MessageFields, tree: Tree, context: JsonContext, depth: number): unknown {
+  if (table.form !== undefined) return table.form.read(tree, context, depth);
   if (!isTreeObject(tree)) throw expected("an object", tree);
-  const message = empty(table);
-  const inner = deeper(context);
-  const seen = new Set<FieldRow>();
-  const rows = rowsByName(table);
+  const { all, byName } = prepared(table);
+  const message = empty(all);
+  const inner = deeper(depth);
   for (const name of Object.keys(tree)) {
-    const row = rows.get(name);
+    const field = byName.get(name);
     // What is not known is ignored, whatever is in it.
-    if (row === undefined) continue;
+    if (field === undefined) continue;
     try {
       const value = tree[name] as Tree;
-      if (seen.has(row)) throw new DecodeError("occurs twice");
-      seen.add(row);
-      if (value === null && !holdsNull(row)) continue;
-      readField(row, value, message, inner);
+      if (occursTwice(field, name, tree)) throw new DecodeError("occurs twice");
+      if (value !== null || field.holdsNull) readField(field, value, message, context, inner);
     } catch (error) {
       throw within(error, name);
     }
@@ -35,40 +33,24 @@ export function readMessage(table: MessageFields, tree: Tree, context: JsonConte
   return message;
 }
 
-/** What surrounds the values of a map or an array. */
-export function deeper(context: JsonContext): JsonContext {
-  if (context.depth === MAX_TREE_DEPTH) throw new DecodeError(`nested deeper than ${MAX_TREE_DEPTH} levels`);
-  return { ...context, depth: context.depth + 1 };
+/** How many maps and arrays the values of one more are in. */
+export function deeper(depth: number): number {
+  if (depth === MAX_TREE_DEPTH) throw new DecodeError(`nested deeper than ${MAX_TREE_DEPTH} levels`);
+  return depth + 1;
 }
 
+/** An error that says what a tree is not. */
 export function expected(what: string, tree: Tree | undefined): DecodeError {
   return new DecodeError(`expected ${what}, found ${found(tree)}`);
 }
 
-/** Rows by each of their names, once they were needed. */
-const named = /* @__PURE__ */ new WeakMap<MessageFields, ReadonlyMap<string, FieldRow>>();
-
-function rowsByName(table: MessageFields): ReadonlyMap<string, FieldRow> {
-  const known = named.get(table);
-  if (known !== undefined) return known;
-  const rows = new Map<string, FieldRow>();
-  const fields = table.fields ?? [];
-  for (const row of fields) rows.set(row.proto ?? row.property, row);
-  // The name in JSON of one field may be that in the schema of another.
-  for (const row of fields) rows.set(row.json ?? row.property, row);
-  named.set(table, rows);
-  return rows;
-}
-
 /** A message of which nothing is set. */
-function empty(table: MessageFields): Record<string, unknown> {
+function empty(fields: readonly Prepared[]): Record<string, unknown> {
   const message: Record<string, unknown> = {};
-  for (const row of table.fields ?? []) {
+  for (const { row, hasPresence } of fields) {
     if (row.key !== undefined) message[row.property] = new Map();
     else if (row.repeated) message[row.property] = [];
-    else if (!(row.oneof !== undefined || row.optional === true || row.kind === "message")) {
-      message[row.property] = zero(row.kind);
-    }
+    else if (!hasPresence) message[row.property] = zero(row.kind as ScalarKind | "enum");
   }
   return message;
 }
@@ -92,49 +74,22 @@ function zero(kind: ScalarKind | "enum"): unknown {
   }
 }
 
-/** Whether null is a value of the field instead of its absence. */
-function holdsNull(row: FieldRow): boolean {
-  if (row.kind !== "message" && row.kind !== "enum") return false;
-  const name = row.of?.().name;
-  return (
-    row.repeated === undefined &&
-    row.key === undefined &&
-    (name === "google.protobuf.Value" || name === "google.protobuf.NullValue")
-  );
-}
-
-function readField(row: FieldRow, tree: Tree, message: Record<string, unknown>, context: JsonContext): void {
+function readField(
+  { row }: Prepared,
+  tree: Tree,
+  message: Record<string, unknown>,
+  context: JsonContext,
+  depth: number,
+): void {
   if (row.key !== undefined) {
-    if (!isTreeObject(tree)) throw expected("an object", tree);
-    const map = message[row.property] as Map<unknown, unknown>;
-    const inner = deeper(context);
-    for (const name of Object.keys(tree)) {
-      try {
-        const key = readKey(row.key, name);
-        if (map.has(key)) throw new DecodeError("occurs twice");
-        const value = readValue(row, tree[name] as Tree, inner);
-        if (value !== undefined) map.set(key, value);
-      } catch (error) {
-        throw within(error, `[${JSON.stringify(name)}]`);
-      }
-    }
+    readMap(row, row.key, tree, message[row.property] as Map<unknown, unknown>, context, depth);
     return;
   }
   if (row.repeated) {
-    if (!Array.isArray(tree)) throw expected("an array", tree);
-    const list = message[row.property] as unknown[];
-    const inner = deeper(context);
-    for (const [index, item] of tree.entries()) {
-      try {
-        const value = readValue(row, item, inner);
-        if (value !== undefined) list.push(value);
-      } catch (error) {
-        throw within(error, `[${index}]`);
-      }
-    }
+    readList(row, tree, message[row.property] as unknown[], context, depth);
     return;
   }
-  const value = readValue(row, tree, context);
+  const value = readValue(row, tree, context, depth);
   if (value === undefined) return;
   if (row.oneof === undefined) {
     message[row.property] = value;
@@ -145,11 +100,46 @@ function readField(row: FieldRow, tree: Tree, message: Record<string, unknown>, 
   }
 }
 
+function readMap(
+  row: FieldRow,
+  kind: ScalarKind,
+  tree: Tree,
+  map: Map<unknown, unknown>,
+  context: JsonContext,
+  depth: number,
+): void {
+  if (!isTreeObject(tree)) throw expected("an object", tree);
+  const inner = deeper(depth);
+  for (const name of Object.keys(tree)) {
+    try {
+      const key = readKey(kind, name);
+      if (map.has(key)) throw new DecodeError("occurs twice");
+      const value = readValue(row, tree[name] as Tree, context, inner);
+      if (value !== undefined) map.set(key, value);
+    } catch (error) {
+      throw within(error, `[${JSON.stringify(name)}]`);
+    }
+  }
+}
+
+function readList(row: FieldRow, tree: Tree, list: unknown[], context: JsonContext, depth: number): void {
+  if (!Array.isArray(tree)) throw expected("an array", tree);
+  const inner = deeper(depth);
+  for (const [index, item] of tree.entries()) {
+    try {
+      const value = readValue(row, item, context, inner);
+      if (value !== undefined) list.push(value);
+    } catch (error) {
+      throw within(error, `[${index}]`);
+    }
+  }
+}
+
 /** The value of a tree; undefined for a name that the enum does not know. */
-function readValue(row: FieldRow, tree: Tree, context: JsonContext): unknown {
+function readValue(row: FieldRow, tree: Tree, context: JsonContext, depth: number): unknown {
   switch (row.kind) {
     case "message":
-      return readMessage(row.of?.() as MessageFields, tree, context);
+      return readMessage(row.of?.() as MessageFields, tree, context, depth);
     case "enum":
       return readEnum(row.of?.() as EnumNames, tree);
     default:
@@ -160,7 +150,7 @@ function readValue(row: FieldRow, tree: Tree, context: JsonContext): unknown {
 function readEnum(table: EnumNames, tree: Tree): number | undefined {
   if (typeof tree === "string") return table.values.find(([name]) => name === tree)?.[1];
   if (tree === null && table.name === "google.protobuf.NullValue") return 0;
-  if (typeof tree === "number" || typeof tree === "bigint") return readInteger(tree, -(2n ** 31n), 2n ** 31n - 1n);
+  if (typeof tree === "number" || typeof tree === "bigint") return readInteger(tree, -0x8000_0000, 0x7fff_ffff);
   throw expected("a value of its enum", tree);
 }
 
@@ -176,10 +166,10 @@ export function readScalar(kind: ScalarKind, tree: Tree, form: Form): unknown {
     case "int32":
     case "sint32":
     case "sfixed32":
-      return readInteger(tree, -0x8000_0000n, 0x7fff_ffffn);
+      return readInteger(tree, -0x8000_0000, 0x7fff_ffff);
     case "uint32":
     case "fixed32":
-      return readInteger(tree, 0n, 0xffff_ffffn);
+      return readInteger(tree, 0, 0xffff_ffff);
     case "int64":
     case "sint64":
     case "sfixed64":
@@ -203,8 +193,10 @@ export function readScalar(kind: ScalarKind, tree: Tree, form: Form): unknown {
   }
 }
 
-function readInteger(tree: Tree, min: bigint, max: bigint): number {
-  return Number(readBigint(tree, min, max));
+function readInteger(tree: Tree, min: number, max: number): number {
+  // Adding zero makes minus zero zero.
+  if (typeof tree === "number" && Number.isInteger(tree) && tree >= min && tree <= max) return tree + 0;
+  return Number(readBigint(tree, BigInt(min), BigInt(max)));
 }
 
 function readBigint(tree: Tree, min: bigint, max: bigint): bigint {

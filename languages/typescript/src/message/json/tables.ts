@@ -63,8 +63,9 @@ export interface EnumNames {
 
 /** How a message is written that is not an object of its fields. */
 export interface JsonForm<T> {
-  write(value: T, context: JsonContext): Tree;
-  read(tree: Tree, context: JsonContext): T;
+  /** @param depth How many maps and arrays the value is in. */
+  write(value: T, context: JsonContext, depth: number): Tree;
+  read(tree: Tree, context: JsonContext, depth: number): T;
 }
 
 /** What there is to know around a value. */
@@ -72,8 +73,6 @@ export interface JsonContext {
   readonly form: Form;
   /** What an `Any` may hold. */
   readonly any: readonly AnyType[];
-  /** How many maps and arrays the value is in. */
-  readonly depth: number;
   /** How many `Any` the value is in. */
   readonly anyDepth: number;
 }

@@ -18,31 +18,31 @@ import {
   refused,
 } from "../scalars.js";
 import { toBase64 } from "./base64.js";
+import { prepared, type Prepared } from "./prepared.js";
 import type { EnumNames, FieldRow, JsonContext, MessageFields, ScalarKind } from "./tables.js";
 import { MAX_TREE_DEPTH, PackedFloat, setProperty, type Form, type Tree, type TreeObject } from "./tree.js";
 
 type Properties = Readonly<Record<string, unknown>>;
 
-/** The tree of a message. */
-export function writeMessage(table: MessageFields, message: unknown, context: JsonContext): Tree {
-  if (table.form !== undefined) return table.form.write(message, context);
+/** The tree of a message that is in so many maps and arrays. */
+export function writeMessage(table: MessageFields, message: unknown, context: JsonContext, depth: number): Tree {
+  if (table.form !== undefined) return table.form.write(message, context, depth);
   if (typeof message !== "object" || message === null) throw refused(table.name, message, "a message");
   const tree: TreeObject = {};
-  const inner = deeper(context, table.name);
-  for (const row of table.fields ?? []) {
-    const value = valueOf(row, message as Properties);
+  const inner = deeper(depth, table.name);
+  for (const field of prepared(table).all) {
+    const value = valueOf(field.row, message as Properties);
     if (value === undefined) continue;
-    const json = row.json ?? row.property;
-    const written = writeField(row, value, inner, `${table.name}.${row.proto ?? json}`);
-    if (written !== undefined) setProperty(tree, json, written);
+    const written = writeField(field, value, context, inner);
+    if (written !== undefined) setProperty(tree, field.json, written);
   }
   return tree;
 }
 
-/** What surrounds the values of a map or an array. */
-export function deeper(context: JsonContext, field: string): JsonContext {
-  if (context.depth === MAX_TREE_DEPTH) throw new EncodeError(field, `nested deeper than ${MAX_TREE_DEPTH} levels`);
-  return { ...context, depth: context.depth + 1 };
+/** How many maps and arrays the values of one more are in. */
+export function deeper(depth: number, field: string): number {
+  if (depth === MAX_TREE_DEPTH) throw new EncodeError(field, `nested deeper than ${MAX_TREE_DEPTH} levels`);
+  return depth + 1;
 }
 
 function valueOf(row: FieldRow, message: Properties): unknown {
@@ -52,25 +52,25 @@ function valueOf(row: FieldRow, message: Properties): unknown {
 }
 
 /** The tree of a field; undefined if it is left out. */
-function writeField(row: FieldRow, value: unknown, context: JsonContext, field: string): Tree | undefined {
+function writeField(field: Prepared, value: unknown, context: JsonContext, depth: number): Tree | undefined {
+  const { row, full } = field;
   if (row.key !== undefined) {
     const map = value as ReadonlyMap<unknown, unknown>;
     if (map.size === 0) return undefined;
-    const inner = deeper(context, field);
+    const inner = deeper(depth, full);
     const tree: TreeObject = {};
     for (const [key, item] of map) {
-      setProperty(tree, writeKey(row.key, key, field), writeValue(row, item, inner, field));
+      setProperty(tree, writeKey(row.key, key, full), writeValue(field, item, context, inner));
     }
     return tree;
   }
   if (row.repeated) {
     const list = value as readonly unknown[];
     if (list.length === 0) return undefined;
-    const inner = deeper(context, field);
-    return list.map((item) => writeValue(row, item, inner, field));
+    const inner = deeper(depth, full);
+    return list.map((item) => writeValue(field, item, context, inner));
   }
-  const isPresent = row.oneof !== undefined || row.optional === true || row.kind === "message";
-  return isPresent || !isZero(value) ? writeValue(row, value, context, field) : undefined;
+  return field.hasPresence || !isZero(value) ? writeValue(field, value, context, depth) : undefined;
 }
 
 function isZero(value: unknown): boolean {
@@ -88,14 +88,14 @@ function writeKey(kind: ScalarKind, key: unknown, field: string): string {
   return typeof tree === "string" ? tree : String(tree as number | boolean);
 }
 
-function writeValue(row: FieldRow, value: unknown, context: JsonContext, field: string): Tree {
+function writeValue({ row, full }: Prepared, value: unknown, context: JsonContext, depth: number): Tree {
   switch (row.kind) {
     case "message":
-      return writeMessage(row.of?.() as MessageFields, value, context);
+      return writeMessage(row.of?.() as MessageFields, value, context, depth);
     case "enum":
-      return writeEnum(row.of?.() as EnumNames, value as number, field);
+      return writeEnum(row.of?.() as EnumNames, value as number, full);
     default:
-      return writeScalar(row.kind, value, context.form, field);
+      return writeScalar(row.kind, value, context.form, full);
   }
 }
 

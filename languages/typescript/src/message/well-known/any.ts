@@ -110,7 +110,7 @@ function ownTypes(): AnyType[] {
 export const Any_fields: MessageFields<Any> = {
   name: NAME,
   form: {
-    write(any, outer): Tree {
+    write(any, outer, depth): Tree {
       const { typeUrl = "", value = new Uint8Array(0) } = any as Init<Any>;
       if (typeUrl === "" && value.length === 0) return {};
       const context = { ...outer, anyDepth: outer.anyDepth + 1 };
@@ -120,15 +120,15 @@ export const Any_fields: MessageFields<Any> = {
       const tree: TreeObject = { "@type": typeUrl };
       const message = known.type.decode(value);
       if (known.fields.form !== undefined) {
-        tree["value"] = writeMessage(known.fields, message, { ...context, depth: context.depth + 1 });
+        tree["value"] = writeMessage(known.fields, message, context, depth + 1);
         return tree;
       }
-      for (const [name, field] of Object.entries(writeMessage(known.fields, message, context) as TreeObject)) {
+      for (const [name, field] of Object.entries(writeMessage(known.fields, message, context, depth) as TreeObject)) {
         setProperty(tree, name, field);
       }
       return tree;
     },
-    read(tree, outer): Any {
+    read(tree, outer, depth): Any {
       if (!isTreeObject(tree)) throw expected("an object", tree);
       const context = { ...outer, anyDepth: outer.anyDepth + 1 };
       if (context.anyDepth > MAX_ANY) throw new DecodeError(`Any nested deeper than ${MAX_ANY} levels`);
@@ -139,10 +139,10 @@ export const Any_fields: MessageFields<Any> = {
       if (known === undefined) throw new DecodeError(`unknown type ${JSON.stringify(typeUrl)}`);
       let message: unknown;
       if (known.fields.form === undefined) {
-        message = readMessage(known.fields, fields, context);
+        message = readMessage(known.fields, fields, context, depth);
       } else {
         if (fields["value"] === undefined) throw new DecodeError("an Any without `value`");
-        message = readMessage(known.fields, fields["value"], { ...context, depth: context.depth + 1 });
+        message = readMessage(known.fields, fields["value"], context, depth + 1);
       }
       return { typeUrl, value: known.type.encode(message as never) };
     },

@@ -148,7 +148,7 @@ function isObject(value: JsonValue): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function toTree(value: JsonValue, context: JsonContext): Tree {
+function toTree(value: JsonValue, context: JsonContext, depth: number): Tree {
   switch (typeof value) {
     case "number":
       if (!Number.isFinite(value)) throw new EncodeError(NAME, `${value}, which JSON does not have`);
@@ -160,10 +160,10 @@ function toTree(value: JsonValue, context: JsonContext): Tree {
       return value;
     case "object": {
       if (value === null) return null;
-      const inner = deeperWrite(context, NAME);
-      if (Array.isArray(value)) return value.map((item) => toTree(item, inner));
+      const inner = deeperWrite(depth, NAME);
+      if (Array.isArray(value)) return value.map((item) => toTree(item, context, inner));
       const tree: TreeObject = {};
-      for (const name of Object.keys(value)) setProperty(tree, name, toTree(value[name] as JsonValue, inner));
+      for (const name of Object.keys(value)) setProperty(tree, name, toTree(value[name] as JsonValue, context, inner));
       return tree;
     }
     default:
@@ -171,7 +171,7 @@ function toTree(value: JsonValue, context: JsonContext): Tree {
   }
 }
 
-function fromTree(tree: Tree, context: JsonContext): JsonValue {
+function fromTree(tree: Tree, depth: number): JsonValue {
   if (tree === null || typeof tree === "boolean" || typeof tree === "string") return tree;
   const number = tree instanceof PackedFloat ? tree.value : tree;
   if (typeof number === "number" || typeof number === "bigint") {
@@ -179,25 +179,25 @@ function fromTree(tree: Tree, context: JsonContext): JsonValue {
     return Number(number);
   }
   if (Array.isArray(tree)) {
-    const inner = deeperRead(context);
+    const inner = deeperRead(depth);
     return tree.map((item) => fromTree(item, inner));
   }
   if (!isTreeObject(tree)) throw expected("a Value", tree);
-  const inner = deeperRead(context);
+  const inner = deeperRead(depth);
   const object: JsonObject = {};
   for (const name of Object.keys(tree)) setProperty(object, name, fromTree(tree[name] as Tree, inner));
   return object;
 }
 
-export const Value_fields: MessageFields<JsonValue> = { name: NAME, form: { write: toTree, read: fromTree } };
+export const Value_fields: MessageFields<JsonValue> = { name: NAME, form: { write: toTree, read: (tree, _context, depth) => fromTree(tree, depth) } };
 
 export const Struct_fields: MessageFields<JsonObject> = {
   name: "google.protobuf.Struct",
   form: {
     write: toTree,
-    read(tree, context) {
+    read(tree, _context, depth) {
       if (!isTreeObject(tree)) throw expected("an object", tree);
-      return fromTree(tree, context) as JsonObject;
+      return fromTree(tree, depth) as JsonObject;
     },
   },
 };
@@ -206,9 +206,9 @@ export const ListValue_fields: MessageFields<JsonValue[]> = {
   name: "google.protobuf.ListValue",
   form: {
     write: toTree,
-    read(tree, context) {
+    read(tree, _context, depth) {
       if (!Array.isArray(tree)) throw expected("an array", tree);
-      return fromTree(tree, context) as JsonValue[];
+      return fromTree(tree, depth) as JsonValue[];
     },
   },
 };
