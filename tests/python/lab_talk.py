@@ -56,7 +56,9 @@ async def talk(url: str) -> None:
         await lab.note_ind(NoteInd(number=1))
         await lab.alarm_ind(NoteInd(number=2))
         await lab.save_ind(SaveInd(number=3))
-        assert await code_of(lab.save_ind(SaveInd(number=13))) is msip.Code.FAILED_PRECONDITION
+        if not lab.connection.is_broker:
+            # A broker answers by itself that it has a delivery.
+            assert await code_of(lab.save_ind(SaveInd(number=13))) is msip.Code.FAILED_PRECONDITION
 
         assert (await lab.act_req(ActReq(what="ask"))).done == "who? me"
         assert await code_of(lab.act_req(ActReq(what="fail"))) is msip.Code.NOT_FOUND

@@ -99,7 +99,9 @@ class ConnectReq(msip.message.Message):
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
-        return (msip.message.Field("user", 1, msip.message.Scalar.STRING, "user", "user"),)
+        return (
+            msip.message.Field("user", 1, msip.message.Scalar.STRING, "user", "user"),
+        )
 
 
 @dataclasses.dataclass(slots=True)
@@ -318,7 +320,9 @@ class JoinedInd(msip.message.Message):
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
-        return (msip.message.Field("user", 1, msip.message.Scalar.STRING, "user", "user"),)
+        return (
+            msip.message.Field("user", 1, msip.message.Scalar.STRING, "user", "user"),
+        )
 
 
 @dataclasses.dataclass(slots=True)
@@ -379,7 +383,9 @@ class LeftInd(msip.message.Message):
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
-        return (msip.message.Field("user", 1, msip.message.Scalar.STRING, "user", "user"),)
+        return (
+            msip.message.Field("user", 1, msip.message.Scalar.STRING, "user", "user"),
+        )
 
 
 @dataclasses.dataclass(slots=True)
@@ -473,7 +479,9 @@ class PresenceRsp(msip.message.Message):
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
-        return (msip.message.Field("active", 1, msip.message.Scalar.BOOL, "active", "active"),)
+        return (
+            msip.message.Field("active", 1, msip.message.Scalar.BOOL, "active", "active"),
+        )
 
 
 @dataclasses.dataclass(slots=True)
@@ -573,7 +581,9 @@ class WhoRsp(msip.message.Message):
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
-        return (msip.message.Field("people", 1, Person, "people", "people", repeated=True),)
+        return (
+            msip.message.Field("people", 1, Person, "people", "people", repeated=True),
+        )
 
 
 @dataclasses.dataclass(slots=True)
@@ -825,7 +835,9 @@ class ChatClientHandler(msip.ClientHandler[ChatClient]):
         """Somebody left the room."""
 
     @abc.abstractmethod
-    async def on_presence_req(self, request: PresenceReq, context: msip.Context[ChatClient]) -> PresenceRsp:
+    async def on_presence_req(
+        self, request: PresenceReq, context: msip.Context[ChatClient]
+    ) -> PresenceRsp:
         """Asks a client whether anyone is at the keyboard."""
         raise NotImplementedError
 
@@ -860,7 +872,9 @@ class ChatServerHandler(msip.ServerHandler[ChatPeer]):
     """Handles what clients send: a method for each message, abstract for calls."""
 
     @abc.abstractmethod
-    async def on_connect_req(self, request: ConnectReq, context: msip.Context[ChatPeer]) -> ConnectRsp:
+    async def on_connect_req(
+        self, request: ConnectReq, context: msip.Context[ChatPeer]
+    ) -> ConnectRsp:
         """Enters the room under a name."""
         raise NotImplementedError
 
@@ -868,7 +882,9 @@ class ChatServerHandler(msip.ServerHandler[ChatPeer]):
         """Says something to everyone else in the room."""
 
     @abc.abstractmethod
-    async def on_who_req(self, request: WhoReq, context: msip.Context[ChatPeer]) -> WhoRsp:
+    async def on_who_req(
+        self, request: WhoReq, context: msip.Context[ChatPeer]
+    ) -> WhoRsp:
         """Asks who is in the room, and at the keyboard."""
         raise NotImplementedError
 
