@@ -7,10 +7,12 @@ mod cases;
 #[path = "../drivers/rust/mod.rs"]
 mod driver;
 mod end;
+mod known;
 mod languages;
 mod pair;
 mod process;
 mod raw;
+mod report;
 mod run;
 
 #[expect(unreachable_pub, reason = "generated code is for a crate's users")]
@@ -20,15 +22,24 @@ mod protocol {
     msip_runtime::include_protocols!();
 }
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Parser;
 
 use crate::{
-    case::Play,
+    case::{Case, Play},
+    known::Known,
     pair::Ways,
     run::{Job, Outcome, Played, RAW, Sides},
 };
+
+/// Failures that are known.
+const KNOWN_FAILURES: &str = include_str!("../known_failures.txt");
 
 /// Plays the same cases in every language, in both roles.
 #[derive(Debug, Parser)]
@@ -48,6 +59,9 @@ struct Options {
     /// Writes the results in the form of JUnit.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Writes the results into the tables of a page, such as docs/conformance.md.
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
     /// How many pairs play at once.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -93,16 +107,88 @@ async fn play(options: &Options) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    let known = match known::read(KNOWN_FAILURES) {
+        Ok(known) => known,
+        Err(error) => return failed(&error),
+    };
+    let folder = std::env::temp_dir().join(format!("msip-conformance-{}", std::process::id()));
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        return failed(&format!("{}: {error}", folder.display()));
+    }
+    let (jobs, lacks) = jobs(options, &cases, &known, &folder);
+    for lack in &lacks {
+        println!("skipped: {lack}");
+    }
     run::catch_panics();
+    let mut played = run::run(jobs, options.jobs, tell).await;
+    // What is left behind is in a folder for such.
+    let _ = std::fs::remove_dir_all(&folder);
+    let order = |name: &str| cases.iter().position(|case| case.name == name);
+    let sides = |side: &str| {
+        languages::LANGUAGES
+            .iter()
+            .position(|each| *each == side)
+            .unwrap_or(usize::MAX)
+    };
+    played.sort_by_key(|played| {
+        let of_pair = (sides(played.sides.client), sides(played.sides.server));
+        (order(&played.case), of_pair)
+    });
+    let is_all = options.only.is_empty()
+        && options.client.is_empty()
+        && options.server.is_empty()
+        && lacks.is_empty();
+    let mut surprises = known::surprises(&played, &known, is_all);
+    if std::env::var_os("CI").is_some() {
+        surprises.extend(lacks);
+    }
+    if let Err(error) = write(options, &played, &known) {
+        return failed(&error);
+    }
+    println!("{} played", played.len());
+    for surprise in &surprises {
+        println!("{surprise}");
+    }
+    match surprises.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Writes what was asked for.
+fn write(options: &Options, played: &[Played], known: &[Known]) -> Result<(), String> {
+    let told = |file: &Path| {
+        let file = file.display().to_string();
+        move |error: std::io::Error| format!("{file}: {error}")
+    };
+    if let Some(file) = &options.junit {
+        std::fs::write(file, report::junit(played, known)).map_err(told(file))?;
+    }
+    if let Some(file) = &options.table {
+        let page = std::fs::read_to_string(file).map_err(told(file))?;
+        let page = report::page(&page, played)?;
+        std::fs::write(file, page).map_err(told(file))?;
+    }
+    Ok(())
+}
+
+/// Every pair that was chosen, and what there is no driver for.
+fn jobs(
+    options: &Options,
+    cases: &[Case],
+    known: &[Known],
+    folder: &Path,
+) -> (Vec<Job>, BTreeSet<String>) {
+    let known: Arc<[Known]> = known.into();
     let ways = Ways {
         scheme: "tcp",
         origin: None,
-        folder: Arc::new(std::env::temp_dir()),
+        folder: Arc::new(folder.to_owned()),
     };
     let has = |chosen: &[String], side: &str| {
         chosen.is_empty() || chosen.iter().any(|chosen| chosen == side)
     };
-    let mut jobs = Vec::new();
+    let (mut jobs, mut lacks) = (Vec::new(), BTreeSet::new());
     for client in languages::LANGUAGES.into_iter().chain([RAW]) {
         for server in languages::LANGUAGES.into_iter().chain([RAW]) {
             if !has(&options.client, client) || !has(&options.server, server) {
@@ -114,27 +200,27 @@ async fn play(options: &Options) -> ExitCode {
                 Play::Client(_) => client != RAW && server == RAW,
             });
             let cases: Vec<_> = cases.cloned().collect();
-            if !cases.is_empty() {
+            let mut launch = |side| match side {
+                RAW => Ok(None),
+                language => languages::launch(language).map(Some).map_err(|lack| {
+                    lacks.insert(format!("{language}: {lack}"));
+                }),
+            };
+            if let (Ok(of_client), Ok(of_server)) = (launch(client), launch(server))
+                && !cases.is_empty()
+            {
                 jobs.push(Job {
                     sides: Sides { client, server },
-                    client: languages::launch(client).ok(),
-                    server: languages::launch(server).ok(),
+                    client: of_client,
+                    server: of_server,
                     cases,
                     ways: ways.clone(),
+                    known: Arc::clone(&known),
                 });
             }
         }
     }
-    let played = run::run(jobs, options.jobs, tell).await;
-    let failures = played
-        .iter()
-        .filter(|played| matches!(played.outcome, Outcome::Failed(_)))
-        .count();
-    println!("{} played, {failures} failed", played.len());
-    match failures {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    }
+    (jobs, lacks)
 }
 
 /// Prints a line for a case.
@@ -149,7 +235,8 @@ fn tell(played: &Played) {
         }
         Outcome::Failed(reason) => {
             let reason = reason.replace('\n', "\n    ");
-            println!("FAILED  {client} -> {server} {case} ({took} ms)\n    {reason}");
+            let word = if played.is_known { "known " } else { "FAILED" };
+            println!("{word}  {client} -> {server} {case} ({took} ms)\n    {reason}");
         }
     }
 }

@@ -12,12 +12,16 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     case::{Case, Play, Playing},
+    known::Known,
     pair::{Pair, Ways},
     process::{Launch, Process},
 };
 
 /// How long a case may take.
 pub(crate) const CASE_LIMIT: Duration = Duration::from_secs(15);
+
+/// The same for one that is known to fail, mostly by waiting for what does not come.
+const KNOWN_LIMIT: Duration = Duration::from_secs(3);
 
 /// The raw peer, as a side of a pair.
 pub(crate) const RAW: &str = "raw";
@@ -36,6 +40,8 @@ pub(crate) struct Played {
     pub(crate) sides: Sides,
     pub(crate) outcome: Outcome,
     pub(crate) took: Duration,
+    /// Whether it is listed as a known failure.
+    pub(crate) is_known: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +60,7 @@ pub(crate) struct Job {
     pub(crate) server: Option<Launch>,
     pub(crate) cases: Vec<Case>,
     pub(crate) ways: Ways,
+    pub(crate) known: Arc<[Known]>,
 }
 
 tokio::task_local! {
@@ -130,11 +137,17 @@ impl Job {
                 sides: self.sides.clone(),
                 outcome,
                 took: begun.elapsed(),
+                is_known: self.is_known(case),
             };
             tell(&played);
             all.push(played);
         }
         all
+    }
+
+    fn is_known(&self, case: &Case) -> bool {
+        let mut known = self.known.iter();
+        known.any(|known| known.is_about(&case.name, &self.sides))
     }
 
     async fn play(
@@ -170,12 +183,16 @@ impl Job {
             });
             outcome.await
         });
-        match timeout(CASE_LIMIT, caught).await {
+        let limit = match self.is_known(case) {
+            true => KNOWN_LIMIT,
+            false => CASE_LIMIT,
+        };
+        match timeout(limit, caught).await {
             Ok(Ok(())) => Outcome::Passed,
             Ok(Err(reason)) => {
                 Outcome::Failed(format!("{}\n{}", reason.unwrap_or_default(), accounts()))
             }
-            Err(_) => Outcome::Failed(format!("nothing after {CASE_LIMIT:?}: {}", accounts())),
+            Err(_) => Outcome::Failed(format!("nothing after {limit:?}: {}", accounts())),
         }
     }
 }

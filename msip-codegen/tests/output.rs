@@ -343,6 +343,11 @@ fn what_is_no_descriptor_set_is_told() {
             b"\x0a\x06\x0a\x01a\x1a\x01b",
             "the descriptor set cannot be used",
         ),
+        // A file `a` of an edition.
+        (
+            b"\x0a\x0d\x0a\x01a\x62\x08editions",
+            "a:1:1: error[unsupported-syntax]: the file is written in an edition of protobuf",
+        ),
     ] {
         let error = msip_codegen::read_descriptor_set(set).unwrap_err();
         assert!(error.to_string().contains(told), "{error}");

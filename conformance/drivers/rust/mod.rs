@@ -33,7 +33,7 @@ use crate::protocol::conformance::{
 const MAX_STEPS: usize = 4_096;
 
 /// What this driver has.
-const PROFILES: [&str; 12] = [
+const PROFILES: [&str; 13] = [
     "tcp",
     "core",
     "resume",
@@ -46,6 +46,7 @@ const PROFILES: [&str; 12] = [
     "websocket",
     "websocket-server",
     "topics",
+    "services",
 ];
 
 /// Does what standard input says until that ends.

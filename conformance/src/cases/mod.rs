@@ -10,6 +10,7 @@ mod order;
 mod raw_clients;
 mod raw_servers;
 mod shapes;
+mod topics;
 mod ways;
 
 use msip_tests::proxy::Proxy;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Case> {
         limits::cases(),
         connections::cases(),
         ways::cases(),
+        topics::cases(),
         raw_clients::cases(),
         raw_servers::cases(),
     ]

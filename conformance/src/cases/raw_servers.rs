@@ -264,7 +264,9 @@ async fn refused(client: Process, ways: Ways) {
         match server.outcome().await {
             Ok(()) => panic!("the client is connected"),
             Err(status) => {
-                assert_eq!(format!("{}: {}", status.code, status.message), text);
+                let (code, message) = text.split_once(": ").unwrap_or_default();
+                assert_eq!(status.code, code);
+                assert!(status.message.contains(message), "{status:?}");
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{ROOT, gen_in};
 
 /// What is checked in: the arguments that have written it, from the folder of the repository.
-const CHECKED_IN: [&[&str]; 2] = [
+const CHECKED_IN: [&[&str]; 3] = [
     &[
         "--python",
         "languages/python/examples",
@@ -15,6 +15,12 @@ const CHECKED_IN: [&[&str]; 2] = [
         "--typescript",
         "languages/typescript/examples/chat",
         "examples/proto/chat.proto",
+    ],
+    &[
+        "--python",
+        "conformance/drivers/python",
+        "conformance/conformance.proto",
+        "conformance/control.proto",
     ],
 ];
 

@@ -189,3 +189,26 @@ fn all_are_sorted_by_file_and_position() {
         3
     );
 }
+
+#[test]
+fn of_a_file_without_its_text_the_positions_are_rendered() {
+    let mut sources = SourceMap::new();
+    let file = sources.add_outline("chat.proto", "\n      first\n   again");
+    let (first, again) = (sources.span(file, 7..12), sources.span(file, 16..21));
+    let mistake = Diagnostic::new(Code::DUPLICATE_NUMBER, again, "number 1 is used twice")
+        .label("used again here")
+        .also(first, "first used here")
+        .help("give it another number");
+    assert_eq!(
+        sources.one_line(&mistake),
+        "chat.proto:3:4: error[duplicate-number]: number 1 is used twice"
+    );
+    assert_eq!(
+        sources.render(&mistake),
+        "error[duplicate-number]: number 1 is used twice
+ --> chat.proto:3:4 used again here
+ ::: chat.proto:2:7 first used here
+help: give it another number
+"
+    );
+}

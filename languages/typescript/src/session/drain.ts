@@ -10,7 +10,7 @@ import { CLOSE, ERROR } from "../wire/header.js";
 import { writeText } from "../wire/text.js";
 import { ANSWER, type Outbound } from "./exchange.js";
 import { OWN, RESPONSE } from "./outgoing.js";
-import { giveUp } from "./send.js";
+import { giveUp } from "./give-up.js";
 import { ANYTHING, type State } from "./state.js";
 
 /** How long the peer has for closing the transport. */

@@ -1,5 +1,5 @@
 /**
- * Opening exchanges: calls, one-way messages, deliveries, pings, and the items of this side's streams.
+ * Opening exchanges: calls, one-way messages, deliveries and pings.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import { Status } from "../errors.js";
 import { Kind, Shape, type Member } from "../protocol.js";
 import { MessageFault } from "../wire/fault.js";
-import { ACCEPTING, ACK, ACK_REQUIRED, COMPRESSED, DELIVERY, HEADER_LEN, ITEM, META, MORE, PING, REDELIVERED, SEQUENCE, URGENT } from "../wire/header.js";
+import { ACCEPTING, ACK_REQUIRED, COMPRESSED, DELIVERY, HEADER_LEN, META, MORE, PING, REDELIVERED, SEQUENCE, URGENT } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
-import { NOTHING, NO_TOPIC, prefix } from "../wire/payload.js";
+import { NO_TOPIC, prefix } from "../wire/payload.js";
 import { Droppable } from "./droppable.js";
 import type { MsgId } from "./event.js";
-import { ANSWER, CALL, DELIVERING, PINGING, type Outbound, type Streams } from "./exchange.js";
-import { FRAME_COST, OutFrame, RESPONSE } from "./outgoing.js";
+import { CALL, DELIVERING, PINGING, type Outbound } from "./exchange.js";
+import { FRAME_COST, OutFrame } from "./outgoing.js";
 import { DELIVERY_WINDOW } from "./received.js";
 import type { SendOptions } from "./session.js";
 import { CALLS, CREDITS, PLACE, type State } from "./state.js";
@@ -292,133 +292,6 @@ export function flushWaiting(s: State): void {
     s.wake(CREDITS);
   }
   s.sendClose();
-}
-
-// Streams.
-
-/** The streams of a call of either side. */
-function streamsOf(s: State, id: MsgId): Streams | undefined {
-  const call = s.inbound.get(id);
-  return call ? (call.interest === ANSWER ? call : undefined) : s.calls.get(id);
-}
-
-export function canSendItem(s: State, id: MsgId): boolean {
-  const send = streamsOf(s, id)?.send;
-  if (!send || s.phase !== "open" || (send.isOpen && s.hasPlace)) {
-    // Of a stream that is over an item is taken, and dropped.
-    return true;
-  }
-  s.blockedStreams.add(id);
-  return false;
-}
-
-/** Sends an item of a request stream. What comes after the end of its call is dropped. */
-export function item(s: State, id: MsgId, body: Uint8Array, last: boolean, compressed: boolean): void {
-  const exchange = s.calls.get(id);
-  const send = exchange?.send;
-  if (!send || s.phase !== "open" || (body.length === 0 && !last)) {
-    return;
-  }
-  const flags = ITEM | (exchange.urgent ? URGENT : 0) | (compressed ? COMPRESSED : 0) | (last ? 0 : MORE);
-  const variant = body.length > 0 ? exchange.member!.number : 0;
-  const frame = new OutFrame(s.opening, flags, id, body, NO_TOPIC, variant);
-  pushItem(s, exchange, frame, body.length);
-  if (last) {
-    endSending(exchange);
-  }
-}
-
-/** Sends an item of a stream of answers. */
-export function answerItem(s: State, id: MsgId, body: Uint8Array, compressed: boolean): void {
-  const call = s.inbound.get(id);
-  if (!call?.send || call.interest !== ANSWER || s.phase !== "open" || body.length === 0) {
-    return;
-  }
-  const flags = MORE | (call.urgent ? URGENT : 0) | (compressed ? COMPRESSED : 0);
-  pushItem(s, call, new OutFrame(ACK, flags, id, body, NOTHING, call.member.answer ?? 0, undefined, RESPONSE), body.length);
-}
-
-function pushItem(s: State, streams: Streams, frame: OutFrame, len: number): void {
-  if (len > s.peerMaxBody) {
-    throw new Status("RESOURCE_EXHAUSTED", `an item of ${len} bytes, where the peer accepts ${s.peerMaxBody} (its max_body)`);
-  }
-  if (len > 0) {
-    const send = streams.send!;
-    if (!send.isOpen || !s.hasPlace) {
-      throw new Status("RESOURCE_EXHAUSTED", "no capacity: the queue or the credit of the stream is used up");
-    }
-    send.spend(frame.size - HEADER_LEN);
-  }
-  s.outgoing.push(frame);
-}
-
-/** This side's stream is complete. */
-export function endSending(streams: Streams): void {
-  streams.lateCredits = streams.send?.uncredited ?? 0;
-  streams.send = undefined;
-}
-
-// Giving up.
-
-/** Nobody waits for an exchange any more. */
-export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
-  const { frame, id } = exchange;
-  if (exchange.type === CALL) {
-    const isUnsent = !exchange.wasSent && s.outgoing.withdraw(frame);
-    if (isUnsent) {
-      withdrawItems(s, exchange);
-    } else if (cancels && s.phase === "open") {
-      s.cancelFrame(exchange);
-    }
-    if (!isUnsent && s.peerEndsCancelled && s.phase !== "over") {
-      // It counts at the peer until its handler has ended, and so it does here.
-      exchange.abandoned = true;
-      s.abandoned++;
-      exchange.deadline = Infinity;
-      s.lateOut += exchange.streaming ? 32 : 0;
-      s.endStreams(exchange);
-      return;
-    }
-    s.lateOut += isUnsent ? 0 : 1;
-  } else {
-    s.lateOut++;
-  }
-  s.endOutbound(exchange);
-  s.blockedStreams.delete(id);
-}
-
-/** Items of a call of which nothing was sent are not sent either. */
-function withdrawItems(s: State, exchange: Outbound): void {
-  if (exchange.member?.requestStream) {
-    s.outgoing.withdrawAll(exchange.id);
-  }
-}
-
-export function cancel(s: State, id: MsgId): void {
-  const exchange = s.calls.get(id) ?? s.deliveries.get(id);
-  if (exchange && !exchange.abandoned) {
-    giveUp(s, exchange, true);
-  }
-}
-
-/** Ends what has timed out. */
-export function expire(s: State): void {
-  if (s.now < s.nextDeadline) {
-    return;
-  }
-  let next = Infinity;
-  for (const table of [s.calls, s.deliveries]) {
-    for (const exchange of table.values()) {
-      if (exchange.deadline <= s.now) {
-        s.fail(exchange, "DEADLINE_EXCEEDED", "no answer in time");
-        // The peer knows the deadline of a call without streams itself.
-        giveUp(s, exchange, exchange.streaming);
-      } else {
-        next = Math.min(next, exchange.deadline);
-      }
-    }
-  }
-  s.nextDeadline = next;
 }
 
 export function ping(s: State, payload: Uint8Array): MsgId {

@@ -12,10 +12,12 @@ import type { Metadata } from "../wire/messages.js";
 import { NOTHING } from "../wire/payload.js";
 import { beginClose, end, handleDrainTimeout, handleFault, isFinished, linger } from "./drain.js";
 import type { AnswerItem, Event, Message, MsgId, RequestItem } from "./event.js";
+import { cancel, expire } from "./give-up.js";
+import { answerItem, canSendItem, item } from "./items.js";
 import { handleFrame } from "./receive.js";
 import { acknowledge, answer, answerEnd, fail } from "./reply.js";
 import { lost, refused } from "./resume.js";
-import { answerItem, call, canSend, canSendItem, cancel, expire, flushWaiting, item, ping, send } from "./send.js";
+import { call, canSend, flushWaiting, ping, send } from "./send.js";
 import type { Settings } from "./settings.js";
 import { PLACE, State, type Phase } from "./state.js";
 

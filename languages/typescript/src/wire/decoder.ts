@@ -177,7 +177,9 @@ export class Decoder {
     }
     const len = this.#partialLen + part.length;
     if (len > this.#partial.length) {
-      const grown = new Uint8Array(Math.max(len, Math.min(2 * len, 65_536 + len)));
+      // Never more than twice what has come, nor more than the frame.
+      const end = this.#end;
+      const grown = new Uint8Array(Math.max(len, end < 0 ? 2 * len : Math.min(2 * len, end)));
       grown.set(this.#partial.subarray(0, this.#partialLen));
       this.#partial = grown;
     }

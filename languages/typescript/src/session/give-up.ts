@@ -1,0 +1,70 @@
+/**
+ * Giving up exchanges: by their callers, or since their time has passed.
+ *
+ * @module
+ */
+
+import type { MsgId } from "./event.js";
+import { CALL, type Outbound } from "./exchange.js";
+import type { State } from "./state.js";
+
+/** Nobody waits for an exchange any more. */
+export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
+  const { frame, id } = exchange;
+  if (exchange.type === CALL) {
+    const isUnsent = !exchange.wasSent && s.outgoing.withdraw(frame);
+    if (isUnsent) {
+      withdrawItems(s, exchange);
+    } else if (cancels && s.phase === "open") {
+      s.cancelFrame(exchange);
+    }
+    if (!isUnsent && s.peerEndsCancelled && s.phase !== "over") {
+      // It counts at the peer until its handler has ended, and so it does here.
+      exchange.abandoned = true;
+      s.abandoned++;
+      exchange.deadline = Infinity;
+      s.lateOut += exchange.streaming ? 32 : 0;
+      s.endStreams(exchange);
+      return;
+    }
+    s.lateOut += isUnsent ? 0 : 1;
+  } else {
+    s.lateOut++;
+  }
+  s.endOutbound(exchange);
+  s.blockedStreams.delete(id);
+}
+
+/** Items of a call of which nothing was sent are not sent either. */
+function withdrawItems(s: State, exchange: Outbound): void {
+  if (exchange.member?.requestStream) {
+    s.outgoing.withdrawAll(exchange.id);
+  }
+}
+
+export function cancel(s: State, id: MsgId): void {
+  const exchange = s.calls.get(id) ?? s.deliveries.get(id);
+  if (exchange && !exchange.abandoned) {
+    giveUp(s, exchange, true);
+  }
+}
+
+/** Ends what has timed out. */
+export function expire(s: State): void {
+  if (s.now < s.nextDeadline) {
+    return;
+  }
+  let next = Infinity;
+  for (const table of [s.calls, s.deliveries]) {
+    for (const exchange of table.values()) {
+      if (exchange.deadline <= s.now) {
+        s.fail(exchange, "DEADLINE_EXCEEDED", "no answer in time");
+        // The peer knows the deadline of a call without streams itself.
+        giveUp(s, exchange, exchange.streaming);
+      } else {
+        next = Math.min(next, exchange.deadline);
+      }
+    }
+  }
+  s.nextDeadline = next;
+}
