@@ -34,7 +34,7 @@ async fn talk(url: &str) {
     let calls = async {
         for len in [0, 1, 300_000] {
             let mut request = echo(&"é".repeat(len));
-            request.ballast = vec![0, 255].repeat(len).into();
+            request.ballast = [0, 255].repeat(len);
             let answer = client.echo_req(request.clone()).await.expect("answered");
             assert_eq!(
                 (answer.text, answer.ballast),
