@@ -1,6 +1,7 @@
 /** The loads of a client, the same for every contender: who answers, and how fast, is the contender's alone. */
 
-const WARM_UP = 2;
+/** Both: an interpreter compiles what it has run often enough. */
+const WARM_UP = { seconds: 1, calls: 2000 };
 
 /** What a contender can do. */
 export interface Caller {
@@ -25,7 +26,7 @@ export async function play(caller: Caller, kind: string, amount: number): Promis
     figure = many / (await tell(caller, many));
     total = few + many;
   } else {
-    const warm = await calls(caller, Number(kind), WARM_UP);
+    const warm = await calls(caller, Number(kind), WARM_UP.seconds, WARM_UP.calls);
     const { count, seconds } = await calls(caller, Number(kind), amount);
     figure = count / seconds;
     total = warm.count + count;
@@ -34,8 +35,8 @@ export async function play(caller: Caller, kind: string, amount: number): Promis
   console.log(JSON.stringify([figure, total, (user + system) / 1e6]));
 }
 
-/** Calls for some time, so many at once; each caller once at least. */
-async function calls(caller: Caller, atOnce: number, forSeconds: number): Promise<{ count: number; seconds: number }> {
+/** Calls for some time, so many at once, until there were so many at least; each caller once. */
+async function calls(caller: Caller, atOnce: number, forSeconds: number, least = 0): Promise<{ count: number; seconds: number }> {
   const start = performance.now();
   const end = start + 1000 * forSeconds;
   let count = 0;
@@ -45,7 +46,7 @@ async function calls(caller: Caller, atOnce: number, forSeconds: number): Promis
       if ((await caller.call(number)) !== number) throw new Error("the answer is that of another call");
       number += BigInt(atOnce);
       count += 1;
-    } while (performance.now() < end);
+    } while (count < least || performance.now() < end);
   };
   await Promise.all(Array.from({ length: atOnce }, (_, index) => one(index)));
   return { count, seconds: (performance.now() - start) / 1000 };

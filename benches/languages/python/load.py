@@ -5,7 +5,8 @@ import json
 import sys
 import time
 
-WARM_UP = 2.0
+# Both: an interpreter compiles what it has run often enough.
+WARM_UP_SECONDS, WARM_UP_CALLS = 1.0, 2_000
 
 
 class Caller:
@@ -31,14 +32,14 @@ async def play(caller: Caller, kind: str, amount: float) -> None:
         await tell(caller, few)
         figure, total = many / await tell(caller, many), few + many
     else:
-        warm, _ = await calls(caller, int(kind), WARM_UP)
+        warm, _ = await calls(caller, int(kind), WARM_UP_SECONDS, WARM_UP_CALLS)
         count, took = await calls(caller, int(kind), amount)
         figure, total = count / took, warm + count
     print(json.dumps([figure, total, time.process_time() - begun]), flush=True)
 
 
-async def calls(caller: Caller, at_once: int, seconds: float) -> tuple[int, float]:
-    """Calls for some time, so many at once; each caller once at least."""
+async def calls(caller: Caller, at_once: int, seconds: float, least: int = 0) -> tuple[int, float]:
+    """Calls for some time, so many at once, until there were so many at least; each caller once."""
     start = time.perf_counter()
     end = start + seconds
     count = 0
@@ -50,7 +51,7 @@ async def calls(caller: Caller, at_once: int, seconds: float) -> tuple[int, floa
                 sys.exit("the answer is that of another call")
             number += at_once
             count += 1
-            if time.perf_counter() >= end:
+            if count >= least and time.perf_counter() >= end:
                 return
 
     await asyncio.gather(*(one(number) for number in range(at_once)))

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use msip_schema::{Compression, Direction, MsgKind, Schema, TypeName, json_name};
+use msip_schema::{
+    Compression, Direction, FieldType, MsgKind, Payload, Schema, TypeDef, TypeName, json_name,
+};
 
 use super::doc;
 use super::fields::{Types, literal, type_module};
@@ -258,8 +260,7 @@ fn write_tables(
         out.dedent();
         out.line("],");
     }
-    let any = TypeName::new("google.protobuf.Any");
-    if names.schema.types().contains_key(&any) {
+    if holds_any(names.schema) {
         out.line("any: () => [");
         out.indent();
         let protocols = &types.modules.compilation.protocols;
@@ -276,6 +277,23 @@ fn write_tables(
     }
     out.dedent();
     out.line("};");
+}
+
+/// Whether a message of the protocol holds another one of any type.
+fn holds_any(schema: &Schema) -> bool {
+    let is_any = |name: &TypeName| name.as_str() == "google.protobuf.Any";
+    let sides = [Direction::ClientToServer, Direction::ServerToClient];
+    let mut members = sides
+        .iter()
+        .flat_map(|side| &schema.envelope(*side).members);
+    members.any(|member| matches!(&member.payload, Payload::Message(name) if is_any(name)))
+        || schema.types().values().any(|ty| match ty {
+            TypeDef::Enum(_) => false,
+            TypeDef::Message(message) => {
+                let mut fields = message.fields.iter();
+                fields.any(|field| matches!(&field.ty, FieldType::Message(name) if is_any(name)))
+            }
+        })
 }
 
 fn write_client(

@@ -23,7 +23,6 @@ from msip.message.failures import (
     unwritably_deep,
 )
 from msip.message.wire import (
-    MAX_DEPTH,
     SHORT,
     double_at,
     f32,
@@ -113,7 +112,7 @@ class Item(msip.message.Message):
 
     _full_name = "conformance.Item"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -147,46 +146,43 @@ class Item(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.key = data[at:stop].decode()
                     at = stop
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.text = data[at:stop].decode()
                     at = stop
                 elif tag == 24:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.number = value
                 elif tag == 34:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.ballast = data[at:stop]
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -216,7 +212,7 @@ class Count(msip.message.Message):
 
     _full_name = "conformance.Count"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -239,17 +235,17 @@ class Count(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.number = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -278,7 +274,7 @@ class Nested(msip.message.Message):
 
     _full_name = "conformance.Nested"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -288,7 +284,7 @@ class Nested(msip.message.Message):
                 size = len(raw)
                 out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
             if (v2 := self.inner) is not None:
-                raw = v2.to_bytes(depth - 1)
+                raw = v2._write(depth - 1)
                 size = len(raw)
                 out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -307,30 +303,29 @@ class Nested(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.text = data[at:stop].decode()
                     at = stop
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.inner = Nested._read(data, at, stop, depth - 1, message.inner)
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -436,7 +431,7 @@ class Everything(msip.message.Message):
 
     _full_name = "conformance.Everything"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -479,7 +474,7 @@ class Everything(msip.message.Message):
             if v16 := self.color:
                 out += b"\x80\x01", SHORT[v16] if 0 <= v16 < 128 else int32(v16)
             if (v17 := self.nested) is not None:
-                raw = v17.to_bytes(depth - 1)
+                raw = v17._write(depth - 1)
                 size = len(raw)
                 out += b"\x8a\x01", SHORT[size] if size < 128 else varint(size), raw
             if (v21 := self.optional_int32) is not None:
@@ -527,7 +522,7 @@ class Everything(msip.message.Message):
                 size = len(raw)
                 out += b"\xb2\x02", SHORT[size] if size < 128 else varint(size), raw
             for v39 in self.nesteds:
-                raw = v39.to_bytes(depth - 1)
+                raw = v39._write(depth - 1)
                 size = len(raw)
                 out += b"\xba\x02", SHORT[size] if size < 128 else varint(size), raw
             if v40 := self.unpacked:
@@ -539,7 +534,7 @@ class Everything(msip.message.Message):
                 size = len(raw)
                 out += b"\x9a\x03", SHORT[size] if size < 128 else varint(size), raw
             for k52, v52 in self.nested_by_int32.items():
-                raw = b"\x08" + (SHORT[k52] if 0 <= k52 < 128 else int32(k52)) + b"\x12" + sized(v52.to_bytes(depth - 2))
+                raw = b"\x08" + (SHORT[k52] if 0 <= k52 < 128 else int32(k52)) + b"\x12" + sized(v52._write(depth - 2))
                 size = len(raw)
                 out += b"\xa2\x03", SHORT[size] if size < 128 else varint(size), raw
             for k53, v53 in self.color_by_bool.items():
@@ -562,7 +557,7 @@ class Everything(msip.message.Message):
                 elif isinstance(o61, Everything.ChoiceNumber):
                     out += b"\xf0\x03", SHORT[o61.value] if 0 <= o61.value < 128 else uint64(o61.value)
                 elif isinstance(o61, Everything.ChoiceNested):
-                    raw = o61.value.to_bytes(depth - 1)
+                    raw = o61.value._write(depth - 1)
                     size = len(raw)
                     out += b"\xfa\x03", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o61, Everything.ChoiceColor):
@@ -617,7 +612,7 @@ class Everything(msip.message.Message):
                 size = len(raw)
                 out += b"\x8a\x05", SHORT[size] if size < 128 else varint(size), raw
             if (v82 := self.empty) is not None:
-                raw = v82.to_bytes(depth - 1)
+                raw = v82._write(depth - 1)
                 size = len(raw)
                 out += b"\x92\x05", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -638,35 +633,36 @@ class Everything(msip.message.Message):
             while at < end:
                 start = at
                 tag = data[at]
-                at += 1
                 if tag > 127:
+                    at += 1
                     byte = data[at]
                     if byte < 128:
                         tag = tag & 127 | byte << 7
-                        at += 1
                     else:
                         tag, at = read_varint(data, start)
+                        at -= 1
                 if tag < 280:
                     if tag < 128:
                         if tag < 64:
                             if tag < 32:
                                 if tag == 9:
-                                    stop = at + 8
+                                    stop = at + 9
                                     if stop > end:
                                         raise IndexError
-                                    message.double = double_at(data, at)[0]
+                                    message.double = double_at(data, at + 1)[0]
                                     at = stop
                                 elif tag == 21:
-                                    stop = at + 4
+                                    stop = at + 5
                                     if stop > end:
                                         raise IndexError
-                                    message.float_ = float_at(data, at)[0]
+                                    message.float_ = float_at(data, at + 1)[0]
                                     at = stop
                                 elif tag == 24:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.int32 = value
                                 else:
@@ -674,30 +670,34 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 32:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = (value ^ 0x8000000000000000) - 0x8000000000000000
                                     message.int64 = value
                                 elif tag == 40:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value &= 0xFFFFFFFF
                                     message.uint32 = value
                                 elif tag == 48:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.uint64 = value
                                 elif tag == 56:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value &= 0xFFFFFFFF
                                     message.sint32 = value >> 1 ^ -(value & 1)
                                 else:
@@ -706,51 +706,53 @@ class Everything(msip.message.Message):
                         else:
                             if tag < 97:
                                 if tag == 64:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.sint64 = value >> 1 ^ -(value & 1)
                                 elif tag == 77:
-                                    stop = at + 4
+                                    stop = at + 5
                                     if stop > end:
                                         raise IndexError
-                                    message.fixed32 = fixed32_at(data, at)[0]
+                                    message.fixed32 = fixed32_at(data, at + 1)[0]
                                     at = stop
                                 elif tag == 81:
-                                    stop = at + 8
+                                    stop = at + 9
                                     if stop > end:
                                         raise IndexError
-                                    message.fixed64 = fixed64_at(data, at)[0]
+                                    message.fixed64 = fixed64_at(data, at + 1)[0]
                                     at = stop
                                 elif tag == 93:
-                                    stop = at + 4
+                                    stop = at + 5
                                     if stop > end:
                                         raise IndexError
-                                    message.sfixed32 = sfixed32_at(data, at)[0]
+                                    message.sfixed32 = sfixed32_at(data, at + 1)[0]
                                     at = stop
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 97:
-                                    stop = at + 8
+                                    stop = at + 9
                                     if stop > end:
                                         raise IndexError
-                                    message.sfixed64 = sfixed64_at(data, at)[0]
+                                    message.sfixed64 = sfixed64_at(data, at + 1)[0]
                                     at = stop
                                 elif tag == 104:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.bool_ = value != 0
                                 elif tag == 114:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.string = data[at:stop].decode()
                                     at = stop
                                 elif tag == 122:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.bytes_ = data[at:stop]
                                     at = stop
                                 else:
@@ -760,21 +762,23 @@ class Everything(msip.message.Message):
                         if tag < 249:
                             if tag < 178:
                                 if tag == 128:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.color = Color._of(value)
                                 elif tag == 138:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.nested = Nested._read(data, at, stop, depth - 1, message.nested)
                                     at = stop
                                 elif tag == 168:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.optional_int32 = value
                                 else:
@@ -782,24 +786,26 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 178:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.optional_string = data[at:stop].decode()
                                     at = stop
                                 elif tag == 186:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.optional_bytes = data[at:stop]
                                     at = stop
                                 elif tag == 192:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.optional_bool = value != 0
                                 elif tag == 200:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.optional_color = Color._of(value)
                                 else:
@@ -808,24 +814,25 @@ class Everything(msip.message.Message):
                         else:
                             if tag < 264:
                                 if tag == 249:
-                                    stop = at + 8
+                                    stop = at + 9
                                     if stop > end:
                                         raise IndexError
-                                    message.doubles.append(double_at(data, at)[0])
+                                    message.doubles.append(double_at(data, at + 1)[0])
                                     at = stop
                                 elif tag == 250:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.doubles.extend(unpack_double(data, at, stop))
                                     at = stop
                                 elif tag == 256:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.int32s.append(value)
                                 elif tag == 258:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.int32s.extend(unpack_int32(data, at, stop))
                                     at = stop
                                 else:
@@ -833,24 +840,25 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 264:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.sint64s.append(value >> 1 ^ -(value & 1))
                                 elif tag == 266:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.sint64s.extend(unpack_sint64(data, at, stop))
                                     at = stop
                                 elif tag == 274:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.fixed32s.extend(unpack_fixed32(data, at, stop))
                                     at = stop
                                 elif tag == 277:
-                                    stop = at + 4
+                                    stop = at + 5
                                     if stop > end:
                                         raise IndexError
-                                    message.fixed32s.append(fixed32_at(data, at)[0])
+                                    message.fixed32s.append(fixed32_at(data, at + 1)[0])
                                     at = stop
                                 else:
                                     at = skip_field(data, start, end, depth)
@@ -860,17 +868,18 @@ class Everything(msip.message.Message):
                         if tag < 320:
                             if tag < 298:
                                 if tag == 280:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.bools.append(value != 0)
                                 elif tag == 282:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.bools.extend(unpack_bool(data, at, stop))
                                     at = stop
                                 elif tag == 290:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.strings.append(data[at:stop].decode())
                                     at = stop
                                 else:
@@ -878,22 +887,23 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 298:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.many_bytes.append(data[at:stop])
                                     at = stop
                                 elif tag == 304:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.colors.append(Color._of(value))
                                 elif tag == 306:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.colors.extend([Color._of(value) for value in unpack_int32(data, at, stop)])
                                     at = stop
                                 elif tag == 314:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.nesteds.append(Nested._read(data, at, stop, depth - 1))
                                     at = stop
                                 else:
@@ -902,57 +912,57 @@ class Everything(msip.message.Message):
                         else:
                             if tag < 426:
                                 if tag == 320:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.unpacked.append(value)
                                 elif tag == 322:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.unpacked.extend(unpack_uint64(data, at, stop))
                                     at = stop
                                 elif tag == 410:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     limit = stop
                                     k51 = ""
                                     v51 = ""
                                     while at < limit:
                                         byte = data[at]
-                                        at += 1
                                         if byte == 10:
-                                            at, stop = read_size(data, at, limit)
+                                            at, stop = read_size(data, at + 1, limit)
                                             k51 = data[at:stop].decode()
                                             at = stop
                                         elif byte == 18:
-                                            at, stop = read_size(data, at, limit)
+                                            at, stop = read_size(data, at + 1, limit)
                                             v51 = data[at:stop].decode()
                                             at = stop
                                         else:
-                                            at = skip_field(data, at - 1, limit, depth)
+                                            at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
                                     message.string_by_string[k51] = v51
                                 elif tag == 418:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     limit = stop
                                     k52 = 0
                                     v52: Nested | None = None
                                     while at < limit:
                                         byte = data[at]
-                                        at += 1
                                         if byte == 8:
-                                            value = data[at]
-                                            at += 1
-                                            if value > 127:
-                                                value, at = read_varint(data, at - 1)
+                                            value = data[at + 1]
+                                            if value < 128:
+                                                at += 2
+                                            else:
+                                                value, at = read_varint(data, at + 1)
                                                 value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                             k52 = value
                                         elif byte == 18:
-                                            at, stop = read_size(data, at, limit)
+                                            at, stop = read_size(data, at + 1, limit)
                                             v52 = Nested._read(data, at, stop, depth - 2, v52)
                                             at = stop
                                         else:
-                                            at = skip_field(data, at - 1, limit, depth)
+                                            at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
                                     message.nested_by_int32[k52] = Nested() if v52 is None else v52
@@ -961,81 +971,82 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 426:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     limit = stop
                                     k53 = False
                                     v53 = Color._of(0)
                                     while at < limit:
                                         byte = data[at]
-                                        at += 1
                                         if byte == 8:
-                                            value = data[at]
-                                            at += 1
-                                            if value > 127:
-                                                value, at = read_varint(data, at - 1)
+                                            value = data[at + 1]
+                                            if value < 128:
+                                                at += 2
+                                            else:
+                                                value, at = read_varint(data, at + 1)
                                             k53 = value != 0
                                         elif byte == 16:
-                                            value = data[at]
-                                            at += 1
-                                            if value > 127:
-                                                value, at = read_varint(data, at - 1)
+                                            value = data[at + 1]
+                                            if value < 128:
+                                                at += 2
+                                            else:
+                                                value, at = read_varint(data, at + 1)
                                                 value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                             v53 = Color._of(value)
                                         else:
-                                            at = skip_field(data, at - 1, limit, depth)
+                                            at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
                                     message.color_by_bool[k53] = v53
                                 elif tag == 434:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     limit = stop
                                     k54 = 0
                                     v54 = b""
                                     while at < limit:
                                         byte = data[at]
-                                        at += 1
                                         if byte == 8:
-                                            value = data[at]
-                                            at += 1
-                                            if value > 127:
-                                                value, at = read_varint(data, at - 1)
+                                            value = data[at + 1]
+                                            if value < 128:
+                                                at += 2
+                                            else:
+                                                value, at = read_varint(data, at + 1)
                                             k54 = value
                                         elif byte == 18:
-                                            at, stop = read_size(data, at, limit)
+                                            at, stop = read_size(data, at + 1, limit)
                                             v54 = data[at:stop]
                                             at = stop
                                         else:
-                                            at = skip_field(data, at - 1, limit, depth)
+                                            at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
                                     message.bytes_by_uint64[k54] = v54
                                 elif tag == 442:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     limit = stop
                                     k55 = 0
                                     v55 = 0.0
                                     while at < limit:
                                         byte = data[at]
-                                        at += 1
                                         if byte == 8:
-                                            value = data[at]
-                                            at += 1
-                                            if value > 127:
-                                                value, at = read_varint(data, at - 1)
+                                            value = data[at + 1]
+                                            if value < 128:
+                                                at += 2
+                                            else:
+                                                value, at = read_varint(data, at + 1)
                                             k55 = value >> 1 ^ -(value & 1)
                                         elif byte == 17:
-                                            stop = at + 8
+                                            stop = at + 9
                                             if stop > limit:
                                                 raise IndexError
-                                            v55 = double_at(data, at)[0]
+                                            v55 = double_at(data, at + 1)[0]
                                             at = stop
                                         else:
-                                            at = skip_field(data, at - 1, limit, depth)
+                                            at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
                                     message.double_by_sint64[k55] = v55
                                 elif tag == 490:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.choice = Everything.ChoiceText(data[at:stop].decode())
                                     at = stop
                                 else:
@@ -1045,25 +1056,27 @@ class Everything(msip.message.Message):
                         if tag < 602:
                             if tag < 570:
                                 if tag == 496:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                     message.choice = Everything.ChoiceNumber(value)
                                 elif tag == 506:
                                     o63 = message.choice
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.choice = Everything.ChoiceNested(Nested._read(data, at, stop, depth - 1, o63.value if isinstance(o63, Everything.ChoiceNested) else None))
                                     at = stop
                                 elif tag == 512:
-                                    value = data[at]
-                                    at += 1
-                                    if value > 127:
-                                        value, at = read_varint(data, at - 1)
+                                    value = data[at + 1]
+                                    if value < 128:
+                                        at += 2
+                                    else:
+                                        value, at = read_varint(data, at + 1)
                                         value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.choice = Everything.ChoiceColor(Color._of(value))
                                 elif tag == 522:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.choice = Everything.ChoiceBytes(data[at:stop])
                                     at = stop
                                 else:
@@ -1071,19 +1084,19 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 570:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.timestamp = msip.message.Timestamp._unpack(data, at, stop, depth - 1, message.timestamp)
                                     at = stop
                                 elif tag == 578:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.duration = msip.message.Duration._unpack(data, at, stop, depth - 1, message.duration)
                                     at = stop
                                 elif tag == 586:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.struct = msip.message.Struct._unpack(data, at, stop, depth - 1, message.struct)
                                     at = stop
                                 elif tag == 594:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.value = msip.message.Value._unpack(data, at, stop, depth - 1, message.value)
                                     at = stop
                                 else:
@@ -1092,19 +1105,19 @@ class Everything(msip.message.Message):
                         else:
                             if tag < 634:
                                 if tag == 602:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.list_value = msip.message.ListValue._unpack(data, at, stop, depth - 1, message.list_value)
                                     at = stop
                                 elif tag == 610:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.string_value = msip.message.StringValue._unpack(data, at, stop, depth - 1, message.string_value)
                                     at = stop
                                 elif tag == 618:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.int64_value = msip.message.Int64Value._unpack(data, at, stop, depth - 1, message.int64_value)
                                     at = stop
                                 elif tag == 626:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.bool_value = msip.message.BoolValue._unpack(data, at, stop, depth - 1, message.bool_value)
                                     at = stop
                                 else:
@@ -1112,19 +1125,19 @@ class Everything(msip.message.Message):
                                     unknown.append(data[start:at])
                             else:
                                 if tag == 634:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.bytes_value = msip.message.BytesValue._unpack(data, at, stop, depth - 1, message.bytes_value)
                                     at = stop
                                 elif tag == 642:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.double_value = msip.message.DoubleValue._unpack(data, at, stop, depth - 1, message.double_value)
                                     at = stop
                                 elif tag == 650:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.field_mask = msip.message.FieldMask._unpack(data, at, stop, depth - 1, message.field_mask)
                                     at = stop
                                 elif tag == 658:
-                                    at, stop = read_size(data, at, end)
+                                    at, stop = read_size(data, at + 1, end)
                                     message.empty = msip.message.Empty._read(data, at, stop, depth - 1, message.empty)
                                     at = stop
                                 else:

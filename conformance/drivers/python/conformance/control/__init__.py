@@ -21,7 +21,6 @@ from msip.message.failures import (
     unwritably_deep,
 )
 from msip.message.wire import (
-    MAX_DEPTH,
     SHORT,
     fixed64,
     fixed64_at,
@@ -171,7 +170,7 @@ class Command(msip.message.Message):
 
     _full_name = "conformance.control.Command"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -180,59 +179,59 @@ class Command(msip.message.Message):
                 out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
             if (o2 := self.command) is not None:
                 if isinstance(o2, Command.Connect_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Serve_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Start_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x22", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Send_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x2a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.End_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x32", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Read_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x3a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Cancel_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x42", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Answer_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x4a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Fail_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x52", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Close_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x5a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Disconnect_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x62", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Broadcast_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x6a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Ping_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x72", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Command.Reset_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x7a", SHORT[size] if size < 128 else varint(size), raw
                 else:
@@ -253,23 +252,23 @@ class Command(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag < 66:
                     if tag < 34:
                         if tag == 8:
-                            value = data[at]
-                            at += 1
-                            if value > 127:
-                                value, at = read_varint(data, at - 1)
+                            value = data[at + 1]
+                            if value < 128:
+                                at += 2
+                            else:
+                                value, at = read_varint(data, at + 1)
                             message.id = value
                         elif tag == 18:
                             o2 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -277,25 +276,28 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 26:
                             o3 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
                             message.command = Command.Serve_(Serve._read(data, at, stop, depth - 1, o3.value if isinstance(o3, Command.Serve_) else None))
                             at = stop
                         else:
+                            start = at
                             at = skip_field(data, start, end, depth)
                             unknown.append(data[start:at])
                     else:
                         if tag == 34:
                             o4 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -303,10 +305,11 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 42:
                             o5 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -314,10 +317,11 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 50:
                             o6 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -325,26 +329,29 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 58:
                             o7 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
                             message.command = Command.Read_(Read._read(data, at, stop, depth - 1, o7.value if isinstance(o7, Command.Read_) else None))
                             at = stop
                         else:
+                            start = at
                             at = skip_field(data, start, end, depth)
                             unknown.append(data[start:at])
                 else:
                     if tag < 98:
                         if tag == 66:
                             o8 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -352,10 +359,11 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 74:
                             o9 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -363,10 +371,11 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 82:
                             o10 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -374,25 +383,28 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 90:
                             o11 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
                             message.command = Command.Close_(Close._read(data, at, stop, depth - 1, o11.value if isinstance(o11, Command.Close_) else None))
                             at = stop
                         else:
+                            start = at
                             at = skip_field(data, start, end, depth)
                             unknown.append(data[start:at])
                     else:
                         if tag == 98:
                             o12 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -400,10 +412,11 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 106:
                             o13 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -411,10 +424,11 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 114:
                             o14 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -422,16 +436,18 @@ class Command(msip.message.Message):
                             at = stop
                         elif tag == 122:
                             o15 = message.command
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
                             message.command = Command.Reset_(Reset._read(data, at, stop, depth - 1, o15.value if isinstance(o15, Command.Reset_) else None))
                             at = stop
                         else:
+                            start = at
                             at = skip_field(data, start, end, depth)
                             unknown.append(data[start:at])
             if at > end:
@@ -478,7 +494,7 @@ class Connect(msip.message.Message):
 
     _full_name = "conformance.control.Connect"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -513,46 +529,43 @@ class Connect(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.url = data[at:stop].decode()
                     at = stop
                 elif tag == 26:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.credential = data[at:stop].decode()
                     at = stop
                 elif tag == 34:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.held.append(data[at:stop].decode())
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -588,7 +601,7 @@ class Serve(msip.message.Message):
 
     _full_name = "conformance.control.Serve"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -600,7 +613,7 @@ class Serve(msip.message.Message):
                 size = len(raw)
                 out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
             for v3 in self.accounts:
-                raw = v3.to_bytes(depth - 1)
+                raw = v3._write(depth - 1)
                 size = len(raw)
                 out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
             for v4 in self.held:
@@ -625,52 +638,52 @@ class Serve(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.url = data[at:stop].decode()
                     at = stop
                 elif tag == 26:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.accounts.append(Account._read(data, at, stop, depth - 1))
                     at = stop
                 elif tag == 34:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.held.append(data[at:stop].decode())
                     at = stop
                 elif tag == 40:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.attach = value != 0
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -702,7 +715,7 @@ class Account(msip.message.Message):
 
     _full_name = "conformance.control.Account"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -735,40 +748,36 @@ class Account(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.credential = data[at:stop].decode()
                     at = stop
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.user = data[at:stop].decode()
                     at = stop
                 elif tag == 26:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.roles.append(data[at:stop].decode())
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -809,7 +818,7 @@ class Start(msip.message.Message):
 
     _full_name = "conformance.control.Start"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -853,58 +862,59 @@ class Start(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag < 40:
                     if tag == 8:
-                        value = data[at]
-                        at += 1
-                        if value > 127:
-                            value, at = read_varint(data, at - 1)
+                        value = data[at + 1]
+                        if value < 128:
+                            at += 2
+                        else:
+                            value, at = read_varint(data, at + 1)
                         message.endpoint = value
                     elif tag == 16:
-                        value = data[at]
-                        at += 1
-                        if value > 127:
-                            value, at = read_varint(data, at - 1)
+                        value = data[at + 1]
+                        if value < 128:
+                            at += 2
+                        else:
+                            value, at = read_varint(data, at + 1)
                         message.exchange = value
                     elif tag == 26:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
-                        if stop > end:
-                            raise IndexError
                         message.member = data[at:stop].decode()
                         at = stop
                     elif tag == 34:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
-                        if stop > end:
-                            raise IndexError
                         message.message = data[at:stop]
                         at = stop
                     else:
+                        start = at
                         at = skip_field(data, start, end, depth)
                         unknown.append(data[start:at])
                 else:
                     if tag == 40:
-                        value = data[at]
-                        at += 1
-                        if value > 127:
-                            value, at = read_varint(data, at - 1)
+                        value = data[at + 1]
+                        if value < 128:
+                            at += 2
+                        else:
+                            value, at = read_varint(data, at + 1)
                             value &= 0xFFFFFFFF
                         message.timeout_ms = value
                     elif tag == 50:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
                         if stop > end:
                             raise IndexError
@@ -913,49 +923,47 @@ class Start(msip.message.Message):
                         v6 = ""
                         while at < limit:
                             byte = data[at]
-                            at += 1
                             if byte == 10:
-                                size = data[at]
-                                at += 1
-                                if size > 127:
-                                    size, at = read_varint(data, at - 1)
+                                size = data[at + 1]
+                                if size < 128:
+                                    at += 2
+                                else:
+                                    size, at = read_varint(data, at + 1)
                                 stop = at + size
-                                if stop > limit:
-                                    raise IndexError
                                 k6 = data[at:stop].decode()
                                 at = stop
                             elif byte == 18:
-                                size = data[at]
-                                at += 1
-                                if size > 127:
-                                    size, at = read_varint(data, at - 1)
+                                size = data[at + 1]
+                                if size < 128:
+                                    at += 2
+                                else:
+                                    size, at = read_varint(data, at + 1)
                                 stop = at + size
-                                if stop > limit:
-                                    raise IndexError
                                 v6 = data[at:stop].decode()
                                 at = stop
                             else:
-                                at = skip_field(data, at - 1, limit, depth)
+                                at = skip_field(data, at, limit, depth)
                         if at > limit:
                             raise IndexError
                         message.headers[k6] = v6
                     elif tag == 58:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
-                        if stop > end:
-                            raise IndexError
                         message.correlation_id = data[at:stop].decode()
                         at = stop
                     elif tag == 64:
-                        value = data[at]
-                        at += 1
-                        if value > 127:
-                            value, at = read_varint(data, at - 1)
+                        value = data[at + 1]
+                        if value < 128:
+                            at += 2
+                        else:
+                            value, at = read_varint(data, at + 1)
                         message.read = value
                     else:
+                        start = at
                         at = skip_field(data, start, end, depth)
                         unknown.append(data[start:at])
             if at > end:
@@ -991,7 +999,7 @@ class Send(msip.message.Message):
 
     _full_name = "conformance.control.Send"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1019,33 +1027,33 @@ class Send(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.message = data[at:stop]
                     at = stop
                 elif tag == 24:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.count = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1073,7 +1081,7 @@ class End(msip.message.Message):
 
     _full_name = "conformance.control.End"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1096,16 +1104,16 @@ class End(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1132,7 +1140,7 @@ class Read(msip.message.Message):
 
     _full_name = "conformance.control.Read"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1157,22 +1165,23 @@ class Read(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 16:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.count = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1199,7 +1208,7 @@ class Cancel(msip.message.Message):
 
     _full_name = "conformance.control.Cancel"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1222,16 +1231,16 @@ class Cancel(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1259,7 +1268,7 @@ class Answer(msip.message.Message):
 
     _full_name = "conformance.control.Answer"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1289,30 +1298,29 @@ class Answer(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.message = data[at:stop]
                     at = stop
                 elif tag == 26:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
@@ -1321,33 +1329,31 @@ class Answer(msip.message.Message):
                     v3 = ""
                     while at < limit:
                         byte = data[at]
-                        at += 1
                         if byte == 10:
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
-                            if stop > limit:
-                                raise IndexError
                             k3 = data[at:stop].decode()
                             at = stop
                         elif byte == 18:
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
-                            if stop > limit:
-                                raise IndexError
                             v3 = data[at:stop].decode()
                             at = stop
                         else:
-                            at = skip_field(data, at - 1, limit, depth)
+                            at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
                     message.headers[k3] = v3
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1376,7 +1382,7 @@ class Fail(msip.message.Message):
 
     _full_name = "conformance.control.Fail"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1384,7 +1390,7 @@ class Fail(msip.message.Message):
             if v1 := self.exchange:
                 out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
             if (v2 := self.status) is not None:
-                raw = v2.to_bytes(depth - 1)
+                raw = v2._write(depth - 1)
                 size = len(raw)
                 out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -1403,26 +1409,27 @@ class Fail(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1449,7 +1456,7 @@ class Close(msip.message.Message):
 
     _full_name = "conformance.control.Close"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1472,16 +1479,16 @@ class Close(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1508,7 +1515,7 @@ class Disconnect(msip.message.Message):
 
     _full_name = "conformance.control.Disconnect"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1516,7 +1523,7 @@ class Disconnect(msip.message.Message):
             if v1 := self.endpoint:
                 out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
             if (v2 := self.status) is not None:
-                raw = v2.to_bytes(depth - 1)
+                raw = v2._write(depth - 1)
                 size = len(raw)
                 out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -1535,26 +1542,27 @@ class Disconnect(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1583,7 +1591,7 @@ class Broadcast(msip.message.Message):
 
     _full_name = "conformance.control.Broadcast"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1613,36 +1621,34 @@ class Broadcast(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.member = data[at:stop].decode()
                     at = stop
                 elif tag == 26:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.message = data[at:stop]
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1671,7 +1677,7 @@ class Ping(msip.message.Message):
 
     _full_name = "conformance.control.Ping"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1696,23 +1702,24 @@ class Ping(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 elif tag == 16:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.len = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1737,7 +1744,7 @@ class Reset(msip.message.Message):
 
     _full_name = "conformance.control.Reset"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         return self.unknown_fields
@@ -1779,7 +1786,7 @@ class Status(msip.message.Message):
 
     _full_name = "conformance.control.Status"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -1812,34 +1819,31 @@ class Status(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.code = data[at:stop].decode()
                     at = stop
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.message = data[at:stop].decode()
                     at = stop
                 elif tag == 26:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
@@ -1848,33 +1852,31 @@ class Status(msip.message.Message):
                     v3 = ""
                     while at < limit:
                         byte = data[at]
-                        at += 1
                         if byte == 10:
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
-                            if stop > limit:
-                                raise IndexError
                             k3 = data[at:stop].decode()
                             at = stop
                         elif byte == 18:
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
-                            if stop > limit:
-                                raise IndexError
                             v3 = data[at:stop].decode()
                             at = stop
                         else:
-                            at = skip_field(data, at - 1, limit, depth)
+                            at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
                     message.headers[k3] = v3
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -1994,7 +1996,7 @@ class Report(msip.message.Message):
 
     _full_name = "conformance.control.Report"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2003,63 +2005,63 @@ class Report(msip.message.Message):
                 out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
             if (o2 := self.report) is not None:
                 if isinstance(o2, Report.Ready_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Done_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Failed):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x22", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Serving_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x2a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Connected_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x32", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Disconnected_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x3a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Closed_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x42", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.SessionLost_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x4a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Handling_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x52", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Item_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x5a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.ItemsEnded_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x62", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Answered_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x6a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.Sent_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x72", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.ExchangeFailed_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x7a", SHORT[size] if size < 128 else varint(size), raw
                 elif isinstance(o2, Report.HandlerDropped_):
-                    raw = o2.value.to_bytes(depth - 1)
+                    raw = o2.value._write(depth - 1)
                     size = len(raw)
                     out += b"\x82\x01", SHORT[size] if size < 128 else varint(size), raw
                 else:
@@ -2082,28 +2084,30 @@ class Report(msip.message.Message):
             while at < end:
                 start = at
                 tag = data[at]
-                at += 1
                 if tag > 127:
+                    at += 1
                     byte = data[at]
                     if byte < 128:
                         tag = tag & 127 | byte << 7
-                        at += 1
                     else:
                         tag, at = read_varint(data, start)
+                        at -= 1
                 if tag < 74:
                     if tag < 42:
                         if tag == 8:
-                            value = data[at]
-                            at += 1
-                            if value > 127:
-                                value, at = read_varint(data, at - 1)
+                            value = data[at + 1]
+                            if value < 128:
+                                at += 2
+                            else:
+                                value, at = read_varint(data, at + 1)
                             message.id = value
                         elif tag == 18:
                             o2 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2111,10 +2115,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 26:
                             o3 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2122,10 +2127,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 34:
                             o4 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2137,10 +2143,11 @@ class Report(msip.message.Message):
                     else:
                         if tag == 42:
                             o5 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2148,10 +2155,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 50:
                             o6 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2159,10 +2167,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 58:
                             o7 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2170,10 +2179,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 66:
                             o8 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2186,10 +2196,11 @@ class Report(msip.message.Message):
                     if tag < 106:
                         if tag == 74:
                             o9 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2197,10 +2208,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 82:
                             o10 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2208,10 +2220,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 90:
                             o11 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2219,10 +2232,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 98:
                             o12 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2234,10 +2248,11 @@ class Report(msip.message.Message):
                     else:
                         if tag == 106:
                             o13 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2245,10 +2260,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 114:
                             o14 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2256,10 +2272,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 122:
                             o15 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2267,10 +2284,11 @@ class Report(msip.message.Message):
                             at = stop
                         elif tag == 130:
                             o16 = message.report
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
                             if stop > end:
                                 raise IndexError
@@ -2324,7 +2342,7 @@ class Ready(msip.message.Message):
 
     _full_name = "conformance.control.Ready"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2355,36 +2373,33 @@ class Ready(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.language = data[at:stop].decode()
                     at = stop
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.profiles.append(data[at:stop].decode())
                     at = stop
                 elif tag == 25:
-                    stop = at + 8
+                    stop = at + 9
                     if stop > end:
                         raise IndexError
-                    message.fingerprint = fixed64_at(data, at)[0]
+                    message.fingerprint = fixed64_at(data, at + 1)[0]
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -2413,7 +2428,7 @@ class Done(msip.message.Message):
 
     _full_name = "conformance.control.Done"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2436,17 +2451,17 @@ class Done(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.count = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -2473,7 +2488,7 @@ class Serving(msip.message.Message):
 
     _full_name = "conformance.control.Serving"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2498,20 +2513,18 @@ class Serving(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 10:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.url = data[at:stop].decode()
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -2545,7 +2558,7 @@ class Connected(msip.message.Message):
 
     _full_name = "conformance.control.Connected"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2580,48 +2593,48 @@ class Connected(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 elif tag == 16:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.peer = value
                 elif tag == 24:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.resumed = value != 0
                 elif tag == 34:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.user = data[at:stop].decode()
                     at = stop
                 elif tag == 42:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.roles.append(data[at:stop].decode())
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -2652,7 +2665,7 @@ class Disconnected(msip.message.Message):
 
     _full_name = "conformance.control.Disconnected"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2675,16 +2688,16 @@ class Disconnected(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -2711,7 +2724,7 @@ class Closed(msip.message.Message):
 
     _full_name = "conformance.control.Closed"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2719,7 +2732,7 @@ class Closed(msip.message.Message):
             if v1 := self.endpoint:
                 out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
             if (v2 := self.status) is not None:
-                raw = v2.to_bytes(depth - 1)
+                raw = v2._write(depth - 1)
                 size = len(raw)
                 out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -2738,26 +2751,27 @@ class Closed(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -2784,7 +2798,7 @@ class SessionLost(msip.message.Message):
 
     _full_name = "conformance.control.SessionLost"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2807,16 +2821,16 @@ class SessionLost(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.endpoint = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -2854,7 +2868,7 @@ class Handling(msip.message.Message):
 
     _full_name = "conformance.control.Handling"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -2900,51 +2914,51 @@ class Handling(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag < 42:
                     if tag == 8:
-                        value = data[at]
-                        at += 1
-                        if value > 127:
-                            value, at = read_varint(data, at - 1)
+                        value = data[at + 1]
+                        if value < 128:
+                            at += 2
+                        else:
+                            value, at = read_varint(data, at + 1)
                         message.endpoint = value
                     elif tag == 16:
-                        value = data[at]
-                        at += 1
-                        if value > 127:
-                            value, at = read_varint(data, at - 1)
+                        value = data[at + 1]
+                        if value < 128:
+                            at += 2
+                        else:
+                            value, at = read_varint(data, at + 1)
                         message.exchange = value
                     elif tag == 26:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
-                        if stop > end:
-                            raise IndexError
                         message.member = data[at:stop].decode()
                         at = stop
                     elif tag == 34:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
-                        if stop > end:
-                            raise IndexError
                         message.message = data[at:stop]
                         at = stop
                     else:
+                        start = at
                         at = skip_field(data, start, end, depth)
                         unknown.append(data[start:at])
                 else:
                     if tag == 42:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
                         if stop > end:
                             raise IndexError
@@ -2953,60 +2967,57 @@ class Handling(msip.message.Message):
                         v5 = ""
                         while at < limit:
                             byte = data[at]
-                            at += 1
                             if byte == 10:
-                                size = data[at]
-                                at += 1
-                                if size > 127:
-                                    size, at = read_varint(data, at - 1)
+                                size = data[at + 1]
+                                if size < 128:
+                                    at += 2
+                                else:
+                                    size, at = read_varint(data, at + 1)
                                 stop = at + size
-                                if stop > limit:
-                                    raise IndexError
                                 k5 = data[at:stop].decode()
                                 at = stop
                             elif byte == 18:
-                                size = data[at]
-                                at += 1
-                                if size > 127:
-                                    size, at = read_varint(data, at - 1)
+                                size = data[at + 1]
+                                if size < 128:
+                                    at += 2
+                                else:
+                                    size, at = read_varint(data, at + 1)
                                 stop = at + size
-                                if stop > limit:
-                                    raise IndexError
                                 v5 = data[at:stop].decode()
                                 at = stop
                             else:
-                                at = skip_field(data, at - 1, limit, depth)
+                                at = skip_field(data, at, limit, depth)
                         if at > limit:
                             raise IndexError
                         message.headers[k5] = v5
                     elif tag == 50:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
-                        if stop > end:
-                            raise IndexError
                         message.correlation_id = data[at:stop].decode()
                         at = stop
                     elif tag == 56:
-                        value = data[at]
-                        at += 1
-                        if value > 127:
-                            value, at = read_varint(data, at - 1)
+                        value = data[at + 1]
+                        if value < 128:
+                            at += 2
+                        else:
+                            value, at = read_varint(data, at + 1)
                             value &= 0xFFFFFFFF
                         message.remaining_ms = value
                     elif tag == 66:
-                        size = data[at]
-                        at += 1
-                        if size > 127:
-                            size, at = read_varint(data, at - 1)
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
+                        else:
+                            size, at = read_varint(data, at + 1)
                         stop = at + size
-                        if stop > end:
-                            raise IndexError
                         message.user = data[at:stop].decode()
                         at = stop
                     else:
+                        start = at
                         at = skip_field(data, start, end, depth)
                         unknown.append(data[start:at])
             if at > end:
@@ -3040,7 +3051,7 @@ class Item(msip.message.Message):
 
     _full_name = "conformance.control.Item"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -3066,26 +3077,25 @@ class Item(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.message = data[at:stop]
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -3114,7 +3124,7 @@ class ItemsEnded(msip.message.Message):
 
     _full_name = "conformance.control.ItemsEnded"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -3122,7 +3132,7 @@ class ItemsEnded(msip.message.Message):
             if v1 := self.exchange:
                 out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
             if (v2 := self.status) is not None:
-                raw = v2.to_bytes(depth - 1)
+                raw = v2._write(depth - 1)
                 size = len(raw)
                 out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -3141,26 +3151,27 @@ class ItemsEnded(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -3189,7 +3200,7 @@ class Answered(msip.message.Message):
 
     _full_name = "conformance.control.Answered"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -3219,30 +3230,29 @@ class Answered(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
-                    if stop > end:
-                        raise IndexError
                     message.message = data[at:stop]
                     at = stop
                 elif tag == 26:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
@@ -3251,33 +3261,31 @@ class Answered(msip.message.Message):
                     v3 = ""
                     while at < limit:
                         byte = data[at]
-                        at += 1
                         if byte == 10:
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
-                            if stop > limit:
-                                raise IndexError
                             k3 = data[at:stop].decode()
                             at = stop
                         elif byte == 18:
-                            size = data[at]
-                            at += 1
-                            if size > 127:
-                                size, at = read_varint(data, at - 1)
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
                             stop = at + size
-                            if stop > limit:
-                                raise IndexError
                             v3 = data[at:stop].decode()
                             at = stop
                         else:
-                            at = skip_field(data, at - 1, limit, depth)
+                            at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
                     message.headers[k3] = v3
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -3305,7 +3313,7 @@ class Sent(msip.message.Message):
 
     _full_name = "conformance.control.Sent"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -3328,16 +3336,16 @@ class Sent(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -3364,7 +3372,7 @@ class ExchangeFailed(msip.message.Message):
 
     _full_name = "conformance.control.ExchangeFailed"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -3372,7 +3380,7 @@ class ExchangeFailed(msip.message.Message):
             if v1 := self.exchange:
                 out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
             if (v2 := self.status) is not None:
-                raw = v2.to_bytes(depth - 1)
+                raw = v2._write(depth - 1)
                 size = len(raw)
                 out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
             if self.unknown_fields:
@@ -3391,26 +3399,27 @@ class ExchangeFailed(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 elif tag == 18:
-                    size = data[at]
-                    at += 1
-                    if size > 127:
-                        size, at = read_varint(data, at - 1)
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
                     stop = at + size
                     if stop > end:
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
@@ -3437,7 +3446,7 @@ class HandlerDropped(msip.message.Message):
 
     _full_name = "conformance.control.HandlerDropped"
 
-    def to_bytes(self, depth: int = MAX_DEPTH) -> bytes:
+    def _write(self, depth: int) -> bytes:
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -3460,16 +3469,16 @@ class HandlerDropped(msip.message.Message):
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
-                at += 1
                 if tag == 8:
-                    value = data[at]
-                    at += 1
-                    if value > 127:
-                        value, at = read_varint(data, at - 1)
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
                     message.exchange = value
                 else:
+                    start = at
                     at = skip_field(data, start, end, depth)
                     unknown.append(data[start:at])
             if at > end:
