@@ -24,5 +24,6 @@ mod program;
 mod quickstart;
 mod relay;
 mod telemetry;
+mod typescript;
 mod untyped_echo;
 mod upload;

@@ -3,10 +3,9 @@
 use msip_schema::{Cardinality, FieldType};
 
 use super::fields::{
-    LENGTH_DELIMITED, LINE, Oneof, Property, Slot, Types, is_packed, literal, method, tag,
-    wire_type, zero,
+    LENGTH_DELIMITED, LINE, Oneof, Property, Slot, Types, is_packed, literal, message_of, method,
+    tag, wire_type, zero,
 };
-use super::messages::message_of;
 use super::modules::Identifiers;
 use crate::write::Writer;
 

@@ -3,9 +3,9 @@
 use msip_schema::{Cardinality, Field, FieldType, TypeName};
 
 use super::fields::{
-    LENGTH_DELIMITED, Oneof, Property, Slot, Types, is_packed, literal, method, tag, wire_type,
+    LENGTH_DELIMITED, Oneof, Property, Slot, Types, is_packed, literal, message_of, method, tag,
+    wire_type,
 };
-use super::messages::message_of;
 use super::modules::{Identifiers, core_type};
 use crate::write::Writer;
 

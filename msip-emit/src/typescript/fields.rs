@@ -288,3 +288,11 @@ pub(super) fn write_imports(head: &mut Writer, imports: &crate::write::Imports) 
 pub(super) fn is_optional(field: &Field) -> bool {
     field.cardinality == Cardinality::Optional
 }
+
+/// Whether the value of a field is a message.
+pub(super) fn message_of(ty: &FieldType) -> Option<&TypeName> {
+    match ty {
+        FieldType::Message(name) => Some(name),
+        _ => None,
+    }
+}

@@ -4,7 +4,7 @@ use msip_schema::{Cardinality, Field, FieldType, TypeName, json_name};
 
 use super::doc;
 use super::fields::{Property, Slot, Types, is_optional, literal, method};
-use super::messages::function;
+use super::function::function;
 use super::modules::Identifiers;
 use crate::write::Writer;
 

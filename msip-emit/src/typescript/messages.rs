@@ -1,8 +1,9 @@
 //! Messages: an interface, and the functions around it.
 
-use msip_schema::{Cardinality, FieldType, MessageType, TypeName};
+use msip_schema::{Cardinality, MessageType, TypeName};
 
 use super::fields::{Oneof, Property, Slot, Types, literal, slots};
+use super::function::function;
 use super::{decode, doc, encode, json};
 use crate::write::Writer;
 
@@ -90,17 +91,6 @@ pub(super) fn write_functions(
     json::write(types, name, own, &slots, out);
 }
 
-/// Writes a function of one expression.
-pub(super) fn function(what: &str, signature: &str, expression: &str, out: &mut Writer) {
-    out.separate();
-    doc::write_or("", what, false, out);
-    out.line(format_args!("export function {signature} {{"));
-    out.indent();
-    out.line(format_args!("return {expression};"));
-    out.dedent();
-    out.line("}");
-}
-
 fn write_property(types: &Types<'_, '_>, property: &Property<'_>, out: &mut Writer) {
     let Property { field, name } = property;
     let value = types.value(&field.ty, out);
@@ -131,12 +121,4 @@ fn write_oneof(types: &Types<'_, '_>, oneof: &Oneof<'_>, out: &mut Writer) {
         ));
     }
     out.dedent();
-}
-
-/// Whether the value of a field is a message.
-pub(super) fn message_of(ty: &FieldType) -> Option<&TypeName> {
-    match ty {
-        FieldType::Message(name) => Some(name),
-        _ => None,
-    }
 }

@@ -3,17 +3,20 @@
 //! `fleet.v1` becomes `fleet_v1.ts`: interfaces, functions that encode and decode, and the client. `fleet_v1.server.ts` has what
 //! only servers need, so that no browser meets it. What generated code stands on is the package `msip`.
 
+mod claim;
 mod decode;
 mod doc;
 mod encode;
 mod enums;
 mod fields;
+mod function;
 mod json;
 mod messages;
 mod module;
 mod modules;
 pub mod names;
 mod protocol;
+mod protocol_names;
 mod rules;
 mod server;
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use msip_schema::{Direction, FieldType, MessageType, Schema, TypeDef, TypeName};
 
+use super::claim::claim;
 use super::names::{file_name, lower_first, type_name};
-use super::protocol::ProtocolNames;
+use super::protocol_names::ProtocolNames;
 use crate::{Compilation, SourceFile};
 
 /// All modules of a run.
@@ -255,25 +256,6 @@ impl<'a> Modules<'a> {
             env!("CARGO_PKG_VERSION"),
             named.collect::<Vec<_>>().join(", ")
         )
-    }
-}
-
-/// The first of a name and of the name with underscores behind it of which no identifier is declared, which all are from then on.
-pub(super) fn claim(
-    declared: &mut BTreeSet<String>,
-    mut name: String,
-    all: impl Fn(String) -> Vec<String>,
-) -> String {
-    loop {
-        let identifiers = all(name.clone());
-        if identifiers
-            .iter()
-            .all(|identifier| !declared.contains(identifier))
-        {
-            declared.extend(identifiers);
-            return name;
-        }
-        name.push('_');
     }
 }
 

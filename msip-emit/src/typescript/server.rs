@@ -7,7 +7,8 @@ use super::fields::{Types, type_module};
 use super::module::{INDENT, finish};
 use super::modules::{Module, Modules};
 use super::names::method_name;
-use super::protocol::{Handler, ProtocolNames, in_scope, init, write_handler, write_methods};
+use super::protocol::{Handler, in_scope, init, write_handler, write_methods};
+use super::protocol_names::ProtocolNames;
 use crate::plan::{Plan, Shape};
 use crate::write::Writer;
 

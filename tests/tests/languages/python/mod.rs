@@ -2,6 +2,7 @@
 
 mod client;
 mod generated;
+mod package;
 mod programs;
 mod server;
 mod tools;
