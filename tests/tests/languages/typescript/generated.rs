@@ -83,6 +83,7 @@ fn project(tools: &Tools, name: &str, sides: Sides) -> PathBuf {
         generate(set, &folder, sides);
     }
     fs::copy(own("tools/tsconfig.json"), folder.join("tsconfig.json")).expect("tsconfig.json");
+    fs::copy(own("programs/uses.ts"), folder.join("uses.ts")).expect("uses.ts");
     run(tools.tsc().arg("--project").arg(&folder));
     folder
 }
