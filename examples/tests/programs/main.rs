@@ -23,5 +23,6 @@ mod program;
 mod quickstart;
 mod relay;
 mod telemetry;
+mod typescript;
 mod untyped_echo;
 mod upload;

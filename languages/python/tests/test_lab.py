@@ -127,6 +127,17 @@ class ExchangesTest(LabTest):
 
         self.run_lab(work)
 
+    def test_a_sender_that_waits_for_the_queue_goes_on_with_the_next_write(self) -> None:
+        async def work() -> None:
+            # Nothing of the peer wakes it: no credit is due, and no ping.
+            async with lab("tcp://127.0.0.1:0?ping_interval=60s") as (server, _):
+                url = f"{server.urls[0]}?outgoing_queue=65536&ping_interval=60s"
+                async with LabClient(url) as client:
+                    for _ in range(8):
+                        await client.note_ind("x" * 60_000)
+
+        self.run_lab(work)
+
     def test_a_slow_handler_holds_up_its_sender(self) -> None:
         async def work() -> None:
             async with lab() as (server, served), LabClient(server.urls[0]) as client:
@@ -436,7 +447,7 @@ class AuthenticationTest(LabTest):
 
     def test_credentials_stay_on_this_machine(self) -> None:
         async def work() -> None:
-            client = LabClient("tcp://127.0.0.1:1", credential=lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+            client = LabClient("tcp://127.0.0.1:1", credential=lambda: 1 / 0)  # type: ignore[arg-type]
             with self.assertRaisesRegex(msip.ConnectError, "could not be obtained: ZeroDivisionError"):
                 await client.connect()
             with self.assertRaisesRegex(msip.ConnectError, "6145 bytes exceeds the limit of 6144"):

@@ -63,7 +63,7 @@ class SyncTest(unittest.TestCase):
         with ServerThread() as server, LabSyncClient(server.url) as client:
             found: list[str] = []
             threads = [
-                threading.Thread(target=lambda name=name: found.append(client.echo_req(name)))  # type: ignore[misc]
+                threading.Thread(target=lambda name=name: found.append(client.echo_req(name)))
                 for name in map(str, range(32))
             ]
             for thread in threads:

@@ -134,6 +134,15 @@ class Bytes(unittest.TestCase):
             with self.assertRaises(EncodeError):
                 write()
 
+    def test_what_is_deep_or_in_many_parts_costs_no_more_than_its_bytes(self) -> None:
+        for data in (b"\x23" * 100_000, b"\x23" * 101 + b"\x24" * 101):
+            with self.assertRaises(DecodeError) as caught:
+                sampler.Chain.from_bytes(data)
+            self.assertIn("groups are nested too deep", str(caught.exception))
+        # Copied for each part, this would be 20 GB.
+        parts = sampler.Kinds.from_bytes(b"\x8a\x01\x02\x78\x01" * 100_000)
+        self.assertEqual(parts.a_leaf, sampler.Leaf(unknown_fields=b"\x78\x01" * 100_000))
+
     def test_a_value_that_does_not_fit_is_named(self) -> None:
         for message, text in (
             (sampler.Kinds(an_int32=1 << 31), "an_int32: 2147483648 is out of range: int32 is"),
@@ -238,6 +247,9 @@ class Trees(unittest.TestCase):
             ('{"anInt32":1,"anInt32":1}', "the key 'anInt32' occurs twice"),
             ('{"aDouble":1e999}', "aDouble: inf is out of range"),
             ('{"aDouble":NaN}', "invalid JSON: NaN"),
+            ('{"anInt32":' + "9" * 5000 + "}", "invalid JSON"),
+            ('{"anInt32":"' + "9" * 5000 + '"}', "anInt32: expected an integer"),
+            ("[" * 100_000, "100 objects and arrays"),
             ("[]", "expected an object, found an array"),
             ("{", "invalid JSON at character 1"),
             ('{"aLeaf":' * 101 + "{}" + "}" * 101, "aLeaf"),

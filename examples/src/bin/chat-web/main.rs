@@ -6,8 +6,8 @@
 //! cargo run -p msip-examples --bin chat-client -- --name ada --url ws://127.0.0.1:7401/chat
 //! ```
 //!
-//! The script, `chat.js`, is written by hand after docs/protocol.md: what a client in a language without a library needs to
-//! know fits on a few pages. Only this page may connect from a browser: its origin is the one that the server lists.
+//! The script is `chat.ts`, with the client that is generated from `chat.proto` for TypeScript; `chat.js` is what becomes of it, checked
+//! in so that no Node.js is needed here. Only this page may connect from a browser: its origin is the one that the server lists.
 
 #![expect(
     clippy::print_stdout,
@@ -21,7 +21,7 @@ use std::{error::Error, process::ExitCode};
 
 use clap::Parser;
 use msip_examples::{Room, chat::Chat, stop_signal, with_causes};
-use msip_runtime::{Protocol as _, Server};
+use msip_runtime::Server;
 use tokio::net::TcpListener;
 
 /// Keeps a room in which people chat by a browser, and serves the page for it.
@@ -65,7 +65,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
         .await?;
     let place = server.local_url().address().to_string();
     println!("open http://{at}; others chat at {place} (Ctrl-C stops)");
-    let page = page::Page::new(&place, Chat::fingerprint());
+    let page = page::Page::new(&place);
     let room = Room::new(args.motd, |line| println!("{line}"));
     let report = tokio::select! {
         report = server.serve_until(room, stopped) => report,

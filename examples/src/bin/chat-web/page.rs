@@ -29,11 +29,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn new(url: &str, fingerprint: u64) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         // A URL has no character that means anything in HTML, except `&`, which its address has not.
-        let html = PAGE
-            .replace("{url}", url)
-            .replace("{fingerprint}", &format!("{fingerprint:#018x}"));
+        let html = PAGE.replace("{url}", url);
         let policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src {url}"
         );

@@ -79,6 +79,18 @@ fn generate(set: &Set, folder: &Path, sides: Sides) {
         .unwrap_or_else(|why| panic!("{}: {why}", set.folder));
 }
 
+/// Writes the code of `lab.proto` into a folder.
+pub(super) fn generate_lab(folder: &Path) {
+    let include = Path::new(ROOT).join("tests/proto");
+    Builder::new()
+        .include(&include)
+        .without_rust()
+        .emit_rerun_if_changed(false)
+        .emitter_into(folder, TypeScript::new())
+        .compile(&[include.join("lab.proto")])
+        .unwrap_or_else(|why| panic!("lab.proto: {why}"));
+}
+
 /// The code of every set, which compiles.
 fn project(tools: &Tools, name: &str, sides: Sides) -> PathBuf {
     let folder = tools.project(name);

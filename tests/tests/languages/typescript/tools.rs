@@ -54,12 +54,37 @@ impl Tools {
         )
     }
 
+    /// The folder below which all of it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// An empty folder of this name, for a program of a test.
     pub(super) fn project(&self, name: &str) -> PathBuf {
         let folder = self.folder.join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder for a program");
         folder
+    }
+
+    /// Bundles programs with the sources of the package: for each a line with its path, its bytes and these compressed with gzip. In a
+    /// browser `global_name`, where it is not empty, has what they export.
+    pub(super) fn bundle(
+        &self,
+        folder: &Path,
+        platform: &str,
+        form: &str,
+        global_name: &str,
+        files: &[PathBuf],
+    ) -> Result<String, String> {
+        let script = Path::new(ROOT).join("languages/typescript/tests/bundle.mjs");
+        programs::run(
+            self.node()
+                .arg(script)
+                .arg(folder)
+                .args([platform, form, global_name])
+                .args(files),
+        )
     }
 
     /// TypeScript's compiler.

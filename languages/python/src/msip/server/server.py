@@ -356,8 +356,8 @@ class Server(Generic[P]):
         since = loop.time()
         asking = loop.create_task(_awaited(self._authenticate, request), name="msip: authenticate")
         leaving = loop.create_task(handshake.wait_left())
+        either: list[asyncio.Task[Any]] = [asking, leaving]
         try:
-            either: list[asyncio.Task[Any]] = [asking, leaving]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
                 return None

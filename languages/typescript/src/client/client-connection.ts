@@ -1,0 +1,425 @@
+/** The connection of a client: it is opened, lost and opened again, and the session goes on. */
+
+import type { BoundCodec, Compression } from "../codec/index.js";
+import { Bodies } from "../connection/bodies.js";
+import { Connection, sessionSettings } from "../connection/connection.js";
+import { now } from "../connection/driver.js";
+import type { CallOptions } from "../connection/options.js";
+import type { Outbound } from "../connection/outbound.js";
+import { ConnectError, ClosedError, Status } from "../errors.js";
+import type { Protocol } from "../protocol.js";
+import { ClientSession, subscribe, unsubscribe, type Event, type Settings, type Subscribe, type Welcome } from "../session/index.js";
+import { CLIENT, resolveSettings, type ClientSettings } from "../settings/settings.js";
+import type { Transport } from "../transport/transport.js";
+import { webSocket } from "../transport/websocket.js";
+import { Backoff } from "./backoff.js";
+import { chosenCodec, chosenCompression } from "./choices.js";
+import type { ClientClass } from "./client.js";
+import { readCredential } from "./credential.js";
+import type { ClientHandler, ClientOptions, ConnectionState, Reconnect } from "./options.js";
+import { pause } from "./pause.js";
+
+/** What a wait for the handshake, or for the login, is told where the connection ends before. */
+interface Attempt {
+  connected(event: Extract<Event, { type: "connected" }>): void;
+  ended(error: Status): void;
+}
+
+/** What is known of a client's connection, and what is not of its schema. */
+export class ClientConnection {
+  readonly #protocol: Protocol;
+  readonly #transport: Transport;
+  readonly #addresses: readonly string[];
+  readonly #settings: ClientSettings;
+  readonly #options: ClientOptions;
+  readonly #handler: ClientHandler<unknown>;
+  readonly #onError: (error: unknown, what: string) => void;
+  readonly #sessionSettings: Settings;
+  readonly #codec: BoundCodec;
+  readonly #compression: Compression | undefined;
+  readonly #connection: Connection;
+  readonly #backoff: Backoff;
+  readonly #subscriptions = new Map<string, Subscribe>();
+  /** Aborted by `close`: no attempt and no wait goes on. */
+  readonly #stopping = new AbortController();
+  readonly #closed: Promise<Status>;
+  #resolveClosed: (status: Status) => void = () => {};
+  #makeLoginClient: () => unknown = () => undefined;
+  #state: ConnectionState = "connecting";
+  #address = "";
+  #attempt: Attempt | undefined;
+  #session: ClientSession;
+  #welcome: Welcome | undefined;
+  #closedBy: Status | undefined;
+  #connectedAt = 0;
+
+  private constructor(protocol: Protocol, endpoint: string | Transport, options: ClientOptions) {
+    this.#protocol = protocol;
+    this.#options = options;
+    this.#transport = typeof endpoint === "string" ? webSocket(endpoint, options.webSocket) : endpoint;
+    this.#settings = resolveSettings(CLIENT, this.#transport.settings, { ...options }) as unknown as ClientSettings;
+    const { topic, addressOrder } = this.#settings;
+    this.#addresses = addressOrder === "random" ? shuffled(this.#transport.addresses) : this.#transport.addresses;
+    this.#handler = (options.handler ?? {}) as ClientHandler<unknown>;
+    this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
+    const codec = chosenCodec(this.#transport.settings, options.codec);
+    this.#codec = codec.bind(protocol);
+    this.#compression = chosenCompression(this.#transport.settings, options.compress);
+    this.#sessionSettings = {
+      ...sessionSettings(this.#settings),
+      codecs: [codec.id],
+      compressions: this.#compression === undefined ? [] : [this.#compression.id],
+      name: options.name ?? "msip-typescript",
+      version: options.version ?? "",
+      bufferDisconnected: this.#settings.bufferDisconnected,
+    };
+    this.#session = new ClientSession(protocol, this.#sessionSettings);
+    this.#backoff = new Backoff(this.#settings.reconnectMinMs, this.#settings.reconnectMaxMs);
+    this.#connection = new Connection(
+      {
+        session: this.#session,
+        protocol,
+        role: "client",
+        settings: this.#settings,
+        handler: this.#handler,
+        topic: topic === "" ? "" : `${topic}/$in`,
+        onError: this.#onError,
+        owner: {
+          onSessionEvent: (event) => this.#onSessionEvent(event),
+          onStreamEnd: (error) => this.#onStreamEnd(error),
+          onTick: () => Infinity,
+        },
+      },
+      this.#bodiesOf(undefined),
+    );
+    this.#closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  /** @internal */
+  static async open<C>(type: ClientClass<C>, protocol: Protocol, endpoint: string | Transport, options: ClientOptions): Promise<C> {
+    const connection = new ClientConnection(protocol, endpoint, options);
+    const client = new type(connection);
+    connection.#connection.peer = client;
+    connection.#makeLoginClient = () => new type(connection, true);
+    try {
+      await connection.#connectAnywhere();
+    } catch (error) {
+      connection.#finish(error instanceof Status ? error : new ClosedError("UNAVAILABLE", String(error)));
+      throw error;
+    }
+    return client;
+  }
+
+  /** Where the client is. */
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The address that is in use, or was last. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** By what others know this client: the peer id of its session. */
+  get peerId(): bigint {
+    return this.#welcome?.peerId ?? 0n;
+  }
+
+  /** What the server calls itself. */
+  get serverName(): string {
+    return this.#welcome?.serverName ?? "";
+  }
+
+  /** Whether the server speaks another version of the schema. */
+  get isOtherSchema(): boolean {
+    const fingerprint = this.#welcome?.fingerprint ?? 0n;
+    return fingerprint !== 0n && fingerprint !== this.#protocol.fingerprint;
+  }
+
+  /** Resolves when the client is closed for good, with the reason: by `close()`, by the server, or since it has given up. */
+  get closed(): Promise<Status> {
+    return this.#closed;
+  }
+
+  /** @internal */
+  get outbound(): Outbound {
+    return this.#connection.outbound;
+  }
+
+  /** How long a PING and its answer take, in milliseconds. */
+  async ping(options: CallOptions = {}): Promise<number> {
+    const begun = now();
+    await this.#connection.outbound.awaitAnswer(this.#session.ping(begun), options);
+    return now() - begun;
+  }
+
+  /**
+   * Subscribes to a topic of a broker, in which `+` and `#` stand for levels. What is published there comes to the handler's methods; the
+   * context has the topic. The subscription is made again where the session is lost.
+   *
+   * @throws Status where the broker refuses it.
+   */
+  async subscribe(topic: string, options: Subscribe = {}): Promise<void> {
+    await this.#connection.outbound.awaitAnswer(subscribe(this.#session, topic, now(), options));
+    this.#subscriptions.set(topic, options);
+  }
+
+  /** Revokes a subscription. */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#subscriptions.delete(topic);
+    await this.#connection.outbound.awaitAnswer(unsubscribe(this.#session, topic, now()));
+  }
+
+  /** Closes gracefully; resolves when the connection has ended. */
+  async close(): Promise<void> {
+    if (this.#state !== "closed" && !this.#stopping.signal.aborted) {
+      const status = new ClosedError("CANCELLED", "the client is closed");
+      this.#stopping.abort(status);
+      if (this.#session.phase === "open") {
+        this.#session.close(new Status("CANCELLED", "done"), now());
+        this.#connection.driver.flush();
+      } else this.#finish(status);
+    }
+    await this.#closed;
+  }
+
+  #onSessionEvent(event: Event): void {
+    if (event.type === "connected") {
+      const hadSession = this.#welcome !== undefined;
+      this.#welcome = event.welcome;
+      this.#connection.bodies = this.#bodiesOf(event.welcome);
+      this.#connection.isLoggingIn = true;
+      if (hadSession && !event.resumed) {
+        this.#tell("onSessionLost", () => this.#handler.onSessionLost?.(new ClosedError("UNKNOWN", "the server has lost the session")));
+      }
+      this.#attempt?.connected(event);
+    } else if (event.type === "draining" || event.type === "closed") {
+      // What the peer has said in its CLOSE comes first, and says more.
+      const { stream, lostBy } = this.#connection.driver;
+      const isLost = event.type === "closed" && stream === undefined && lostBy !== undefined;
+      this.#closedBy ??= isLost ? new ClosedError("UNAVAILABLE", lostBy.message, { cause: lostBy }) : event.status;
+    }
+  }
+
+  #onStreamEnd(error: Error | undefined): void {
+    const closedBy = this.#closedBy;
+    this.#closedBy = undefined;
+    const reason =
+      closedBy ?? new ClosedError("UNAVAILABLE", error?.message ?? "the connection was lost", error === undefined ? undefined : { cause: error });
+    if (this.#attempt !== undefined) this.#attempt.ended(reason);
+    else if (this.#stopping.signal.aborted) this.#finish(this.#stopping.signal.reason as Status);
+    else if (this.#state === "connected") {
+      this.#comeBack(reason, closedBy).catch((failure: unknown) => {
+        this.#finish(failure instanceof Status ? failure : new ClosedError("INTERNAL", String(failure)));
+      });
+    }
+  }
+
+  async #comeBack(reason: Error, closedBy: Status | undefined): Promise<void> {
+    this.#state = "connecting";
+    this.#backoff.connectedFor(now() - this.#connectedAt);
+    this.#tell("onDisconnected", () => this.#handler.onDisconnected?.(reason));
+    let next: Reconnect = closedBy === undefined ? "backoff" : this.#afterClose(closedBy);
+    for (let attempt = 1; next !== "stop"; attempt++) {
+      await pause(typeof next === "object" ? next.afterMs : this.#backoff.next(Math.random()), this.#stopping.signal);
+      try {
+        await this.#connectAnywhere();
+        return;
+      } catch (error) {
+        this.#stopping.signal.throwIfAborted();
+        const failure = error instanceof ConnectError ? error : new ConnectError("UNAVAILABLE", String(error), { cause: error });
+        next = this.#handler.onConnectFailure?.(failure, attempt) ?? "backoff";
+        reason = failure;
+      }
+    }
+    throw closedBy ?? reason;
+  }
+
+  /** Tells the handler of something that it cannot change. */
+  #tell(what: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#onError(error, `${what} failed`);
+    }
+  }
+
+  /** What the code of the server's CLOSE tells the client to do (docs/operations.md, "When the server closes the session"). */
+  #afterClose(status: Status): Reconnect {
+    this.#tell("onSessionLost", () => this.#handler.onSessionLost?.(status));
+    const comesBack =
+      status.code === "UNAVAILABLE" ||
+      status.code === "RESOURCE_EXHAUSTED" ||
+      (status.code === "UNAUTHENTICATED" && typeof this.#options.credential === "function");
+    return comesBack ? "backoff" : (this.#handler.onClosedByServer?.(status) ?? "stop");
+  }
+
+  /** Tries each address, beginning with the one that was in use. */
+  async #connectAnywhere(): Promise<void> {
+    const known = Math.max(0, this.#addresses.indexOf(this.#address));
+    const order = [...this.#addresses.slice(known), ...this.#addresses.slice(0, known)];
+    const errors: ConnectError[] = [];
+    for (const address of order) {
+      try {
+        await this.#connect(address);
+        return;
+      } catch (error) {
+        this.#stopping.signal.throwIfAborted();
+        const failure = error as Error;
+        errors.push(failure instanceof ConnectError ? failure : new ConnectError("UNAVAILABLE", failure.message, { cause: failure }));
+      }
+    }
+    const [first] = errors;
+    if (first !== undefined && errors.length === 1) throw first;
+    const all = errors.map(({ message }, at) => `${order[at]}: ${message}`).join("; ");
+    throw new ConnectError("UNAVAILABLE", `no address can be connected to: ${all}`, { cause: errors });
+  }
+
+  async #connect(address: string): Promise<void> {
+    try {
+      await this.#connectOnce(address);
+    } catch (error) {
+      // A token that has run out is asked for once more.
+      if (!(error instanceof Status && error.code === "UNAUTHENTICATED" && typeof this.#options.credential === "function")) throw error;
+      await this.#connectOnce(address);
+    }
+  }
+
+  async #connectOnce(address: string): Promise<void> {
+    this.#address = address;
+    const { connectTimeoutMs, insecure } = this.#settings;
+    const late = new ConnectError("DEADLINE_EXCEEDED", `${address}: not connected within ${connectTimeoutMs} ms`);
+    const limit = withLimit(connectTimeoutMs, late, this.#stopping.signal);
+    try {
+      const credential = await limit.race(readCredential(this.#options.credential));
+      const stream = await limit.race(this.#transport.connect(address, limit.signal));
+      if (credential !== undefined && !stream.isConfidential && !insecure) {
+        stream.destroy();
+        throw new ConnectError(
+          "FAILED_PRECONDITION",
+          `${address}: the credential is not sent where others can read it: connect by TLS, or set insecure=true where the network is trusted`,
+        );
+      }
+      if (this.#session.phase === "over") {
+        this.#session = new ClientSession(this.#protocol, this.#sessionSettings);
+        this.#connection.driver.session = this.#session;
+        this.#welcome = undefined;
+      }
+      this.#closedBy = undefined;
+      this.#session.begin(now(), credential === undefined ? {} : { credential });
+      const connected = this.#awaitConnected();
+      this.#connection.driver.attach(stream);
+      await connected.then((event) => this.#logIn(event));
+    } finally {
+      limit.end();
+      this.#attempt = undefined;
+    }
+    this.#state = "connected";
+    this.#connectedAt = now();
+    this.#connection.loggedIn();
+    if (this.#connection.driver.stream === undefined) this.#onStreamEnd(undefined);
+  }
+
+  #awaitConnected(): Promise<Extract<Event, { type: "connected" }>> {
+    return new Promise((resolve, reject) => {
+      this.#attempt = {
+        connected: resolve,
+        ended: ({ code, message, cause }) => reject(new ConnectError(code, message, { cause })),
+      };
+    });
+  }
+
+  /** Subscribes to the topic, and lets the handler log in. */
+  async #logIn({ resumed }: { resumed: boolean }): Promise<void> {
+    const { topic, loginTimeoutMs } = this.#settings;
+    const ended = new Promise<never>((_, reject) => {
+      this.#attempt = {
+        connected: () => {},
+        ended: ({ code, message, cause }) => reject(new ConnectError(code, `the connection was lost in the login: ${message}`, { cause })),
+      };
+    });
+    ended.catch(() => {});
+    const late = new ConnectError("DEADLINE_EXCEEDED", `the login has taken longer than ${loginTimeoutMs} ms`);
+    const limit = withLimit(loginTimeoutMs, late, this.#stopping.signal);
+    try {
+      const login = async (): Promise<void> => {
+        if (!resumed) {
+          if (topic !== "") await this.#subscribeTo(topic);
+          for (const [filter, options] of this.#subscriptions) await this.subscribe(filter, options);
+        }
+        await this.#handler.onConnected?.(this.#makeLoginClient(), { resumed });
+      };
+      await limit.race(Promise.race([login(), ended]));
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) this.#connection.driver.lose();
+      if (error instanceof ConnectError) throw error;
+      const { code, message } = error instanceof Status ? error : new Status("INTERNAL", String(error));
+      throw new ConnectError(code, `the login has failed: ${message}`, { cause: error });
+    } finally {
+      limit.end();
+    }
+  }
+
+  async #subscribeTo(topic: string): Promise<void> {
+    if (this.#welcome?.broker !== true) {
+      throw new ConnectError("FAILED_PRECONDITION", `${this.#address}: the server is no broker, and has no topic \`${topic}\``);
+    }
+    const { name, fingerprint } = this.#protocol;
+    const id = subscribe(this.#session, topic, now(), { byPeer: true, protocol: name, fingerprint });
+    await this.#connection.outbound.awaitAnswer(id);
+  }
+
+  #finish(status: Status): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#stopping.abort(status);
+    this.#attempt?.ended(status);
+    this.#connection.stop(new ClosedError(status.code, status.message, { cause: status }));
+    this.#resolveClosed(status);
+  }
+
+  /** What has been agreed on. */
+  #bodiesOf(welcome: Welcome | undefined): Bodies {
+    const isCompressed = this.#compression !== undefined && welcome?.compression === this.#compression.id;
+    return new Bodies(this.#codec, isCompressed ? this.#compression : undefined, this.#settings);
+  }
+}
+
+/** A time limit, which `stopping` ends too. */
+function withLimit(ms: number, late: Error, stopping: AbortSignal): { signal: AbortSignal; race<T>(of: Promise<T>): Promise<T>; end(): void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(late), ms);
+  const stop = (): void => controller.abort(stopping.reason);
+  stopping.addEventListener("abort", stop);
+  if (stopping.aborted) stop();
+  const { signal } = controller;
+  let rejectAborted: (error: unknown) => void = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    rejectAborted = reject;
+  });
+  aborted.catch(() => {});
+  const onAbort = (): void => rejectAborted(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  return {
+    signal,
+    race: (of) => {
+      of.catch(() => {});
+      return Promise.race([of, aborted]);
+    },
+    end: () => {
+      clearTimeout(timer);
+      stopping.removeEventListener("abort", stop);
+      signal.removeEventListener("abort", onAbort);
+    },
+  };
+}
+
+function shuffled(list: readonly string[]): string[] {
+  const left = [...list];
+  const drawn: string[] = [];
+  while (left.length > 0) drawn.push(...left.splice(Math.floor(Math.random() * left.length), 1));
+  return drawn;
+}

@@ -1,0 +1,69 @@
+/** What generated clients stand on. */
+
+import type { CallOptions } from "../connection/options.js";
+import type { Requests } from "../connection/outbound.js";
+import type { ResponseStream } from "../connection/response-stream.js";
+import type { Member, Protocol } from "../protocol.js";
+import type { Transport } from "../transport/transport.js";
+import { ClientConnection } from "./client-connection.js";
+import type { ClientOptions } from "./options.js";
+
+/** A generated client. */
+export type ClientClass<C> = new (connection: ClientConnection, isLogin?: boolean) => C;
+
+/** A client: the typed calls of a generated class, over a connection that comes back by itself. */
+export abstract class Client {
+  /** What is known of the connection, and what is not of the schema: pings, subscriptions, whether it is closed. */
+  readonly connection: ClientConnection;
+  readonly #isLogin: boolean;
+
+  /** @internal */
+  constructor(connection: ClientConnection, isLogin = false) {
+    this.connection = connection;
+    this.#isLogin = isLogin;
+  }
+
+  /**
+   * Connects.
+   *
+   * @throws ConnectError where no address of the service can be connected to, or the server refuses the client.
+   */
+  protected static open<C extends Client, H extends object>(
+    type: ClientClass<C>,
+    protocol: Protocol,
+    endpoint: string | Transport,
+    options: ClientOptions<H> = {},
+  ): Promise<C> {
+    return ClientConnection.open(type, protocol, endpoint, options);
+  }
+
+  /** Closes: nothing new is sent, what is open may finish within `drainTimeoutMs`. Resolves when the connection has ended. */
+  close(): Promise<void> {
+    return this.connection.close();
+  }
+
+  /** As {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  protected send(member: Member, message: unknown, options: CallOptions = {}): Promise<void> {
+    return this.connection.outbound.send(member, message, options, this.#isLogin);
+  }
+
+  protected call<T>(member: Member, request: unknown, options: CallOptions = {}): Promise<T> {
+    return this.connection.outbound.call(member, request, options, this.#isLogin) as Promise<T>;
+  }
+
+  protected callStream<T>(member: Member, request: unknown, options: CallOptions = {}): ResponseStream<T> {
+    return this.connection.outbound.callStream(member, request, options, this.#isLogin) as ResponseStream<T>;
+  }
+
+  protected sendStream<T>(member: Member, requests: Requests, options: CallOptions = {}): Promise<T> {
+    return this.connection.outbound.sendStream(member, requests, options, this.#isLogin) as Promise<T>;
+  }
+
+  protected callBoth<T>(member: Member, requests: Requests, options: CallOptions = {}): ResponseStream<T> {
+    return this.connection.outbound.callBoth(member, requests, options, this.#isLogin) as ResponseStream<T>;
+  }
+}

@@ -1,0 +1,141 @@
+/** A connection to a peer, over as many streams as its session lives: the driver, and the exchanges of both sides. */
+
+import { Status } from "../errors.js";
+import type { Member, Protocol } from "../protocol.js";
+import type { ConnectionSettings } from "../settings/settings.js";
+import type { Event, Identity, Session, Settings } from "../session/index.js";
+import type { Bodies } from "./bodies.js";
+import { Driver, type DriverSink } from "./driver.js";
+import { Inbound, type InboundHost } from "./inbound.js";
+import { Outbound, type OutboundHost } from "./outbound.js";
+
+/** What the owner of a connection hears of it. */
+export interface ConnectionOwner {
+  /** An event that is no exchange's: `connected`, `draining`, `closed`. */
+  onSessionEvent(event: Event): void;
+  /** The stream has ended. */
+  onStreamEnd(error: Error | undefined): void;
+  /** Time has passed; returns when it wants to hear again. */
+  onTick(now: number): number;
+}
+
+/** What a connection is made of. */
+export interface ConnectionParts {
+  readonly session: Session;
+  readonly protocol: Protocol;
+  readonly role: "client" | "server";
+  readonly settings: ConnectionSettings;
+  readonly handler: object;
+  readonly topic: string;
+  readonly onError: (error: unknown, what: string) => void;
+  readonly owner: ConnectionOwner;
+}
+
+export class Connection implements DriverSink, InboundHost, OutboundHost {
+  readonly driver: Driver;
+  readonly inbound: Inbound;
+  readonly outbound: Outbound;
+  readonly writeTimeoutMs: number;
+  readonly callTimeoutMs: number;
+  readonly topic: string;
+  readonly handler: object;
+  /** Set before anything is handled. */
+  peer: unknown;
+  identity: Identity | undefined;
+  bodies: Bodies;
+  /** Whether the client logs in: others wait, and nothing is handled. */
+  isLoggingIn = false;
+  readonly #owner: ConnectionOwner;
+  readonly #onError: (error: unknown, what: string) => void;
+  readonly #answers: ReadonlyMap<Member, Member>;
+
+  constructor(parts: ConnectionParts, bodies: Bodies) {
+    const { protocol, settings } = parts;
+    this.writeTimeoutMs = settings.writeTimeoutMs;
+    this.callTimeoutMs = settings.callTimeoutMs;
+    this.topic = parts.topic;
+    this.handler = parts.handler;
+    this.bodies = bodies;
+    this.#owner = parts.owner;
+    this.#onError = parts.onError;
+    this.#answers = answersOf(protocol);
+    this.driver = new Driver(parts.session, this, settings.writeTimeoutMs);
+    this.inbound = new Inbound(this);
+    this.outbound = new Outbound(this);
+  }
+
+  get isHeldUp(): boolean {
+    return this.isLoggingIn;
+  }
+
+  isOpenFor(isLogin: boolean): boolean {
+    return isLogin || !this.isLoggingIn;
+  }
+
+  answerOf(member: Member): Member {
+    const answer = this.#answers.get(member);
+    if (answer === undefined) throw new Status("INTERNAL", `the schema has no answer for ${member.name}`);
+    return answer;
+  }
+
+  onHandlerError(error: unknown, member: Member): void {
+    this.#onError(error, `the handler of ${member.name} failed`);
+  }
+
+  /** The login is over: what has waited goes on. */
+  loggedIn(): void {
+    this.isLoggingIn = false;
+    this.outbound.proceed();
+    this.inbound.proceed();
+  }
+
+  onEvent(event: Event): void {
+    if (this.outbound.onEvent(event) || this.inbound.onEvent(event)) return;
+    this.#owner.onSessionEvent(event);
+  }
+
+  onStreamEnd(error: Error | undefined): void {
+    this.#owner.onStreamEnd(error);
+  }
+
+  onTick(at: number): number {
+    return Math.min(this.outbound.expire(at), this.inbound.expire(at), this.#owner.onTick(at));
+  }
+
+  /** Ends: what is open fails, and nothing is left. */
+  stop(status: Status): void {
+    this.driver.stop();
+    this.outbound.failAll(status);
+    this.inbound.stopAll(status);
+  }
+}
+
+/** The member that answers each call, in either direction. */
+function answersOf(protocol: Protocol): ReadonlyMap<Member, Member> {
+  const answers = new Map<Member, Member>();
+  const { clientToServer, serverToClient } = protocol;
+  for (const [calls, others] of [[clientToServer, serverToClient], [serverToClient, clientToServer]] as const) {
+    for (const member of calls) {
+      const answer = others.find(({ number }) => number === member.answer);
+      if (answer !== undefined) answers.set(member, answer);
+    }
+  }
+  return answers;
+}
+
+/** The settings of a session. */
+export function sessionSettings(settings: ConnectionSettings): Settings {
+  return {
+    pingInterval: settings.pingIntervalMs,
+    handshakeTimeout: settings.handshakeTimeoutMs,
+    drainTimeout: settings.drainTimeoutMs,
+    streamDrain: settings.streamDrainMs,
+    writeTimeout: settings.writeTimeoutMs,
+    maxBody: settings.maxBody,
+    maxCalls: settings.maxCalls,
+    maxCallBytes: settings.maxCallBytes,
+    outgoingQueue: settings.outgoingQueue,
+    sessionBuffer: settings.sessionBuffer,
+    sessionDeliveries: settings.sessionDeliveries,
+  };
+}

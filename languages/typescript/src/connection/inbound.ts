@@ -1,0 +1,419 @@
+/** What the peer begins: its messages and calls, from a body to the handler's method and back. */
+
+import { Status } from "../errors.js";
+import type { Member } from "../protocol.js";
+import type { Event, Identity, Message, Metadata, MsgId, Request } from "../session/index.js";
+import type { Bodies } from "./bodies.js";
+import { now, type Driver } from "./driver.js";
+import type { CallOptions, Context } from "./options.js";
+import { ItemPump, type Requests } from "./outbound.js";
+import { IncomingRequests } from "./incoming-requests.js";
+
+/** What is asked of the connection. */
+export interface InboundHost {
+  readonly driver: Driver;
+  readonly bodies: Bodies;
+  answerOf(member: Member): Member;
+  /** The user's handler: methods by the names of {@link Member.handler}. */
+  readonly handler: object;
+  /** What handlers are given to send and call with. */
+  readonly peer: unknown;
+  /** Where no handler may be called yet. */
+  readonly isHeldUp: boolean;
+  /** Who the peer is, as the server has authenticated it. */
+  readonly identity: Identity | undefined;
+  /** A handler has thrown something that is no `Status`. */
+  onHandlerError(error: unknown, member: Member): void;
+}
+
+type Handler = (...parameters: unknown[]) => unknown;
+
+const NO_METADATA: Metadata = {};
+
+/**
+ * One-way messages are handled one after the other, and a call begins when the handlers of all messages before it have returned. Calls
+ * run side by side. Urgent ones have a queue of their own. What waits is bounded by the credit that the peer has, and by `maxCalls`.
+ */
+export class Inbound {
+  readonly #host: InboundHost;
+  readonly #lanes: readonly [Lane, Lane];
+  readonly #calls = new Map<MsgId, Call>();
+  #nextDeadline = Infinity;
+
+  constructor(host: InboundHost) {
+    this.#host = host;
+    this.#lanes = [new Lane(), new Lane()];
+  }
+
+  /** How many calls of the peer are open. */
+  get openCount(): number {
+    return this.#calls.size;
+  }
+
+  /** Whether messages wait for their handlers. */
+  get isIdle(): boolean {
+    return this.#calls.size === 0 && this.#lanes.every((lane) => lane.isIdle);
+  }
+
+  /** Takes what the peer has sent; false where it is something else. */
+  onEvent(event: Event): boolean {
+    switch (event.type) {
+      case "message":
+        this.#lane(event.member).push(() => this.#handle(event));
+        break;
+      case "request": {
+        const call = new Call(this.#host, event);
+        this.#calls.set(event.id, call);
+        this.#nextDeadline = Math.min(this.#nextDeadline, event.deadline);
+        this.#lane(event.member).push(() => this.#begin(call));
+        break;
+      }
+      case "requestItem": {
+        const call = this.#calls.get(event.id);
+        if (call?.requests === undefined) this.#host.driver.session.finished(event, now());
+        else call.requests.push(event);
+        return true;
+      }
+      case "requestEnd":
+        this.#calls.get(event.id)?.requests?.end();
+        return true;
+      case "cancelled":
+        this.#calls.get(event.id)?.stop(new Status("CANCELLED", "given up by its caller"));
+        return true;
+      case "writable": {
+        const call = this.#calls.get(event.id);
+        call?.pump?.proceed();
+        return call !== undefined;
+      }
+      default:
+        return false;
+    }
+    this.proceed();
+    return true;
+  }
+
+  /** Handles what waits, unless it is held up. */
+  proceed(): void {
+    if (this.#host.isHeldUp) return;
+    for (const lane of this.#lanes) lane.run();
+  }
+
+  /** Ends handlers whose callers wait no more; returns when the next one's time is over. */
+  expire(at: number): number {
+    if (at < this.#nextDeadline) return this.#nextDeadline;
+    this.#nextDeadline = Infinity;
+    for (const call of this.#calls.values()) {
+      if (call.request.deadline <= at) call.stop(new Status("DEADLINE_EXCEEDED", "the caller's time is over"));
+      else this.#nextDeadline = Math.min(this.#nextDeadline, call.request.deadline);
+    }
+    return this.#nextDeadline;
+  }
+
+  /** The peer is gone for good: handlers are told, and nothing more is handled. */
+  stopAll(status: Status): void {
+    for (const lane of this.#lanes) lane.clear();
+    for (const call of [...this.#calls.values()]) call.stop(status);
+    this.#calls.clear();
+  }
+
+  #lane(member: Member): Lane {
+    return this.#lanes[member.urgent === true ? 0 : 1];
+  }
+
+  #begin(call: Call): void {
+    call.run(() => {
+      this.#calls.delete(call.request.id);
+      this.#host.driver.scheduleFlush();
+    });
+  }
+
+  /** Handles a message. The promise, where there is one, is settled when it is done. */
+  #handle(event: Message): void | Promise<void> {
+    const { driver, bodies } = this.#host;
+    const session = driver.session;
+    const done = (status?: Status): void => {
+      if (driver.session === session) {
+        if (event.delivery) {
+          if (status === undefined) session.acknowledge(event.id);
+          else session.fail(event.id, status);
+        }
+        session.finished(event, now());
+        driver.scheduleFlush();
+      }
+    };
+    const failed = (error: unknown): void => done(this.#statusOf(error, event.member));
+    try {
+      const method = handlerOf(this.#host.handler, event.member);
+      if (method === undefined) {
+        done(event.delivery ? new Status("UNIMPLEMENTED", `there is no handler for ${event.member.name}`) : undefined);
+        return;
+      }
+      const context = new HandlerContext(this.#host, event);
+      const message = event.cleared ? undefined : bodies.decode(event.member, event.body, event.compressed);
+      const result = invoke(method, this.#host.handler, event.member, message, context);
+      if (isPromise(result)) return result.then(() => done(), failed) as Promise<void>;
+      done();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #statusOf(error: unknown, member: Member): Status {
+    return statusOf(this.#host, error, member);
+  }
+}
+
+function statusOf(host: InboundHost, error: unknown, member: Member): Status {
+  if (error instanceof Status) return error;
+  host.onHandlerError(error, member);
+  return new Status("INTERNAL", "the handler failed");
+}
+
+function handlerOf(handler: object, member: Member): Handler | undefined {
+  const method = (handler as Record<string, unknown>)[member.handler ?? ""];
+  return typeof method === "function" ? (method as Handler) : undefined;
+}
+
+/** The handler of a member that carries nothing has the context alone. */
+function invoke(method: Handler, handler: object, member: Member, message: unknown, context: Context<unknown>): unknown {
+  return member.message === undefined ? method.call(handler, context) : method.call(handler, message, context);
+}
+
+function isPromise(result: unknown): result is Promise<unknown> {
+  return typeof (result as { then?: unknown } | undefined)?.then === "function";
+}
+
+/** Messages and calls in order. */
+class Lane {
+  #waiting: (() => void | Promise<void>)[] = [];
+  #head = 0;
+  #isBusy = false;
+  #isRunning = false;
+
+  get isIdle(): boolean {
+    return !this.#isBusy && this.#head === this.#waiting.length;
+  }
+
+  push(work: () => void | Promise<void>): void {
+    this.#waiting.push(work);
+  }
+
+  clear(): void {
+    this.#waiting = [];
+    this.#head = 0;
+  }
+
+  run(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    while (!this.#isBusy && this.#head < this.#waiting.length) {
+      const work = this.#waiting[this.#head++];
+      const pending = work?.();
+      if (pending !== undefined) {
+        this.#isBusy = true;
+        void pending.finally(() => {
+          this.#isBusy = false;
+          this.run();
+        });
+      }
+    }
+    if (this.#head === this.#waiting.length || this.#head > 1024) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#isRunning = false;
+  }
+}
+
+/** A call of the peer. */
+class Call {
+  readonly request: Request;
+  readonly requests: IncomingRequests<unknown> | undefined;
+  pump: ItemPump | undefined;
+  readonly #host: InboundHost;
+  readonly #session: Driver["session"];
+  readonly #context: HandlerContext;
+  /** Set when it has been answered. */
+  #isOver = false;
+  #stopped: Status | undefined;
+  #onOver: (() => void) | undefined;
+
+  constructor(host: InboundHost, request: Request) {
+    this.#host = host;
+    this.request = request;
+    this.#session = host.driver.session;
+    this.#context = new HandlerContext(host, request);
+    if (request.member.requestStream !== true) return;
+    this.requests = new IncomingRequests<unknown>({
+      decode: (body, compressed) => host.bodies.decode(request.member, body, compressed),
+      finished: (item) => {
+        if (host.driver.session !== this.#session) return;
+        this.#session.finished(item, now());
+        host.driver.scheduleFlush();
+      },
+    });
+    if (request.body.length > 0) this.requests.pushBody(request.body, request.compressed);
+    if (!request.streaming) this.requests.end();
+  }
+
+  /** Calls the handler. */
+  run(onOver: () => void): void {
+    this.#onOver = onOver;
+    if (this.#stopped !== undefined) {
+      this.#end(() => this.#session.fail(this.request.id, this.#stopped as Status));
+      return;
+    }
+    const { member } = this.request;
+    try {
+      const method = handlerOf(this.#host.handler, member);
+      if (method === undefined) throw new Status("UNIMPLEMENTED", `there is no handler for ${member.name}`);
+      const request = this.requests ?? this.#host.bodies.decode(member, this.request.body, this.request.compressed);
+      const result = invoke(method, this.#host.handler, member, request, this.#context);
+      if (member.responseStream === true) this.#answerAll(result as Requests);
+      else if (isPromise(result)) {
+        result.then((answer) => this.#answer(answer), (error: unknown) => this.#fail(error)).catch((error: unknown) => this.#fail(error));
+      } else this.#answer(result);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Nobody waits for it any more. It counts until its handler has ended. */
+  stop(status: Status): void {
+    if (this.#isOver || this.#stopped !== undefined) return;
+    this.#stopped = status;
+    this.#context.abort(status);
+    this.requests?.fail(status);
+    if (this.pump !== undefined) {
+      this.pump.stop();
+      this.#fail(status);
+    }
+  }
+
+  #answer(answer: unknown): void {
+    if (this.#stopped !== undefined) {
+      this.#fail(this.#stopped);
+      return;
+    }
+    const body = this.#host.bodies.encode(this.#host.answerOf(this.request.member), answer);
+    this.#end(() => {
+      const metadata = this.#context.answerMetadata();
+      this.#session.answer(this.request.id, body.bytes, metadata === undefined && !body.compressed ? undefined : { metadata, compressed: body.compressed });
+    });
+  }
+
+  #answerAll(answers: Requests): void {
+    const { id, member } = this.request;
+    const answer = this.#host.answerOf(member);
+    this.pump = new ItemPump(answers, {
+      send: (item) => {
+        const body = this.#host.bodies.encode(answer, item);
+        return () => {
+          if (this.#isOver) return true;
+          if (!this.#session.canSendItem(id, body.bytes.length)) return false;
+          this.#session.answerItem(id, body.bytes, body.compressed);
+          this.#host.driver.scheduleFlush();
+          return true;
+        };
+      },
+      end: () => this.#end(() => this.#session.answerEnd(id, this.#context.answerMetadata())),
+      fail: (error) => this.#fail(error),
+    });
+    this.pump.run();
+  }
+
+  #fail(error: unknown): void {
+    let status = this.#stopped ?? statusOf(this.#host, error, this.request.member);
+    const headers = this.#context.answerMetadata()?.headers;
+    if (headers !== undefined && status.headers.size === 0) {
+      status = new Status(status.code, status.message, { cause: status.cause, headers, details: status.details });
+    }
+    this.#end(() => this.#session.fail(this.request.id, status));
+  }
+
+  #end(respond: () => void): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.pump?.stop();
+    this.requests?.close();
+    // A session that was lost has nobody to answer.
+    if (this.#host.driver.session === this.#session) {
+      try {
+        respond();
+      } catch (error) {
+        this.#session.fail(this.request.id, error instanceof Status ? error : new Status("INTERNAL", String(error)));
+      }
+    }
+    this.#onOver?.();
+  }
+}
+
+class HandlerContext implements Context<unknown> {
+  readonly #host: InboundHost;
+  readonly #event: Message | Request;
+  #responseHeaders: Map<string, string> | undefined;
+  #abort: AbortController | undefined;
+  #aborted: Status | undefined;
+
+  constructor(host: InboundHost, event: Message | Request) {
+    this.#host = host;
+    this.#event = event;
+  }
+
+  get peer(): unknown {
+    return this.#host.peer;
+  }
+
+  get metadata(): Metadata {
+    return this.#event.metadata ?? NO_METADATA;
+  }
+
+  get identity(): Identity | undefined {
+    return this.#host.identity ?? this.metadata.identity;
+  }
+
+  get topic(): string {
+    return this.#event.topic;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
+    }
+    return this.#abort.signal;
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.#event.deadline - now());
+  }
+
+  get responseHeaders(): Map<string, string> {
+    this.#responseHeaders ??= new Map();
+    return this.#responseHeaders;
+  }
+
+  onward(): CallOptions {
+    const { correlationId, traceparent, tracestate } = this.metadata;
+    const remaining = this.remainingMs;
+    return {
+      signal: this.signal,
+      ...(remaining !== Infinity && { timeoutMs: remaining }),
+      metadata: {
+        ...(correlationId !== undefined && { correlationId }),
+        ...(traceparent !== undefined && { traceparent }),
+        ...(tracestate !== undefined && { tracestate }),
+      },
+    };
+  }
+
+  abort(status: Status): void {
+    this.#aborted = status;
+    this.#abort?.abort(status);
+  }
+
+  answerMetadata(): Metadata | undefined {
+    const headers = this.#responseHeaders;
+    return headers === undefined || headers.size === 0 ? undefined : { headers };
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Clients for browsers and Node, and what generated code stands on.
+ *
+ * @module
+ */
+
+export { Client } from "./client/client.js";
+export type { ClientConnection } from "./client/client-connection.js";
+export type { ClientHandler, ClientOptions, ConnectionState, Credential, Reconnect } from "./client/options.js";
+export type { CallOptions, Context, RequestStream, SendOptions } from "./connection/options.js";
+export { ResponseStream } from "./connection/response-stream.js";
+export { json, messagePack, protobuf, type Codec, type Compression } from "./codec/index.js";
+export { ClosedError, ConnectError, Status, type Code, type Detail, type StatusOptions } from "./errors.js";
+export type { Kind, Member, MessageCodec, Protocol, Shape } from "./protocol.js";
+export type { Identity, Metadata, Subscribe } from "./session/index.js";
+export type { ClientSettings, ConnectionSettings } from "./settings/settings.js";
+export { SettingError } from "./settings/values.js";
+export type { ByteStream, StreamSink, Transport } from "./transport/transport.js";
+export { webSocket, type WebSocketClass, type WebSocketLike } from "./transport/websocket.js";

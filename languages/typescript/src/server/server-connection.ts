@@ -1,0 +1,235 @@
+/** A session of a client, over all of its connections. */
+
+import type { Bodies, Body } from "../connection/bodies.js";
+import { Connection } from "../connection/connection.js";
+import { now } from "../connection/driver.js";
+import type { CallOptions } from "../connection/options.js";
+import type { Outbound } from "../connection/outbound.js";
+import { ClosedError, Status } from "../errors.js";
+import type { Member, Protocol } from "../protocol.js";
+import type { Event, Identity, ReceivedHello, ServerSession, Welcome } from "../session/index.js";
+import type { ByteStream } from "../transport/transport.js";
+import type { ClientIdentity, ServerHandler, ServerSettings } from "./options.js";
+
+/** What the server keeps of a session. */
+export interface SessionParts {
+  readonly id: bigint;
+  /** The hash of the secret by which the client comes back. */
+  readonly secretHash: Uint8Array;
+  /** Whose the session is. */
+  readonly principal: string;
+  readonly session: ServerSession;
+  readonly protocol: Protocol;
+  readonly settings: ServerSettings;
+  readonly handler: ServerHandler<unknown>;
+  readonly bodies: Bodies;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+/** Who hears how a session goes. */
+export interface SessionOwner {
+  /** It has no connection now, and is kept. */
+  onDetached(connection: ServerConnection): void;
+  /** It is over. */
+  onOver(connection: ServerConnection): void;
+}
+
+/** What is known of a client, and what is not of its schema. */
+export class ServerConnection {
+  /** @internal */
+  readonly parts: SessionParts;
+  readonly #owner: SessionOwner;
+  readonly #connection: Connection;
+  #peer: unknown;
+  #peerId = 0n;
+  #clientName = "";
+  #address = "";
+  #identity: ClientIdentity | undefined;
+  /** When the identity expires, on the clock of timers. */
+  #expiresAt = Infinity;
+  #isConnected = false;
+  #closedBy: Status | undefined;
+
+  /** @internal */
+  constructor(parts: SessionParts, owner: SessionOwner) {
+    this.parts = parts;
+    this.#owner = owner;
+    this.#connection = new Connection(
+      {
+        ...parts,
+        role: "server",
+        topic: "",
+        owner: {
+          onSessionEvent: (event) => this.#onSessionEvent(event),
+          onStreamEnd: (error) => this.#onStreamEnd(error),
+          onTick: (at) => this.#onTick(at),
+        },
+      },
+      parts.bodies,
+    );
+  }
+
+  /** Who the client is, as `authenticate` has said. */
+  get identity(): ClientIdentity | undefined {
+    return this.#identity;
+  }
+
+  /** By what others know this client. It stays as long as the session does. */
+  get peerId(): bigint {
+    return this.#peerId;
+  }
+
+  /** What the client calls itself. */
+  get clientName(): string {
+    return this.#clientName;
+  }
+
+  /** Where it comes from. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Whether it is there now. */
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** How long a PING and its answer take, in milliseconds. */
+  async ping(options: CallOptions = {}): Promise<number> {
+    const begun = now();
+    await this.outbound.awaitAnswer(this.parts.session.ping(begun), options);
+    return now() - begun;
+  }
+
+  /** @internal */
+  get outbound(): Outbound {
+    return this.#connection.outbound;
+  }
+
+  /** @internal */
+  get bodies(): Bodies {
+    return this.#connection.bodies;
+  }
+
+  /** The client may have come back with another codec. @internal */
+  useBodies(bodies: Bodies): void {
+    this.#connection.bodies = bodies;
+  }
+
+  /** How many calls are open, both ways. @internal */
+  get openCount(): number {
+    return this.#connection.outbound.openCount + this.#connection.inbound.openCount;
+  }
+
+  /** The session begins. @internal */
+  begin(peer: unknown): void {
+    this.#peer = peer;
+    this.#connection.peer = peer;
+  }
+
+  /** The session has a connection: its first, or a further one. @internal */
+  attach(stream: ByteStream, hello: ReceivedHello, welcome: Welcome, identity: ClientIdentity | undefined): void {
+    const { handler } = this.parts;
+    this.#peerId = welcome.peerId ?? 0n;
+    this.#clientName = hello.clientName ?? "";
+    this.#address = stream.peerAddress;
+    this.#identity = identity;
+    this.#connection.identity = identityOf(identity, this.#peerId);
+    this.#expiresAt = identity?.expiresAt === undefined ? Infinity : now() + (identity.expiresAt.getTime() - Date.now());
+    this.#isConnected = true;
+    this.#closedBy = undefined;
+    const told = this.#tellConnected(handler);
+    if (told !== undefined) {
+      this.#connection.isLoggingIn = true;
+      told.then(
+        () => this.#connection.loggedIn(),
+        (error: unknown) => {
+          this.parts.onError(error, "onClientConnected failed");
+          this.disconnect(error instanceof Status ? error : new Status("INTERNAL", "the handler failed"));
+          this.#connection.loggedIn();
+        },
+      );
+    }
+    this.#connection.driver.attach(stream);
+  }
+
+  /** Another connection takes the session over. @internal */
+  detach(): void {
+    if (this.#connection.driver.stream !== undefined) this.#connection.driver.lose(new Error("session taken over"));
+  }
+
+  /** Ends the session gracefully. @internal */
+  disconnect(status: Status): void {
+    if (this.parts.session.phase === "open") {
+      this.parts.session.close(status, now());
+      this.#connection.driver.scheduleFlush();
+    } else this.stop(status);
+  }
+
+  /** Ends the session at once. @internal */
+  stop(status: Status): void {
+    const wasConnected = this.#isConnected;
+    this.#isConnected = false;
+    this.#connection.stop(new ClosedError(status.code, status.message));
+    if (wasConnected) this.#tellDisconnected(status);
+    this.#owner.onOver(this);
+  }
+
+  /** Sends a message, where that is possible at once. @internal */
+  offer(member: Member, body: Body): boolean {
+    const { session } = this.parts;
+    if (session.phase !== "open" || !session.canSend(member, body.bytes.length)) return false;
+    try {
+      session.send(member, body.bytes, now(), { compressed: body.compressed });
+    } catch {
+      // It is closing, say.
+      return false;
+    }
+    this.#connection.driver.scheduleFlush();
+    return true;
+  }
+
+  #onSessionEvent(event: Event): void {
+    if (event.type !== "draining" && event.type !== "closed") return;
+    this.#closedBy ??= event.status;
+    if (event.type === "closed" && this.#connection.driver.stream === undefined) this.stop(event.status);
+  }
+
+  #onStreamEnd(error: Error | undefined): void {
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
+    const reason = this.#closedBy ?? new ClosedError("UNAVAILABLE", error?.message ?? "the connection was lost");
+    this.#tellDisconnected(reason);
+    if (this.parts.session.phase === "over") this.stop(reason);
+    else this.#owner.onDetached(this);
+  }
+
+  #onTick(at: number): number {
+    if (at < this.#expiresAt) return this.#expiresAt;
+    this.#expiresAt = Infinity;
+    this.disconnect(new Status("UNAUTHENTICATED", "the identity has expired"));
+    return Infinity;
+  }
+
+  #tellConnected(handler: ServerHandler<unknown>): Promise<void> | undefined {
+    try {
+      return handler.onClientConnected?.(this.#peer) ?? undefined;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #tellDisconnected(reason: Status): void {
+    try {
+      this.parts.handler.onClientDisconnected?.(this.#peer, reason);
+    } catch (error) {
+      this.parts.onError(error, "onClientDisconnected failed");
+    }
+  }
+}
+
+function identityOf(identity: ClientIdentity | undefined, peer: bigint): Identity | undefined {
+  if (identity === undefined) return undefined;
+  const { user, roles } = identity;
+  return { peer, ...(user !== undefined && { user }), ...(roles !== undefined && { roles }) };
+}
