@@ -8,6 +8,7 @@
 mod auth;
 mod broker;
 mod chat;
+mod chat_python;
 mod chat_tls;
 mod chat_web;
 mod fleet;

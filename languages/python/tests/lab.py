@@ -53,7 +53,8 @@ def _member(name: str, number: int, shape: Shape, **more: Any) -> Member:
     handler = "" if shape is Shape.ANSWER else f"on_{name}"
     timeout = 30.0 if shape is Shape.CALL else None
     message = cast("type[Any]", Text)
-    return Member(name, number, message, kind, shape, handler, **({"timeout": timeout} | more))
+    options: dict[str, Any] = {"timeout": timeout} | more
+    return Member(name, number, message, kind, shape, handler, **options)
 
 
 ECHO_REQ = _member("echo_req", 1, Shape.CALL, answer=1)

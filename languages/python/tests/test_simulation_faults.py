@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 from msip.errors import Code
-from msip.session import sending
+from msip.session import queueing
 from msip.session.ended_calls import EndedCalls
 from msip.session.exchanges import Outbound
 from msip.session.received_deliveries import DeliveryState, ReceivedDeliveries
@@ -66,7 +66,7 @@ FAULTS: dict[str, Any] = {
     ),
     "streams survive their connection": mock.patch.object(Outbound, "has_streams", Never()),
     "deadlines are forgotten": mock.patch.object(Session, "_expire", lambda self: None),
-    "redelivery is not said": mock.patch.object(sending, "rewrite_frame", lambda frame, was_sent, *rest: frame),
+    "redelivery is not said": mock.patch.object(queueing, "rewrite_frame", lambda frame, was_sent, *rest: frame),
 }
 
 

@@ -268,6 +268,10 @@ impl Module<'_, '_> {
             self.out
                 .line(format_args!("protocol = {}", protocol.constant));
         }
+        if style == Style::Sync {
+            self.out
+                .line(format_args!("client_type = {}Client", protocol.prefix));
+        }
         for (member, constant) in envelope
             .members
             .iter()

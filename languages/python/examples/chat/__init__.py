@@ -801,6 +801,7 @@ class ChatSyncClient(msip.SyncClient):
     """
 
     protocol = CHAT
+    client_type = ChatClient
 
     def connect_req(
         self, request: ConnectReq, *, timeout: float | None = msip.DEFAULT, metadata: msip.Metadata | None = None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from msip.errors import Status
 from msip.protocol import Member
 
 if TYPE_CHECKING:
     from msip.server.peer import Peer
     from msip.server.served import Served
     from msip.server.server import Server
+
+_log = logging.getLogger("msip")
 
 
 class Broadcast:
@@ -42,7 +46,12 @@ class Broadcast:
                 continue
             body = bodies.get(served.form)
             if body is None:
-                body = bodies[served.form] = codec.encode(member, message)
+                try:
+                    body = bodies[served.form] = codec.encode(member, message)
+                except Status as status:
+                    # A message that JSON cannot express reaches those who speak protobuf.
+                    _log.warning("%s was not sent to %r: %s", member.name, served.peer, status)
+                    continue
             count += served.outbound.try_send(member, *body)
         return count
 

@@ -14,6 +14,7 @@ from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED, WIRE_ID
 from msip.session.events import Cause, Connected, Failed, Refused
 from msip.session.exchanges import Class, Interest
 from msip.session.outgoing import PROVOKED, REQUEST, RESPONSE
+from msip.session.queueing import numbered
 from msip.wire.error_text import format_error_text, parse_error_text
 from msip.wire.header import (
     ACK,
@@ -24,7 +25,6 @@ from msip.wire.header import (
     EVENT,
     FRAME_TYPES,
     HEADER,
-    HEADER_LEN,
     HELLO,
     ITEM,
     MORE,
@@ -296,10 +296,8 @@ class Resuming(Closing):
                 continue
             id = self._own_bit | DELIVERY_ID | self._next_delivery
             self._next_delivery += 1
-            frame = droppable.frame
-            flags = bytes([frame[5] | ACK_REQUIRED])
-            entry.frame = frame[:5] + flags + frame[6:16] + id.to_bytes(8, "big") + frame[HEADER_LEN:]
-            self._kept_cost += len(frame) + 64
+            entry.frame = numbered(droppable.frame, id, ACK_REQUIRED)
+            self._kept_cost += droppable.cost
             self._aliases[entry.alias] = id
             self._outbound[id] = entry
             self._delivery_count += 1

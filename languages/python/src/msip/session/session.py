@@ -42,7 +42,7 @@ class Session(Resuming):
     caller's mistake or bad luck: `NotReadyError` where `can_send` would have said no, `ClosedError` where the session is over
     or closing, `Status` where the message itself cannot be sent (a body over the peer's `max_body`, bad metadata).
 
-    The parts, each on the one before: `core` (state), `sending`, `replying`, `subscribing`, `receiving_messages`,
+    The parts, each on the one before: `core` (state), `queueing`, `sending`, `replying`, `subscribing`, `receiving_messages`,
     `receiving`, `closing`, `resuming`.
     """
 
