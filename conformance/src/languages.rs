@@ -4,12 +4,15 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
+
+use msip_tests::programs;
 
 use crate::process::Launch;
 
 /// All of them, in the order of the tables.
-pub(crate) const LANGUAGES: [&str; 2] = ["rust", "python"];
+pub(crate) const LANGUAGES: [&str; 3] = ["rust", "python", "node"];
 
 /// How the driver of this language is started, or why it cannot be.
 pub(crate) fn launch(language: &str) -> Result<Launch, String> {
@@ -34,6 +37,12 @@ pub(crate) fn launch(language: &str) -> Result<Launch, String> {
                 environment: vec![("PYTHONPATH".to_owned(), package.display().to_string())],
             })
         }
+        "node" => Ok(Launch {
+            language: "node",
+            program: "node".into(),
+            args: vec![bundle()?],
+            environment: Vec::new(),
+        }),
         other => Err(format!("there is no driver of {other}")),
     }
 }
@@ -46,6 +55,33 @@ fn check(command: &mut Command, what: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{what} is needed: {command:?} fails")),
     }
+}
+
+/// The driver of Node.js, bundled with the source of the package by the tools of its tests.
+fn bundle() -> Result<String, String> {
+    static BUNDLED: OnceLock<Result<String, String>> = OnceLock::new();
+    let bundled = BUNDLED.get_or_init(|| {
+        let tools = repository().join("target/tmp/typescript");
+        let lock = repository().join("tests/tests/languages/typescript/tools");
+        let lacks = "Node.js with the packages of its tests is needed";
+        let tools = programs::node_packages(&tools, &lock).ok_or(lacks)?;
+        let package = repository().join("languages/typescript/src");
+        let output = tools.join("conformance-driver.mjs").display().to_string();
+        let mut esbuild = Command::new("node");
+        esbuild
+            .arg(tools.join("node_modules/esbuild/bin/esbuild"))
+            .arg(driver("node/driver.ts"))
+            .args([
+                "--bundle",
+                "--platform=node",
+                "--format=esm",
+                "--log-level=warning",
+            ])
+            .arg(format!("--alias:msip={}", package.display()))
+            .arg(format!("--outfile={output}"));
+        programs::run(&mut esbuild).map(|_| output)
+    });
+    bundled.clone()
 }
 
 /// A file of the drivers.

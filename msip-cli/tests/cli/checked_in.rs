@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{ROOT, gen_in};
 
 /// What is checked in: the arguments that have written it, from the folder of the repository.
-const CHECKED_IN: [&[&str]; 3] = [
+const CHECKED_IN: [&[&str]; 4] = [
     &[
         "--python",
         "languages/python/examples",
@@ -19,6 +19,12 @@ const CHECKED_IN: [&[&str]; 3] = [
     &[
         "--python",
         "conformance/drivers/python",
+        "conformance/conformance.proto",
+        "conformance/control.proto",
+    ],
+    &[
+        "--typescript",
+        "conformance/drivers/node/gen",
         "conformance/conformance.proto",
         "conformance/control.proto",
     ],

@@ -158,7 +158,7 @@ async fn each_delivery_is_handled_once_over_connections_that_end_badly() {
         .expect("an address");
     let proxy = Proxy::with_plan(target, Plan::seeded(11, 14, 4000)).await;
     let url = format!(
-        "{}?ping_interval=50ms&handshake_timeout=500ms&buffer_disconnected=1MiB",
+        "{}?ping_interval=50ms&handshake_timeout=500ms&reconnect_max=50ms&buffer_disconnected=1MiB",
         proxy.url()
     );
     let client = loop {

@@ -1,0 +1,440 @@
+/**
+ * The driver of Node.js: what control.proto says, with the typed client and server of `msip`. The runner bundles it with the package's
+ * source and starts it.
+ */
+
+import { Status, json, messagePack, type Code, type Context, type Member, type ResponseStream } from "msip";
+import { gzip, transport } from "msip/node";
+
+import { CONFORMANCE, CONFORMANCE_JSON, ConformanceClient } from "./gen/conformance.js";
+import { ConformancePeer, ConformanceServer } from "./gen/conformance.server.js";
+import {
+  decodeCommand,
+  encodeReport,
+  type Answer,
+  type Command,
+  type Connect,
+  type Fail,
+  type Send,
+  type Serve,
+  type Start,
+  type Status as ToldStatus,
+} from "./gen/conformance_control.js";
+
+type Report = NonNullable<Parameters<typeof encodeReport>[0]["report"]>;
+/** What a call, a handler or a broadcast is, by its member's name. */
+type ByName = Record<string, (...args: unknown[]) => unknown>;
+
+const PROFILES = ["core", "resume", "codecs", "gzip", "tcp", "tls", "unix", "websocket", "websocket-server", "topics"];
+
+const byName = (members: readonly Member[]): Map<string, Member> => new Map(members.map((member) => [member.name, member]));
+const TO_SERVER = byName(CONFORMANCE.clientToServer);
+const TO_CLIENT = byName(CONFORMANCE.serverToClient);
+
+/** `unary_req` as TypeScript has it. */
+const camel = (name: string): string => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+
+const told = (error: unknown): ToldStatus => {
+  const [code, message] = error instanceof Status ? [error.code, error.message] : ["UNKNOWN", String(error)];
+  return { code, message, headers: new Map() };
+};
+
+const status = (of: ToldStatus | undefined): Status =>
+  new Status((of?.code ?? "UNKNOWN") as Code, of?.message ?? "", { headers: of?.headers ?? new Map<string, string>() });
+
+const find = (members: Map<string, Member>, name: string): Member => {
+  const member = members.get(name);
+  if (member === undefined) throw new Status("UNIMPLEMENTED", name);
+  return member;
+};
+
+const encoded = (member: Member | undefined, message: unknown): Uint8Array => member?.message?.encode(message) ?? new Uint8Array(0);
+
+/** What waits for one reader. */
+class Queue<T> {
+  readonly #items: T[] = [];
+  readonly #readers: ((item: T) => void)[] = [];
+
+  put(item: T): void {
+    const reader = this.#readers.shift();
+    if (reader === undefined) this.#items.push(item);
+    else reader(item);
+  }
+
+  next(): Promise<T> {
+    if (this.#items.length === 0) return new Promise((resolve) => this.#readers.push(resolve));
+    return Promise.resolve(this.#items.shift() as T);
+  }
+}
+
+/** How many items of a stream are still to be read. */
+class Reading {
+  #left: bigint;
+  #wake: () => void = () => {};
+
+  constructor(left = 0n) {
+    this.#left = left;
+  }
+
+  allow(count: bigint): void {
+    this.#left += count;
+    this.#wake();
+  }
+
+  async next<T>(items: AsyncIterator<T>): Promise<IteratorResult<T>> {
+    while (this.#left === 0n) await new Promise<void>((resolve) => (this.#wake = resolve));
+    this.#left -= 1n;
+    return items.next();
+  }
+}
+
+type Step = { case: "answer"; value: Answer } | { case: "fail"; value: Fail } | undefined;
+
+/** An exchange: what it is told, and the items that this side sends. `undefined` ends both. */
+class Exchange {
+  readonly steps = new Queue<Step>();
+  readonly items = new Queue<Send | Fail | undefined>();
+  readonly aborting = new AbortController();
+  readonly reading: Reading;
+
+  constructor(read = 0n) {
+    this.reading = new Reading(read);
+  }
+
+  /** The items of this side's stream. */
+  async *sent(member: Member | undefined): AsyncGenerator {
+    for (;;) {
+      const step = await this.items.next();
+      if (step === undefined) return;
+      if (!("message" in step)) throw status(step.status);
+      for (let left = Math.max(step.count, 1); left > 0; left -= 1) yield member?.message?.decode(step.message);
+    }
+  }
+}
+
+type End = ConformanceClient | ConformanceServer | ConformancePeer;
+
+const endpoints = new Map<bigint, End>();
+const exchanges = new Map<bigint, Exchange>();
+let last = 0n;
+
+const number = (): bigint => (last += 2n);
+
+const report = (event: Report, id = 0n): void => {
+  const body = encodeReport({ id, report: event });
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(body.length);
+  process.stdout.write(Buffer.concat([length, body]));
+};
+
+const failed = (exchange: bigint, error: unknown): void =>
+  report({ case: "exchangeFailed", value: { exchange, status: told(error) } });
+
+const silent = { onError: (): void => {} };
+
+/** Handlers of these members, whose answers the other direction has. */
+function handlers(endpoint: bigint, held: Set<string>, heard: Map<string, Member>, said: Map<string, Member>): ByName {
+  const methods: ByName = {};
+  const answers = new Map([...said.values()].map((member) => [member.number, member]));
+  for (const member of heard.values()) {
+    if (member.handler === undefined) continue;
+    const answer = member.answer === undefined ? undefined : answers.get(member.answer);
+    const handle = (message: unknown, context: Context<End>): unknown => handler(endpoint, held, member, answer, message, context);
+    methods[member.handler] =
+      member.message === undefined
+        ? (context) => handle(undefined, context as Context<End>)
+        : (message, context) => handle(message, context as Context<End>);
+  }
+  return methods;
+}
+
+function handler(endpoint: bigint, held: Set<string>, member: Member, answer: Member | undefined, message: unknown, context: Context<End>): unknown {
+  const id = number();
+  const exchange = new Exchange();
+  exchanges.set(id, exchange);
+  const { metadata, identity, remainingMs, peer } = context;
+  const stream = member.requestStream === true ? (message as AsyncIterable<unknown>) : undefined;
+  report({
+    case: "handling",
+    value: {
+      endpoint: peer instanceof ConformancePeer ? numberOf(peer) : endpoint,
+      exchange: id,
+      member: member.name,
+      message: stream === undefined ? encoded(member, message) : new Uint8Array(0),
+      headers: new Map(metadata.headers),
+      correlationId: metadata.correlationId ?? "",
+      remainingMs: Number.isFinite(remainingMs) ? Math.floor(remainingMs) : 0,
+      user: identity?.user ?? "",
+    },
+  });
+  if (answer === undefined && !held.has(member.name)) {
+    exchanges.delete(id);
+    return undefined;
+  }
+  let hasReturned = false;
+  const dropped = (): void => {
+    if (!hasReturned) report({ case: "handlerDropped", value: { exchange: id } });
+    hasReturned = true;
+    exchanges.delete(id);
+    exchange.steps.put(undefined);
+    exchange.items.put(undefined);
+  };
+  context.signal.addEventListener("abort", dropped);
+  if (stream !== undefined) void read(id, exchange, member, stream);
+  if (member.responseStream === true) {
+    return (async function* (): AsyncGenerator {
+      try {
+        yield* exchange.sent(answer);
+      } finally {
+        hasReturned = true;
+        exchanges.delete(id);
+      }
+    })();
+  }
+  return (async () => {
+    const step = await exchange.steps.next();
+    hasReturned = true;
+    exchanges.delete(id);
+    if (step?.case === "answer") {
+      for (const [name, value] of step.value.headers) context.responseHeaders.set(name, value);
+      return answer?.message?.decode(step.value.message);
+    }
+    throw step === undefined ? new Status("UNAVAILABLE", "the case is over") : status(step.value.status);
+  })();
+}
+
+/** Reads a request as far as it is told to. */
+async function read(id: bigint, exchange: Exchange, member: Member, items: AsyncIterable<unknown>): Promise<void> {
+  const iterator = items[Symbol.asyncIterator]();
+  let why: ToldStatus | undefined;
+  try {
+    for (;;) {
+      const { done, value } = await exchange.reading.next(iterator);
+      if (done === true) break;
+      report({ case: "item", value: { exchange: id, message: encoded(member, value) } });
+    }
+  } catch (error) {
+    why = told(error);
+  }
+  report({ case: "itemsEnded", value: why === undefined ? { exchange: id } : { exchange: id, status: why } });
+}
+
+const numbers = new WeakMap<ConformancePeer, bigint>();
+
+/** How a peer is called. */
+function numberOf(peer: ConformancePeer): bigint {
+  let id = numbers.get(peer);
+  if (id === undefined) numbers.set(peer, (id = number()));
+  return id;
+}
+
+async function connect({ endpoint, url, credential, held }: Connect): Promise<void> {
+  const settings = new URLSearchParams(url.split("?")[1]);
+  const codec = { json: json(CONFORMANCE_JSON), msgpack: messagePack(CONFORMANCE_JSON) }[settings.get("codec") ?? ""];
+  const client = await ConformanceClient.connect(transport(url), {
+    ...silent,
+    name: "node",
+    codec,
+    compress: settings.get("compress") === "gzip" ? gzip : undefined,
+    credential: credential === "" ? undefined : credential,
+    handler: {
+      ...handlers(endpoint, new Set(held), TO_CLIENT, TO_SERVER),
+      onConnected: (_: unknown, { resumed }: { resumed: boolean }) =>
+        report({ case: "connected", value: { endpoint, peer: 0n, resumed, user: "", roles: [] } }),
+      onDisconnected: () => report({ case: "disconnected", value: { endpoint } }),
+      onSessionLost: () => report({ case: "sessionLost", value: { endpoint } }),
+      onClosedByServer: (why: Status) => {
+        report({ case: "closed", value: { endpoint, status: told(why) } });
+        return "stop";
+      },
+    } as never,
+  });
+  endpoints.set(endpoint, client);
+}
+
+/** The URL without settings that are given in code, and these. */
+function withoutChoices(url: string): { place: string; codecs: string | null; compressions: string | null } {
+  const [place = "", query] = url.split("?");
+  const settings = new URLSearchParams(query);
+  const [codecs, compressions] = [settings.get("codecs"), settings.get("compressions")];
+  settings.delete("codecs");
+  settings.delete("compressions");
+  const rest = decodeURIComponent(settings.toString());
+  return { place: rest === "" ? place : `${place}?${rest}`, codecs, compressions };
+}
+
+async function serve({ endpoint, url, accounts, held }: Serve): Promise<Report> {
+  const { place, codecs, compressions } = withoutChoices(url);
+  const known = new Map(accounts.map((account) => [account.credential, account]));
+  const server = await ConformanceServer.listen(
+    place,
+    {
+      ...handlers(endpoint, new Set(held), TO_SERVER, TO_CLIENT),
+      onClientConnected(peer: ConformancePeer): void {
+        // It is the same object over all connections of a session.
+        const resumed = numbers.has(peer);
+        const id = numberOf(peer);
+        endpoints.set(id, peer);
+        const { user = "", roles = [] } = peer.connection.identity ?? {};
+        report({ case: "connected", value: { endpoint, peer: id, resumed, user, roles: [...roles] } });
+      },
+      onClientDisconnected: (peer: ConformancePeer) => report({ case: "disconnected", value: { endpoint: numberOf(peer) } }),
+    } as never,
+    {
+      ...silent,
+      name: "node",
+      codecs: codecs === "protobuf" ? [] : [json(CONFORMANCE_JSON), messagePack(CONFORMANCE_JSON)],
+      compressions: compressions === "none" ? [] : [gzip],
+      ...(known.size > 0 && {
+        authenticate: ({ credential }: { credential: Uint8Array }) => {
+          const account = known.get(new TextDecoder().decode(credential));
+          if (account === undefined) throw new Status("UNAUTHENTICATED", "unknown credential");
+          return { user: account.user, roles: account.roles };
+        },
+      }),
+    },
+  );
+  endpoints.set(endpoint, server);
+  return { case: "serving", value: { url: server.urls[0] ?? "" } };
+}
+
+/** Begins an exchange, and reports its outcome. */
+async function start(of: Start): Promise<void> {
+  const exchange = new Exchange(of.read);
+  exchanges.set(of.exchange, exchange);
+  try {
+    report(await begun(of, exchange));
+  } catch (error) {
+    failed(of.exchange, error);
+  }
+  exchanges.delete(of.exchange);
+}
+
+async function begun(of: Start, exchange: Exchange): Promise<Report> {
+  const end = endpoints.get(of.endpoint);
+  const isPeer = end instanceof ConformancePeer;
+  const member = find(isPeer ? TO_CLIENT : TO_SERVER, of.member);
+  const answer = [...(isPeer ? TO_SERVER : TO_CLIENT).values()].find((each) => each.number === member.answer);
+  let headers = new Map<string, string>();
+  const options = {
+    signal: exchange.aborting.signal,
+    metadata: { headers: of.headers, ...(of.correlationId !== "" && { correlationId: of.correlationId }) },
+    onHeaders: (of: ReadonlyMap<string, string>) => (headers = new Map(of)),
+    ...(of.timeoutMs > 0 && { timeoutMs: of.timeoutMs }),
+  };
+  const request = member.requestStream === true ? exchange.sent(member) : member.message?.decode(of.message);
+  const method = (end as unknown as ByName)[camel(member.name)]?.bind(end);
+  if (method === undefined) throw new Status("INVALID_ARGUMENT", "there is no such endpoint");
+  const outcome = request === undefined ? method(options) : method(request, options);
+  if (member.responseStream === true) {
+    const stream = outcome as ResponseStream<unknown>;
+    const aborted = new Promise<never>((_, reject) =>
+      options.signal.addEventListener("abort", () => reject(new Status("CANCELLED", "given up"))),
+    );
+    // Whoever waits for an item is told.
+    aborted.catch(() => {});
+    for (;;) {
+      const { done, value } = await Promise.race([exchange.reading.next(stream), aborted]);
+      if (done === true) break;
+      report({ case: "item", value: { exchange: of.exchange, message: encoded(answer, value) } });
+    }
+    return { case: "answered", value: { exchange: of.exchange, message: new Uint8Array(0), headers: new Map(stream.headers) } };
+  }
+  const value = await outcome;
+  if (answer === undefined) return { case: "sent", value: { exchange: of.exchange } };
+  return { case: "answered", value: { exchange: of.exchange, message: encoded(answer, value), headers } };
+}
+
+async function reset(): Promise<void> {
+  for (const exchange of exchanges.values()) {
+    exchange.aborting.abort();
+    exchange.steps.put(undefined);
+    exchange.items.put(undefined);
+  }
+  const closing = [...endpoints.values()].map((end) => (end instanceof ConformancePeer ? undefined : end.close()));
+  endpoints.clear();
+  exchanges.clear();
+  const late = new Promise((resolve) => setTimeout(resolve, 2000).unref());
+  await Promise.race([Promise.allSettled(closing), late]);
+}
+
+/** Carries a command out; what is returned is reported of it. */
+async function done(command: NonNullable<Command["command"]>): Promise<Report | void> {
+  switch (command.case) {
+    case "connect":
+      return connect(command.value);
+    case "serve":
+      return serve(command.value);
+    case "close": {
+      const end = endpoints.get(command.value.endpoint);
+      endpoints.delete(command.value.endpoint);
+      if (!(end instanceof ConformancePeer)) await end?.close();
+      return;
+    }
+    case "disconnect":
+      return (endpoints.get(command.value.endpoint) as ConformancePeer).disconnect(status(command.value.status));
+    case "broadcast": {
+      const { endpoint, member, message } = command.value;
+      const everyone = (endpoints.get(endpoint) as ConformanceServer).everyone();
+      const send = (everyone as unknown as ByName)[camel(member)]?.bind(everyone);
+      const count = send?.(find(TO_CLIENT, member).message?.decode(message)) as number;
+      return { case: "done", value: { count } };
+    }
+    case "ping": {
+      const end = endpoints.get(command.value.endpoint) as ConformanceClient;
+      await end.connection.ping();
+      return;
+    }
+    case "reset":
+      return reset();
+    default:
+  }
+}
+
+function take({ id, command }: Command): void {
+  if (command === undefined) return;
+  const exchange = "exchange" in command.value ? exchanges.get(command.value.exchange) : undefined;
+  switch (command.case) {
+    case "start":
+      void start(command.value);
+      return;
+    case "send":
+      exchange?.items.put(command.value);
+      return;
+    case "end":
+      exchange?.items.put(undefined);
+      return;
+    case "read":
+      exchange?.reading.allow(command.value.count);
+      return;
+    case "cancel":
+      exchange?.aborting.abort();
+      return;
+    case "answer":
+      exchange?.steps.put(command);
+      return;
+    case "fail":
+      exchange?.steps.put(command);
+      exchange?.items.put(command.value);
+      return;
+    default:
+      done(command).then(
+        (event) => report(event ?? { case: "done", value: { count: 0 } }, id),
+        (error: unknown) => report({ case: "failed", value: told(error) }, id),
+      );
+  }
+}
+
+report({ case: "ready", value: { language: "node", profiles: PROFILES, fingerprint: CONFORMANCE.fingerprint } });
+
+let input = Buffer.alloc(0);
+process.stdin.on("data", (data: Buffer) => {
+  input = Buffer.concat([input, data]);
+  while (input.length >= 4 && input.length >= 4 + input.readUInt32BE()) {
+    const end = 4 + input.readUInt32BE();
+    const command = decodeCommand(input.subarray(4, end));
+    input = input.subarray(end);
+    take(command);
+  }
+});
+process.stdin.on("end", () => process.exit());
