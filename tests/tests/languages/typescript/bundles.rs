@@ -39,7 +39,6 @@ fn the_bundle_of_chat_web_is_current() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the size is what the test is about")]
 fn a_client_in_a_browser_is_small() {
     let Some(tools) = tools() else { return };
     let folder = tools.project("bundle_of_a_client");
