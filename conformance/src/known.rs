@@ -1,6 +1,6 @@
 //! Failures that are known: each has a reason, and really fails.
 
-use crate::run::{Outcome, Played, Sides};
+use crate::played::{Outcome, Played, Sides};
 
 /// A line of `known_failures.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod end;
 mod known;
 mod languages;
 mod pair;
+mod played;
 mod process;
 mod raw;
 mod report;
@@ -35,7 +36,8 @@ use crate::{
     case::{Case, Play},
     known::Known,
     pair::Ways,
-    run::{Job, Outcome, Played, RAW, Sides},
+    played::{Outcome, Played, RAW, Sides},
+    run::Job,
 };
 
 /// Failures that are known.

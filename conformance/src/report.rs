@@ -9,7 +9,7 @@ use std::{
 use crate::{
     known::Known,
     languages::LANGUAGES,
-    run::{Outcome, Played, RAW},
+    played::{Outcome, Played, RAW},
 };
 
 /// Where the tables of the page begin and end.

@@ -14,6 +14,7 @@ use crate::{
     case::{Case, Play, Playing},
     known::Known,
     pair::{Pair, Ways},
+    played::{Outcome, Played, Sides},
     process::{Launch, Process},
 };
 
@@ -22,35 +23,6 @@ pub(crate) const CASE_LIMIT: Duration = Duration::from_secs(15);
 
 /// The same for one that is known to fail, mostly by waiting for what does not come.
 const KNOWN_LIMIT: Duration = Duration::from_secs(3);
-
-/// The raw peer, as a side of a pair.
-pub(crate) const RAW: &str = "raw";
-
-/// Who plays with whom: languages, or the raw peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sides {
-    pub(crate) client: &'static str,
-    pub(crate) server: &'static str,
-}
-
-/// What came of a case between two sides.
-#[derive(Debug, Clone)]
-pub(crate) struct Played {
-    pub(crate) case: String,
-    pub(crate) sides: Sides,
-    pub(crate) outcome: Outcome,
-    pub(crate) took: Duration,
-    /// Whether it is listed as a known failure.
-    pub(crate) is_known: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Passed,
-    Failed(String),
-    /// A driver lacks this profile.
-    NotOffered(String),
-}
 
 /// All cases of two sides, played one after the other by the same processes.
 pub(crate) struct Job {

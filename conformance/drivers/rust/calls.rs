@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Driver, Exchange, MAX_STEPS, decode,
-    endpoints::{self, Endpoint},
+    endpoint::{self, Endpoint},
 };
 use crate::protocol::conformance::{
     Conformance, SendClientToServer, SendServerToClient,
@@ -25,7 +25,7 @@ use crate::protocol::conformance::{
 /// Begins an exchange. Messages that need not wait are on their way when this returns, in the order in which they were told.
 pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
     let id = told.exchange;
-    let endpoint = match endpoints::find(driver, told.endpoint) {
+    let endpoint = match endpoint::find(driver, told.endpoint) {
         Ok(endpoint) => endpoint,
         Err(status) => return driver.fail(id, status),
     };
@@ -61,11 +61,6 @@ pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
     if first.await.is_pending() {
         driver.spawn(running);
     }
-}
-
-/// A text for a member that this driver does not know.
-pub(super) fn known(member: &str) -> &str {
-    member
 }
 
 /// The exchanges of one side; both have the same members.

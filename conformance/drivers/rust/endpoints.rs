@@ -1,62 +1,29 @@
 //! Clients and servers.
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use msip_runtime::{
-    AttachedServer, Broadcast, Client, Code, ConnectError, ConnectRequest, ConnectionState,
-    Identity, Peer, PeerId, Server, Status,
+    AttachedServer, Client, Code, ConnectError, ConnectRequest, ConnectionState, Identity, Server,
+    Status,
 };
 use tokio::sync::{oneshot, watch};
 
-use super::{Driver, calls, decode, handlers::Handlers, lock, status};
+use super::{
+    Driver, decode,
+    endpoint::{Endpoint, Running, find},
+    handlers::Handlers,
+    lock, status,
+};
 use crate::protocol::conformance::{
     BroadcastServerToClient as _, Conformance,
     control::{self, Connect, Ping, Serve, Serving, SessionLost, report::Report as Event},
 };
 
-/// A client, a server, or a peer of a server.
-#[derive(Clone)]
-pub(super) enum Endpoint {
-    Client(Client<Conformance>),
-    Peer(Peer<Conformance>),
-    Server(Arc<Running>),
-}
-
-/// A server that serves.
-pub(super) struct Running {
-    broadcast: Option<Broadcast<Conformance>>,
-    stop: Mutex<Option<oneshot::Sender<()>>>,
-    /// Whether it has ended.
-    ended: watch::Receiver<bool>,
-}
-
-/// What the handlers of an endpoint share.
-pub(super) struct Handled {
-    pub(super) driver: Arc<Driver>,
-    pub(super) endpoint: u64,
-    /// Messages whose handlers wait.
-    pub(super) held: HashSet<String>,
-    /// How the peers of a server are called.
-    pub(super) peers: Mutex<HashMap<PeerId, u64>>,
-}
-
-impl Handled {
-    fn handlers(driver: &Arc<Driver>, endpoint: u64, held: Vec<String>) -> Handlers {
-        Handlers(Arc::new(Self {
-            driver: Arc::clone(driver),
-            endpoint,
-            held: held.into_iter().collect(),
-            peers: Mutex::default(),
-        }))
-    }
-}
-
 pub(super) async fn connect(driver: &Arc<Driver>, told: Connect) -> Result<(), Status> {
-    let handlers = Handled::handlers(driver, told.endpoint, told.held);
+    let handlers = Handlers::new(driver, told.endpoint, told.held);
     let mut builder = Client::<Conformance>::builder(&told.url)
         .handler(handlers)
         .name("rust");
@@ -110,7 +77,7 @@ fn unknown() -> Status {
 }
 
 pub(super) async fn serve(driver: &Arc<Driver>, told: Serve) -> Result<Serving, Status> {
-    let handlers = Handled::handlers(driver, told.endpoint, told.held);
+    let handlers = Handlers::new(driver, told.endpoint, told.held);
     let refused = |error: &dyn std::fmt::Display| Status::failed_precondition(error.to_string());
     let (stop, stopped) = oneshot::channel();
     let (ending, ended) = watch::channel(false);
@@ -215,13 +182,7 @@ pub(super) fn broadcast(driver: &Driver, told: &control::Broadcast) -> Result<u3
         "place_state" => all.place_state(decode(&told.message)?),
         "trace_log" => all.trace_log(decode(&told.message)?),
         "alarm_ind" => all.alarm_ind(decode(&told.message)?),
-        other => return Err(Status::unimplemented(calls::known(other))),
+        other => return Err(Status::unimplemented(other)),
     };
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// What is called so.
-pub(super) fn find(driver: &Driver, endpoint: u64) -> Result<Endpoint, Status> {
-    let found = driver.endpoints().get(&endpoint).cloned();
-    found.ok_or_else(|| Status::invalid_argument(format!("there is no endpoint {endpoint}")))
 }

@@ -1,6 +1,6 @@
 //! The handlers of both sides, which have the same members.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use msip_runtime::{
     Client, ConnectError, DisconnectReason, Peer, Reconnect, Status, Stream, Streaming,
@@ -8,7 +8,8 @@ use msip_runtime::{
 };
 
 use super::{
-    endpoints::{Endpoint, Handled},
+    Driver,
+    endpoint::{Endpoint, Handled},
     handling::Handler,
     lock, told,
 };
@@ -20,7 +21,7 @@ use crate::protocol::conformance::{
 
 /// The handlers of a client, or of a server.
 #[derive(Clone)]
-pub(super) struct Handlers(pub(super) Arc<Handled>);
+pub(super) struct Handlers(Arc<Handled>);
 
 /// Calls and messages, by their names.
 macro_rules! handlers {
@@ -119,6 +120,15 @@ impl From for Peer<Conformance> {
 }
 
 impl Handlers {
+    pub(super) fn new(driver: &Arc<Driver>, endpoint: u64, held: Vec<String>) -> Self {
+        Self(Arc::new(Handled {
+            driver: Arc::clone(driver),
+            endpoint,
+            held: held.into_iter().collect(),
+            peers: Mutex::default(),
+        }))
+    }
+
     fn begin(&self, from: &impl From, member: &str, message: &impl Message) -> Handler {
         let endpoint = from.endpoint(&self.0);
         Handler::begin(&self.0.driver, endpoint, member, message, &from.call())

@@ -1,6 +1,7 @@
 //! The driver of Rust: what conformance/control.proto says, with the typed client and server of `msip-runtime`.
 
 mod calls;
+mod endpoint;
 mod endpoints;
 mod handlers;
 mod handling;
@@ -20,7 +21,7 @@ use msip_runtime::{
 };
 use tokio::{io::AsyncReadExt as _, sync::mpsc, task::JoinSet};
 
-use self::endpoints::Endpoint;
+use self::endpoint::Endpoint;
 use crate::protocol::conformance::{
     Conformance,
     control::{

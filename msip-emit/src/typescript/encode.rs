@@ -27,7 +27,13 @@ pub(super) fn write(
         own.name
     ));
     out.indent();
-    for slot in slots {
+    // Bytes are the same in every language: fields are in the order of their numbers.
+    let mut ordered: Vec<&Slot<'_>> = slots.iter().collect();
+    ordered.sort_by_key(|slot| match slot {
+        Slot::Field(property) => Some(property.field.number),
+        Slot::Oneof(oneof) => oneof.cases.iter().map(|case| case.field.number).min(),
+    });
+    for slot in ordered {
         match slot {
             Slot::Field(property) => write_field(types, name, property, out),
             Slot::Oneof(oneof) => write_oneof(types, name, oneof, out),

@@ -1811,6 +1811,7 @@ class ConformanceSyncClient(msip.SyncClient):
     """
 
     protocol = CONFORMANCE
+    client_type = ConformanceClient
 
     def unary_req(
         self, request: Item, *, timeout: float | None = msip.DEFAULT, metadata: msip.Metadata | None = None

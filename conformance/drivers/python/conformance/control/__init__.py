@@ -3547,6 +3547,7 @@ class ControlSyncClient(msip.SyncClient):
     """
 
     protocol = CONTROL
+    client_type = ControlClient
 
     def command_ind(self, message: Command, *, metadata: msip.Metadata | None = None) -> None:
         """Something to do."""
