@@ -132,7 +132,7 @@ const PARTS: Record<string, () => Promise<void>> = {
     };
     // The first attempt may fail, too.
     let lab: LabClient | undefined;
-    while (lab === undefined) lab = await connect(handler).catch(() => undefined);
+    while (lab === undefined) lab = await connect(handler, { bufferDisconnected: 65_536 }).catch(() => undefined);
     console.log("connected");
     let next = 0n;
     for await (const _ of createInterface({ input: process.stdin })) {
