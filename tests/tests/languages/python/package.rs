@@ -6,6 +6,9 @@ use msip_tests::programs::run;
 
 use super::tools::{ROOT, Tools, tools};
 
+/// The driver of the conformance suite, from the folder of the package.
+const DRIVER: &str = "../../conformance/drivers/python";
+
 /// A command in the folder of the package.
 fn in_package(tools: &Tools, arguments: &[&str]) -> Command {
     let mut command = tools.python(arguments);
@@ -21,6 +24,16 @@ fn mypy_accepts_the_package_and_its_tests() {
     let mut mypy = in_package(tools, &["-m", "mypy", "--cache-dir"]);
     mypy.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("mypy_package_cache"))
         .args(["src", "tests"]);
+    run(&mut mypy).unwrap();
+}
+
+#[test]
+fn mypy_accepts_the_driver() {
+    let Some(tools) = tools() else { return };
+    let mut mypy = in_package(tools, &["-m", "mypy", "--cache-dir"]);
+    mypy.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("mypy_driver_cache"))
+        .arg(format!("{DRIVER}/driver.py"))
+        .env("MYPYPATH", format!("src:{DRIVER}"));
     run(&mut mypy).unwrap();
 }
 
