@@ -208,9 +208,11 @@ fn jobs(
             let cases: Vec<_> = cases.cloned().collect();
             let mut launch = |side| match side {
                 RAW => Ok(None),
-                language => languages::launch(language, &folder).map(Some).map_err(|lack| {
-                    lacks.insert(format!("{language}: {lack}"));
-                }),
+                language => languages::launch(language, &folder)
+                    .map(Some)
+                    .map_err(|lack| {
+                        lacks.insert(format!("{language}: {lack}"));
+                    }),
             };
             if let (Ok(of_client), Ok(of_server)) = (launch(client), launch(server))
                 && !cases.is_empty()
