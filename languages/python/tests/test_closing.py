@@ -144,6 +144,32 @@ class Closing(unittest.TestCase):
                 self.assertTrue(closed.by_peer)
                 self.assertEqual(pair.server.timeout(), None)
 
+    def test_one_message_whose_frame_cannot_be_read_is_answered(self) -> None:
+        def publish(id: int, flags: int, kind: int, variant: int, payload: bytes) -> bytes:
+            return header.HEADER.pack(header.MAGIC, 1, flags, header.PUBLISH, kind, variant, len(payload), id) + payload
+
+        unreadable = {
+            "unknown kind": (0, 9, NOTE.number, b"\0\0x"),
+            "topic cut off": (0, 1, NOTE.number, b"\0\5to"),
+            "topic on a direct connection": (0, 1, NOTE.number, b"\0\2tox"),
+            "metadata cut off": (header.META, 1, NOTE.number, b"\0\0\0\xff"),
+            "MORE without a call": (header.MORE, 1, NOTE.number, b"\0\0x"),
+        }
+        for name, (flags, kind, variant, payload) in unreadable.items():
+            with self.subTest(name):
+                pair = connected()
+                pair.server.receive(publish(9, flags, kind, variant, payload), 0)
+                said = pair.server.transmit()
+                self.assertEqual((said[7], int.from_bytes(said[16:24])), (header.ERROR, 9))
+                self.assertTrue(said[24:].startswith(b"INVALID_ARGUMENT: "), said)
+                # Nobody could tell an answer to message 0 from the end of the connection.
+                pair.server.receive(publish(0, flags, kind, variant, payload), 0)
+                self.assertEqual((pair.server.transmit(), events(pair.server)), (b"", []))
+        with self.subTest("a frame that can be read"):
+            pair = connected()
+            pair.server.receive(publish(9, 0, 1, 999, b"\0\0x") + publish(10, 0, 1, NOTE.number, b"\0\0"), 0)
+            self.assertEqual((pair.server.transmit(), events(pair.server)), (b"", []))
+
 
 class Handshake(unittest.TestCase):
     def test_a_server_refuses_with_its_reason(self) -> None:

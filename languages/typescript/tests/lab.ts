@@ -3,10 +3,17 @@
 import { Client, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
 import { Broadcast, Peer, Server, type ServerHandler, type ServerOptions } from "../src/server/index.js";
 
+/** A text that is encoded, and cannot be decoded. */
+export const UNREADABLE = "unreadable";
+
 const text: MessageCodec = {
   name: "lab.Text",
   encode: (message: string) => new TextEncoder().encode(message),
-  decode: (bytes) => new TextDecoder().decode(bytes),
+  decode: (bytes) => {
+    const message = new TextDecoder().decode(bytes);
+    if (message === UNREADABLE) throw new RangeError("field 1 is cut off");
+    return message;
+  },
 };
 
 function member(name: string, number: number, kind: Member["kind"], shape: Member["shape"], more: Partial<Member> = {}): Member {

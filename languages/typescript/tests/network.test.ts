@@ -9,7 +9,7 @@ import { describe, test } from "node:test";
 import { Status, type ClientOptions } from "../src/index.js";
 import { transport } from "../src/node/index.js";
 import type { ServerOptions } from "../src/server/index.js";
-import { LabClient, LabServer, Recorder, handlers, signalled, type LabClientHandler, type LabServerHandler } from "./lab.js";
+import { LabClient, LabServer, Recorder, UNREADABLE, handlers, signalled, type LabClientHandler, type LabServerHandler } from "./lab.js";
 
 /** Runs a conversation between a server and a client, and closes both. */
 async function talk(
@@ -453,5 +453,16 @@ test("what cannot be connected to says why", async () => {
     await assert.rejects(LabClient.connect(transport(url.replace("tcp:", "ws:"))), Status);
     await assert.rejects(LabClient.connect(transport(url.replace("tcp:", "tls:"))), Status);
     await assert.rejects(LabClient.connect(transport(`${url}?topic=room`)), hasCode("FAILED_PRECONDITION", /is no broker/));
+  });
+});
+
+test("an answer that cannot be read is a fault of the peer, not of the request", async () => {
+  const handler: LabServerHandler = { onEcho: () => UNREADABLE, onCount: () => [UNREADABLE], onJoin: () => UNREADABLE };
+  await talk(TCP, { handler }, async (lab) => {
+    const isFault = hasCode("INTERNAL", /^the answer cannot be read: .*field 1 is cut off$/);
+    await assert.rejects(lab.echo("hi"), isFault);
+    await assert.rejects(lab.count("1").next(), isFault);
+    await assert.rejects(lab.join(["a"]), isFault);
+    await assert.rejects(lab.echo(UNREADABLE), hasCode("INVALID_ARGUMENT"));
   });
 });

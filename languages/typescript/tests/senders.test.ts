@@ -7,10 +7,11 @@ import { Senders, type Waiter } from "../src/connection/senders.js";
 import type { Status } from "../src/errors.js";
 
 const MEMBER = { name: "note_ind", number: 1, message: undefined, kind: 1, shape: 1 } as const;
+const CALL = { name: "unary_req", number: 2, message: undefined, kind: 2, shape: 3 } as const;
 
-function waiter(log: string[], name: string, deadline = Infinity): Waiter {
+function waiter(log: string[], name: string, deadline = Infinity, member: Waiter["member"] = MEMBER): Waiter {
   return {
-    member: MEMBER,
+    member,
     size: 1,
     deadline,
     isDone: false,
@@ -26,10 +27,26 @@ test("senders go on in order, as far as there is capacity", () => {
   let capacity = 2;
   senders.proceed(() => capacity-- > 0);
   assert.deepEqual(log, ["a starts", "b starts"]);
-  assert.equal(senders.isEmpty, false);
+  assert.equal(senders.isWaitedFor(MEMBER), true);
   senders.proceed(() => true);
   assert.equal(log.at(-1), "c starts");
-  assert.equal(senders.isEmpty, true);
+  assert.equal(senders.isWaitedFor(MEMBER), false);
+});
+
+test("calls overtake messages that wait for credit, and nothing else", () => {
+  const log: string[] = [];
+  const senders = new Senders();
+  for (const [name, member] of [["a", MEMBER], ["x", CALL], ["b", MEMBER], ["y", CALL]] as const) {
+    assert.equal(senders.isWaitedFor(member), name === "b" || name === "y");
+    senders.add(waiter(log, name, Infinity, member));
+  }
+  let capacity = 2;
+  senders.proceed(() => capacity-- > 0);
+  assert.deepEqual(log, ["a starts", "x starts"]);
+  senders.proceed(({ member }) => member === CALL);
+  assert.equal(log.at(-1), "y starts");
+  senders.proceed(() => true);
+  assert.equal(log.at(-1), "b starts");
 });
 
 test("one that nobody waits for any more takes no capacity", () => {

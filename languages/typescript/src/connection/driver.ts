@@ -82,12 +82,16 @@ export class Driver {
     this.scheduleFlush();
   }
 
-  /** The stream is over, or is given up. */
-  lose(error?: Error): void {
+  /**
+   * The stream is over, or is given up.
+   *
+   * @param end What becomes of it, while the session still has it.
+   */
+  lose(error?: Error, end: (stream: ByteStream) => void = (stream) => stream.destroy()): void {
     const stream = this.#stream;
     if (stream === undefined) return;
     this.#stream = undefined;
-    stream.destroy();
+    end(stream);
     this.lostBy = error;
     this.session.lost(now());
     this.#poll();

@@ -185,14 +185,23 @@ export class Outbound {
 
   #decode(member: Member, event: Event): unknown {
     if (event.type !== "answer") throw new Status("INTERNAL", `${member.name} was answered without an answer`);
-    return this.#host.bodies.decode(this.#host.answerOf(member), event.body, event.compressed);
+    return this.#read(this.#host.answerOf(member), event);
+  }
+
+  /** The fault is the peer's, whatever is wrong: what a caller hears of as INVALID_ARGUMENT is said of its own request. */
+  #read(answer: Member, { body, compressed }: { readonly body: Uint8Array; readonly compressed: boolean }): unknown {
+    try {
+      return this.#host.bodies.decode(answer, body, compressed);
+    } catch (error) {
+      throw new Status("INTERNAL", `the answer cannot be read: ${(error as Error).message}`, { cause: error });
+    }
   }
 
   #answers(member: Member, options: CallOptions): Answers {
-    const { driver, bodies } = this.#host;
+    const { driver } = this.#host;
     const answer = this.#host.answerOf(member);
     return new Answers(options, {
-      decode: (item) => bodies.decode(answer, item.body, item.compressed),
+      decode: (item) => this.#read(answer, item),
       finished: (item) => {
         driver.session.finished(item, now());
         driver.scheduleFlush();
@@ -233,7 +242,7 @@ export class Outbound {
     };
     const { session } = driver;
     const isOpen = this.#host.isOpenFor(isLogin);
-    if (isOpen && (isLogin || this.#senders.isEmpty) && (session.phase !== "open" || session.canSend(member, body.bytes.length))) {
+    if (isOpen && (isLogin || !this.#senders.isWaitedFor(member)) && (session.phase !== "open" || session.canSend(member, body.bytes.length))) {
       begin();
       return;
     }

@@ -20,37 +20,74 @@ export interface Waiter {
 }
 
 /** A queue, first come, first served. */
-export class Senders {
-  #waiting: Waiter[] = [];
+class Queue {
+  #waiting: { readonly ticket: number; readonly waiter: Waiter }[] = [];
   #head = 0;
+
+  get length(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  get first(): { readonly ticket: number; readonly waiter: Waiter } | undefined {
+    return this.#waiting[this.#head];
+  }
+
+  push(waiter: Waiter, ticket: number): void {
+    this.#waiting.push({ ticket, waiter });
+  }
+
+  shift(): void {
+    this.#head += 1;
+    if (this.#head > 1024 || this.length === 0) this.keep(() => true);
+  }
+
+  /** Drops the others. */
+  keep(isKept: (waiter: Waiter) => boolean): void {
+    this.#waiting = this.#waiting.slice(this.#head).filter(({ waiter }) => isKept(waiter));
+    this.#head = 0;
+  }
+}
+
+/** Two queues, first come, first served: messages wait for credit, and calls, which need none, overtake those that do. */
+export class Senders {
+  readonly #messages = new Queue();
+  readonly #calls = new Queue();
+  #lastTicket = 0;
   #nextDeadline = Infinity;
 
-  get isEmpty(): boolean {
-    return this.#head === this.#waiting.length;
+  /** Whether others wait who have to send before this member. */
+  isWaitedFor(member: Member): boolean {
+    return this.#queueOf(member).length > 0;
   }
 
   add(waiter: Waiter): void {
-    if (this.#waiting.length - this.#head >= MAX_WAITING) {
+    if (this.#messages.length + this.#calls.length >= MAX_WAITING) {
       waiter.isDone = true;
       waiter.fail(new Status("RESOURCE_EXHAUSTED", `not sent: ${MAX_WAITING} messages wait to be sent`));
       return;
     }
-    this.#waiting.push(waiter);
+    this.#queueOf(waiter.member).push(waiter, ++this.#lastTicket);
     this.#nextDeadline = Math.min(this.#nextDeadline, waiter.deadline);
   }
 
   /** Lets those send for whom there is capacity. */
   proceed(hasCapacity: (waiter: Waiter) => boolean): void {
-    for (let waiter = this.#waiting[this.#head]; waiter !== undefined; waiter = this.#waiting[this.#head]) {
-      if (!waiter.isDone && !hasCapacity(waiter)) break;
-      this.#head += 1;
+    let queues = [this.#messages, this.#calls];
+    for (;;) {
+      let next: Queue | undefined;
+      for (const queue of queues) {
+        if ((queue.first?.ticket ?? Infinity) < (next?.first?.ticket ?? Infinity)) next = queue;
+      }
+      const waiter = next?.first?.waiter;
+      if (next === undefined || waiter === undefined) return;
+      if (!waiter.isDone && !hasCapacity(waiter)) {
+        queues = queues.filter((queue) => queue !== next);
+        continue;
+      }
+      next.shift();
       if (waiter.isDone) continue;
       waiter.isDone = true;
       waiter.start();
-    }
-    if (this.#head > 1024 || this.isEmpty) {
-      this.#waiting = this.#waiting.slice(this.#head);
-      this.#head = 0;
     }
   }
 
@@ -58,31 +95,37 @@ export class Senders {
   expire(now: number): number {
     if (now < this.#nextDeadline) return this.#nextDeadline;
     this.#nextDeadline = Infinity;
-    const waiting = this.#waiting.slice(this.#head);
-    this.#head = 0;
-    this.#waiting = waiting.filter((waiter) => {
-      if (waiter.isDone) return false;
-      if (waiter.deadline > now) {
-        this.#nextDeadline = Math.min(this.#nextDeadline, waiter.deadline);
-        return true;
-      }
-      waiter.isDone = true;
-      waiter.fail(new Status("DEADLINE_EXCEEDED", "not sent: the time was over before there was capacity to send"));
+    this.#failThose(({ deadline }) => {
+      if (deadline <= now) return true;
+      this.#nextDeadline = Math.min(this.#nextDeadline, deadline);
       return false;
-    });
+    }, new Status("DEADLINE_EXCEEDED", "not sent: the time was over before there was capacity to send"));
     return this.#nextDeadline;
   }
 
   /** Fails all. */
   failAll(status: Status): void {
-    const waiting = this.#waiting.slice(this.#head);
-    this.#waiting = [];
-    this.#head = 0;
     this.#nextDeadline = Infinity;
-    for (const waiter of waiting) {
-      if (waiter.isDone) continue;
+    this.#failThose(() => true, status);
+  }
+
+  #failThose(isFailing: (waiter: Waiter) => boolean, status: Status): void {
+    const failing: Waiter[] = [];
+    for (const queue of [this.#messages, this.#calls]) {
+      queue.keep((waiter) => {
+        if (waiter.isDone) return false;
+        if (!isFailing(waiter)) return true;
+        failing.push(waiter);
+        return false;
+      });
+    }
+    for (const waiter of failing) {
       waiter.isDone = true;
       waiter.fail(status);
     }
+  }
+
+  #queueOf(member: Member): Queue {
+    return member.shape === 3 ? this.#calls : this.#messages;
   }
 }

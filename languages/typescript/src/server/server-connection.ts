@@ -153,9 +153,15 @@ export class ServerConnection {
     this.#connection.driver.attach(stream);
   }
 
-  /** Another connection takes the session over. @internal */
-  detach(): void {
-    if (this.#connection.driver.stream !== undefined) this.#connection.driver.lose(new Error("session taken over"));
+  /** Another connection takes the session over: the older stream is told so, and is returned while it ends. @internal */
+  takeOver(): ByteStream | undefined {
+    const { driver } = this.#connection;
+    const older = driver.stream;
+    driver.lose(new Error("session taken over"), (stream) => {
+      for (const bytes of this.parts.session.takenOver()) stream.write(bytes);
+      stream.end();
+    });
+    return older;
   }
 
   /** Ends the session gracefully. @internal */

@@ -259,7 +259,8 @@ export class ServerCore {
     const secret = hello.sessionSecret ?? new Uint8Array(0);
     const resumed = this.#sessions.find(hello.sessionId, secret, principal);
     if (resumed !== undefined && resumed.parts.session.phase !== "over") {
-      resumed.detach();
+      const older = resumed.takeOver();
+      if (older !== undefined) this.#seeEnd(older);
       const { codec, compression, bodies } = this.#agree(hello);
       const welcome = { ...this.#welcome(resumed.peerId, true), codec, compression };
       resumed.useBodies(bodies);
@@ -306,6 +307,31 @@ export class ServerCore {
     this.#sessions.add(connection);
     greeted.accept();
     connection.attach(stream, hello, welcome, identity);
+  }
+
+  /** A stream that nobody has any more ends: in time, whether its peer reads or not, and at once where too many others do. */
+  #seeEnd(stream: ByteStream): void {
+    const { maxHandshakes, writeTimeoutMs } = this.#settings;
+    if (this.#streams.size >= maxHandshakes) {
+      stream.destroy();
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#streams.delete(stream);
+      stream.destroy();
+    }, Math.min(writeTimeoutMs, 2 ** 31 - 1));
+    timer.unref();
+    this.#streams.add(stream);
+    stream.start({
+      onData: () => {},
+      onDrain: () => {},
+      onEnd: () => {
+        clearTimeout(timer);
+        this.#streams.delete(stream);
+      },
+    });
+    // What the peer still sends is in the way of what it is told.
+    stream.resume();
   }
 
   /** The first codec of the client that the server has, and the first compression, or none. */

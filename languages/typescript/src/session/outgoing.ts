@@ -209,6 +209,13 @@ export class Outgoing {
     return slab.subarray(start, at);
   }
 
+  /** What remains of a frame that was begun: only after that can another one follow. */
+  takeRest(): Uint8Array {
+    const rest = this.#rest;
+    this.#rest = NOTHING;
+    return rest;
+  }
+
   /** Drops all, and returns what no byte of was handed to the transport. */
   takeUnsent(): OutFrame[] {
     const frames = [...this.#urgent.takeAll(), ...this.#normal.takeAll()];

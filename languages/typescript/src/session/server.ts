@@ -8,7 +8,7 @@ import { ConnectError, type Status } from "../errors.js";
 import type { Protocol } from "../protocol.js";
 import { Decoder, type Frame } from "../wire/decoder.js";
 import { Fault } from "../wire/fault.js";
-import { ACK, ERROR, HELLO, frameName } from "../wire/header.js";
+import { ACK, CLOSE, ERROR, HELLO, frameName } from "../wire/header.js";
 import { MAX_HELLO, readHello, writeWelcome } from "../wire/handshake.js";
 import type { Hello, Welcome } from "../wire/messages.js";
 import { writeText } from "../wire/text.js";
@@ -126,6 +126,20 @@ export class ServerSession extends Session {
       suspend(s);
     }
     this.#open(hello, welcome, now, true);
+  }
+
+  /**
+   * Another connection claims the session: what the older one is told, by the rest of a frame that was begun and CLOSE. Nothing where
+   * there is no older one. Tell the session that it is lost then.
+   */
+  takenOver(): readonly Uint8Array[] {
+    const { s } = this;
+    if (s.phase !== "open") {
+      return [];
+    }
+    const outgoing = new Outgoing();
+    outgoing.push(new OutFrame(CLOSE, 0, 0n, writeText("ABORTED", "session taken over")));
+    return [s.outgoing.takeRest(), outgoing.transmit()];
   }
 
   #open(hello: ReceivedHello, welcome: Welcome, now: number, resumed: boolean): void {

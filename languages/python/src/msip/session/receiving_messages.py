@@ -95,8 +95,11 @@ class ReceivingMessages(Subscribing):
                 self._watch(0, window)
             if wants_answer and self._is_duplicate(flags, id, size):
                 return
+        is_read = False
         try:
-            member, metadata, topic, body = self._read_message(flags, kind, variant, is_call, payload)
+            metadata, topic, body = self._read_message(flags, kind, is_call, payload)
+            is_read = True
+            member = self._member_of(flags, variant, is_call, topic, body)
         except _RejectedError as rejected:
             if self._same_schema or rejected.code is not Code.UNIMPLEMENTED:
                 self._ignore(id)
@@ -104,7 +107,8 @@ class ReceivingMessages(Subscribing):
                 self.ignored += 1
             if not is_call:
                 self._finish_messages(1, size)
-            self._reject(flags, id, rejected.code, rejected.text)
+            if wants_answer or not is_read:
+                self._reject(flags, id, rejected.code, rejected.text)
             return
         if member is None:
             self._broker_says(topic, variant, body)
@@ -211,19 +215,22 @@ class ReceivingMessages(Subscribing):
         call.size = size
 
     def _read_message(
-        self, flags: int, kind: int, variant: int, is_call: bool, payload: bytes
-    ) -> tuple[Member | None, Metadata | None, str, bytes]:
-        """The member (None for what a broker itself says), metadata, topic and body. Raises `_RejectedError`."""
+        self, flags: int, kind: int, is_call: bool, payload: bytes
+    ) -> tuple[Metadata | None, str, bytes]:
+        """The metadata, topic and body. Raises `_RejectedError`."""
         metadata, topic, body = self._read_payload(flags, kind, payload)
         if flags & MORE and not is_call:
             raise _RejectedError(
                 Code.INVALID_ARGUMENT, "MORE on a message that is no call: only a request stream has it"
             )
-        if topic:
-            if not self._allows_topics:
-                raise _RejectedError(Code.INVALID_ARGUMENT, "a topic, and this is a direct connection")
-            if topic.startswith(BROKER_TOPICS) and not is_call:
-                return None, metadata, topic, body
+        if topic and not self._allows_topics:
+            raise _RejectedError(Code.INVALID_ARGUMENT, "a topic, and this is a direct connection")
+        return metadata, topic, body
+
+    def _member_of(self, flags: int, variant: int, is_call: bool, topic: str, body: bytes) -> Member | None:
+        """The member, or None for what a broker itself says. Raises `_RejectedError`."""
+        if topic.startswith(BROKER_TOPICS) and not is_call:
+            return None
         member = self._incoming.get(variant)
         if member is None:
             if variant == _DESCRIBE and is_call:
@@ -243,7 +250,7 @@ class ReceivingMessages(Subscribing):
             raise _RejectedError(
                 Code.INVALID_ARGUMENT, f"the body does not contain {name} ({variant}), which its header names"
             )
-        return member, metadata, topic, body
+        return member
 
     def _read_payload(self, flags: int, kind: int, payload: bytes) -> tuple[Metadata | None, str, bytes]:
         if kind not in _KINDS:
@@ -287,11 +294,13 @@ class ReceivingMessages(Subscribing):
 
     def _reject(self, flags: int, id: int, code: Code, text: str) -> None:
         """Answers a message that is not accepted."""
-        if not id & _SEQUENCE or not flags & ACK_REQUIRED:
+        if not id & _SEQUENCE:
+            # An ERROR with id 0 would mean that the connection ends.
             return
         if id & DELIVERY_ID:
-            self._received.end(id & _SEQUENCE, False)
-        else:
+            if flags & ACK_REQUIRED:
+                self._received.end(id & _SEQUENCE, False)
+        elif flags & ACK_REQUIRED:
             self._ended_calls.end(id)
             # Its caller may cancel it, and send items of it, before it has the answer.
             self._late_inbound += 1 + LATE_FRAMES if flags & MORE else 1

@@ -37,7 +37,8 @@ const PARTS = {
 
   /** Deliveries, while the connection is cut once for each line of input. */
   async reconnect(page) {
-    await run(page, "connect", url);
+    // What is sent before the page is back waits.
+    await run(page, "connect", url, { bufferDisconnected: 65_536 });
     for (let first = 100; !(await lines.next()).done; first += 20) {
       assert.equal(await run(page, "deliver", first, 20), 20);
       console.log("sent");
