@@ -11,11 +11,20 @@ use msip_tests::programs;
 
 use crate::process::Launch;
 
-/// All of them, in the order of the tables.
-pub(crate) const LANGUAGES: [&str; 3] = ["rust", "python", "node"];
+/// Those that have clients, in the order of the tables.
+pub(crate) const CLIENTS: [&str; 4] = ["rust", "python", "node", BROWSER];
 
-/// How the driver of this language is started, or why it cannot be.
-pub(crate) fn launch(language: &str) -> Result<Launch, String> {
+/// Those that have servers, in the order of the tables.
+pub(crate) const SERVERS: [&str; 3] = ["rust", "python", "node"];
+
+/// Has WebSockets alone.
+pub(crate) const BROWSER: &str = "browser";
+
+/// The origin of a browser's page that is a file.
+pub(crate) const PAGE_ORIGIN: &str = "null";
+
+/// How the driver of this language is started, with a folder for files of this run, or why it cannot be.
+pub(crate) fn launch(language: &str, folder: &Path) -> Result<Launch, String> {
     match language {
         "rust" => Ok(Launch {
             language: "rust",
@@ -40,9 +49,21 @@ pub(crate) fn launch(language: &str) -> Result<Launch, String> {
         "node" => Ok(Launch {
             language: "node",
             program: "node".into(),
-            args: vec![bundle()?],
+            args: vec![node_bundle()?],
             environment: Vec::new(),
         }),
+        BROWSER => {
+            let bundle = page_bundle()?;
+            let chromium = programs::first_of(&programs::CHROMIUM, "it has the page of a driver");
+            let chromium = chromium.ok_or("Chromium is needed")?.to_owned();
+            let folder = folder.display().to_string();
+            Ok(Launch {
+                language: BROWSER,
+                program: "node".into(),
+                args: vec![driver("browser/browser.mjs"), chromium, folder, bundle],
+                environment: Vec::new(),
+            })
+        }
         other => Err(format!("there is no driver of {other}")),
     }
 }
@@ -57,31 +78,43 @@ fn check(command: &mut Command, what: &str) -> Result<(), String> {
     }
 }
 
-/// The driver of Node.js, bundled with the source of the package by the tools of its tests.
-fn bundle() -> Result<String, String> {
+/// The driver of Node.js.
+fn node_bundle() -> Result<String, String> {
     static BUNDLED: OnceLock<Result<String, String>> = OnceLock::new();
-    let bundled = BUNDLED.get_or_init(|| {
-        let tools = repository().join("target/tmp/typescript");
-        let lock = repository().join("tests/tests/languages/typescript/tools");
-        let lacks = "Node.js with the packages of its tests is needed";
-        let tools = programs::node_packages(&tools, &lock).ok_or(lacks)?;
-        let package = repository().join("languages/typescript/src");
-        let output = tools.join("conformance-driver.mjs").display().to_string();
-        let mut esbuild = Command::new("node");
-        esbuild
-            .arg(tools.join("node_modules/esbuild/bin/esbuild"))
-            .arg(driver("node/driver.ts"))
-            .args([
-                "--bundle",
-                "--platform=node",
-                "--format=esm",
-                "--log-level=warning",
-            ])
-            .arg(format!("--alias:msip={}", package.display()))
-            .arg(format!("--outfile={output}"));
-        programs::run(&mut esbuild).map(|_| output)
-    });
-    bundled.clone()
+    let options = ["--platform=node", "--format=esm"];
+    let bundled = || bundle("node/node.ts", "conformance-node.mjs", &options);
+    BUNDLED.get_or_init(bundled).clone()
+}
+
+/// The same driver for a page, whose script calls it `driver`.
+fn page_bundle() -> Result<String, String> {
+    static BUNDLED: OnceLock<Result<String, String>> = OnceLock::new();
+    let options = [
+        "--platform=browser",
+        "--format=iife",
+        "--global-name=driver",
+    ];
+    let bundled = || bundle("browser/page.ts", "conformance-page.js", &options);
+    BUNDLED.get_or_init(bundled).clone()
+}
+
+/// An entry of the driver in TypeScript, bundled with the source of the package by the tools of its tests.
+fn bundle(entry: &str, name: &str, options: &[&str]) -> Result<String, String> {
+    let tools = repository().join("target/tmp/typescript");
+    let lock = repository().join("tests/tests/languages/typescript/tools");
+    let lacks = "Node.js with the packages of its tests is needed";
+    let tools = programs::node_packages(&tools, &lock).ok_or(lacks)?;
+    let package = repository().join("languages/typescript/src");
+    let output = tools.join(name).display().to_string();
+    let mut esbuild = Command::new("node");
+    esbuild
+        .arg(tools.join("node_modules/esbuild/bin/esbuild"))
+        .arg(driver(entry))
+        .args(["--bundle", "--log-level=warning"])
+        .args(options)
+        .arg(format!("--alias:msip={}", package.display()))
+        .arg(format!("--outfile={output}"));
+    programs::run(&mut esbuild).map(|_| output)
 }
 
 /// A file of the drivers.

@@ -35,6 +35,7 @@ use clap::Parser;
 use crate::{
     case::{Case, Play},
     known::Known,
+    languages::{BROWSER, CLIENTS, PAGE_ORIGIN, SERVERS},
     pair::Ways,
     played::{Outcome, Played, RAW, Sides},
     run::Job,
@@ -129,7 +130,7 @@ async fn play(options: &Options) -> ExitCode {
     let _ = std::fs::remove_dir_all(&folder);
     let order = |name: &str| cases.iter().position(|case| case.name == name);
     let sides = |side: &str| {
-        languages::LANGUAGES
+        CLIENTS
             .iter()
             .position(|each| *each == side)
             .unwrap_or(usize::MAX)
@@ -184,17 +185,18 @@ fn jobs(
     folder: &Path,
 ) -> (Vec<Job>, BTreeSet<String>) {
     let known: Arc<[Known]> = known.into();
-    let ways = Ways {
-        scheme: "tcp",
-        origin: None,
-        folder: Arc::new(folder.to_owned()),
+    let folder = Arc::new(folder.to_owned());
+    let ways = |client| Ways {
+        scheme: if client == BROWSER { "ws" } else { "tcp" },
+        origin: (client == BROWSER).then(|| PAGE_ORIGIN.to_owned()),
+        folder: Arc::clone(&folder),
     };
     let has = |chosen: &[String], side: &str| {
         chosen.is_empty() || chosen.iter().any(|chosen| chosen == side)
     };
     let (mut jobs, mut lacks) = (Vec::new(), BTreeSet::new());
-    for client in languages::LANGUAGES.into_iter().chain([RAW]) {
-        for server in languages::LANGUAGES.into_iter().chain([RAW]) {
+    for client in CLIENTS.into_iter().chain([RAW]) {
+        for server in SERVERS.into_iter().chain([RAW]) {
             if !has(&options.client, client) || !has(&options.server, server) {
                 continue;
             }
@@ -206,9 +208,11 @@ fn jobs(
             let cases: Vec<_> = cases.cloned().collect();
             let mut launch = |side| match side {
                 RAW => Ok(None),
-                language => languages::launch(language).map(Some).map_err(|lack| {
-                    lacks.insert(format!("{language}: {lack}"));
-                }),
+                language => languages::launch(language, &folder)
+                    .map(Some)
+                    .map_err(|lack| {
+                        lacks.insert(format!("{language}: {lack}"));
+                    }),
             };
             if let (Ok(of_client), Ok(of_server)) = (launch(client), launch(server))
                 && !cases.is_empty()
@@ -218,7 +222,7 @@ fn jobs(
                     client: of_client,
                     server: of_server,
                     cases,
-                    ways: ways.clone(),
+                    ways: ways(client),
                     known: Arc::clone(&known),
                 });
             }

@@ -48,6 +48,14 @@ pub(crate) struct Talk {
 }
 
 impl Ways {
+    /// Profiles without which there is no way.
+    pub(crate) fn needs(&self) -> &'static [&'static str] {
+        match self.scheme {
+            "ws" => &["client:websocket", "server:websocket-server"],
+            _ => &[],
+        }
+    }
+
     /// Where a server listens, with these settings.
     pub(crate) fn listen_url(&self, settings: &str) -> String {
         let url = format!("{}://127.0.0.1:0", self.scheme);

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     known::Known,
-    languages::LANGUAGES,
+    languages::{CLIENTS, SERVERS},
     played::{Outcome, Played, RAW},
 };
 
@@ -113,19 +113,20 @@ pub(crate) fn page(page: &str, played: &[Played]) -> Result<String, String> {
 
 /// A row for each client, a column for each server.
 fn pairs(played: &[Played]) -> String {
-    let sides = || LANGUAGES.into_iter().chain([RAW]);
+    let clients = CLIENTS.into_iter().chain([RAW]);
+    let servers = || SERVERS.into_iter().chain([RAW]);
     let mut table = String::from("| client |");
-    for server in sides() {
+    for server in servers() {
         let _ = write!(table, " {server} |");
     }
     table.push_str("\n| --- |");
-    for _ in sides() {
+    for _ in servers() {
         table.push_str(" --- |");
     }
     table.push('\n');
-    for client in sides() {
+    for client in clients {
         let _ = write!(table, "| **{client}** |");
-        for server in sides() {
+        for server in servers() {
             let of_pair = played
                 .iter()
                 .filter(|played| played.sides.client == client && played.sides.server == server);
@@ -163,8 +164,8 @@ fn summary<'a>(played: impl Iterator<Item = &'a Played>) -> String {
 /// A row for each case, a column for each language as a client and as a server.
 fn cases(played: &[Played]) -> String {
     let roles = || {
-        let clients = LANGUAGES.into_iter().map(|language| (language, true));
-        clients.chain(LANGUAGES.into_iter().map(|language| (language, false)))
+        let clients = CLIENTS.into_iter().map(|language| (language, true));
+        clients.chain(SERVERS.into_iter().map(|language| (language, false)))
     };
     let mut table = String::from("| case |");
     for (language, is_client) in roles() {

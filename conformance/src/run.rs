@@ -81,6 +81,7 @@ impl Job {
         let (mut client, mut server) = (None, None);
         let mut all = Vec::new();
         for case in &self.cases {
+            let needs = [case.needs, self.ways.needs()].concat();
             let begun = Instant::now();
             let started = async {
                 keep(&mut client, self.client.as_ref()).await?;
@@ -88,7 +89,7 @@ impl Job {
             };
             let outcome = match started.await {
                 Ok(()) => {
-                    let lacks = lacking(case, client.as_ref(), server.as_ref());
+                    let lacks = lacking(&needs, client.as_ref(), server.as_ref());
                     match lacks.map(Outcome::NotOffered) {
                         Some(outcome) => outcome,
                         None => self.play(case, client.as_ref(), server.as_ref()).await,
@@ -177,15 +178,15 @@ async fn keep(process: &mut Option<Process>, launch: Option<&Launch>) -> Result<
     Ok(())
 }
 
-/// What a driver lacks for a case.
-fn lacking(case: &Case, client: Option<&Process>, server: Option<&Process>) -> Option<String> {
+/// What a driver lacks of these profiles.
+fn lacking(needs: &[&str], client: Option<&Process>, server: Option<&Process>) -> Option<String> {
     let lacks = |process: Option<&Process>, profile: &str| {
         process.is_some_and(|process| {
             let profiles = &process.ready().profiles;
             !profiles.iter().any(|has| has == profile)
         })
     };
-    let lacked = case.needs.iter().find(|need| match need.split_once(':') {
+    let lacked = needs.iter().find(|need| match need.split_once(':') {
         Some(("client", profile)) => lacks(client, profile),
         Some(("server", profile)) => lacks(server, profile),
         _ => lacks(client, need) || lacks(server, need),

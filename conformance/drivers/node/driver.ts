@@ -1,13 +1,23 @@
 /**
- * The driver of Node.js: what control.proto says, with the typed client and server of `msip`. The runner bundles it with the package's
- * source and starts it.
+ * The driver in TypeScript: what control.proto says, with the typed client of `msip`. Where it runs, in Node.js or in a page, is a
+ * {@link Platform}; the runner bundles the entry of each with the package's source.
  */
 
-import { Status, json, messagePack, type Code, type Context, type Member, type ResponseStream } from "msip";
-import { gzip, transport } from "msip/node";
+import {
+  Status,
+  json,
+  messagePack,
+  type Code,
+  type Compression,
+  type Context,
+  type Member,
+  type ResponseStream,
+  type Transport,
+} from "msip";
 
 import { CONFORMANCE, CONFORMANCE_JSON, ConformanceClient } from "./gen/conformance.js";
-import { ConformancePeer, ConformanceServer } from "./gen/conformance.server.js";
+// A page has no servers, so these are types alone here.
+import type { ConformancePeer, ConformanceServer } from "./gen/conformance.server.js";
 import {
   decodeCommand,
   encodeReport,
@@ -21,20 +31,33 @@ import {
   type Status as ToldStatus,
 } from "./gen/conformance_control.js";
 
-type Report = NonNullable<Parameters<typeof encodeReport>[0]["report"]>;
+export type Report = NonNullable<Parameters<typeof encodeReport>[0]["report"]>;
 /** What a call, a handler or a broadcast is, by its member's name. */
 type ByName = Record<string, (...args: unknown[]) => unknown>;
 
-const PROFILES = ["core", "resume", "codecs", "gzip", "tcp", "tls", "unix", "websocket", "websocket-server", "topics"];
+/** What is not the same everywhere. */
+export interface Platform {
+  /** What the reports call the language. */
+  readonly language: string;
+  readonly profiles: readonly string[];
+  /** What bodies can be compressed with. */
+  readonly gzip?: Compression;
+  /** What connects to a URL. */
+  transport(url: string): Transport | string;
+  /** Begins a server, where there are some. */
+  serve?(told: Serve): Promise<Report>;
+  /** Takes an encoded report to the runner. */
+  write(report: Uint8Array): void;
+}
 
 const byName = (members: readonly Member[]): Map<string, Member> => new Map(members.map((member) => [member.name, member]));
-const TO_SERVER = byName(CONFORMANCE.clientToServer);
-const TO_CLIENT = byName(CONFORMANCE.serverToClient);
+export const TO_SERVER = byName(CONFORMANCE.clientToServer);
+export const TO_CLIENT = byName(CONFORMANCE.serverToClient);
 
 /** `unary_req` as TypeScript has it. */
 const camel = (name: string): string => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
-const told = (error: unknown): ToldStatus => {
+export const told = (error: unknown): ToldStatus => {
   const [code, message] = error instanceof Status ? [error.code, error.message] : ["UNKNOWN", String(error)];
   return { code, message, headers: new Map() };
 };
@@ -112,28 +135,29 @@ class Exchange {
   }
 }
 
-type End = ConformanceClient | ConformanceServer | ConformancePeer;
+/** What is closed when a case is over. */
+type Closing = ConformanceClient | ConformanceServer;
+type End = Closing | ConformancePeer;
 
-const endpoints = new Map<bigint, End>();
+export const endpoints = new Map<bigint, End>();
 const exchanges = new Map<bigint, Exchange>();
 let last = 0n;
+let platform: Platform;
 
 const number = (): bigint => (last += 2n);
 
-const report = (event: Report, id = 0n): void => {
-  const body = encodeReport({ id, report: event });
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(body.length);
-  process.stdout.write(Buffer.concat([length, body]));
-};
+/** Peers are numbered here, with even numbers. */
+const isPeer = (endpoint: bigint): boolean => endpoint % 2n === 0n;
+
+export const report = (event: Report, id = 0n): void => platform.write(encodeReport({ id, report: event }));
 
 const failed = (exchange: bigint, error: unknown): void =>
   report({ case: "exchangeFailed", value: { exchange, status: told(error) } });
 
-const silent = { onError: (): void => {} };
+export const silent = { onError: (): void => {} };
 
 /** Handlers of these members, whose answers the other direction has. */
-function handlers(endpoint: bigint, held: Set<string>, heard: Map<string, Member>, said: Map<string, Member>): ByName {
+export function handlers(endpoint: bigint, held: Set<string>, heard: Map<string, Member>, said: Map<string, Member>): ByName {
   const methods: ByName = {};
   const answers = new Map([...said.values()].map((member) => [member.number, member]));
   for (const member of heard.values()) {
@@ -157,7 +181,7 @@ function handler(endpoint: bigint, held: Set<string>, member: Member, answer: Me
   report({
     case: "handling",
     value: {
-      endpoint: peer instanceof ConformancePeer ? numberOf(peer) : endpoint,
+      endpoint: peer instanceof ConformanceClient ? endpoint : numberOf(peer as ConformancePeer),
       exchange: id,
       member: member.name,
       message: stream === undefined ? encoded(member, message) : new Uint8Array(0),
@@ -221,8 +245,11 @@ async function read(id: bigint, exchange: Exchange, member: Member, items: Async
 
 const numbers = new WeakMap<ConformancePeer, bigint>();
 
+/** Whether a peer was here before: it is the same object over all connections of a session. */
+export const isKnown = (peer: ConformancePeer): boolean => numbers.has(peer);
+
 /** How a peer is called. */
-function numberOf(peer: ConformancePeer): bigint {
+export function numberOf(peer: ConformancePeer): bigint {
   let id = numbers.get(peer);
   if (id === undefined) numbers.set(peer, (id = number()));
   return id;
@@ -231,11 +258,11 @@ function numberOf(peer: ConformancePeer): bigint {
 async function connect({ endpoint, url, credential, held }: Connect): Promise<void> {
   const settings = new URLSearchParams(url.split("?")[1]);
   const codec = { json: json(CONFORMANCE_JSON), msgpack: messagePack(CONFORMANCE_JSON) }[settings.get("codec") ?? ""];
-  const client = await ConformanceClient.connect(transport(url), {
+  const client = await ConformanceClient.connect(platform.transport(url), {
     ...silent,
-    name: "node",
+    name: platform.language,
     codec,
-    compress: settings.get("compress") === "gzip" ? gzip : undefined,
+    compress: settings.get("compress") === "gzip" ? platform.gzip : undefined,
     credential: credential === "" ? undefined : credential,
     handler: {
       ...handlers(endpoint, new Set(held), TO_CLIENT, TO_SERVER),
@@ -252,52 +279,6 @@ async function connect({ endpoint, url, credential, held }: Connect): Promise<vo
   endpoints.set(endpoint, client);
 }
 
-/** The URL without settings that are given in code, and these. */
-function withoutChoices(url: string): { place: string; codecs: string | null; compressions: string | null } {
-  const [place = "", query] = url.split("?");
-  const settings = new URLSearchParams(query);
-  const [codecs, compressions] = [settings.get("codecs"), settings.get("compressions")];
-  settings.delete("codecs");
-  settings.delete("compressions");
-  const rest = decodeURIComponent(settings.toString());
-  return { place: rest === "" ? place : `${place}?${rest}`, codecs, compressions };
-}
-
-async function serve({ endpoint, url, accounts, held }: Serve): Promise<Report> {
-  const { place, codecs, compressions } = withoutChoices(url);
-  const known = new Map(accounts.map((account) => [account.credential, account]));
-  const server = await ConformanceServer.listen(
-    place,
-    {
-      ...handlers(endpoint, new Set(held), TO_SERVER, TO_CLIENT),
-      onClientConnected(peer: ConformancePeer): void {
-        // It is the same object over all connections of a session.
-        const resumed = numbers.has(peer);
-        const id = numberOf(peer);
-        endpoints.set(id, peer);
-        const { user = "", roles = [] } = peer.connection.identity ?? {};
-        report({ case: "connected", value: { endpoint, peer: id, resumed, user, roles: [...roles] } });
-      },
-      onClientDisconnected: (peer: ConformancePeer) => report({ case: "disconnected", value: { endpoint: numberOf(peer) } }),
-    } as never,
-    {
-      ...silent,
-      name: "node",
-      codecs: codecs === "protobuf" ? [] : [json(CONFORMANCE_JSON), messagePack(CONFORMANCE_JSON)],
-      compressions: compressions === "none" ? [] : [gzip],
-      ...(known.size > 0 && {
-        authenticate: ({ credential }: { credential: Uint8Array }) => {
-          const account = known.get(new TextDecoder().decode(credential));
-          if (account === undefined) throw new Status("UNAUTHENTICATED", "unknown credential");
-          return { user: account.user, roles: account.roles };
-        },
-      }),
-    },
-  );
-  endpoints.set(endpoint, server);
-  return { case: "serving", value: { url: server.urls[0] ?? "" } };
-}
-
 /** Begins an exchange, and reports its outcome. */
 async function start(of: Start): Promise<void> {
   const exchange = new Exchange(of.read);
@@ -312,9 +293,9 @@ async function start(of: Start): Promise<void> {
 
 async function begun(of: Start, exchange: Exchange): Promise<Report> {
   const end = endpoints.get(of.endpoint);
-  const isPeer = end instanceof ConformancePeer;
-  const member = find(isPeer ? TO_CLIENT : TO_SERVER, of.member);
-  const answer = [...(isPeer ? TO_SERVER : TO_CLIENT).values()].find((each) => each.number === member.answer);
+  const isOfPeer = isPeer(of.endpoint);
+  const member = find(isOfPeer ? TO_CLIENT : TO_SERVER, of.member);
+  const answer = [...(isOfPeer ? TO_SERVER : TO_CLIENT).values()].find((each) => each.number === member.answer);
   let headers = new Map<string, string>();
   const options = {
     signal: exchange.aborting.signal,
@@ -351,10 +332,10 @@ async function reset(): Promise<void> {
     exchange.steps.put(undefined);
     exchange.items.put(undefined);
   }
-  const closing = [...endpoints.values()].map((end) => (end instanceof ConformancePeer ? undefined : end.close()));
+  const closing = [...endpoints].map(([id, end]) => (isPeer(id) ? undefined : (end as Closing).close()));
   endpoints.clear();
   exchanges.clear();
-  const late = new Promise((resolve) => setTimeout(resolve, 2000).unref());
+  const late = new Promise((resolve) => setTimeout(resolve, 2000));
   await Promise.race([Promise.allSettled(closing), late]);
 }
 
@@ -364,11 +345,12 @@ async function done(command: NonNullable<Command["command"]>): Promise<Report | 
     case "connect":
       return connect(command.value);
     case "serve":
-      return serve(command.value);
+      if (platform.serve === undefined) throw new Status("UNIMPLEMENTED", `${platform.language} has no servers`);
+      return platform.serve(command.value);
     case "close": {
-      const end = endpoints.get(command.value.endpoint);
+      const end = endpoints.get(command.value.endpoint) as Closing | undefined;
       endpoints.delete(command.value.endpoint);
-      if (!(end instanceof ConformancePeer)) await end?.close();
+      await end?.close();
       return;
     }
     case "disconnect":
@@ -425,16 +407,10 @@ function take({ id, command }: Command): void {
   }
 }
 
-report({ case: "ready", value: { language: "node", profiles: PROFILES, fingerprint: CONFORMANCE.fingerprint } });
-
-let input = Buffer.alloc(0);
-process.stdin.on("data", (data: Buffer) => {
-  input = Buffer.concat([input, data]);
-  while (input.length >= 4 && input.length >= 4 + input.readUInt32BE()) {
-    const end = 4 + input.readUInt32BE();
-    const command = decodeCommand(input.subarray(4, end));
-    input = input.subarray(end);
-    take(command);
-  }
-});
-process.stdin.on("end", () => process.exit());
+/** Says that the driver is there, and returns what takes its commands, each as it is encoded. */
+export function drive(here: Platform): (command: Uint8Array) => void {
+  platform = here;
+  const { language, profiles } = here;
+  report({ case: "ready", value: { language, profiles: [...profiles], fingerprint: CONFORMANCE.fingerprint } });
+  return (command) => take(decodeCommand(command));
+}

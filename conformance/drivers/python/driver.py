@@ -34,7 +34,7 @@ def told(error: BaseException) -> control.Status:
 
 def status(of: control.Status | None) -> msip.Status:
     """A status as it was told."""
-    of = of or control.Status(code="UNKNOWN")
+    of = control.Status(code="UNKNOWN") if of is None else of
     return msip.Status(msip.Code[of.code], of.message, headers=of.headers)
 
 
@@ -128,9 +128,9 @@ class Driver:
                 # Not one of the tasks that it ends.
                 self.resetting = asyncio.ensure_future(self.answering(id, self.reset()))
             case Command.Start_(value=start):
-                exchange = Exchange(start.read)
-                self.exchanges[start.exchange] = exchange
-                exchange.task = self.spawn(self.start(start, exchange))
+                begun = Exchange(start.read)
+                self.exchanges[start.exchange] = begun
+                begun.task = self.spawn(self.start(start, begun))
             case Command.Send_(value=step) | Command.End_(value=step):
                 if exchange := self.exchanges.get(step.exchange):
                     exchange.items.put_nowait(step)
@@ -223,7 +223,7 @@ class Driver:
         options: dict[str, Any] = {"metadata": metadata}
         if of.timeout_ms:
             options["timeout"] = of.timeout_ms / 1000
-        arguments = [] if member.message is None else [member.message.from_bytes(of.message)]
+        arguments: list[Any] = [] if member.message is None else [member.message.from_bytes(of.message)]
         if member.request_stream:
             arguments = [requests(member, exchange)]
         begin = getattr(end, of.member)

@@ -99,6 +99,7 @@ class WebSocketStream implements ByteStream {
   readonly peerAddress: string;
   #sink: StreamSink | undefined;
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
+  #isEnding = false;
   #hasEnded = false;
 
   constructor(socket: WebSocketLike, peerAddress: string, isConfidential: boolean) {
@@ -113,7 +114,7 @@ class WebSocketStream implements ByteStream {
       }
       this.#sink?.onData(new Uint8Array(data));
       // A timer of a hidden page is late, and what comes is not.
-      if (this.#drainTimer !== undefined) this.#checkDrained();
+      if (this.#drainTimer !== undefined && !this.#isEnding) this.#checkDrained();
     });
     socket.addEventListener("error", () => {});
     socket.addEventListener("close", ({ code, reason }) => {
@@ -144,8 +145,11 @@ class WebSocketStream implements ByteStream {
   resume(): void {}
 
   end(): void {
-    // It sends what it has been given first.
+    // It sends what it has been given first. A page waits many seconds for the answer of a peer that is dead, so nobody else does.
+    this.#isEnding = true;
     this.#socket.close(1000);
+    clearTimeout(this.#drainTimer);
+    this.#drainTimer = setTimeout(() => this.#checkSent(), 0);
   }
 
   destroy(): void {
@@ -161,6 +165,11 @@ class WebSocketStream implements ByteStream {
     if (this.#hasEnded) return;
     if (this.#socket.bufferedAmount < MAX_BUFFERED / 2) this.#sink?.onDrain();
     else this.#drainTimer = setTimeout(() => this.#checkDrained(), DRAIN_POLL_MS);
+  }
+
+  #checkSent(): void {
+    if (this.#socket.bufferedAmount === 0) this.#fail(undefined);
+    else this.#drainTimer = setTimeout(() => this.#checkSent(), DRAIN_POLL_MS);
   }
 
   #fail(error: Error | undefined): void {

@@ -122,6 +122,11 @@ impl Tools {
         Some(Self { python, generated })
     }
 
+    /// The Python itself.
+    pub(super) fn program(&self) -> &Path {
+        &self.python
+    }
+
     /// A command of the Python, in the folder of the generated packages, which finds them and the package `msip`.
     pub(super) fn python(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.python);

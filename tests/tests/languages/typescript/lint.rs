@@ -18,6 +18,9 @@ export default [
 ];
 "#;
 
+/// Drivers of the conformance suite.
+const DRIVERS: [&str; 2] = ["conformance/drivers/node", "conformance/drivers/browser"];
+
 /// Copies a folder: eslint reads nothing outside of its own.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
@@ -44,6 +47,9 @@ fn eslint_accepts_the_package() {
     fs::copy(page, folder.join("chat.mts")).expect("copied");
     let programs_of_tests = Path::new(ROOT).join("tests/tests/languages/typescript/programs");
     copy(&programs_of_tests, &folder.join("programs"));
+    for driver in DRIVERS {
+        copy(&Path::new(ROOT).join(driver), &folder.join(driver));
+    }
     fs::write(folder.join("eslint.config.mjs"), CONFIG).expect("written");
     let mut eslint = tools.program("eslint/bin/eslint.js");
     eslint
@@ -53,7 +59,7 @@ fn eslint_accepts_the_package() {
     programs::run(&mut eslint).unwrap_or_else(|why| panic!("{why}"));
 }
 
-/// Tests, examples and the page of chat-web compile as strictly as the package.
+/// Tests, examples, the page of chat-web and drivers of the conformance suite compile as strictly as the package.
 #[test]
 fn tests_and_examples_compile() {
     let Some(tools) = tools() else { return };
@@ -71,7 +77,7 @@ fn tests_and_examples_compile() {
       "msip/node": [{node:?}], "msip/server": [{server:?}]
     }}
   }},
-  "include": [{tests:?}, {examples:?}, {page:?}]
+  "include": [{tests:?}, {examples:?}, {page:?}, {node_driver:?}, {browser_driver:?}]
 }}"#,
         extends = root.join("languages/typescript/tsconfig.json"),
         types = tools.folder().join("node_modules/@types"),
@@ -83,6 +89,8 @@ fn tests_and_examples_compile() {
         tests = root.join("languages/typescript/tests"),
         examples = root.join("languages/typescript/examples"),
         page = root.join("examples/src/bin/chat-web"),
+        node_driver = root.join(DRIVERS[0]),
+        browser_driver = root.join(DRIVERS[1]),
     );
     fs::write(folder.join("tsconfig.json"), project).expect("written");
     programs::run(tools.tsc().arg("--project").arg(&folder)).unwrap_or_else(|why| panic!("{why}"));
