@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command as Program},
     sync::{Mutex as AsyncMutex, watch},
-    task::AbortHandle,
+    task::{AbortHandle, JoinSet},
     time::timeout,
 };
 
@@ -89,7 +89,7 @@ impl Process {
             return Err("a driver without pipes".to_owned());
         };
         let log = Arc::<Log>::default();
-        let errors = tokio::spawn(read_errors(errors, Arc::clone(&log))).abort_handle();
+        let mut errors = tokio::spawn(read_errors(errors, Arc::clone(&log)));
         let first = timeout(Duration::from_secs(30), read(&mut output)).await;
         let ready = match first {
             Ok(Ok(Report {
@@ -97,8 +97,8 @@ impl Process {
                 ..
             })) => ready,
             other => {
-                // What it says of its end comes by another pipe.
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                // What it says of its end comes by another pipe, which one that has not ended leaves open.
+                let _ = timeout(Duration::from_secs(1), &mut errors).await;
                 errors.abort();
                 let said = log.lock().errors.make_contiguous().join("\n");
                 return Err(format!(
@@ -113,7 +113,7 @@ impl Process {
             input: AsyncMutex::new(input),
             last: AtomicU64::new(0),
             log,
-            readers: [errors, reports],
+            readers: [errors.abort_handle(), reports],
             _child: child,
         })))
     }
@@ -215,14 +215,15 @@ impl Process {
 
     /// Ends a case. `false` where the driver is of no more use.
     pub(crate) async fn reset(&self) -> bool {
-        let reset = tokio::spawn({
-            let process = self.clone();
-            async move { process.ask(Told::Reset(Reset {})).await.is_ok() }
-        });
-        let is_done = timeout(Duration::from_secs(5), reset).await;
+        // A task of its own, since it panics where the driver has ended; with the set it is aborted, or a driver that hangs would
+        // never be killed.
+        let mut reset = JoinSet::new();
+        let process = self.clone();
+        reset.spawn(async move { process.ask(Told::Reset(Reset {})).await.is_ok() });
+        let is_done = timeout(Duration::from_secs(5), reset.join_next()).await;
         let mut reports = self.0.log.lock();
         (reports.waiting, reports.awaited) = (VecDeque::new(), None);
-        matches!(is_done, Ok(Ok(true))) && !reports.has_ended
+        matches!(is_done, Ok(Some(Ok(true)))) && !reports.has_ended
     }
 
     /// What it was waited for, what else it has reported, and what it says of errors.

@@ -1,4 +1,6 @@
 //! The cases, a file for each group.
+//!
+//! A case panics where something is not as it has to be, as a test does: `run` catches that, and reports it with its place.
 
 mod calls;
 mod connections;

@@ -847,6 +847,7 @@ async fn awaited(server: Process, ways: Ways) {
     }
     drop(raw);
     peer.disconnected().await;
+    // There are as many as ids.
     let [runs, answers, lost] = <[_; 3]>::try_from(handlings).unwrap_or_else(|_| unreachable!());
     answers.answer(&item(60)).await;
     let mut raw = listening.dial().await;
