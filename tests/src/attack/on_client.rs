@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::{
     Attacker, Bounds, Report,
     bounds::Late,
-    control::{alone, control},
+    control::{Control, alone, control},
     program::Program,
     samples::Samples,
     watched::Watched,
@@ -56,13 +56,16 @@ impl AttackOnClient {
         self,
         server: impl AsyncFn(HostileServer) -> T + Send + Sync + 'static,
     ) -> Report {
+        // Those that wait keep it for each other.
+        let control = control(None);
         let _alone = alone();
         let server = Arc::new(server);
-        Late::unless(|| self.run_once(Arc::clone(&server)))
+        Late::unless(|| self.run_once(&control, Arc::clone(&server)))
     }
 
     fn run_once<T>(
         &self,
+        control: &Control,
         server: Arc<impl AsyncFn(HostileServer) -> T + Send + Sync + 'static>,
     ) -> Result<Report, Late> {
         let (listener, url) = self.listen();
@@ -78,9 +81,9 @@ impl AttackOnClient {
                 true
             }
         };
-        let args = [&*url, &*control(None).url];
+        let args = [&*url, &*control.url];
         let (program, _) = Program::start("lab-client", &args, "ready", takes);
-        let watched = Watched::before(self.name, program, &samples, control(None));
+        let watched = Watched::before(self.name, program, &samples, control);
         let sent = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&sent);
         watched.during(&self.bounds, counted, async move || {

@@ -13,7 +13,7 @@ use super::{
     bounds::Late,
     broker::Broker,
     bystander::Bystander,
-    control::{alone, control},
+    control::{Control, alone, control},
     program::Program,
     watched::Watched,
 };
@@ -112,13 +112,16 @@ impl AttackOnServer {
         self,
         attacker: impl AsyncFn(Target) -> T + Send + Sync + 'static,
     ) -> Report {
+        // Those that wait keep it for each other.
+        let control = control(self.broker);
         let _alone = alone();
         let attacker = Arc::new(attacker);
-        Late::unless(|| self.run_once(Arc::clone(&attacker)))
+        Late::unless(|| self.run_once(&control, Arc::clone(&attacker)))
     }
 
     fn run_once<T: 'static>(
         &self,
+        control: &Control,
         attacker: Arc<impl AsyncFn(Target) -> T + Send + Sync + 'static>,
     ) -> Result<Report, Late> {
         let (program, url) = self.serve();
@@ -135,12 +138,7 @@ impl AttackOnServer {
         };
         let credential = self.credential.map(str::to_owned);
         let bystander = Bystander::start(url, self.served, credential);
-        let watched = Watched::before(
-            self.name,
-            program,
-            bystander.samples(),
-            control(self.broker),
-        );
+        let watched = Watched::before(self.name, program, bystander.samples(), control);
         let (count, sent) = (self.attackers, Arc::clone(&target.sent));
         watched.during(&self.bounds, sent, async move || {
             run_all(attacker, &target, count).await

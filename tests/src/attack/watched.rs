@@ -33,7 +33,7 @@ pub(super) struct Watched<'a> {
     name: &'static str,
     program: Program,
     samples: &'a Samples,
-    control: &'static Control,
+    control: &'a Control,
     before: Latency,
     usage: Usage,
     lines: u64,
@@ -53,7 +53,7 @@ impl<'a> Watched<'a> {
         name: &'static str,
         program: Program,
         samples: &'a Samples,
-        control: &'static Control,
+        control: &'a Control,
     ) -> Self {
         let begun = Instant::now();
         samples.wait_for(samples.count() + CALLS);
