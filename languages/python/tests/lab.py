@@ -35,6 +35,8 @@ class Text:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Text:
+        if not data:
+            return cls()
         if data[:1] != b"\x0a":
             raise msip.DecodeError("expected a text", "text")
         place = 1
@@ -65,6 +67,8 @@ SUM_REQ = _member("sum_req", 5, Shape.CALL, answer=5, request_stream=True, timeo
 BOTH_REQ = _member("both_req", 6, Shape.CALL, answer=6, request_stream=True, response_stream=True, timeout=None)
 ALARM_IND = _member("alarm_ind", 7, Shape.ONE_WAY, urgent=True)
 ASK_RSP = _member("ask_rsp", 8, Shape.ANSWER)
+LEVEL_STATE = _member("level_state", 9, Shape.ONE_WAY, kind=Kind.STATE, key=1)
+LEVEL_SAVED = _member("level_saved", 10, Shape.ACKNOWLEDGED, kind=Kind.STATE, key=1)
 
 ECHO_RSP = _member("echo_rsp", 1, Shape.ANSWER)
 PEER_NOTE_IND = _member("note_ind", 2, Shape.ONE_WAY)
@@ -77,8 +81,8 @@ ASK_REQ = _member("ask_req", 8, Shape.CALL, answer=8, timeout=2.0)
 LAB = Protocol(
     "lab",
     0x1234,
-    (ECHO_REQ, NOTE_IND, SAVE_IND, COUNT_REQ, SUM_REQ, BOTH_REQ, ALARM_IND, ASK_RSP),
-    (ECHO_RSP, PEER_NOTE_IND, PEER_SAVE_IND, COUNT_RSP, SUM_RSP, BOTH_RSP, ASK_REQ),
+    (ECHO_REQ, NOTE_IND, SAVE_IND, COUNT_REQ, SUM_REQ, BOTH_REQ, ALARM_IND, ASK_RSP, LEVEL_STATE, LEVEL_SAVED),
+    (ECHO_RSP, PEER_NOTE_IND, PEER_SAVE_IND, COUNT_RSP, SUM_RSP, BOTH_RSP, ASK_REQ, LEVEL_STATE),
 )
 
 
@@ -97,6 +101,12 @@ class LabClient(msip.Client):
 
     async def save_ind(self, text: str, *, metadata: Any = None) -> None:
         await self._send(SAVE_IND, Text(text), metadata)
+
+    async def level_state(self, text: str, *, metadata: Any = None) -> None:
+        await self._send(LEVEL_STATE, Text(text), metadata)
+
+    async def level_saved(self, text: str, *, metadata: Any = None) -> None:
+        await self._send(LEVEL_SAVED, Text(text), metadata)
 
     def count_req(self, to: object, *, timeout: float | None = msip.DEFAULT) -> msip.ResponseStream[Text]:
         return self._call_stream(COUNT_REQ, Text(str(to)), timeout, None)
@@ -149,6 +159,9 @@ class LabBroadcast(msip.Broadcast):
     def note_ind(self, text: str) -> int:
         return self._send_all(PEER_NOTE_IND, Text(text))
 
+    def level_state(self, text: str) -> int:
+        return self._send_all(LEVEL_STATE, Text(text))
+
 
 class LabServer(msip.Server[LabPeer]):
     protocol = LAB
@@ -193,6 +206,12 @@ class Heard(msip.ClientHandler[LabClient]):
 
     async def on_save_ind(self, message: Text, context: msip.Context[LabClient]) -> None:
         self.tell(f"save {message.text}")
+
+    async def on_level_state(self, message: Text, context: msip.Context[LabClient]) -> None:
+        self.tell(f"level {message.text}")
+
+    async def on_state_cleared(self, state: Text, context: msip.Context[LabClient]) -> None:
+        self.tell(f"cleared {context.member.name} {state.text}")
 
     async def on_ask_req(self, request: Text, context: msip.Context[LabClient]) -> Text:
         return Text(f"answer to {request.text}")
@@ -262,6 +281,19 @@ class Served(msip.ServerHandler[LabPeer]):
         if message.text == "fail":
             raise msip.Status(msip.Code.DATA_LOSS, "not saved")
         self.tell(f"save {message.text}")
+
+    async def on_level_state(self, message: Text, context: msip.Context[LabPeer]) -> None:
+        if message.text == "wait":
+            await self.gate.wait()
+        self.tell(f"level {message.text}")
+
+    async def on_level_saved(self, message: Text, context: msip.Context[LabPeer]) -> None:
+        self.tell(f"level {message.text}")
+
+    async def on_state_cleared(self, state: Text, context: msip.Context[LabPeer]) -> None:
+        if state.text == "fail":
+            raise msip.Status(msip.Code.DATA_LOSS, "not cleared")
+        self.tell(f"cleared {context.member.name} {state.text}")
 
     async def on_count_req(self, request: Text, context: msip.Context[LabPeer]) -> AsyncIterator[Text]:
         to, _, ballast = request.text.partition(" ")

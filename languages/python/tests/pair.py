@@ -18,7 +18,7 @@ UPLOAD = Member("upload_req", 6, None, Kind.COMMAND, Shape.CALL, "on_upload_req"
 BOTH = Member(
     "both_req", 7, None, Kind.COMMAND, Shape.CALL, "on_both_req", answer=4, request_stream=True, response_stream=True
 )
-POSITION = Member("position", 8, None, Kind.STATE, Shape.ONE_WAY, "on_position", key="name")
+POSITION = Member("position", 8, None, Kind.STATE, Shape.ONE_WAY, "on_position", key=1)
 LINE = Member("line", 9, None, Kind.LOG, Shape.ONE_WAY, "on_line")
 ALARM = Member("alarm_req", 10, None, Kind.COMMAND, Shape.CALL, "on_alarm_req", answer=4, timeout=30.0, urgent=True)
 URGENT_ORDER = Member("urgent_order", 11, None, Kind.EVENT, Shape.ACKNOWLEDGED, "on_urgent_order", urgent=True)

@@ -222,20 +222,6 @@ impl<'a> Layout<'a> {
         let place = self.types.get(name.as_str())?;
         Some((place.package, &place.path, place.zero.as_deref()?))
     }
-
-    /// The class of a message, by its full name.
-    pub(super) fn message(&self, name: &TypeName) -> Option<&MessageClass<'a>> {
-        fn find<'c, 'a>(classes: &'c [Class<'a>], name: &str) -> Option<&'c MessageClass<'a>> {
-            classes.iter().find_map(|class| match &class.kind {
-                ClassKind::Message(message) if class.full_name == name => Some(&**message),
-                ClassKind::Message(message) => find(&message.nested, name),
-                ClassKind::Scope(nested) => find(nested, name),
-                ClassKind::Enum { .. } => None,
-            })
-        }
-        let package = self.types.get(name.as_str())?.package;
-        find(&self.packages.get(package)?.classes, name.as_str())
-    }
 }
 
 impl Package<'_> {

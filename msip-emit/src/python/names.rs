@@ -112,6 +112,8 @@ const ENUM_ATTRIBUTES: &[&str] = &[
 /// The Python package has a test that compares the list with its classes.
 pub const RESERVED_METHODS: &[&str] = &[
     "address",
+    "attach",
+    "clearing",
     "client_type",
     "close",
     "closed",

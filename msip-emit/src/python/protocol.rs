@@ -1,6 +1,7 @@
 //! The protocol of a module: its members, and the classes of its two sides.
 
-use msip_schema::{Compression, Direction};
+use msip_schema::compare::Description;
+use msip_schema::{Compression, Direction, Schema};
 
 use super::doc::docstring;
 use super::module::{LINE_LEN, Module, literal};
@@ -123,6 +124,7 @@ pub(super) fn write(
         module.out.dedent();
         module.out.line("),");
     }
+    module.description(&protocol.schema);
     module.out.dedent();
     module.out.line(")");
     let package = plan.schema.package();
@@ -178,6 +180,24 @@ impl Module<'_, '_> {
         payload.map(|name| self.class_path(name))
     }
 
+    /// What a peer with another version of the schema is told of this one.
+    fn description(&mut self, schema: &Schema) {
+        let text = Description::of(schema).to_text();
+        // As a peer will read it: within the limits, and of this fingerprint. Without one the peer is told so.
+        let is_readable = Description::parse(text.as_bytes())
+            .is_ok_and(|read| read.fingerprint() == schema.fingerprint());
+        if !is_readable {
+            return;
+        }
+        self.out.line("description=(");
+        self.out.indent();
+        for line in text.split_inclusive('\n') {
+            self.out.line(literal(line));
+        }
+        self.out.dedent();
+        self.out.line("),");
+    }
+
     fn member(&mut self, member: &MemberPlan<'_>, constant: &str) {
         let message = self
             .payload(member.payload)
@@ -227,11 +247,8 @@ impl Module<'_, '_> {
         if member.idempotent {
             arguments.push("idempotent=True".to_owned());
         }
-        if let Some(key) = member.key {
-            let message = member.payload.and_then(|name| self.layout.message(name));
-            let attribute = message.and_then(|message| message.attributes.get(key.name));
-            let attribute = attribute.map_or(key.name, String::as_str);
-            arguments.push(format!("key={}", literal(attribute)));
+        if let Some(key) = member.key.and_then(|key| key.field) {
+            arguments.push(format!("key={}", key.number));
         }
         self.out.line(format_args!("{constant} = msip.Member("));
         self.out.indent();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msip.client import Client, ClientHandler, ConnectionInfo, ConnectionState, Credential, Reconnect
+from msip.connection.clearing import Clearing
 from msip.connection.failures import CallError
 from msip.connection.outbound import DEFAULT, CallMetadata
 from msip.connection.request_stream import RequestStream
@@ -25,6 +26,7 @@ from msip.session import Cause
 from msip.settings import ClientSettings, ServerSettings, SettingError
 from msip.sync import SyncClient, SyncResponseStream
 from msip.transport.stream import CertificateNames, UnixUser
+from msip.untyped import UntypedClient, UntypedHandler, UntypedMessage, UntypedSyncClient
 from msip.url import UrlError
 from msip.wire.metadata import Identity, Metadata
 
@@ -37,6 +39,7 @@ __all__ = [
     "CallMetadata",
     "Cause",
     "CertificateNames",
+    "Clearing",
     "Client",
     "ClientHandler",
     "ClientSettings",
@@ -72,5 +75,9 @@ __all__ = [
     "SyncClient",
     "SyncResponseStream",
     "UnixUser",
+    "UntypedClient",
+    "UntypedHandler",
+    "UntypedMessage",
+    "UntypedSyncClient",
     "UrlError",
 ]

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from msip.message import Message
 
-__all__ = ["Kind", "Member", "Protocol", "Shape", "Side"]
+__all__ = ["ANY_ANSWER", "Kind", "Member", "Protocol", "Shape", "Side"]
+
+ANY_ANSWER = -1
+"""The `answer` of a call that any variant answers: that of an untyped client."""
 
 
 class Kind(IntEnum):
@@ -67,8 +70,8 @@ class Member:
     """Whether its body may be compressed."""
     idempotent: bool = False
     """Whether a call may be repeated when its outcome is unknown."""
-    key: str | None = None
-    """The attribute of the message that distinguishes one STATE from another."""
+    key: int = 0
+    """The number of the field that distinguishes one message from another, such as one STATE; 0 is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ class Protocol:
     """The fingerprint of the schema (docs/protocol.md, "Schema fingerprint")."""
     client_to_server: tuple[Member, ...]
     server_to_client: tuple[Member, ...]
+    description: str = ""
+    """The schema as it is told to a peer with another version of it (docs/schema.md, "Description"); empty where there is none."""
+    is_open: bool = False
+    """Whether there is no schema: a message is what its header says."""
 
     def sent_by(self, side: Side) -> tuple[Member, ...]:
         """The members that this side sends, answers included."""

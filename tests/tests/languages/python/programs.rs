@@ -15,7 +15,7 @@ use tokio::process::Command;
 /// The repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// A program of `tests/python`, which finds the package and the code that is generated for `lab`; `None` where there is no Python.
+/// A program of `tests/python`, which finds the package and the code that is generated for its protocols; `None` where there is no Python.
 pub(super) fn program(name: &str) -> Option<Command> {
     let mut command = Command::new(plain_python()?);
     command
@@ -45,7 +45,7 @@ fn python_path(generated: &Path) -> String {
     format!("{ROOT}/languages/python/src:{}", generated.display())
 }
 
-/// A folder with the code that is generated for `lab`.
+/// A folder with the code that is generated for the protocols of the programs.
 fn generated() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -53,11 +53,12 @@ fn generated() -> &'static Path {
         fs::create_dir_all(&folder).expect("a folder for generated code");
         Builder::new()
             .include(Path::new(ROOT).join("tests/proto"))
+            .include(Path::new(ROOT).join("tests/proto/rolling"))
             .without_rust()
             .emit_rerun_if_changed(false)
             .emitter_into(&folder, Python::new())
-            .compile(&["lab.proto"])
-            .expect("lab.proto compiles");
+            .compile(&["lab.proto", "gauges.proto", "new.proto"])
+            .expect("the protocols compile");
         folder
     })
 }

@@ -14,11 +14,12 @@ from msip.client.credential import Credential, CredentialSource
 from msip.client.establish import Connector
 from msip.client.handler import ClientHandler
 from msip.client.supervisor import Supervisor
+from msip.codec import BodyCodec
 from msip.connection.driver import Driver
 from msip.connection.inbound import Inbound
 from msip.connection.outbound import DEFAULT, Outbound, Requests
 from msip.connection.response_stream import ResponseStream
-from msip.errors import ClosedError, Code
+from msip.errors import ClosedError, Code, Status
 from msip.protocol import Member, Protocol, Side
 from msip.session import Session
 from msip.session_settings import of_client
@@ -26,6 +27,7 @@ from msip.settings import ClientSettings
 from msip.transport.tls import client_context
 from msip.url import ServiceUrl, UrlError
 from msip.wire.metadata import Metadata
+from msip.wire.subscribe import Subscribe
 
 _MAX_TOPIC_LEN = 234
 
@@ -43,6 +45,7 @@ class Client:
     """
 
     protocol: ClassVar[Protocol]
+    _codec_type: ClassVar[type[BodyCodec]] = BodyCodec
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class Client:
             SettingError: a setting cannot be used.
         """
         self._url = ServiceUrl.parse(url)
-        _check_topic(self._url.topic)
+        check_topic(self._url.topic)
         scheme = self._url.address.scheme
         self._settings = (settings or ClientSettings()).with_url(self._url.settings, scheme)
         self._handler = handler
@@ -94,20 +97,23 @@ class Client:
         if self._supervisor is not None:
             raise ClosedError(Code.FAILED_PRECONDITION, "the client was connected before: make another one")
         loop = asyncio.get_running_loop()
-        session = Session.connect(self.protocol, self._session_settings, loop.time(), random=os.urandom)
+        protocol = self._spoken()
+        session = Session.connect(protocol, self._session_settings, loop.time(), random=os.urandom)
         driver = Driver(session, self._settings.write_timeout)
-        outbound = Outbound(driver, Side.CLIENT, self.protocol, self._settings)
+        outbound = Outbound(driver, Side.CLIENT, protocol, self._settings)
         if self._url.topic:
             outbound.topic = f"{self._url.topic}/$in"
         if self._settings.correlation_ids:
             outbound.new_correlation_id = lambda: uuid.uuid4().hex
-        inbound = Inbound(driver, Side.CLIENT, self.protocol, self._handler, self, outbound.item_waiters)
+        inbound = self._inbound(driver, outbound)
+        inbound.register()
         driver.on_flushed = inbound.go_on
         connector = Connector(driver, self._settings, self._credential, self._tls)
         self._outbound = outbound
         self._supervisor = Supervisor(
             self,
-            self.protocol,
+            protocol,
+            self._codec_type,
             self._url,
             self._settings,
             self._handler,
@@ -117,6 +123,8 @@ class Client:
             outbound,
             inbound,
             self._info,
+            self._url.topic,
+            Subscribe(protocol=protocol.name, fingerprint=protocol.fingerprint, by_peer=True),
         )
         await self._supervisor.start()
         return self
@@ -137,6 +145,19 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    # What a client is made of.
+
+    def _spoken(self) -> Protocol:
+        """The protocol."""
+        return self.protocol
+
+    def _inbound(self, driver: Driver, outbound: Outbound) -> Inbound:
+        """What handles what the server says."""
+        return Inbound(driver, Side.CLIENT, self.protocol, self._handler, self, outbound.item_waiters)
+
+    async def _subscription_lost(self, topic: str, status: Status) -> None:
+        """The broker has ended a subscription."""
 
     # What generated methods call.
 
@@ -182,7 +203,7 @@ class Client:
         return outbound
 
 
-def _check_topic(topic: str) -> None:
+def check_topic(topic: str) -> None:
     """Refuses a topic at which no client can speak (docs/broker.md, "Typed clients")."""
     reason = None
     if "+" in topic or "#" in topic:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from msip.context import Context
 from msip.errors import ConnectError, Status
 
 C = TypeVar("C")
@@ -46,3 +47,7 @@ class ClientHandler(ABC, Generic[C]):
     async def on_closed_by_server(self, client: C, status: Status) -> Reconnect | float:
         """The server has closed the session for a reason that waiting does not change. The client stays away unless told otherwise."""
         return Reconnect.STOP
+
+    async def on_state_cleared(self, state: Any, context: Context[C]) -> None:
+        """A STATE is set no longer. `state` is a message of its member, `context.member`, with nothing but its key; `None` where the
+        member carries nothing."""

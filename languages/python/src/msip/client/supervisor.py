@@ -6,8 +6,9 @@ import asyncio
 import contextvars
 import logging
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
+from typing import Protocol as TypingProtocol
 
 from msip.client.backoff import Backoff
 from msip.client.connection_info import ConnectionInfo, ConnectionState
@@ -18,7 +19,6 @@ from msip.client.route import Route
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
 from msip.connection.failures import not_sent
-from msip.connection.inbound import Inbound
 from msip.connection.outbound import Outbound
 from msip.errors import ClosedError, Code, ConnectError, MsipError, Status
 from msip.protocol import Protocol
@@ -35,13 +35,35 @@ _LOGIN: contextvars.ContextVar[object] = contextvars.ContextVar("msip.login", de
 _COMES_BACK = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
 
 
+class Subscriber(TypingProtocol):
+    """Whose subscriptions they are."""
+
+    async def _subscription_lost(self, topic: str, status: Status) -> None: ...
+
+
+class Receiver(TypingProtocol):
+    """What handles what comes: an `Inbound`, or many of them."""
+
+    codec: BodyCodec | None
+
+    def hold(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]: ...
+
+    async def close(self, time_limit: float) -> None: ...
+
+
 class Supervisor:
     """Keeps a client connected. `gate` is `None` while anybody may send at once."""
 
     def __init__(
         self,
-        client: object,
+        client: Subscriber,
         protocol: Protocol,
+        codec_type: type[BodyCodec],
         url: ServiceUrl,
         settings: ClientSettings,
         handler: ClientHandler[Any] | None,
@@ -49,14 +71,18 @@ class Supervisor:
         connector: Connector,
         credential: CredentialSource,
         outbound: Outbound,
-        inbound: Inbound,
+        inbound: Receiver,
         info: ConnectionInfo,
+        topic: str,
+        subscribe: Subscribe,
     ) -> None:
         self.gate: asyncio.Future[None] | None = driver.loop.create_future()
         self.info = info
         self._client = client
         self._protocol = protocol
-        self._topic = url.topic
+        self._codec_type = codec_type
+        self._topic = topic
+        self._subscribe = subscribe
         self._settings = settings
         self._handler: ClientHandler[Any] = handler if handler is not None else _NoHandler()
         self._driver = driver
@@ -68,6 +94,7 @@ class Supervisor:
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, random.random)
         self._task: asyncio.Task[None] | None = None
         self._disconnecting: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
         self._login: object = None
         self._is_stopping = False
         self._is_subscribed = False
@@ -92,6 +119,11 @@ class Supervisor:
             self._task.cancel()
             await asyncio.wait([self._task])
             raise
+
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Calls this once everything has ended."""
+        if self._task is not None:
+            self._task.add_done_callback(lambda _: call())
 
     async def close(self) -> None:
         """Says goodbye, lets open calls finish within `drain_timeout`, and ends everything."""
@@ -255,7 +287,7 @@ class Supervisor:
     def _is_established(self, established: Established) -> None:
         connected = established.connected
         welcome = connected.welcome
-        codec = BodyCodec(
+        codec = self._codec_type(
             Codec(welcome.codec),
             Compression(welcome.compression),
             max_body=self._settings.max_body,
@@ -274,7 +306,12 @@ class Supervisor:
 
     def _compare(self, fingerprint: int) -> None:
         """Warns once of each other version of the protocol."""
-        if fingerprint == self._protocol.fingerprint or fingerprint in self._warned or len(self._warned) >= 64:
+        if (
+            self._protocol.is_open
+            or fingerprint == self._protocol.fingerprint
+            or fingerprint in self._warned
+            or len(self._warned) >= 64
+        ):
             return
         self._warned.add(fingerprint)
         name, own = self._protocol.name, self._protocol.fingerprint
@@ -332,8 +369,7 @@ class Supervisor:
 
     async def _logging_in(self, connected: events.Connected) -> None:
         if self._topic and not self._is_subscribed:
-            options = Subscribe(protocol=self._protocol.name, fingerprint=self._protocol.fingerprint, by_peer=True)
-            number = self._driver.session.subscribe(self._topic, options, now=self._driver.now())
+            number = self._driver.session.subscribe(self._topic, self._subscribe, now=self._driver.now())
             try:
                 await self._outbound.outcome(number)
             except Status as status:
@@ -352,7 +388,7 @@ class Supervisor:
 
     def _check_broker(self, established: Established) -> None:
         is_broker = established.connected.welcome.broker
-        if is_broker == bool(self._topic):
+        if is_broker == bool(self._topic) or self._protocol.is_open:
             return
         self._leave()
         if is_broker:
@@ -383,7 +419,7 @@ class Supervisor:
         gate, self.gate = self.gate, driver.loop.create_future()
         if gate is not None and not gate.done():
             gate.set_result(None)
-        others = [task for task in (self._disconnecting, *self._outbound.tasks) if task is not None]
+        others = [task for task in (self._disconnecting, *self._telling, *self._outbound.tasks) if task is not None]
         if others:
             await asyncio.wait(others, timeout=self._settings.drain_timeout)
             for task in others:
@@ -402,6 +438,11 @@ class Supervisor:
 
     def _on_subscription_ended(self, event: events.SubscriptionEnded) -> None:
         _log.warning("the subscription to %s has ended: %s", event.topic, event.status)
+        told = self._driver.loop.create_task(
+            self._tell(self._client._subscription_lost(event.topic, event.status)), name="msip: on_subscription_lost"
+        )
+        self._telling.add(told)
+        told.add_done_callback(self._telling.discard)
 
     # The handler's answers.
 

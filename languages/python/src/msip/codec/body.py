@@ -51,6 +51,10 @@ class BodyCodec:
                 body = self._encode_tree(member, message)
         except ValueError as error:
             raise Status(Code.INTERNAL, f"cannot encode {member.name} ({member.number}): {error}") from error
+        return self.compress(member, body)
+
+    def compress(self, member: Member, body: bytes) -> tuple[bytes, bool]:
+        """The body, compressed where that makes it smaller, and whether it is."""
         compressor = self._compressor
         if compressor is not None and member.compress and len(body) >= self._threshold:
             smaller = compressor.compress(body)

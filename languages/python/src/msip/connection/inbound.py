@@ -7,9 +7,10 @@ import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from msip.codec import BodyCodec
+from msip.codec.keys import cleared_state
 from msip.connection.driver import Driver
 from msip.connection.request_stream import RequestStream
 from msip.connection.waiting import ItemWaiters
@@ -54,13 +55,16 @@ class Inbound:
         self._worker: asyncio.Task[None] | None = None
         self._is_held = False
         self._is_closed = False
-        driver.routes.update(
+
+    def register(self) -> None:
+        """Handles everything that the session receives."""
+        self._driver.routes.update(
             {
-                events.Message: self._on_message,
-                events.Request: self._on_request,
-                events.RequestItem: self._on_request_item,
-                events.RequestEnd: self._on_request_end,
-                events.Cancelled: self._on_cancelled,
+                events.Message: self.on_message,
+                events.Request: self.on_request,
+                events.RequestItem: self.on_request_item,
+                events.RequestEnd: self.on_request_end,
+                events.Cancelled: self.on_cancelled,
             }
         )
 
@@ -104,15 +108,20 @@ class Inbound:
 
     # What happens.
 
-    def _on_message(self, event: events.Message) -> None:
-        if event.topic.startswith("$") or (self._handler is None and not event.delivery):
-            # What the broker says itself, or nobody asked for.
-            self._session.finished(0, 1, event.size)
+    def on_message(self, event: events.Message) -> None:
+        """A one-way message or a delivery has come."""
+        if not self._is_wanted(event):
+            self._taken(event)
             return
         self._inbox.append(event)
         self.go_on()
 
-    def _on_request(self, event: events.Request) -> None:
+    def _is_wanted(self, event: events.Message) -> bool:
+        """Whether it is not what the broker says itself, or nobody asked for."""
+        return not event.topic.startswith("$") and (self._handler is not None or event.delivery)
+
+    def on_request(self, event: events.Request) -> None:
+        """A call begins."""
         requests: RequestStream[Any] | None = None
         member = event.member
         if member.request_stream:
@@ -129,19 +138,22 @@ class Inbound:
         else:
             self._begin_call(event)
 
-    def _on_request_item(self, event: events.RequestItem) -> None:
+    def on_request_item(self, event: events.RequestItem) -> None:
+        """An item of a call has come."""
         call = self._open.get(event.id)
         if call is not None and call.requests is not None:
             call.requests.put(event)
         else:
             self._session.finished(event.id, 1, event.size)
 
-    def _on_request_end(self, event: events.RequestEnd) -> None:
+    def on_request_end(self, event: events.RequestEnd) -> None:
+        """A stream of requests is complete."""
         call = self._open.get(event.id)
         if call is not None and call.requests is not None:
             call.requests.complete()
 
-    def _on_cancelled(self, event: events.Cancelled) -> None:
+    def on_cancelled(self, event: events.Cancelled) -> None:
+        """The caller has given a call up."""
         call = self._open.get(event.id)
         if call is None:
             return
@@ -172,18 +184,14 @@ class Inbound:
 
     async def _handle(self, event: events.Message) -> None:
         session, member = self._session, event.member
-        if not event.body:
-            # A STATE was cleared: handlers hear of values alone.
-            if event.delivery:
-                session.acknowledge(event.id)
-            session.finished(0, 1, event.size)
-            self._driver.wake()
-            return
         status: Status | None = None
         try:
-            message = self._decode(member, event.body, event.compressed)
             context = Context(self._peer, member, event.metadata, None, 0.0, event.topic)
-            await self._handled(member, message, context)
+            if event.body:
+                message = self._decode(member, event.body, event.compressed)
+                await self._handled(member, message, context)
+            else:
+                await self._cleared(member, context)
         except Exception as error:
             status = self._status(member, error)
             if not event.delivery:
@@ -194,8 +202,12 @@ class Inbound:
                     session.acknowledge(event.id)
                 else:
                     session.fail(event.id, status)
-            session.finished(0, 1, event.size)
+            self._taken(event)
             self._driver.wake()
+
+    def _taken(self, event: events.Message) -> None:
+        """A message is handled: its sender may send another one."""
+        self._session.finished(0, 1, event.size)
 
     # Calls.
 
@@ -225,9 +237,7 @@ class Inbound:
                 await self._send_items(event.id, member, answered)
                 self._session.answer_end(event.id, context.answer_metadata())
             else:
-                answer = await answered
-                body, compressed = self._encode(member, answer)
-                self._session.answer(event.id, body, context.answer_metadata(), compressed=compressed)
+                self._answer(event.id, member, await answered, context)
         except asyncio.CancelledError:
             if not call.is_cancelled:
                 status = Status(Code.UNAVAILABLE, "the handler was stopped")
@@ -237,6 +247,11 @@ class Inbound:
             status = self._status(member, error)
         finally:
             self._finish(event.id, status)
+
+    def _answer(self, number: int, member: Member, answer: Any, context: Context[Any]) -> None:
+        """Answers a call with what its handler has returned."""
+        body, compressed = self._encode(member, answer)
+        self._session.answer(number, body, context.answer_metadata(), compressed=compressed)
 
     def _finish(self, number: int, status: Status | None) -> None:
         call = self._open.pop(number, None)
@@ -272,6 +287,14 @@ class Inbound:
         if member.message is None and not member.request_stream:
             return method(context)
         return method(message, context)
+
+    async def _cleared(self, member: Member, context: Context[Any]) -> None:
+        """A STATE is set no longer."""
+        state = cleared_state(member, context.metadata.cleared)
+        if self._handler is None:
+            raise Status(Code.UNIMPLEMENTED, f"there is no handler for {member.name} here")
+        # Handlers of both sides have it.
+        await cast(Any, self._handler).on_state_cleared(state, context)
 
     def _method(self, member: Member) -> Callable[..., Any]:
         if self._handler is None:

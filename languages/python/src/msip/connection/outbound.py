@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
 from msip.codec import BodyCodec
+from msip.codec.keys import key_text
+from msip.connection.clearing import Clearing, with_cleared, with_key
 from msip.connection.driver import Driver
 from msip.connection.failures import CallError
 from msip.connection.response_stream import Items, ResponseStream
 from msip.connection.waiting import ItemWaiters, SendQueue
-from msip.errors import ClosedError, Code, MsipError, Status
-from msip.protocol import Member, Protocol, Shape, Side
+from msip.errors import ClosedError, Code, MsipError, NotReadyError, Status
+from msip.protocol import Kind, Member, Protocol, Shape, Side
 from msip.session import Cause, events
 from msip.settings import ConnectionSettings
 from msip.wire.metadata import Metadata
+from msip.wire.subscribe import Subscribe
 
 
 class _Default(float):
@@ -73,6 +77,12 @@ class Outbound:
             }
         )
 
+    def at(self, topic: str) -> Outbound:
+        """The same, to another topic: it shares everything but that, `codec` and `closed`."""
+        other = copy(self)
+        other.topic = topic
+        return other
+
     # Calls and messages. Each of them checks, encodes and hands over without waiting where there is capacity.
 
     async def send(self, member: Member, message: Any, metadata: Metadata | None, topic: str | None = None) -> None:
@@ -80,7 +90,18 @@ class Outbound:
 
         Cancelling takes a message back that still waits for capacity; the acknowledgment of a delivery is not waited for.
         """
-        body, compressed = self._encode(member, message)
+        topic = self.topic if topic is None else topic
+        if isinstance(metadata, Clearing):
+            self.check_open()
+            metadata = with_cleared(member, message, metadata)
+            body, compressed = b"", False
+        else:
+            body, compressed = self._encode(member, message)
+        key = metadata.key if metadata is not None else ""
+        if member.key and not key and (topic or member.kind is Kind.STATE):
+            key = key_text(member, message)
+            if topic and key:
+                metadata = with_key(metadata, key)
         session = self._session
         if not (self._message_queue.is_empty and session.can_send(member, len(body))):
             await self._message_queue.wait(lambda: session.can_send(member, len(body)), None)
@@ -91,20 +112,31 @@ class Outbound:
             now=self.driver.loop.time(),
             compressed=compressed,
             metadata=self._with_correlation(metadata),
-            topic=self.topic if topic is None else topic,
+            topic=topic,
+            key=key,
         )
         self.driver.wake()
         if member.shape is Shape.ACKNOWLEDGED:
             await self._outcome(number)
 
-    def try_send(self, member: Member, body: bytes, compressed: bool) -> bool:
+    def try_send(
+        self, member: Member, body: bytes, compressed: bool, metadata: Metadata | None = None, key: str = ""
+    ) -> bool:
         """Sends a one-way message that is encoded already, where that takes no wait. Returns whether it was accepted."""
         if self.closed is not None or not self._session.is_connected:
             return False
         if not (self._message_queue.is_empty and self._session.can_send(member, len(body))):
             return False
         try:
-            self._session.send(member, body, now=self.driver.loop.time(), compressed=compressed, topic=self.topic)
+            self._session.send(
+                member,
+                body,
+                now=self.driver.loop.time(),
+                compressed=compressed,
+                metadata=metadata,
+                topic=self.topic,
+                key=key,
+            )
         except MsipError:
             # Larger than this one takes.
             return False
@@ -114,12 +146,52 @@ class Outbound:
     async def call(self, member: Member, request: Any, timeout: float | None, metadata: Metadata | None) -> Any:
         """Calls, and returns the answer. Cancelling tells the other side, whose handler is cancelled."""
         timeout = self._time_limit(member, timeout)
+        if isinstance(metadata, Clearing):
+            with_cleared(member, request, metadata)
+        answer = await self.exchange(member, request, timeout, metadata, None)
+        return self._decode(member, answer.body, answer.compressed)
+
+    async def exchange(
+        self, member: Member, request: Any, timeout: float | None, metadata: Metadata | None, topic: str | None
+    ) -> events.Answer:
+        """Calls, and returns the answer as it came."""
         body, compressed = self._encode(member, request)
-        number = await self._open(member, body, compressed, timeout, metadata)
+        topic = self.topic if topic is None else topic
+        if topic and member.key:
+            metadata = self._with_key(member, request, metadata)
+        number = await self._open(member, body, compressed, timeout, metadata, topic)
         answer: events.Answer = await self._outcome(number)
         if metadata is not None and isinstance(metadata, CallMetadata):
             metadata.answer = answer.metadata
+        return answer
+
+    def decoded(self, member: Member, answer: events.Answer) -> Any:
+        """The message of an answer."""
         return self._decode(member, answer.body, answer.compressed)
+
+    async def subscribe(self, topic: str, options: Subscribe | None) -> events.Subscribed:
+        """Subscribes to a topic, and waits until the broker has accepted that.
+
+        Raises:
+            CallError: it has refused.
+        """
+        subscribed: events.Subscribed = await self._asked(lambda now: self._session.subscribe(topic, options, now=now))
+        return subscribed
+
+    async def unsubscribe(self, topic: str) -> None:
+        """Ends a subscription."""
+        await self._asked(lambda now: self._session.unsubscribe(topic, now=now))
+
+    async def _asked(self, ask: Callable[[float], int]) -> Any:
+        """What a broker answers to a subscription."""
+        while True:
+            self.check_open()
+            try:
+                number = ask(self.driver.loop.time())
+            except NotReadyError:
+                await self._call_queue.wait(lambda: self._session.has_capacity, None)
+            else:
+                return await self.outcome(number)
 
     def call_stream(
         self,
@@ -135,7 +207,8 @@ class Outbound:
             await ready()
             limit = self._time_limit(member, timeout)
             body, compressed = self._encode(member, request)
-            return await self._open_stream(member, body, compressed, limit, metadata)
+            more = self._with_key(member, request, metadata) if self.topic and member.key else metadata
+            return await self._open_stream(member, body, compressed, limit, more)
 
         return ResponseStream(begin)
 
@@ -228,6 +301,11 @@ class Outbound:
             return 86_400.0
         return timeout
 
+    def _with_key(self, member: Member, message: Any, metadata: Metadata | None) -> Metadata | None:
+        """The metadata with the key that the schema names: a broker reads no bodies."""
+        key = key_text(member, message)
+        return with_key(metadata, key) if key else metadata
+
     def _with_correlation(self, metadata: Metadata | None) -> Metadata | None:
         if self.new_correlation_id is None or (metadata is not None and metadata.correlation_id):
             return metadata
@@ -246,7 +324,7 @@ class Outbound:
     def _decode(self, member: Member, body: bytes, compressed: bool) -> Any:
         assert self.codec is not None
         try:
-            return self.codec.decode(self._answers[member.answer], body, compressed)
+            return self.codec.decode(self._answers.get(member.answer, member), body, compressed)
         except Status as status:
             self._session.count_unreadable(self.driver.loop.time())
             # The side that has sent it is at fault, whatever the reason.
@@ -254,7 +332,13 @@ class Outbound:
             raise CallError(unreadable, Cause.UNREADABLE) from status
 
     async def _open(
-        self, member: Member, body: bytes, compressed: bool, timeout: float | None, metadata: Metadata | None
+        self,
+        member: Member,
+        body: bytes,
+        compressed: bool,
+        timeout: float | None,
+        metadata: Metadata | None,
+        topic: str | None = None,
     ) -> int:
         """Begins a call, whose outcome comes by `_calls`."""
         session, loop = self._session, self.driver.loop
@@ -268,7 +352,13 @@ class Outbound:
         if self.new_correlation_id is not None:
             metadata = self._with_correlation(metadata)
         number = session.call(
-            member, body, now=now, timeout=timeout, compressed=compressed, metadata=metadata, topic=self.topic
+            member,
+            body,
+            now=now,
+            timeout=timeout,
+            compressed=compressed,
+            metadata=metadata,
+            topic=self.topic if topic is None else topic,
         )
         if not member.response_stream:
             self._calls[number] = loop.create_future()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from msip.context import Context
 from msip.errors import Status
 
 P = TypeVar("P")
@@ -25,3 +26,7 @@ class ServerHandler(ABC, Generic[P]):
 
     async def on_client_gone(self, peer: P) -> None:
         """The session of a client has ended: it will not come back as this peer."""
+
+    async def on_state_cleared(self, state: Any, context: Context[P]) -> None:
+        """A STATE is set no longer. `state` is a message of its member, `context.member`, with nothing but its key; `None` where the
+        member carries nothing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+from typing import Protocol as TypingProtocol
 
 from msip.connection.failures import not_sent
 from msip.connection.outbound import Outbound, Requests
@@ -10,10 +11,24 @@ from msip.connection.response_stream import ResponseStream
 from msip.errors import Code, Status
 from msip.protocol import Member, Protocol
 from msip.server.authenticate import ConnectRequest, Principal
+from msip.session import Session
 from msip.wire.metadata import Metadata
 
-if TYPE_CHECKING:
-    from msip.server.served import Served
+
+class Remote(TypingProtocol):
+    """What a server keeps of one client, wherever that is connected."""
+
+    peer_id: int
+    principal: Principal | None
+    request: ConnectRequest
+    is_resumed: bool
+    outbound: Outbound
+    topic: str
+
+    @property
+    def session(self) -> Session: ...
+
+    def disconnect(self, status: Status) -> None: ...
 
 
 class Peer:
@@ -21,7 +36,7 @@ class Peer:
 
     protocol: ClassVar[Protocol]
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Remote) -> None:
         self._served = served
         self.data: dict[str, Any] = {}
         """What the server's program keeps of this client; it ends with the session."""
@@ -40,6 +55,11 @@ class Peer:
     def request(self) -> ConnectRequest:
         """What it said when it connected last, and what the transport knows of it."""
         return self._served.request
+
+    @property
+    def topic(self) -> str:
+        """The topic at which it speaks, through a broker; empty on a direct connection."""
+        return self._served.topic
 
     @property
     def is_connected(self) -> bool:

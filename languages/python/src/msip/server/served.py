@@ -39,12 +39,13 @@ class Served:
         principal: Principal | None,
         request: ConnectRequest,
     ) -> None:
-        self.session = session
+        self._session = session
         self.session_id = session_id
         self.peer_id = welcome.peer_id
         self.principal = principal
         self.request = request
         self.is_resumed = False
+        self.topic = ""
         self.expiry: asyncio.TimerHandle | None = None
         self.form = (welcome.codec, welcome.compression)
         """What bodies for this client have in common with those for others."""
@@ -57,6 +58,7 @@ class Served:
             self.outbound.new_correlation_id = lambda: uuid.uuid4().hex
         self.peer = peer_type(self)
         self.inbound = Inbound(driver, Side.SERVER, protocol, handler, self.peer, self.outbound.item_waiters)
+        self.inbound.register()
         self.outbound.codec = self.inbound.codec = BodyCodec(
             Codec(welcome.codec),
             Compression(welcome.compression),
@@ -68,6 +70,11 @@ class Served:
         driver.routes[events.TransportDead] = driver.on_dead
         for ignored in (events.Connected, events.Draining, events.SubscriptionEnded):
             driver.routes[ignored] = _ignore
+
+    @property
+    def session(self) -> Session:
+        """The session."""
+        return self._session
 
     @property
     def owner(self) -> object:

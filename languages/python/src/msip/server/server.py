@@ -8,13 +8,15 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
+from msip.client.credential import Credential
 from msip.errors import ClosedError, Code, MsipError, Status
 from msip.protocol import Protocol
 from msip.server.authenticate import Authenticate, ConnectRequest, Principal
+from msip.server.broadcast import Audience
 from msip.server.handler import ServerHandler
 from msip.server.handshake import NOT_AUTHENTICATED, Handshake, LeftError, close_stream
 from msip.server.log_limiter import LogLimiter
@@ -23,7 +25,7 @@ from msip.server.served import Served
 from msip.server.sessions import Sessions
 from msip.session import Session, negotiate
 from msip.session_settings import of_server
-from msip.settings import ServerSettings, SettingError
+from msip.settings import ClientSettings, ServerSettings, SettingError
 from msip.transport.connect import describe
 from msip.transport.listen import Listener, upgrade
 from msip.transport.stream import ByteStream
@@ -103,6 +105,48 @@ class Server(Generic[P]):
         self._limiter = LogLimiter()
         self._is_draining = False
         self._closed: asyncio.Future[None] | None = None
+
+    @classmethod
+    def attach(
+        cls,
+        url: str,
+        handler: ServerHandler[P],
+        *,
+        credential: Credential | None = None,
+        settings: ClientSettings | None = None,
+        tls: ssl.SSLContext | None = None,
+        name: str = "",
+        version: str = "",
+        strict_schema: bool = False,
+    ) -> Self:
+        """A server that serves a topic of a broker, instead of listening: ``tcp://broker:9000/room1``, or ``…/devices/+`` for many.
+
+        ::
+
+            async with ChatServer.attach("tcp://broker:9000/room1", Room()) as server:
+                await server.serve_forever()
+
+        Handlers stay as they are. The connection is that of a client, with its settings and credential. With `strict_schema` the
+        topic accepts the schema of its first service alone. What is different: docs/python.md, "Services behind a broker".
+
+        Raises:
+            UrlError: the URL names no topic, or one that cannot be served.
+            SettingError: a setting cannot be used.
+        """
+        # It is one of these servers itself.
+        from msip.attached.server import attached_type
+
+        attached = attached_type(cls)(
+            url,
+            handler,
+            credential=credential,
+            settings=settings,
+            tls=tls,
+            name=name,
+            version=version,
+            strict_schema=strict_schema,
+        )
+        return cast(Self, attached)
 
     def _of_place(self, url: ServiceUrl, base: ServerSettings) -> ServerSettings:
         return base.with_url(url.settings, url.address.scheme)
@@ -204,9 +248,13 @@ class Server(Generic[P]):
         contexts = {number: self._context(address, settings) for number, (address, settings) in enumerate(self._places)}
         self._contexts = contexts
 
-    def _connected_but(self, but: Peer | None) -> Iterator[Served]:
+    def _connected_but(self, but: Peer | None) -> Iterable[Audience]:
         """What is kept of the clients that are connected, but for one; for broadcasts."""
         return (served for served in list(self._connected) if served.peer is not but)
+
+    def _everyone(self) -> Iterable[Audience]:
+        """The same of all."""
+        return self._connected_but(None)
 
     # Listening.
 

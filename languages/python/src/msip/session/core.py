@@ -97,6 +97,7 @@ class SessionCore:
         "_close_text",
         "_decoder",
         "_delivery_count",
+        "_described",
         "_drain_at",
         "_drain_streams_at",
         "_droppable",
@@ -207,6 +208,7 @@ class SessionCore:
         """Everything that belongs to one session, as it is when that begins."""
         self._has_session = False
         self._is_kept = False
+        self._described = 0
         self._same_schema = False
         self._peer_ends_cancelled = False
         self._allows_compressed = False

@@ -17,6 +17,7 @@ __all__ = [
     "Answer",
     "AnswerEnd",
     "AnswerItem",
+    "BrokerSaid",
     "Cancelled",
     "Cause",
     "Closed",
@@ -132,6 +133,8 @@ class Answer:
     body: bytes
     compressed: bool
     metadata: Metadata | None
+    variant: int = 0
+    """Which member it is, where that is not known from the call."""
 
 
 @dataclass(slots=True)
@@ -235,6 +238,15 @@ class Subscribed:
 
 
 @dataclass(slots=True)
+class BrokerSaid:
+    """A broker tells a service something, such as that a client has come."""
+
+    topic: str
+    variant: int
+    body: bytes
+
+
+@dataclass(slots=True)
 class SubscriptionEnded:
     """The broker has ended a subscription, or did not accept it again in a new session."""
 
@@ -270,5 +282,6 @@ Event: TypeAlias = (
     | TransportDead
     | Subscribed
     | SubscriptionEnded
+    | BrokerSaid
     | Pong
 )

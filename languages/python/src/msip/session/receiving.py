@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from msip.errors import Code, DecodeError, Detail, Status
+from msip.protocol import ANY_ANSWER
 from msip.session.core import AWAIT_WELCOME, NEW, OPEN, OVER, SUSPENDED, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED, NOT_RECEIVED
 from msip.session.events import (
@@ -165,11 +166,11 @@ class Receiving(ReceivingMessages):
         member = entry.member
         if member is None:
             self._subscription_answered(id, entry, body)
-        elif variant != member.answer or not body:
+        elif member.answer not in (variant, ANY_ANSWER) or not body:
             found = f"variant {variant}" if body else "nothing"
             self._unreadable(id, entry, f"{found}, where variant {member.answer} answers {member.name}")
         else:
-            self._events.append(Answer(id, body, bool(flags & COMPRESSED), metadata))
+            self._events.append(Answer(id, body, bool(flags & COMPRESSED), metadata, variant))
 
     def _receive_stream_answer(self, flags: int, variant: int, id: int, payload: bytes, entry: Outbound) -> None:
         member = entry.member

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import inf
+from typing import Final
 
 from msip.errors import Code, DecodeError, Status
 from msip.protocol import Kind, Member, Shape
@@ -12,7 +14,7 @@ from msip.session.events import Message, Request, RequestEnd, RequestItem
 from msip.session.exchanges import InboundCall, Interest
 from msip.session.outgoing import PROVOKED
 from msip.session.received_deliveries import DeliveryState
-from msip.session.subscribing import BROKER_TOPICS, Subscribing
+from msip.session.subscribing import BROKER, BROKER_TOPICS, Subscribing
 from msip.session.windows import STREAM_GROWTH, ReceiveWindow
 from msip.wire.header import (
     ACK,
@@ -24,6 +26,7 @@ from msip.wire.header import (
     MORE,
     REDELIVERED,
     SERVER_ID,
+    STATE,
     URGENT,
     FrameError,
     pack_frame,
@@ -31,7 +34,7 @@ from msip.wire.header import (
 from msip.wire.metadata import Metadata
 from msip.wire.payload import NO_TOPIC, PayloadError, split_message
 
-__all__ = ["ReceivingMessages"]
+__all__ = ["DESCRIBE", "ReceivingMessages"]
 
 _SEQUENCE = (1 << 62) - 1
 _DEFAULT_TIMEOUT = 30.0
@@ -39,7 +42,17 @@ _HEADER_OVERHEAD = 160
 """What a header of metadata takes beyond its bytes."""
 _COMMAND = int(Kind.COMMAND)
 _KINDS = range(1, 6)
-_DESCRIBE = 0xFFFF
+DESCRIBE: Final = 0xFFFF
+"""The variant of the call for the description of the schema, which no member has."""
+_MAX_DESCRIBED = 4
+"""How often a description is sent to the peer of one session, which asks once."""
+
+
+@lru_cache(1024)
+def open_member(variant: int, kind: int, is_call: bool) -> Member:
+    """What a message is where there is no schema."""
+    shape = Shape.CALL if is_call else Shape.ONE_WAY
+    return Member(f"variant {variant}", variant, None, Kind(kind), shape, answer=variant, timeout=_DEFAULT_TIMEOUT)
 
 
 class _RejectedError(Exception):
@@ -99,7 +112,10 @@ class ReceivingMessages(Subscribing):
         try:
             metadata, topic, body = self._read_message(flags, kind, is_call, payload)
             is_read = True
-            member = self._member_of(flags, variant, is_call, topic, body)
+            if is_call and variant == DESCRIBE:
+                self._describe(flags, id, topic)
+                return
+            member = self._member_of(flags, kind, variant, is_call, topic, body)
         except _RejectedError as rejected:
             if self._same_schema or rejected.code is not Code.UNIMPLEMENTED:
                 self._ignore(id)
@@ -214,9 +230,7 @@ class ReceivingMessages(Subscribing):
         self._inbound_size += size - call.size
         call.size = size
 
-    def _read_message(
-        self, flags: int, kind: int, is_call: bool, payload: bytes
-    ) -> tuple[Metadata | None, str, bytes]:
+    def _read_message(self, flags: int, kind: int, is_call: bool, payload: bytes) -> tuple[Metadata | None, str, bytes]:
         """The metadata, topic and body. Raises `_RejectedError`."""
         metadata, topic, body = self._read_payload(flags, kind, payload)
         if flags & MORE and not is_call:
@@ -227,14 +241,42 @@ class ReceivingMessages(Subscribing):
             raise _RejectedError(Code.INVALID_ARGUMENT, "a topic, and this is a direct connection")
         return metadata, topic, body
 
-    def _member_of(self, flags: int, variant: int, is_call: bool, topic: str, body: bytes) -> Member | None:
+    def _describe(self, flags: int, id: int, topic: str) -> None:
+        """Answers the call for the schema, whatever the handlers are doing (docs/protocol.md, "Schema fingerprint"). Raises
+        `_RejectedError`."""
+        if self._is_close_begun and self._pending_close is None:
+            self._reject(flags, id, *NOT_ACCEPTED)
+            return
+        text = self.protocol.description.encode()
+        if flags & MORE:
+            raise _RejectedError(Code.INVALID_ARGUMENT, "the call for a schema is no stream")
+        if not text:
+            raise _RejectedError(Code.UNIMPLEMENTED, "this side has no description of its schema")
+        if len(text) > self._peer_max_body:
+            reason = f"the description has {len(text)} bytes: {self._peer_max_body} are allowed (max_body)"
+            raise _RejectedError(Code.RESOURCE_EXHAUSTED, reason)
+        if not topic:
+            if self._described >= _MAX_DESCRIBED:
+                reason = f"the schema was sent {_MAX_DESCRIBED} times already"
+                raise _RejectedError(Code.RESOURCE_EXHAUSTED, reason)
+            self._described += 1
+        urgent = flags & URGENT
+        self._ended_calls.end(id)
+        # Its caller may cancel it before it has the answer.
+        self._late_inbound += 1
+        self._outgoing.push(self._pack(ACK, urgent, STATE, DESCRIBE, id, text), bool(urgent), PROVOKED)
+
+    def _member_of(self, flags: int, kind: int, variant: int, is_call: bool, topic: str, body: bytes) -> Member | None:
         """The member, or None for what a broker itself says. Raises `_RejectedError`."""
-        if topic.startswith(BROKER_TOPICS) and not is_call:
+        is_open = self.protocol.is_open
+        if topic.startswith(BROKER_TOPICS) and not is_call and not (is_open and not topic.startswith(BROKER)):
             return None
+        if is_open:
+            if flags & MORE:
+                raise _RejectedError(Code.UNIMPLEMENTED, "an untyped client serves no streams")
+            return open_member(variant, kind, is_call)
         member = self._incoming.get(variant)
         if member is None:
-            if variant == _DESCRIBE and is_call:
-                raise _RejectedError(Code.UNIMPLEMENTED, "this side has no description of its schema")
             raise _RejectedError(Code.UNIMPLEMENTED, f"unknown variant {variant}")
         name = member.name
         if member.shape is Shape.CALL:
@@ -246,7 +288,8 @@ class ReceivingMessages(Subscribing):
                 raise _RejectedError(Code.INVALID_ARGUMENT, f"`{name}` asks for a stream of requests")
         elif is_call:
             raise _RejectedError(Code.INVALID_ARGUMENT, f"`{name}` has no answer, and somebody waits for one")
-        if not body and member.kind is not Kind.STATE and not member.request_stream:
+        clears = member.kind is Kind.STATE and kind == STATE and not flags & COMPRESSED
+        if not body and not clears and not member.request_stream:
             raise _RejectedError(
                 Code.INVALID_ARGUMENT, f"the body does not contain {name} ({variant}), which its header names"
             )

@@ -35,8 +35,17 @@ class Replying(Sending):
 
     # --- Answers
 
-    def answer(self, id: int, body: bytes, metadata: Metadata | None = None, *, compressed: bool = False) -> None:
-        """Answers a call of the peer that has no stream of answers. Ignored where the call has ended.
+    def answer(
+        self,
+        id: int,
+        body: bytes,
+        metadata: Metadata | None = None,
+        *,
+        compressed: bool = False,
+        variant: int | None = None,
+    ) -> None:
+        """Answers a call of the peer that has no stream of answers, with the member that answers it or another `variant`. Ignored where
+        the call has ended.
 
         An answer that is larger than the caller accepts becomes an error. Raises `Status` for bad metadata, and nothing has
         happened then.
@@ -60,7 +69,8 @@ class Replying(Sending):
         if content is not None:
             flags |= META
             payload = content + body
-        frame = _pack(MAGIC, 1, flags, ACK, STATE, call.member.answer, len(payload), id & WIRE_ID) + payload
+        number = call.member.answer if variant is None else variant
+        frame = _pack(MAGIC, 1, flags, ACK, STATE, number, len(payload), id & WIRE_ID) + payload
         if self._phase == OPEN:
             self._outgoing.push(frame, urgent, RESPONSE)
         else:

@@ -33,7 +33,16 @@ from msip.wire.header import (
     FrameError,
     pack_frame,
 )
-from msip.wire.hello import ENDS_CANCELLED, ERROR_METADATA, SECRET_LEN, Compression, Hello, Welcome, parse_welcome
+from msip.wire.hello import (
+    ENDS_CANCELLED,
+    ERROR_METADATA,
+    SCHEMA_DESCRIPTION,
+    SECRET_LEN,
+    Compression,
+    Hello,
+    Welcome,
+    parse_welcome,
+)
 
 __all__ = ["Resuming"]
 
@@ -82,11 +91,15 @@ class Resuming(Closing):
             client_version=_cut(settings.version),
             session_secret=self._secret,
             awaited=awaited,
-            extensions={ENDS_CANCELLED: b"", ERROR_METADATA: b""},
+            extensions={ENDS_CANCELLED: b"", ERROR_METADATA: b"", **self._describing()},
         )
         self._outgoing.push(pack_frame(HELLO, 0, self._hello_id, hello.encode()), False, REQUEST)
         self._phase = AWAIT_WELCOME
         self._handshake_at = now + settings.handshake_timeout
+
+    def _describing(self) -> dict[str, bytes]:
+        """The extension of a side that can describe its schema."""
+        return {SCHEMA_DESCRIPTION: b""} if self.protocol.description else {}
 
     def _receive_welcome(self, frame_type: int, id: int, payload: bytes) -> None:
         if frame_type in (ERROR, CLOSE):
@@ -160,6 +173,8 @@ class Resuming(Closing):
         welcome.extensions.setdefault(ENDS_CANCELLED, b"")
         if self._allows_error_metadata:
             welcome.extensions.setdefault(ERROR_METADATA, b"")
+        for name, content in self._describing().items():
+            welcome.extensions.setdefault(name, content)
         # Nothing may overtake the answer.
         self._outgoing.push(pack_frame(ACK, 0, accepting.hello_id, welcome.encode()), True, REQUEST)
         self._open(hello.max_body)

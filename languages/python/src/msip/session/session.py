@@ -212,6 +212,11 @@ class Session(Resuming):
         return self._last_credit
 
     @property
+    def has_capacity(self) -> bool:
+        """Whether the outgoing queue takes a subscription."""
+        return self._phase == OPEN and self._has_request_capacity()
+
+    @property
     def lacks_credit(self) -> bool:
         """Whether messages that wait, wait for credit."""
         return self._phase == OPEN and not self._send_window.is_open

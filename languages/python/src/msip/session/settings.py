@@ -43,6 +43,8 @@ class Settings:
     """Client: what it offers, the best first. Server: what it takes."""
     compressions: tuple[Compression, ...] = ()
     """The same of compressions."""
+    hears_presence: bool = False
+    """Client of a broker: whether it is a service, which hears of clients that come and go."""
     name: str = ""
     """This program: the client's or server's name in the handshake."""
     version: str = ""

@@ -6,7 +6,7 @@ from math import inf
 
 from msip.errors import Code, DecodeError, NotReadyError, Status
 from msip.session.core import OPEN
-from msip.session.events import Failed, Subscribed, SubscriptionEnded
+from msip.session.events import BrokerSaid, Failed, Subscribed, SubscriptionEnded
 from msip.session.exchanges import Class, Outbound
 from msip.session.outgoing import REQUEST
 from msip.session.replying import Replying
@@ -16,9 +16,11 @@ from msip.wire.protobuf import as_bytes, as_text, fields
 from msip.wire.subscribe import Subscribe, write_subscribe
 from msip.wire.subscribe import Subscribed as SubscribedTo
 
-__all__ = ["BROKER_TOPICS", "Subscribing"]
+__all__ = ["BROKER", "BROKER_TOPICS", "Subscribing"]
 
-BROKER_TOPICS = ("$broker", "$presence")
+BROKER = "$broker"
+"""The topic at which a broker tells its clients of their subscriptions."""
+BROKER_TOPICS = (BROKER, "$presence")
 """What begins the topics at which a broker itself speaks."""
 
 _SUBSCRIPTION_ENDED = 4
@@ -114,7 +116,10 @@ class Subscribing(Replying):
 
     def _broker_says(self, topic: str, variant: int, body: bytes) -> None:
         """A message of a broker's own protocol. All but the end of a subscription is for services."""
-        if topic != "$broker" or variant != _SUBSCRIPTION_ENDED or self._phase != OPEN:
+        if self.settings.hears_presence and topic != BROKER:
+            self._events.append(BrokerSaid(topic, variant, body))
+            return
+        if topic != BROKER or variant != _SUBSCRIPTION_ENDED or self._phase != OPEN:
             self.ignored += 1
             return
         try:

@@ -67,7 +67,7 @@ class SyncClient:
         """
         if self._thread is not None:
             raise ClosedError(Code.FAILED_PRECONDITION, "the client was connected before: make another one")
-        self._thread = LoopThread(f"msip: {self.protocol.name}")
+        self._thread = LoopThread(f"msip: {self._client._spoken().name}")
         try:
             self._thread.run(self._client.connect())
         except BaseException:

@@ -24,6 +24,7 @@ from msip.wire.protobuf import (
 __all__ = [
     "ENDS_CANCELLED",
     "ERROR_METADATA",
+    "SCHEMA_DESCRIPTION",
     "SECRET_LEN",
     "Codec",
     "Compression",
@@ -37,6 +38,8 @@ ENDS_CANCELLED: Final = "ends-cancelled"
 """The extension of a side that ends every call that it has accepted, also a cancelled one."""
 ERROR_METADATA: Final = "error-metadata"
 """The extension by which an ERROR may have metadata, and a longer text."""
+SCHEMA_DESCRIPTION: Final = "schema-description"
+"""The extension of a side that answers the call for the description of its schema."""
 
 SECRET_LEN: Final = 16
 _MAX_PROTOCOL_LEN = 255

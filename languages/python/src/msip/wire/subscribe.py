@@ -9,7 +9,10 @@ from msip.wire.limits import MAX_METADATA
 from msip.wire.payload import PayloadError, parse_topic, split_metadata, with_length
 from msip.wire.protobuf import as_bytes, as_int, as_text, fields, put_bytes, put_fixed64, put_number, put_text
 
-__all__ = ["Subscribe", "Subscribed", "parse_subscribe", "write_subscribe"]
+__all__ = ["SCHEMA_RULE_STRICT", "Subscribe", "Subscribed", "parse_subscribe", "write_subscribe"]
+
+SCHEMA_RULE_STRICT = 1
+"""The first service of a topic accepts its own schema only."""
 
 
 @dataclass(slots=True)
