@@ -4,7 +4,7 @@
  * @module
  */
 
-export { Client } from "./client/client.js";
+export { Client, StreamingClient } from "./client/client.js";
 export type { ClientConnection } from "./client/client-connection.js";
 export type { ClientHandler, ClientOptions, ConnectionState, Credential, Reconnect } from "./client/options.js";
 export type { CallOptions, Context, RequestStream, SendOptions } from "./connection/options.js";

@@ -1,6 +1,6 @@
 /** A protocol with one of everything, whose messages are texts: for tests of clients and servers without generated code. */
 
-import { Client, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
+import { StreamingClient, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
 import { Broadcast, Peer, Server, type ServerHandler, type ServerOptions } from "../src/server/index.js";
 
 /** A text that is encoded, and cannot be decoded. */
@@ -43,9 +43,9 @@ export const LAB: Protocol = {
 
 type Text = RequestStream<string>;
 
-export class LabClient extends Client {
+export class LabClient extends StreamingClient {
   static connect(endpoint: string | Transport, options?: ClientOptions<LabClientHandler>): Promise<LabClient> {
-    return Client.open(LabClient, LAB, endpoint, options);
+    return StreamingClient.open(LabClient, LAB, endpoint, options);
   }
   echo(request: string, options?: CallOptions): Promise<string> {
     return this.call<string>(echo, request, options);

@@ -3,8 +3,8 @@
 use msip_schema::{Cardinality, FieldType};
 
 use super::fields::{
-    LENGTH_DELIMITED, LINE, Oneof, Property, Slot, Types, is_packed, literal, message_of, method,
-    tag, wire_type, zero,
+    LENGTH_DELIMITED, LINE, Oneof, Property, Slot, Types, is_packed, literal, message_of, tag,
+    wire_type, zero,
 };
 use super::modules::Identifiers;
 use crate::write::Writer;
@@ -17,6 +17,7 @@ pub(super) fn write(
     out: &mut Writer,
 ) {
     let reader = types.import_type("Reader", out);
+    let [tag, unknown] = ["takeTag", "takeUnknown"].map(|name| types.wire(name, out));
     let properties = slots.iter().filter_map(|slot| match slot {
         Slot::Oneof(_) => None,
         Slot::Field(Property { field, name }) => Some(match &field.cardinality {
@@ -33,7 +34,7 @@ pub(super) fn write(
     out.indent();
     out.line("while (reader.position < reader.end) {");
     out.indent();
-    out.line("const tag = reader.tag();");
+    out.line(format_args!("const tag = {tag}(reader);"));
     out.line("switch (tag) {");
     out.indent();
     for slot in slots {
@@ -44,7 +45,9 @@ pub(super) fn write(
     }
     out.line("default:");
     out.indent();
-    out.line("message.$unknown = reader.unknown(tag, message.$unknown);");
+    out.line(format_args!(
+        "message.$unknown = {unknown}(reader, tag, message.$unknown);"
+    ));
     out.dedent();
     out.dedent();
     out.line("}");
@@ -92,12 +95,16 @@ fn expression(
 ) -> String {
     let path = literal(path);
     match message_of(ty) {
-        None => format!("reader.{}({path})", method(ty)),
+        None => {
+            let take = types.scalar("take", ty, out);
+            format!("{take}(reader, {path})")
+        }
         Some(name) => {
             let read = types.function("read", name, out);
+            let take = types.wire("takeMessage", out);
             match into {
-                None => format!("reader.message({path}, {read})"),
-                Some(into) => format!("reader.message({path}, {read}, {into})"),
+                None => format!("{take}(reader, {path}, {read})"),
+                Some(into) => format!("{take}(reader, {path}, {read}, {into})"),
             }
         }
     }
@@ -122,8 +129,9 @@ fn read_field(types: &Types<'_, '_>, property: &Property<'_>, out: &mut Writer) 
                     tag(field.number, LENGTH_DELIMITED)
                 ));
                 out.indent();
+                let open = types.wire("takeOpenPacked", out);
                 out.line(format_args!(
-                    "const end = reader.openPacked({});",
+                    "const end = {open}(reader, {});",
                     literal(name)
                 ));
                 out.line(format_args!("while (reader.position < reader.end) {push}"));
@@ -156,7 +164,12 @@ fn read_entry(types: &Types<'_, '_>, property: &Property<'_>, key: &FieldType, o
         tag(field.number, LENGTH_DELIMITED)
     ));
     out.indent();
-    out.line(format_args!("const end = reader.open({});", literal(name)));
+    let [open, close, next, unknown] =
+        ["takeOpen", "takeClose", "takeTag", "takeUnknown"].map(|name| types.wire(name, out));
+    out.line(format_args!(
+        "const end = {open}(reader, {});",
+        literal(name)
+    ));
     let key_type = types.value(key, out);
     out.line(format_args!("let key: {key_type} = {};", zero(key)));
     let value_type = types.value(ty, out);
@@ -175,7 +188,7 @@ fn read_entry(types: &Types<'_, '_>, property: &Property<'_>, key: &FieldType, o
     };
     out.line("while (reader.position < reader.end) {");
     out.indent();
-    out.line("const tag = reader.tag();");
+    out.line(format_args!("const tag = {next}(reader);"));
     out.line(format_args!(
         "if (tag === {}) key = {read_key};",
         tag(1, wire_type(key))
@@ -184,10 +197,10 @@ fn read_entry(types: &Types<'_, '_>, property: &Property<'_>, key: &FieldType, o
         "else if (tag === {}) value = {read_value};",
         tag(2, wire_type(ty))
     ));
-    out.line("else reader.unknown(tag, undefined);");
+    out.line(format_args!("else {unknown}(reader, tag, undefined);"));
     out.dedent();
     out.line("}");
-    out.line("reader.close(end);");
+    out.line(format_args!("{close}(reader, end);"));
     out.line(format_args!("message.{name}.set(key, {value});"));
     out.line("break;");
     out.dedent();

@@ -3,8 +3,7 @@
 use msip_schema::{Cardinality, Field, FieldType, TypeName};
 
 use super::fields::{
-    LENGTH_DELIMITED, Oneof, Property, Slot, Types, is_packed, literal, message_of, method, tag,
-    wire_type,
+    LENGTH_DELIMITED, Oneof, Property, Slot, Types, is_packed, literal, message_of, tag, wire_type,
 };
 use super::modules::{Identifiers, core_type};
 use crate::write::Writer;
@@ -39,7 +38,10 @@ pub(super) fn write(
             Slot::Oneof(oneof) => write_oneof(types, name, oneof, out),
         }
     }
-    out.line("if (message.$unknown !== undefined) writer.raw(message.$unknown);");
+    let raw = types.wire("putRaw", out);
+    out.line(format_args!(
+        "if (message.$unknown !== undefined) {raw}(writer, message.$unknown);"
+    ));
     out.dedent();
     out.line("}");
 }
@@ -59,13 +61,16 @@ fn statement(
     out: &mut Writer,
 ) -> String {
     match message_of(ty) {
-        None => format!("writer.{}({tag}, {value}, {full});", method(ty)),
+        None => {
+            let put = types.scalar("put", ty, out);
+            format!("{put}(writer, {tag}, {value}, {full});")
+        }
         Some(name) => {
             let write = types.function("write", name, out);
             // What is no object of its own, such as a `StringValue`, is written as it is.
             let is_value = core_type(name).is_some_and(|(_, ty)| ty.is_some());
-            let method = if is_value { "value" } else { "message" };
-            format!("writer.{method}({tag}, {value}, {write}, {full});")
+            let put = types.wire(if is_value { "putValue" } else { "putMessage" }, out);
+            format!("{put}(writer, {tag}, {value}, {write}, {full});")
         }
     }
 }
@@ -99,9 +104,11 @@ fn write_field(
             ));
             out.indent();
             let packed = tag(field.number, LENGTH_DELIMITED);
-            out.line(format_args!("const start = writer.openPacked({packed});"));
+            let [open, close] =
+                ["putOpenPacked", "putClosePacked"].map(|name| types.wire(name, out));
+            out.line(format_args!("const start = {open}(writer, {packed});"));
             out.line(format_args!("for (const item of {value}) {write}"));
-            out.line("writer.closePacked(start);");
+            out.line(format_args!("{close}(writer, start);"));
             out.dedent();
             out.line("}");
         }
@@ -119,12 +126,15 @@ fn write_field(
             out.line(format_args!("for (const [key, value] of {value}) {{"));
             out.indent();
             let entry = tag(field.number, LENGTH_DELIMITED);
-            out.line(format_args!("const start = writer.open({entry}, {full});"));
+            let [open, close] = ["putOpen", "putClose"].map(|name| types.wire(name, out));
+            out.line(format_args!(
+                "const start = {open}(writer, {entry}, {full});"
+            ));
             let write = statement(types, key, tag(1, wire_type(key)), "key", &full, out);
             out.line(write);
             let write = statement(types, ty, tag(2, wire_type(ty)), "value", &full, out);
             out.line(write);
-            out.line("writer.close(start);");
+            out.line(format_args!("{close}(writer, start);"));
             out.dedent();
             out.line("}");
             out.dedent();

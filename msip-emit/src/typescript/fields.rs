@@ -111,6 +111,12 @@ pub(super) fn method(ty: &FieldType) -> &'static str {
     ty.scalar_name().unwrap_or("int32")
 }
 
+fn capitalized(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
 /// The value of a field that is absent.
 pub(super) fn zero(ty: &FieldType) -> &'static str {
     match ty {
@@ -186,6 +192,16 @@ impl<'m> Types<'m, '_> {
     /// A type of the core.
     pub(super) fn import_type(&self, name: &str, out: &mut Writer) -> String {
         out.import(&type_module(&self.modules.messages()), name)
+    }
+
+    /// The function of the core that writes a value of this type: `put`, or reads one: `take`.
+    pub(super) fn scalar(&self, verb: &str, ty: &FieldType, out: &mut Writer) -> String {
+        self.wire(&format!("{verb}{}", capitalized(method(ty))), out)
+    }
+
+    /// A function of the core that reads or writes protobuf. A bundle has those that are imported, and no others.
+    pub(super) fn wire(&self, name: &str, out: &mut Writer) -> String {
+        out.import(&self.modules.messages(), name)
     }
 
     /// A function of a message: `write`, `read`, `encode` or `decode`.

@@ -235,7 +235,12 @@ fn write_client(
     out: &mut Writer,
 ) {
     let (prefix, package) = (&names.prefix, names.schema.package());
-    let base = out.import(types.modules.core, "Client");
+    // Streams are in the bundles of those alone whose schema has some.
+    let base = match has_streams(plan) {
+        true => "StreamingClient",
+        false => "Client",
+    };
+    let base = out.import(types.modules.core, base);
     let [options, transport] =
         ["ClientOptions", "Transport"].map(|name| core_type(types, name, out));
     let calls = plan.envelope(Direction::ServerToClient);
@@ -290,6 +295,17 @@ fn write_client(
         },
         out,
     );
+}
+
+/// Whether a call of either direction has a stream.
+fn has_streams(plan: &Plan<'_>) -> bool {
+    [Direction::ClientToServer, Direction::ServerToClient]
+        .into_iter()
+        .flat_map(|direction| &plan.envelope(direction).members)
+        .any(|member| match &member.shape {
+            Shape::Call(call) => call.request_stream || call.response_stream,
+            _ => false,
+        })
 }
 
 /// Writes the methods that send the members of a direction.

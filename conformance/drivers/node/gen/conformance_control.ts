@@ -2,7 +2,33 @@
 
 import { Client } from "msip";
 import type { ClientHandler, ClientOptions, Context, Member, Protocol, SendOptions, Transport } from "msip";
-import { decode, encode, fromJson, toJson } from "msip/message";
+import {
+  decode,
+  encode,
+  fromJson,
+  putBool,
+  putBytes,
+  putClose,
+  putFixed64,
+  putMessage,
+  putOpen,
+  putRaw,
+  putString,
+  putUint32,
+  putUint64,
+  takeBool,
+  takeBytes,
+  takeClose,
+  takeFixed64,
+  takeMessage,
+  takeOpen,
+  takeString,
+  takeTag,
+  takeUint32,
+  takeUint64,
+  takeUnknown,
+  toJson,
+} from "msip/message";
 import type { Init, JsonValue, MessageFields, MessageType, ProtocolJson, Reader, Writer } from "msip/message";
 
 /** Whom a credential stands for. */
@@ -359,30 +385,30 @@ export function createAccount(init: Init<Account> = {}): Account {
 
 /** Writes the fields. */
 export function writeAccount(message: Init<Account>, writer: Writer): void {
-  if (message.credential !== undefined && message.credential !== "") writer.string(10, message.credential, "conformance.control.Account.credential");
-  if (message.user !== undefined && message.user !== "") writer.string(18, message.user, "conformance.control.Account.user");
+  if (message.credential !== undefined && message.credential !== "") putString(writer, 10, message.credential, "conformance.control.Account.credential");
+  if (message.user !== undefined && message.user !== "") putString(writer, 18, message.user, "conformance.control.Account.user");
   if (message.roles !== undefined) {
-    for (const item of message.roles) writer.string(26, item, "conformance.control.Account.roles");
+    for (const item of message.roles) putString(writer, 26, item, "conformance.control.Account.roles");
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readAccount(reader: Reader, message: Account = { credential: "", user: "", roles: [] }): Account {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.credential = reader.string("credential");
+        message.credential = takeString(reader, "credential");
         break;
       case 18:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       case 26:
-        message.roles.push(reader.string("roles"));
+        message.roles.push(takeString(reader, "roles"));
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -428,17 +454,17 @@ export function createAnswer(init: Init<Answer> = {}): Answer {
 
 /** Writes the fields. */
 export function writeAnswer(message: Init<Answer>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Answer.exchange");
-  if (message.message !== undefined && message.message.length !== 0) writer.bytes(18, message.message, "conformance.control.Answer.message");
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Answer.exchange");
+  if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 18, message.message, "conformance.control.Answer.message");
   if (message.headers !== undefined) {
     for (const [key, value] of message.headers) {
-      const start = writer.open(26, "conformance.control.Answer.headers");
-      writer.string(10, key, "conformance.control.Answer.headers");
-      writer.string(18, value, "conformance.control.Answer.headers");
-      writer.close(start);
+      const start = putOpen(writer, 26, "conformance.control.Answer.headers");
+      putString(writer, 10, key, "conformance.control.Answer.headers");
+      putString(writer, 18, value, "conformance.control.Answer.headers");
+      putClose(writer, start);
     }
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -451,30 +477,30 @@ export function readAnswer(
   },
 ): Answer {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.message = reader.bytes("message");
+        message.message = takeBytes(reader, "message");
         break;
       case 26: {
-        const end = reader.open("headers");
+        const end = takeOpen(reader, "headers");
         let key: string = "";
         let value: string = "";
         while (reader.position < reader.end) {
-          const tag = reader.tag();
-          if (tag === 10) key = reader.string("headers");
-          else if (tag === 18) value = reader.string("headers");
-          else reader.unknown(tag, undefined);
+          const tag = takeTag(reader);
+          if (tag === 10) key = takeString(reader, "headers");
+          else if (tag === 18) value = takeString(reader, "headers");
+          else takeUnknown(reader, tag, undefined);
         }
-        reader.close(end);
+        takeClose(reader, end);
         message.headers.set(key, value);
         break;
       }
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -520,17 +546,17 @@ export function createAnswered(init: Init<Answered> = {}): Answered {
 
 /** Writes the fields. */
 export function writeAnswered(message: Init<Answered>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Answered.exchange");
-  if (message.message !== undefined && message.message.length !== 0) writer.bytes(18, message.message, "conformance.control.Answered.message");
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Answered.exchange");
+  if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 18, message.message, "conformance.control.Answered.message");
   if (message.headers !== undefined) {
     for (const [key, value] of message.headers) {
-      const start = writer.open(26, "conformance.control.Answered.headers");
-      writer.string(10, key, "conformance.control.Answered.headers");
-      writer.string(18, value, "conformance.control.Answered.headers");
-      writer.close(start);
+      const start = putOpen(writer, 26, "conformance.control.Answered.headers");
+      putString(writer, 10, key, "conformance.control.Answered.headers");
+      putString(writer, 18, value, "conformance.control.Answered.headers");
+      putClose(writer, start);
     }
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -543,30 +569,30 @@ export function readAnswered(
   },
 ): Answered {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.message = reader.bytes("message");
+        message.message = takeBytes(reader, "message");
         break;
       case 26: {
-        const end = reader.open("headers");
+        const end = takeOpen(reader, "headers");
         let key: string = "";
         let value: string = "";
         while (reader.position < reader.end) {
-          const tag = reader.tag();
-          if (tag === 10) key = reader.string("headers");
-          else if (tag === 18) value = reader.string("headers");
-          else reader.unknown(tag, undefined);
+          const tag = takeTag(reader);
+          if (tag === 10) key = takeString(reader, "headers");
+          else if (tag === 18) value = takeString(reader, "headers");
+          else takeUnknown(reader, tag, undefined);
         }
-        reader.close(end);
+        takeClose(reader, end);
         message.headers.set(key, value);
         break;
       }
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -612,10 +638,10 @@ export function createBroadcast(init: Init<Broadcast> = {}): Broadcast {
 
 /** Writes the fields. */
 export function writeBroadcast(message: Init<Broadcast>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Broadcast.endpoint");
-  if (message.member !== undefined && message.member !== "") writer.string(18, message.member, "conformance.control.Broadcast.member");
-  if (message.message !== undefined && message.message.length !== 0) writer.bytes(26, message.message, "conformance.control.Broadcast.message");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Broadcast.endpoint");
+  if (message.member !== undefined && message.member !== "") putString(writer, 18, message.member, "conformance.control.Broadcast.member");
+  if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 26, message.message, "conformance.control.Broadcast.message");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -628,19 +654,19 @@ export function readBroadcast(
   },
 ): Broadcast {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 18:
-        message.member = reader.string("member");
+        message.member = takeString(reader, "member");
         break;
       case 26:
-        message.message = reader.bytes("message");
+        message.message = takeBytes(reader, "message");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -686,20 +712,20 @@ export function createCancel(init: Init<Cancel> = {}): Cancel {
 
 /** Writes the fields. */
 export function writeCancel(message: Init<Cancel>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Cancel.exchange");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Cancel.exchange");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readCancel(reader: Reader, message: Cancel = { exchange: 0n }): Cancel {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -743,20 +769,20 @@ export function createClose(init: Init<Close> = {}): Close {
 
 /** Writes the fields. */
 export function writeClose(message: Init<Close>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Close.endpoint");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Close.endpoint");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readClose(reader: Reader, message: Close = { endpoint: 0n }): Close {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -800,24 +826,24 @@ export function createClosed(init: Init<Closed> = {}): Closed {
 
 /** Writes the fields. */
 export function writeClosed(message: Init<Closed>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Closed.endpoint");
-  if (message.status !== undefined) writer.message(18, message.status, writeStatus, "conformance.control.Closed.status");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Closed.endpoint");
+  if (message.status !== undefined) putMessage(writer, 18, message.status, writeStatus, "conformance.control.Closed.status");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readClosed(reader: Reader, message: Closed = { endpoint: 0n }): Closed {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 18:
-        message.status = reader.message("status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status);
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -862,106 +888,106 @@ export function createCommand(init: Init<Command> = {}): Command {
 
 /** Writes the fields. */
 export function writeCommand(message: Init<Command>, writer: Writer): void {
-  if (message.id !== undefined && message.id !== 0n) writer.uint64(8, message.id, "conformance.control.Command.id");
+  if (message.id !== undefined && message.id !== 0n) putUint64(writer, 8, message.id, "conformance.control.Command.id");
   switch (message.command?.case) {
     case "connect":
-      writer.message(18, message.command.value, writeConnect, "conformance.control.Command.connect");
+      putMessage(writer, 18, message.command.value, writeConnect, "conformance.control.Command.connect");
       break;
     case "serve":
-      writer.message(26, message.command.value, writeServe, "conformance.control.Command.serve");
+      putMessage(writer, 26, message.command.value, writeServe, "conformance.control.Command.serve");
       break;
     case "start":
-      writer.message(34, message.command.value, writeStart, "conformance.control.Command.start");
+      putMessage(writer, 34, message.command.value, writeStart, "conformance.control.Command.start");
       break;
     case "send":
-      writer.message(42, message.command.value, writeSend, "conformance.control.Command.send");
+      putMessage(writer, 42, message.command.value, writeSend, "conformance.control.Command.send");
       break;
     case "end":
-      writer.message(50, message.command.value, writeEnd, "conformance.control.Command.end");
+      putMessage(writer, 50, message.command.value, writeEnd, "conformance.control.Command.end");
       break;
     case "read":
-      writer.message(58, message.command.value, writeRead, "conformance.control.Command.read");
+      putMessage(writer, 58, message.command.value, writeRead, "conformance.control.Command.read");
       break;
     case "cancel":
-      writer.message(66, message.command.value, writeCancel, "conformance.control.Command.cancel");
+      putMessage(writer, 66, message.command.value, writeCancel, "conformance.control.Command.cancel");
       break;
     case "answer":
-      writer.message(74, message.command.value, writeAnswer, "conformance.control.Command.answer");
+      putMessage(writer, 74, message.command.value, writeAnswer, "conformance.control.Command.answer");
       break;
     case "fail":
-      writer.message(82, message.command.value, writeFail, "conformance.control.Command.fail");
+      putMessage(writer, 82, message.command.value, writeFail, "conformance.control.Command.fail");
       break;
     case "close":
-      writer.message(90, message.command.value, writeClose, "conformance.control.Command.close");
+      putMessage(writer, 90, message.command.value, writeClose, "conformance.control.Command.close");
       break;
     case "disconnect":
-      writer.message(98, message.command.value, writeDisconnect, "conformance.control.Command.disconnect");
+      putMessage(writer, 98, message.command.value, writeDisconnect, "conformance.control.Command.disconnect");
       break;
     case "broadcast":
-      writer.message(106, message.command.value, writeBroadcast, "conformance.control.Command.broadcast");
+      putMessage(writer, 106, message.command.value, writeBroadcast, "conformance.control.Command.broadcast");
       break;
     case "ping":
-      writer.message(114, message.command.value, writePing, "conformance.control.Command.ping");
+      putMessage(writer, 114, message.command.value, writePing, "conformance.control.Command.ping");
       break;
     case "reset":
-      writer.message(122, message.command.value, writeReset, "conformance.control.Command.reset");
+      putMessage(writer, 122, message.command.value, writeReset, "conformance.control.Command.reset");
       break;
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readCommand(reader: Reader, message: Command = { id: 0n }): Command {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.id = reader.uint64("id");
+        message.id = takeUint64(reader, "id");
         break;
       case 18:
-        message.command = { case: "connect", value: reader.message("connect", readConnect, message.command?.case === "connect" ? message.command.value : undefined) };
+        message.command = { case: "connect", value: takeMessage(reader, "connect", readConnect, message.command?.case === "connect" ? message.command.value : undefined) };
         break;
       case 26:
-        message.command = { case: "serve", value: reader.message("serve", readServe, message.command?.case === "serve" ? message.command.value : undefined) };
+        message.command = { case: "serve", value: takeMessage(reader, "serve", readServe, message.command?.case === "serve" ? message.command.value : undefined) };
         break;
       case 34:
-        message.command = { case: "start", value: reader.message("start", readStart, message.command?.case === "start" ? message.command.value : undefined) };
+        message.command = { case: "start", value: takeMessage(reader, "start", readStart, message.command?.case === "start" ? message.command.value : undefined) };
         break;
       case 42:
-        message.command = { case: "send", value: reader.message("send", readSend, message.command?.case === "send" ? message.command.value : undefined) };
+        message.command = { case: "send", value: takeMessage(reader, "send", readSend, message.command?.case === "send" ? message.command.value : undefined) };
         break;
       case 50:
-        message.command = { case: "end", value: reader.message("end", readEnd, message.command?.case === "end" ? message.command.value : undefined) };
+        message.command = { case: "end", value: takeMessage(reader, "end", readEnd, message.command?.case === "end" ? message.command.value : undefined) };
         break;
       case 58:
-        message.command = { case: "read", value: reader.message("read", readRead, message.command?.case === "read" ? message.command.value : undefined) };
+        message.command = { case: "read", value: takeMessage(reader, "read", readRead, message.command?.case === "read" ? message.command.value : undefined) };
         break;
       case 66:
-        message.command = { case: "cancel", value: reader.message("cancel", readCancel, message.command?.case === "cancel" ? message.command.value : undefined) };
+        message.command = { case: "cancel", value: takeMessage(reader, "cancel", readCancel, message.command?.case === "cancel" ? message.command.value : undefined) };
         break;
       case 74:
-        message.command = { case: "answer", value: reader.message("answer", readAnswer, message.command?.case === "answer" ? message.command.value : undefined) };
+        message.command = { case: "answer", value: takeMessage(reader, "answer", readAnswer, message.command?.case === "answer" ? message.command.value : undefined) };
         break;
       case 82:
-        message.command = { case: "fail", value: reader.message("fail", readFail, message.command?.case === "fail" ? message.command.value : undefined) };
+        message.command = { case: "fail", value: takeMessage(reader, "fail", readFail, message.command?.case === "fail" ? message.command.value : undefined) };
         break;
       case 90:
-        message.command = { case: "close", value: reader.message("close", readClose, message.command?.case === "close" ? message.command.value : undefined) };
+        message.command = { case: "close", value: takeMessage(reader, "close", readClose, message.command?.case === "close" ? message.command.value : undefined) };
         break;
       case 98:
-        message.command = { case: "disconnect", value: reader.message("disconnect", readDisconnect, message.command?.case === "disconnect" ? message.command.value : undefined) };
+        message.command = { case: "disconnect", value: takeMessage(reader, "disconnect", readDisconnect, message.command?.case === "disconnect" ? message.command.value : undefined) };
         break;
       case 106:
-        message.command = { case: "broadcast", value: reader.message("broadcast", readBroadcast, message.command?.case === "broadcast" ? message.command.value : undefined) };
+        message.command = { case: "broadcast", value: takeMessage(reader, "broadcast", readBroadcast, message.command?.case === "broadcast" ? message.command.value : undefined) };
         break;
       case 114:
-        message.command = { case: "ping", value: reader.message("ping", readPing, message.command?.case === "ping" ? message.command.value : undefined) };
+        message.command = { case: "ping", value: takeMessage(reader, "ping", readPing, message.command?.case === "ping" ? message.command.value : undefined) };
         break;
       case 122:
-        message.command = { case: "reset", value: reader.message("reset", readReset, message.command?.case === "reset" ? message.command.value : undefined) };
+        message.command = { case: "reset", value: takeMessage(reader, "reset", readReset, message.command?.case === "reset" ? message.command.value : undefined) };
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1019,13 +1045,13 @@ export function createConnect(init: Init<Connect> = {}): Connect {
 
 /** Writes the fields. */
 export function writeConnect(message: Init<Connect>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Connect.endpoint");
-  if (message.url !== undefined && message.url !== "") writer.string(18, message.url, "conformance.control.Connect.url");
-  if (message.credential !== undefined && message.credential !== "") writer.string(26, message.credential, "conformance.control.Connect.credential");
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Connect.endpoint");
+  if (message.url !== undefined && message.url !== "") putString(writer, 18, message.url, "conformance.control.Connect.url");
+  if (message.credential !== undefined && message.credential !== "") putString(writer, 26, message.credential, "conformance.control.Connect.credential");
   if (message.held !== undefined) {
-    for (const item of message.held) writer.string(34, item, "conformance.control.Connect.held");
+    for (const item of message.held) putString(writer, 34, item, "conformance.control.Connect.held");
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -1039,22 +1065,22 @@ export function readConnect(
   },
 ): Connect {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 18:
-        message.url = reader.string("url");
+        message.url = takeString(reader, "url");
         break;
       case 26:
-        message.credential = reader.string("credential");
+        message.credential = takeString(reader, "credential");
         break;
       case 34:
-        message.held.push(reader.string("held"));
+        message.held.push(takeString(reader, "held"));
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1101,14 +1127,14 @@ export function createConnected(init: Init<Connected> = {}): Connected {
 
 /** Writes the fields. */
 export function writeConnected(message: Init<Connected>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Connected.endpoint");
-  if (message.peer !== undefined && message.peer !== 0n) writer.uint64(16, message.peer, "conformance.control.Connected.peer");
-  if (message.resumed !== undefined && message.resumed !== false) writer.bool(24, message.resumed, "conformance.control.Connected.resumed");
-  if (message.user !== undefined && message.user !== "") writer.string(34, message.user, "conformance.control.Connected.user");
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Connected.endpoint");
+  if (message.peer !== undefined && message.peer !== 0n) putUint64(writer, 16, message.peer, "conformance.control.Connected.peer");
+  if (message.resumed !== undefined && message.resumed !== false) putBool(writer, 24, message.resumed, "conformance.control.Connected.resumed");
+  if (message.user !== undefined && message.user !== "") putString(writer, 34, message.user, "conformance.control.Connected.user");
   if (message.roles !== undefined) {
-    for (const item of message.roles) writer.string(42, item, "conformance.control.Connected.roles");
+    for (const item of message.roles) putString(writer, 42, item, "conformance.control.Connected.roles");
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -1123,25 +1149,25 @@ export function readConnected(
   },
 ): Connected {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 16:
-        message.peer = reader.uint64("peer");
+        message.peer = takeUint64(reader, "peer");
         break;
       case 24:
-        message.resumed = reader.bool("resumed");
+        message.resumed = takeBool(reader, "resumed");
         break;
       case 34:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       case 42:
-        message.roles.push(reader.string("roles"));
+        message.roles.push(takeString(reader, "roles"));
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1189,24 +1215,24 @@ export function createDisconnect(init: Init<Disconnect> = {}): Disconnect {
 
 /** Writes the fields. */
 export function writeDisconnect(message: Init<Disconnect>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Disconnect.endpoint");
-  if (message.status !== undefined) writer.message(18, message.status, writeStatus, "conformance.control.Disconnect.status");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Disconnect.endpoint");
+  if (message.status !== undefined) putMessage(writer, 18, message.status, writeStatus, "conformance.control.Disconnect.status");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readDisconnect(reader: Reader, message: Disconnect = { endpoint: 0n }): Disconnect {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 18:
-        message.status = reader.message("status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status);
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1251,20 +1277,20 @@ export function createDisconnected(init: Init<Disconnected> = {}): Disconnected 
 
 /** Writes the fields. */
 export function writeDisconnected(message: Init<Disconnected>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Disconnected.endpoint");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Disconnected.endpoint");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readDisconnected(reader: Reader, message: Disconnected = { endpoint: 0n }): Disconnected {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1308,20 +1334,20 @@ export function createDone(init: Init<Done> = {}): Done {
 
 /** Writes the fields. */
 export function writeDone(message: Init<Done>, writer: Writer): void {
-  if (message.count !== undefined && message.count !== 0) writer.uint32(8, message.count, "conformance.control.Done.count");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.count !== undefined && message.count !== 0) putUint32(writer, 8, message.count, "conformance.control.Done.count");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readDone(reader: Reader, message: Done = { count: 0 }): Done {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.count = reader.uint32("count");
+        message.count = takeUint32(reader, "count");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1365,20 +1391,20 @@ export function createEnd(init: Init<End> = {}): End {
 
 /** Writes the fields. */
 export function writeEnd(message: Init<End>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.End.exchange");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.End.exchange");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readEnd(reader: Reader, message: End = { exchange: 0n }): End {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1422,24 +1448,24 @@ export function createExchangeFailed(init: Init<ExchangeFailed> = {}): ExchangeF
 
 /** Writes the fields. */
 export function writeExchangeFailed(message: Init<ExchangeFailed>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.ExchangeFailed.exchange");
-  if (message.status !== undefined) writer.message(18, message.status, writeStatus, "conformance.control.ExchangeFailed.status");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.ExchangeFailed.exchange");
+  if (message.status !== undefined) putMessage(writer, 18, message.status, writeStatus, "conformance.control.ExchangeFailed.status");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readExchangeFailed(reader: Reader, message: ExchangeFailed = { exchange: 0n }): ExchangeFailed {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.status = reader.message("status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status);
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1484,24 +1510,24 @@ export function createFail(init: Init<Fail> = {}): Fail {
 
 /** Writes the fields. */
 export function writeFail(message: Init<Fail>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Fail.exchange");
-  if (message.status !== undefined) writer.message(18, message.status, writeStatus, "conformance.control.Fail.status");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Fail.exchange");
+  if (message.status !== undefined) putMessage(writer, 18, message.status, writeStatus, "conformance.control.Fail.status");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readFail(reader: Reader, message: Fail = { exchange: 0n }): Fail {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.status = reader.message("status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status);
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1546,20 +1572,20 @@ export function createHandlerDropped(init: Init<HandlerDropped> = {}): HandlerDr
 
 /** Writes the fields. */
 export function writeHandlerDropped(message: Init<HandlerDropped>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.HandlerDropped.exchange");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.HandlerDropped.exchange");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readHandlerDropped(reader: Reader, message: HandlerDropped = { exchange: 0n }): HandlerDropped {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1603,22 +1629,22 @@ export function createHandling(init: Init<Handling> = {}): Handling {
 
 /** Writes the fields. */
 export function writeHandling(message: Init<Handling>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Handling.endpoint");
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(16, message.exchange, "conformance.control.Handling.exchange");
-  if (message.member !== undefined && message.member !== "") writer.string(26, message.member, "conformance.control.Handling.member");
-  if (message.message !== undefined && message.message.length !== 0) writer.bytes(34, message.message, "conformance.control.Handling.message");
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Handling.endpoint");
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 16, message.exchange, "conformance.control.Handling.exchange");
+  if (message.member !== undefined && message.member !== "") putString(writer, 26, message.member, "conformance.control.Handling.member");
+  if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 34, message.message, "conformance.control.Handling.message");
   if (message.headers !== undefined) {
     for (const [key, value] of message.headers) {
-      const start = writer.open(42, "conformance.control.Handling.headers");
-      writer.string(10, key, "conformance.control.Handling.headers");
-      writer.string(18, value, "conformance.control.Handling.headers");
-      writer.close(start);
+      const start = putOpen(writer, 42, "conformance.control.Handling.headers");
+      putString(writer, 10, key, "conformance.control.Handling.headers");
+      putString(writer, 18, value, "conformance.control.Handling.headers");
+      putClose(writer, start);
     }
   }
-  if (message.correlationId !== undefined && message.correlationId !== "") writer.string(50, message.correlationId, "conformance.control.Handling.correlation_id");
-  if (message.remainingMs !== undefined && message.remainingMs !== 0) writer.uint32(56, message.remainingMs, "conformance.control.Handling.remaining_ms");
-  if (message.user !== undefined && message.user !== "") writer.string(66, message.user, "conformance.control.Handling.user");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.correlationId !== undefined && message.correlationId !== "") putString(writer, 50, message.correlationId, "conformance.control.Handling.correlation_id");
+  if (message.remainingMs !== undefined && message.remainingMs !== 0) putUint32(writer, 56, message.remainingMs, "conformance.control.Handling.remaining_ms");
+  if (message.user !== undefined && message.user !== "") putString(writer, 66, message.user, "conformance.control.Handling.user");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -1636,45 +1662,45 @@ export function readHandling(
   },
 ): Handling {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 16:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 26:
-        message.member = reader.string("member");
+        message.member = takeString(reader, "member");
         break;
       case 34:
-        message.message = reader.bytes("message");
+        message.message = takeBytes(reader, "message");
         break;
       case 42: {
-        const end = reader.open("headers");
+        const end = takeOpen(reader, "headers");
         let key: string = "";
         let value: string = "";
         while (reader.position < reader.end) {
-          const tag = reader.tag();
-          if (tag === 10) key = reader.string("headers");
-          else if (tag === 18) value = reader.string("headers");
-          else reader.unknown(tag, undefined);
+          const tag = takeTag(reader);
+          if (tag === 10) key = takeString(reader, "headers");
+          else if (tag === 18) value = takeString(reader, "headers");
+          else takeUnknown(reader, tag, undefined);
         }
-        reader.close(end);
+        takeClose(reader, end);
         message.headers.set(key, value);
         break;
       }
       case 50:
-        message.correlationId = reader.string("correlationId");
+        message.correlationId = takeString(reader, "correlationId");
         break;
       case 56:
-        message.remainingMs = reader.uint32("remainingMs");
+        message.remainingMs = takeUint32(reader, "remainingMs");
         break;
       case 66:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1725,24 +1751,24 @@ export function createItem(init: Init<Item> = {}): Item {
 
 /** Writes the fields. */
 export function writeItem(message: Init<Item>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Item.exchange");
-  if (message.message !== undefined && message.message.length !== 0) writer.bytes(18, message.message, "conformance.control.Item.message");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Item.exchange");
+  if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 18, message.message, "conformance.control.Item.message");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readItem(reader: Reader, message: Item = { exchange: 0n, message: new Uint8Array(0) }): Item {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.message = reader.bytes("message");
+        message.message = takeBytes(reader, "message");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1787,24 +1813,24 @@ export function createItemsEnded(init: Init<ItemsEnded> = {}): ItemsEnded {
 
 /** Writes the fields. */
 export function writeItemsEnded(message: Init<ItemsEnded>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.ItemsEnded.exchange");
-  if (message.status !== undefined) writer.message(18, message.status, writeStatus, "conformance.control.ItemsEnded.status");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.ItemsEnded.exchange");
+  if (message.status !== undefined) putMessage(writer, 18, message.status, writeStatus, "conformance.control.ItemsEnded.status");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readItemsEnded(reader: Reader, message: ItemsEnded = { exchange: 0n }): ItemsEnded {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.status = reader.message("status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status);
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1849,24 +1875,24 @@ export function createPing(init: Init<Ping> = {}): Ping {
 
 /** Writes the fields. */
 export function writePing(message: Init<Ping>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Ping.endpoint");
-  if (message.len !== undefined && message.len !== 0) writer.uint32(16, message.len, "conformance.control.Ping.len");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Ping.endpoint");
+  if (message.len !== undefined && message.len !== 0) putUint32(writer, 16, message.len, "conformance.control.Ping.len");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readPing(reader: Reader, message: Ping = { endpoint: 0n, len: 0 }): Ping {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 16:
-        message.len = reader.uint32("len");
+        message.len = takeUint32(reader, "len");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1911,24 +1937,24 @@ export function createRead(init: Init<Read> = {}): Read {
 
 /** Writes the fields. */
 export function writeRead(message: Init<Read>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Read.exchange");
-  if (message.count !== undefined && message.count !== 0n) writer.uint64(16, message.count, "conformance.control.Read.count");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Read.exchange");
+  if (message.count !== undefined && message.count !== 0n) putUint64(writer, 16, message.count, "conformance.control.Read.count");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readRead(reader: Reader, message: Read = { exchange: 0n, count: 0n }): Read {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 16:
-        message.count = reader.uint64("count");
+        message.count = takeUint64(reader, "count");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -1973,30 +1999,30 @@ export function createReady(init: Init<Ready> = {}): Ready {
 
 /** Writes the fields. */
 export function writeReady(message: Init<Ready>, writer: Writer): void {
-  if (message.language !== undefined && message.language !== "") writer.string(10, message.language, "conformance.control.Ready.language");
+  if (message.language !== undefined && message.language !== "") putString(writer, 10, message.language, "conformance.control.Ready.language");
   if (message.profiles !== undefined) {
-    for (const item of message.profiles) writer.string(18, item, "conformance.control.Ready.profiles");
+    for (const item of message.profiles) putString(writer, 18, item, "conformance.control.Ready.profiles");
   }
-  if (message.fingerprint !== undefined && message.fingerprint !== 0n) writer.fixed64(25, message.fingerprint, "conformance.control.Ready.fingerprint");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.fingerprint !== undefined && message.fingerprint !== 0n) putFixed64(writer, 25, message.fingerprint, "conformance.control.Ready.fingerprint");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readReady(reader: Reader, message: Ready = { language: "", profiles: [], fingerprint: 0n }): Ready {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.language = reader.string("language");
+        message.language = takeString(reader, "language");
         break;
       case 18:
-        message.profiles.push(reader.string("profiles"));
+        message.profiles.push(takeString(reader, "profiles"));
         break;
       case 25:
-        message.fingerprint = reader.fixed64("fingerprint");
+        message.fingerprint = takeFixed64(reader, "fingerprint");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2042,112 +2068,112 @@ export function createReport(init: Init<Report> = {}): Report {
 
 /** Writes the fields. */
 export function writeReport(message: Init<Report>, writer: Writer): void {
-  if (message.id !== undefined && message.id !== 0n) writer.uint64(8, message.id, "conformance.control.Report.id");
+  if (message.id !== undefined && message.id !== 0n) putUint64(writer, 8, message.id, "conformance.control.Report.id");
   switch (message.report?.case) {
     case "ready":
-      writer.message(18, message.report.value, writeReady, "conformance.control.Report.ready");
+      putMessage(writer, 18, message.report.value, writeReady, "conformance.control.Report.ready");
       break;
     case "done":
-      writer.message(26, message.report.value, writeDone, "conformance.control.Report.done");
+      putMessage(writer, 26, message.report.value, writeDone, "conformance.control.Report.done");
       break;
     case "failed":
-      writer.message(34, message.report.value, writeStatus, "conformance.control.Report.failed");
+      putMessage(writer, 34, message.report.value, writeStatus, "conformance.control.Report.failed");
       break;
     case "serving":
-      writer.message(42, message.report.value, writeServing, "conformance.control.Report.serving");
+      putMessage(writer, 42, message.report.value, writeServing, "conformance.control.Report.serving");
       break;
     case "connected":
-      writer.message(50, message.report.value, writeConnected, "conformance.control.Report.connected");
+      putMessage(writer, 50, message.report.value, writeConnected, "conformance.control.Report.connected");
       break;
     case "disconnected":
-      writer.message(58, message.report.value, writeDisconnected, "conformance.control.Report.disconnected");
+      putMessage(writer, 58, message.report.value, writeDisconnected, "conformance.control.Report.disconnected");
       break;
     case "closed":
-      writer.message(66, message.report.value, writeClosed, "conformance.control.Report.closed");
+      putMessage(writer, 66, message.report.value, writeClosed, "conformance.control.Report.closed");
       break;
     case "sessionLost":
-      writer.message(74, message.report.value, writeSessionLost, "conformance.control.Report.session_lost");
+      putMessage(writer, 74, message.report.value, writeSessionLost, "conformance.control.Report.session_lost");
       break;
     case "handling":
-      writer.message(82, message.report.value, writeHandling, "conformance.control.Report.handling");
+      putMessage(writer, 82, message.report.value, writeHandling, "conformance.control.Report.handling");
       break;
     case "item":
-      writer.message(90, message.report.value, writeItem, "conformance.control.Report.item");
+      putMessage(writer, 90, message.report.value, writeItem, "conformance.control.Report.item");
       break;
     case "itemsEnded":
-      writer.message(98, message.report.value, writeItemsEnded, "conformance.control.Report.items_ended");
+      putMessage(writer, 98, message.report.value, writeItemsEnded, "conformance.control.Report.items_ended");
       break;
     case "answered":
-      writer.message(106, message.report.value, writeAnswered, "conformance.control.Report.answered");
+      putMessage(writer, 106, message.report.value, writeAnswered, "conformance.control.Report.answered");
       break;
     case "sent":
-      writer.message(114, message.report.value, writeSent, "conformance.control.Report.sent");
+      putMessage(writer, 114, message.report.value, writeSent, "conformance.control.Report.sent");
       break;
     case "exchangeFailed":
-      writer.message(122, message.report.value, writeExchangeFailed, "conformance.control.Report.exchange_failed");
+      putMessage(writer, 122, message.report.value, writeExchangeFailed, "conformance.control.Report.exchange_failed");
       break;
     case "handlerDropped":
-      writer.message(130, message.report.value, writeHandlerDropped, "conformance.control.Report.handler_dropped");
+      putMessage(writer, 130, message.report.value, writeHandlerDropped, "conformance.control.Report.handler_dropped");
       break;
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readReport(reader: Reader, message: Report = { id: 0n }): Report {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.id = reader.uint64("id");
+        message.id = takeUint64(reader, "id");
         break;
       case 18:
-        message.report = { case: "ready", value: reader.message("ready", readReady, message.report?.case === "ready" ? message.report.value : undefined) };
+        message.report = { case: "ready", value: takeMessage(reader, "ready", readReady, message.report?.case === "ready" ? message.report.value : undefined) };
         break;
       case 26:
-        message.report = { case: "done", value: reader.message("done", readDone, message.report?.case === "done" ? message.report.value : undefined) };
+        message.report = { case: "done", value: takeMessage(reader, "done", readDone, message.report?.case === "done" ? message.report.value : undefined) };
         break;
       case 34:
-        message.report = { case: "failed", value: reader.message("failed", readStatus, message.report?.case === "failed" ? message.report.value : undefined) };
+        message.report = { case: "failed", value: takeMessage(reader, "failed", readStatus, message.report?.case === "failed" ? message.report.value : undefined) };
         break;
       case 42:
-        message.report = { case: "serving", value: reader.message("serving", readServing, message.report?.case === "serving" ? message.report.value : undefined) };
+        message.report = { case: "serving", value: takeMessage(reader, "serving", readServing, message.report?.case === "serving" ? message.report.value : undefined) };
         break;
       case 50:
-        message.report = { case: "connected", value: reader.message("connected", readConnected, message.report?.case === "connected" ? message.report.value : undefined) };
+        message.report = { case: "connected", value: takeMessage(reader, "connected", readConnected, message.report?.case === "connected" ? message.report.value : undefined) };
         break;
       case 58:
-        message.report = { case: "disconnected", value: reader.message("disconnected", readDisconnected, message.report?.case === "disconnected" ? message.report.value : undefined) };
+        message.report = { case: "disconnected", value: takeMessage(reader, "disconnected", readDisconnected, message.report?.case === "disconnected" ? message.report.value : undefined) };
         break;
       case 66:
-        message.report = { case: "closed", value: reader.message("closed", readClosed, message.report?.case === "closed" ? message.report.value : undefined) };
+        message.report = { case: "closed", value: takeMessage(reader, "closed", readClosed, message.report?.case === "closed" ? message.report.value : undefined) };
         break;
       case 74:
-        message.report = { case: "sessionLost", value: reader.message("sessionLost", readSessionLost, message.report?.case === "sessionLost" ? message.report.value : undefined) };
+        message.report = { case: "sessionLost", value: takeMessage(reader, "sessionLost", readSessionLost, message.report?.case === "sessionLost" ? message.report.value : undefined) };
         break;
       case 82:
-        message.report = { case: "handling", value: reader.message("handling", readHandling, message.report?.case === "handling" ? message.report.value : undefined) };
+        message.report = { case: "handling", value: takeMessage(reader, "handling", readHandling, message.report?.case === "handling" ? message.report.value : undefined) };
         break;
       case 90:
-        message.report = { case: "item", value: reader.message("item", readItem, message.report?.case === "item" ? message.report.value : undefined) };
+        message.report = { case: "item", value: takeMessage(reader, "item", readItem, message.report?.case === "item" ? message.report.value : undefined) };
         break;
       case 98:
-        message.report = { case: "itemsEnded", value: reader.message("itemsEnded", readItemsEnded, message.report?.case === "itemsEnded" ? message.report.value : undefined) };
+        message.report = { case: "itemsEnded", value: takeMessage(reader, "itemsEnded", readItemsEnded, message.report?.case === "itemsEnded" ? message.report.value : undefined) };
         break;
       case 106:
-        message.report = { case: "answered", value: reader.message("answered", readAnswered, message.report?.case === "answered" ? message.report.value : undefined) };
+        message.report = { case: "answered", value: takeMessage(reader, "answered", readAnswered, message.report?.case === "answered" ? message.report.value : undefined) };
         break;
       case 114:
-        message.report = { case: "sent", value: reader.message("sent", readSent, message.report?.case === "sent" ? message.report.value : undefined) };
+        message.report = { case: "sent", value: takeMessage(reader, "sent", readSent, message.report?.case === "sent" ? message.report.value : undefined) };
         break;
       case 122:
-        message.report = { case: "exchangeFailed", value: reader.message("exchangeFailed", readExchangeFailed, message.report?.case === "exchangeFailed" ? message.report.value : undefined) };
+        message.report = { case: "exchangeFailed", value: takeMessage(reader, "exchangeFailed", readExchangeFailed, message.report?.case === "exchangeFailed" ? message.report.value : undefined) };
         break;
       case 130:
-        message.report = { case: "handlerDropped", value: reader.message("handlerDropped", readHandlerDropped, message.report?.case === "handlerDropped" ? message.report.value : undefined) };
+        message.report = { case: "handlerDropped", value: takeMessage(reader, "handlerDropped", readHandlerDropped, message.report?.case === "handlerDropped" ? message.report.value : undefined) };
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2206,16 +2232,16 @@ export function createReset(init: Init<Reset> = {}): Reset {
 
 /** Writes the fields. */
 export function writeReset(message: Init<Reset>, writer: Writer): void {
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readReset(reader: Reader, message: Reset = {}): Reset {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2257,28 +2283,28 @@ export function createSend(init: Init<Send> = {}): Send {
 
 /** Writes the fields. */
 export function writeSend(message: Init<Send>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Send.exchange");
-  if (message.message !== undefined && message.message.length !== 0) writer.bytes(18, message.message, "conformance.control.Send.message");
-  if (message.count !== undefined && message.count !== 0) writer.uint32(24, message.count, "conformance.control.Send.count");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Send.exchange");
+  if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 18, message.message, "conformance.control.Send.message");
+  if (message.count !== undefined && message.count !== 0) putUint32(writer, 24, message.count, "conformance.control.Send.count");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readSend(reader: Reader, message: Send = { exchange: 0n, message: new Uint8Array(0), count: 0 }): Send {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.message = reader.bytes("message");
+        message.message = takeBytes(reader, "message");
         break;
       case 24:
-        message.count = reader.uint32("count");
+        message.count = takeUint32(reader, "count");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2324,20 +2350,20 @@ export function createSent(init: Init<Sent> = {}): Sent {
 
 /** Writes the fields. */
 export function writeSent(message: Init<Sent>, writer: Writer): void {
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(8, message.exchange, "conformance.control.Sent.exchange");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 8, message.exchange, "conformance.control.Sent.exchange");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readSent(reader: Reader, message: Sent = { exchange: 0n }): Sent {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2381,16 +2407,16 @@ export function createServe(init: Init<Serve> = {}): Serve {
 
 /** Writes the fields. */
 export function writeServe(message: Init<Serve>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Serve.endpoint");
-  if (message.url !== undefined && message.url !== "") writer.string(18, message.url, "conformance.control.Serve.url");
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Serve.endpoint");
+  if (message.url !== undefined && message.url !== "") putString(writer, 18, message.url, "conformance.control.Serve.url");
   if (message.accounts !== undefined) {
-    for (const item of message.accounts) writer.message(26, item, writeAccount, "conformance.control.Serve.accounts");
+    for (const item of message.accounts) putMessage(writer, 26, item, writeAccount, "conformance.control.Serve.accounts");
   }
   if (message.held !== undefined) {
-    for (const item of message.held) writer.string(34, item, "conformance.control.Serve.held");
+    for (const item of message.held) putString(writer, 34, item, "conformance.control.Serve.held");
   }
-  if (message.attach !== undefined && message.attach !== false) writer.bool(40, message.attach, "conformance.control.Serve.attach");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.attach !== undefined && message.attach !== false) putBool(writer, 40, message.attach, "conformance.control.Serve.attach");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -2405,25 +2431,25 @@ export function readServe(
   },
 ): Serve {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 18:
-        message.url = reader.string("url");
+        message.url = takeString(reader, "url");
         break;
       case 26:
-        message.accounts.push(reader.message("accounts", readAccount));
+        message.accounts.push(takeMessage(reader, "accounts", readAccount));
         break;
       case 34:
-        message.held.push(reader.string("held"));
+        message.held.push(takeString(reader, "held"));
         break;
       case 40:
-        message.attach = reader.bool("attach");
+        message.attach = takeBool(reader, "attach");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2471,20 +2497,20 @@ export function createServing(init: Init<Serving> = {}): Serving {
 
 /** Writes the fields. */
 export function writeServing(message: Init<Serving>, writer: Writer): void {
-  if (message.url !== undefined && message.url !== "") writer.string(10, message.url, "conformance.control.Serving.url");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.url !== undefined && message.url !== "") putString(writer, 10, message.url, "conformance.control.Serving.url");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readServing(reader: Reader, message: Serving = { url: "" }): Serving {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.url = reader.string("url");
+        message.url = takeString(reader, "url");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2528,20 +2554,20 @@ export function createSessionLost(init: Init<SessionLost> = {}): SessionLost {
 
 /** Writes the fields. */
 export function writeSessionLost(message: Init<SessionLost>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.SessionLost.endpoint");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.SessionLost.endpoint");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readSessionLost(reader: Reader, message: SessionLost = { endpoint: 0n }): SessionLost {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2585,22 +2611,22 @@ export function createStart(init: Init<Start> = {}): Start {
 
 /** Writes the fields. */
 export function writeStart(message: Init<Start>, writer: Writer): void {
-  if (message.endpoint !== undefined && message.endpoint !== 0n) writer.uint64(8, message.endpoint, "conformance.control.Start.endpoint");
-  if (message.exchange !== undefined && message.exchange !== 0n) writer.uint64(16, message.exchange, "conformance.control.Start.exchange");
-  if (message.member !== undefined && message.member !== "") writer.string(26, message.member, "conformance.control.Start.member");
-  if (message.message !== undefined && message.message.length !== 0) writer.bytes(34, message.message, "conformance.control.Start.message");
-  if (message.timeoutMs !== undefined && message.timeoutMs !== 0) writer.uint32(40, message.timeoutMs, "conformance.control.Start.timeout_ms");
+  if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Start.endpoint");
+  if (message.exchange !== undefined && message.exchange !== 0n) putUint64(writer, 16, message.exchange, "conformance.control.Start.exchange");
+  if (message.member !== undefined && message.member !== "") putString(writer, 26, message.member, "conformance.control.Start.member");
+  if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 34, message.message, "conformance.control.Start.message");
+  if (message.timeoutMs !== undefined && message.timeoutMs !== 0) putUint32(writer, 40, message.timeoutMs, "conformance.control.Start.timeout_ms");
   if (message.headers !== undefined) {
     for (const [key, value] of message.headers) {
-      const start = writer.open(50, "conformance.control.Start.headers");
-      writer.string(10, key, "conformance.control.Start.headers");
-      writer.string(18, value, "conformance.control.Start.headers");
-      writer.close(start);
+      const start = putOpen(writer, 50, "conformance.control.Start.headers");
+      putString(writer, 10, key, "conformance.control.Start.headers");
+      putString(writer, 18, value, "conformance.control.Start.headers");
+      putClose(writer, start);
     }
   }
-  if (message.correlationId !== undefined && message.correlationId !== "") writer.string(58, message.correlationId, "conformance.control.Start.correlation_id");
-  if (message.read !== undefined && message.read !== 0n) writer.uint64(64, message.read, "conformance.control.Start.read");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.correlationId !== undefined && message.correlationId !== "") putString(writer, 58, message.correlationId, "conformance.control.Start.correlation_id");
+  if (message.read !== undefined && message.read !== 0n) putUint64(writer, 64, message.read, "conformance.control.Start.read");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
@@ -2618,45 +2644,45 @@ export function readStart(
   },
 ): Start {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.endpoint = reader.uint64("endpoint");
+        message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 16:
-        message.exchange = reader.uint64("exchange");
+        message.exchange = takeUint64(reader, "exchange");
         break;
       case 26:
-        message.member = reader.string("member");
+        message.member = takeString(reader, "member");
         break;
       case 34:
-        message.message = reader.bytes("message");
+        message.message = takeBytes(reader, "message");
         break;
       case 40:
-        message.timeoutMs = reader.uint32("timeoutMs");
+        message.timeoutMs = takeUint32(reader, "timeoutMs");
         break;
       case 50: {
-        const end = reader.open("headers");
+        const end = takeOpen(reader, "headers");
         let key: string = "";
         let value: string = "";
         while (reader.position < reader.end) {
-          const tag = reader.tag();
-          if (tag === 10) key = reader.string("headers");
-          else if (tag === 18) value = reader.string("headers");
-          else reader.unknown(tag, undefined);
+          const tag = takeTag(reader);
+          if (tag === 10) key = takeString(reader, "headers");
+          else if (tag === 18) value = takeString(reader, "headers");
+          else takeUnknown(reader, tag, undefined);
         }
-        reader.close(end);
+        takeClose(reader, end);
         message.headers.set(key, value);
         break;
       }
       case 58:
-        message.correlationId = reader.string("correlationId");
+        message.correlationId = takeString(reader, "correlationId");
         break;
       case 64:
-        message.read = reader.uint64("read");
+        message.read = takeUint64(reader, "read");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -2707,46 +2733,46 @@ export function createStatus(init: Init<Status> = {}): Status {
 
 /** Writes the fields. */
 export function writeStatus(message: Init<Status>, writer: Writer): void {
-  if (message.code !== undefined && message.code !== "") writer.string(10, message.code, "conformance.control.Status.code");
-  if (message.message !== undefined && message.message !== "") writer.string(18, message.message, "conformance.control.Status.message");
+  if (message.code !== undefined && message.code !== "") putString(writer, 10, message.code, "conformance.control.Status.code");
+  if (message.message !== undefined && message.message !== "") putString(writer, 18, message.message, "conformance.control.Status.message");
   if (message.headers !== undefined) {
     for (const [key, value] of message.headers) {
-      const start = writer.open(26, "conformance.control.Status.headers");
-      writer.string(10, key, "conformance.control.Status.headers");
-      writer.string(18, value, "conformance.control.Status.headers");
-      writer.close(start);
+      const start = putOpen(writer, 26, "conformance.control.Status.headers");
+      putString(writer, 10, key, "conformance.control.Status.headers");
+      putString(writer, 18, value, "conformance.control.Status.headers");
+      putClose(writer, start);
     }
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readStatus(reader: Reader, message: Status = { code: "", message: "", headers: new Map() }): Status {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.code = reader.string("code");
+        message.code = takeString(reader, "code");
         break;
       case 18:
-        message.message = reader.string("message");
+        message.message = takeString(reader, "message");
         break;
       case 26: {
-        const end = reader.open("headers");
+        const end = takeOpen(reader, "headers");
         let key: string = "";
         let value: string = "";
         while (reader.position < reader.end) {
-          const tag = reader.tag();
-          if (tag === 10) key = reader.string("headers");
-          else if (tag === 18) value = reader.string("headers");
-          else reader.unknown(tag, undefined);
+          const tag = takeTag(reader);
+          if (tag === 10) key = takeString(reader, "headers");
+          else if (tag === 18) value = takeString(reader, "headers");
+          else takeUnknown(reader, tag, undefined);
         }
-        reader.close(end);
+        takeClose(reader, end);
         message.headers.set(key, value);
         break;
       }
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;

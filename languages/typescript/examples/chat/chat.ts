@@ -11,7 +11,21 @@ import type {
   SendOptions,
   Transport,
 } from "msip";
-import { decode, encode, fromJson, toJson } from "msip/message";
+import {
+  decode,
+  encode,
+  fromJson,
+  putBool,
+  putMessage,
+  putRaw,
+  putString,
+  takeBool,
+  takeMessage,
+  takeString,
+  takeTag,
+  takeUnknown,
+  toJson,
+} from "msip/message";
 import type { Init, JsonValue, MessageFields, MessageType, ProtocolJson, Reader, Writer } from "msip/message";
 
 /** Asks to enter the room. */
@@ -113,20 +127,20 @@ export function createConnectReq(init: Init<ConnectReq> = {}): ConnectReq {
 
 /** Writes the fields. */
 export function writeConnectReq(message: Init<ConnectReq>, writer: Writer): void {
-  if (message.user !== undefined && message.user !== "") writer.string(10, message.user, "chat.ConnectReq.user");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.user !== undefined && message.user !== "") putString(writer, 10, message.user, "chat.ConnectReq.user");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readConnectReq(reader: Reader, message: ConnectReq = { user: "" }): ConnectReq {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -170,26 +184,26 @@ export function createConnectRsp(init: Init<ConnectRsp> = {}): ConnectRsp {
 
 /** Writes the fields. */
 export function writeConnectRsp(message: Init<ConnectRsp>, writer: Writer): void {
-  if (message.motd !== undefined && message.motd !== "") writer.string(10, message.motd, "chat.ConnectRsp.motd");
+  if (message.motd !== undefined && message.motd !== "") putString(writer, 10, message.motd, "chat.ConnectRsp.motd");
   if (message.users !== undefined) {
-    for (const item of message.users) writer.string(18, item, "chat.ConnectRsp.users");
+    for (const item of message.users) putString(writer, 18, item, "chat.ConnectRsp.users");
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readConnectRsp(reader: Reader, message: ConnectRsp = { motd: "", users: [] }): ConnectRsp {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.motd = reader.string("motd");
+        message.motd = takeString(reader, "motd");
         break;
       case 18:
-        message.users.push(reader.string("users"));
+        message.users.push(takeString(reader, "users"));
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -234,20 +248,20 @@ export function createJoinedInd(init: Init<JoinedInd> = {}): JoinedInd {
 
 /** Writes the fields. */
 export function writeJoinedInd(message: Init<JoinedInd>, writer: Writer): void {
-  if (message.user !== undefined && message.user !== "") writer.string(10, message.user, "chat.JoinedInd.user");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.user !== undefined && message.user !== "") putString(writer, 10, message.user, "chat.JoinedInd.user");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readJoinedInd(reader: Reader, message: JoinedInd = { user: "" }): JoinedInd {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -291,20 +305,20 @@ export function createLeftInd(init: Init<LeftInd> = {}): LeftInd {
 
 /** Writes the fields. */
 export function writeLeftInd(message: Init<LeftInd>, writer: Writer): void {
-  if (message.user !== undefined && message.user !== "") writer.string(10, message.user, "chat.LeftInd.user");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.user !== undefined && message.user !== "") putString(writer, 10, message.user, "chat.LeftInd.user");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readLeftInd(reader: Reader, message: LeftInd = { user: "" }): LeftInd {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -348,24 +362,24 @@ export function createMessageInd(init: Init<MessageInd> = {}): MessageInd {
 
 /** Writes the fields. */
 export function writeMessageInd(message: Init<MessageInd>, writer: Writer): void {
-  if (message.user !== undefined && message.user !== "") writer.string(10, message.user, "chat.MessageInd.user");
-  if (message.text !== undefined && message.text !== "") writer.string(18, message.text, "chat.MessageInd.text");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.user !== undefined && message.user !== "") putString(writer, 10, message.user, "chat.MessageInd.user");
+  if (message.text !== undefined && message.text !== "") putString(writer, 18, message.text, "chat.MessageInd.text");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readMessageInd(reader: Reader, message: MessageInd = { user: "", text: "" }): MessageInd {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       case 18:
-        message.text = reader.string("text");
+        message.text = takeString(reader, "text");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -410,24 +424,24 @@ export function createPerson(init: Init<Person> = {}): Person {
 
 /** Writes the fields. */
 export function writePerson(message: Init<Person>, writer: Writer): void {
-  if (message.user !== undefined && message.user !== "") writer.string(10, message.user, "chat.Person.user");
-  if (message.active !== undefined && message.active !== false) writer.bool(16, message.active, "chat.Person.active");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.user !== undefined && message.user !== "") putString(writer, 10, message.user, "chat.Person.user");
+  if (message.active !== undefined && message.active !== false) putBool(writer, 16, message.active, "chat.Person.active");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readPerson(reader: Reader, message: Person = { user: "", active: false }): Person {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.user = reader.string("user");
+        message.user = takeString(reader, "user");
         break;
       case 16:
-        message.active = reader.bool("active");
+        message.active = takeBool(reader, "active");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -472,16 +486,16 @@ export function createPresenceReq(init: Init<PresenceReq> = {}): PresenceReq {
 
 /** Writes the fields. */
 export function writePresenceReq(message: Init<PresenceReq>, writer: Writer): void {
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readPresenceReq(reader: Reader, message: PresenceReq = {}): PresenceReq {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -523,20 +537,20 @@ export function createPresenceRsp(init: Init<PresenceRsp> = {}): PresenceRsp {
 
 /** Writes the fields. */
 export function writePresenceRsp(message: Init<PresenceRsp>, writer: Writer): void {
-  if (message.active !== undefined && message.active !== false) writer.bool(8, message.active, "chat.PresenceRsp.active");
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.active !== undefined && message.active !== false) putBool(writer, 8, message.active, "chat.PresenceRsp.active");
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readPresenceRsp(reader: Reader, message: PresenceRsp = { active: false }): PresenceRsp {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        message.active = reader.bool("active");
+        message.active = takeBool(reader, "active");
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -580,16 +594,16 @@ export function createWhoReq(init: Init<WhoReq> = {}): WhoReq {
 
 /** Writes the fields. */
 export function writeWhoReq(message: Init<WhoReq>, writer: Writer): void {
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readWhoReq(reader: Reader, message: WhoReq = {}): WhoReq {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;
@@ -632,21 +646,21 @@ export function createWhoRsp(init: Init<WhoRsp> = {}): WhoRsp {
 /** Writes the fields. */
 export function writeWhoRsp(message: Init<WhoRsp>, writer: Writer): void {
   if (message.people !== undefined) {
-    for (const item of message.people) writer.message(10, item, writePerson, "chat.WhoRsp.people");
+    for (const item of message.people) putMessage(writer, 10, item, writePerson, "chat.WhoRsp.people");
   }
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
 export function readWhoRsp(reader: Reader, message: WhoRsp = { people: [] }): WhoRsp {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 10:
-        message.people.push(reader.message("people", readPerson));
+        message.people.push(takeMessage(reader, "people", readPerson));
         break;
       default:
-        message.$unknown = reader.unknown(tag, message.$unknown);
+        message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
   }
   return message;

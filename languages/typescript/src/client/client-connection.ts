@@ -4,6 +4,7 @@ import type { BoundCodec, Compression } from "../codec/index.js";
 import { Bodies } from "../connection/bodies.js";
 import { Connection, sessionSettings } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
+import type { Streams } from "../connection/inbound-streams.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ConnectError, ClosedError, Status } from "../errors.js";
@@ -32,6 +33,7 @@ export class ClientConnection {
   readonly #addresses: readonly string[];
   readonly #settings: ClientSettings;
   readonly #options: ClientOptions;
+  readonly #streams: Streams | undefined;
   readonly #handler: ClientHandler<unknown>;
   readonly #onError: (error: unknown, what: string) => void;
   readonly #sessionSettings: Settings;
@@ -53,9 +55,10 @@ export class ClientConnection {
   #closedBy: Status | undefined;
   #connectedAt = 0;
 
-  private constructor(protocol: Protocol, endpoint: string | Transport, options: ClientOptions) {
+  private constructor(protocol: Protocol, endpoint: string | Transport, options: ClientOptions, streams: Streams | undefined) {
     this.#protocol = protocol;
     this.#options = options;
+    this.#streams = streams;
     this.#transport = typeof endpoint === "string" ? webSocket(endpoint, options.webSocket) : endpoint;
     this.#settings = resolveSettings(CLIENT, this.#transport.settings, { ...options }) as unknown as ClientSettings;
     const { topic, addressOrder } = this.#settings;
@@ -73,7 +76,7 @@ export class ClientConnection {
       version: options.version ?? "",
       bufferDisconnected: this.#settings.bufferDisconnected,
     };
-    this.#session = new ClientSession(protocol, this.#sessionSettings);
+    this.#session = new ClientSession(protocol, this.#sessionSettings, streams?.session);
     this.#backoff = new Backoff(this.#settings.reconnectMinMs, this.#settings.reconnectMaxMs);
     this.#connection = new Connection(
       {
@@ -83,6 +86,7 @@ export class ClientConnection {
         settings: this.#settings,
         handler: this.#handler,
         topic: topic === "" ? "" : `${topic}/$in`,
+        streams,
         onError: this.#onError,
         owner: {
           onSessionEvent: (event) => this.#onSessionEvent(event),
@@ -98,8 +102,14 @@ export class ClientConnection {
   }
 
   /** @internal */
-  static async open<C>(type: ClientClass<C>, protocol: Protocol, endpoint: string | Transport, options: ClientOptions): Promise<C> {
-    const connection = new ClientConnection(protocol, endpoint, options);
+  static async open<C>(
+    type: ClientClass<C>,
+    protocol: Protocol,
+    endpoint: string | Transport,
+    options: ClientOptions,
+    streams?: Streams,
+  ): Promise<C> {
+    const connection = new ClientConnection(protocol, endpoint, options, streams);
     const client = new type(connection);
     connection.#connection.peer = client;
     connection.#makeLoginClient = () => new type(connection, true);
@@ -303,7 +313,7 @@ export class ClientConnection {
         );
       }
       if (this.#session.phase === "over") {
-        this.#session = new ClientSession(this.#protocol, this.#sessionSettings);
+        this.#session = new ClientSession(this.#protocol, this.#sessionSettings, this.#streams?.session);
         this.#connection.driver.session = this.#session;
         this.#welcome = undefined;
       }

@@ -1,7 +1,9 @@
 /** What generated clients stand on. */
 
+import { streams } from "../connection/inbound-streams.js";
+import type { Items } from "../connection/item-pump.js";
 import type { CallOptions } from "../connection/options.js";
-import type { Requests } from "../connection/outbound.js";
+import { callBoth, callStream, sendStream } from "../connection/outbound-streams.js";
 import type { ResponseStream } from "../connection/response-stream.js";
 import type { Member, Protocol } from "../protocol.js";
 import type { Transport } from "../transport/transport.js";
@@ -11,7 +13,7 @@ import type { ClientOptions } from "./options.js";
 /** A generated client. */
 export type ClientClass<C> = new (connection: ClientConnection, isLogin?: boolean) => C;
 
-/** A client: the typed calls of a generated class, over a connection that comes back by itself. */
+/** A client: the typed calls of a generated class, over a connection that comes back by itself. It has no streams. */
 export abstract class Client {
   /** What is known of the connection, and what is not of the schema: pings, subscriptions, whether it is closed. */
   readonly connection: ClientConnection;
@@ -54,16 +56,36 @@ export abstract class Client {
   protected call<T>(member: Member, request: unknown, options: CallOptions = {}): Promise<T> {
     return this.connection.outbound.call(member, request, options, this.#isLogin) as Promise<T>;
   }
+}
+
+/** A client of a protocol that has calls with streams, either way. */
+export abstract class StreamingClient extends Client {
+  readonly #isLogin: boolean;
+
+  /** @internal */
+  constructor(connection: ClientConnection, isLogin = false) {
+    super(connection, isLogin);
+    this.#isLogin = isLogin;
+  }
+
+  protected static override open<C extends Client, H extends object>(
+    type: ClientClass<C>,
+    protocol: Protocol,
+    endpoint: string | Transport,
+    options: ClientOptions<H> = {},
+  ): Promise<C> {
+    return ClientConnection.open(type, protocol, endpoint, options, streams);
+  }
 
   protected callStream<T>(member: Member, request: unknown, options: CallOptions = {}): ResponseStream<T> {
-    return this.connection.outbound.callStream(member, request, options, this.#isLogin) as ResponseStream<T>;
+    return callStream(this.connection.outbound, member, request, options, this.#isLogin) as ResponseStream<T>;
   }
 
-  protected sendStream<T>(member: Member, requests: Requests, options: CallOptions = {}): Promise<T> {
-    return this.connection.outbound.sendStream(member, requests, options, this.#isLogin) as Promise<T>;
+  protected sendStream<T>(member: Member, requests: Items, options: CallOptions = {}): Promise<T> {
+    return sendStream(this.connection.outbound, member, requests, options, this.#isLogin) as Promise<T>;
   }
 
-  protected callBoth<T>(member: Member, requests: Requests, options: CallOptions = {}): ResponseStream<T> {
-    return this.connection.outbound.callBoth(member, requests, options, this.#isLogin) as ResponseStream<T>;
+  protected callBoth<T>(member: Member, requests: Items, options: CallOptions = {}): ResponseStream<T> {
+    return callBoth(this.connection.outbound, member, requests, options, this.#isLogin) as ResponseStream<T>;
   }
 }

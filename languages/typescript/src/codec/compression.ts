@@ -6,7 +6,6 @@
  */
 
 import { Status } from "../errors.js";
-import { CompressionId } from "../wire/messages.js";
 
 /** A body that can be sent. */
 export interface Body {
@@ -15,8 +14,8 @@ export interface Body {
 }
 
 /** An algorithm. Where its results are promises, {@link InOrder} keeps messages in their order. */
-export interface Compression {
-  /** Its number of {@link CompressionId}. */
+export interface Algorithm {
+  /** Its number of `CompressionId`. */
   readonly id: number;
   /** As settings name it. */
   readonly name: string;
@@ -29,14 +28,31 @@ export interface Compression {
   inflate(bytes: Uint8Array, max: number): Uint8Array | Promise<Uint8Array>;
 }
 
+/** A compression of bodies, as a client or a server is given it. */
+export interface Compression extends Algorithm {
+  /** A body as it is sent: compressed, unless it does not get smaller. */
+  pack(bytes: Uint8Array): Body | Promise<Body>;
+  /**
+   * The body that was compressed.
+   *
+   * @throws Status `INVALID_ARGUMENT` where it was by another algorithm, or is malformed, and `RESOURCE_EXHAUSTED` beyond `max`
+   * bytes. With an algorithm whose results are promises the promise is rejected.
+   */
+  unpack(bytes: Uint8Array, max: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/** The compression by an algorithm. */
+export function compression(algorithm: Algorithm): Compression {
+  return { ...algorithm, pack: (bytes) => pack(algorithm, bytes), unpack: (bytes, max) => unpack(algorithm, bytes, max) };
+}
+
 /** The error of a body that is inflated to more than this. */
 export function tooLarge(max: number): Status {
   return new Status("RESOURCE_EXHAUSTED", `the inflated body has more than ${max} bytes (max_body)`);
 }
 
-/** A body as it is sent: compressed, unless it does not get smaller. */
-export function compressBody(compression: Compression, bytes: Uint8Array): Body | Promise<Body> {
-  const pack = (packed: Uint8Array): Body => {
+function pack(compression: Algorithm, bytes: Uint8Array): Body | Promise<Body> {
+  const framed = (packed: Uint8Array): Body => {
     if (packed.length + 1 >= bytes.length) {
       return { bytes, compressed: false };
     }
@@ -46,16 +62,10 @@ export function compressBody(compression: Compression, bytes: Uint8Array): Body 
     return { bytes: body, compressed: true };
   };
   const packed = compression.compress(bytes);
-  return packed instanceof Promise ? packed.then(pack) : pack(packed);
+  return packed instanceof Promise ? packed.then(framed) : framed(packed);
 }
 
-/**
- * The body that was compressed.
- *
- * @throws Status `INVALID_ARGUMENT` where it was by another algorithm, or is malformed, and `RESOURCE_EXHAUSTED` beyond `max`
- * bytes. With an algorithm whose results are promises the promise is rejected.
- */
-export function inflateBody(compression: Compression, bytes: Uint8Array, max: number): Uint8Array | Promise<Uint8Array> {
+function unpack(compression: Algorithm, bytes: Uint8Array, max: number): Uint8Array | Promise<Uint8Array> {
   if (bytes[0] !== compression.id) {
     throw new Status("INVALID_ARGUMENT", `a body compressed by ${bytes[0] ?? "nothing"}, where ${compression.name} was agreed on`);
   }
@@ -70,38 +80,6 @@ export function inflateBody(compression: Compression, bytes: Uint8Array, max: nu
   }
 }
 
-/** Runs a stream of the platform over bytes. */
-async function through(stream: CompressionStream | DecompressionStream, bytes: Uint8Array, max: number): Promise<Uint8Array> {
-  const writer = stream.writable.getWriter();
-  // What fails here fails the reader too.
-  const written = writer.write(bytes as Uint8Array<ArrayBuffer>).then(() => writer.close());
-  written.catch(() => undefined);
-  const reader = stream.readable.getReader();
-  const parts: Uint8Array[] = [];
-  let len = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) {
-      break;
-    }
-    const part = value as Uint8Array;
-    len += part.length;
-    if (len > max) {
-      reader.cancel().catch(() => undefined);
-      throw tooLarge(max);
-    }
-    parts.push(part);
-  }
-  await written;
-  const all = new Uint8Array(len);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
 /** What was inflated, where it is of one member: platforms take several, one behind the other. */
 export function oneMember(bytes: Uint8Array, inflated: Uint8Array): Uint8Array {
   // A member ends with the length of what it holds.
@@ -111,11 +89,3 @@ export function oneMember(bytes: Uint8Array, inflated: Uint8Array): Uint8Array {
   }
   return inflated;
 }
-
-/** gzip, by the streams of the platform. */
-export const gzip: Compression = {
-  id: CompressionId.GZIP,
-  name: "gzip",
-  compress: (bytes) => through(new CompressionStream("gzip"), bytes, Infinity),
-  inflate: (bytes, max) => through(new DecompressionStream("gzip"), bytes, max).then((inflated) => oneMember(bytes, inflated)),
-};

@@ -5,7 +5,8 @@
  */
 
 export type { BoundCodec, Codec } from "./codec.js";
-export { compressBody, gzip, inflateBody, type Body, type Compression } from "./compression.js";
+export type { Body, Compression } from "./compression.js";
+export { gzip } from "./gzip.js";
 export { InOrder } from "./in-order.js";
 export { protobuf } from "./protobuf.js";
 export { json, messagePack } from "./trees.js";

@@ -5,7 +5,7 @@
  */
 
 import { CompressionId } from "../wire/messages.js";
-import { oneMember, tooLarge, type Compression } from "./compression.js";
+import { compression, oneMember, tooLarge, type Compression } from "./compression.js";
 
 interface Options {
   maxOutputLength: number;
@@ -30,12 +30,12 @@ interface Inflated {
 
 /** gzip by `node:zlib`. */
 export function zlibGzip(zlib: Zlib): Compression {
-  return {
+  return compression({
     id: CompressionId.GZIP,
     name: "gzip",
     compress: (bytes) => zlib.gzipSync(bytes, { level: 6 }),
     inflate: (bytes, max) => oneMember(bytes, inflate((options) => zlib.gunzipSync(bytes, options), max)),
-  };
+  });
 }
 
 /** zstd by `node:zlib`, where it has it. */
@@ -46,7 +46,7 @@ export function zlibZstd(zlib: Zlib): Compression | undefined {
   }
   // A window is at most 8 MiB, and at most the next power of two of what is accepted.
   const windowLog = (zlib.constants as { ZSTD_d_windowLogMax?: number }).ZSTD_d_windowLogMax ?? 100;
-  return {
+  return compression({
     id: CompressionId.ZSTD,
     name: "zstd",
     compress: (bytes) => zstdCompressSync(bytes),
@@ -54,7 +54,7 @@ export function zlibZstd(zlib: Zlib): Compression | undefined {
       const params = { [windowLog]: Math.min(23, Math.max(10, Math.ceil(Math.log2(max)))) };
       return inflate((options) => zstdDecompressSync(bytes, { ...options, params }), max, bytes.length);
     },
-  };
+  });
 }
 
 function inflate(run: (options: Options) => unknown, max: number, consumed?: number): Uint8Array {

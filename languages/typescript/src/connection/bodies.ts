@@ -1,14 +1,10 @@
 /** Bodies of messages: how a connection encodes and decodes them. */
 
-import { compressBody, inflateBody, type BoundCodec, type Compression } from "../codec/index.js";
+import type { Body, BoundCodec, Compression } from "../codec/index.js";
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
 
-/** A body that can be sent. */
-export interface Body {
-  readonly bytes: Uint8Array;
-  readonly compressed: boolean;
-}
+export type { Body };
 
 /** What a connection has agreed on: a codec, and a compression or none. */
 export class Bodies {
@@ -31,13 +27,13 @@ export class Bodies {
     if (this.#compression === undefined || bytes.length < this.#compressThreshold || member.compress === false) {
       return { bytes, compressed: false };
     }
-    return compressBody(this.#compression, bytes) as Body;
+    return this.#compression.pack(bytes) as Body;
   }
 
   /** @throws Status where the body is not one of this member. */
   decode(member: Member, bytes: Uint8Array, compressed: boolean): unknown {
     if (!compressed) return this.#codec.decode(member, bytes);
     if (this.#compression === undefined) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
-    return this.#codec.decode(member, inflateBody(this.#compression, bytes, this.#maxBody) as Uint8Array);
+    return this.#codec.decode(member, this.#compression.unpack(bytes, this.#maxBody) as Uint8Array);
   }
 }

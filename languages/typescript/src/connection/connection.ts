@@ -7,6 +7,7 @@ import type { Event, Identity, Session, Settings } from "../session/index.js";
 import type { Bodies } from "./bodies.js";
 import { Driver, type DriverSink } from "./driver.js";
 import { Inbound, type InboundHost } from "./inbound.js";
+import type { Streams } from "./inbound-streams.js";
 import { Outbound, type OutboundHost } from "./outbound.js";
 
 /** What the owner of a connection hears of it. */
@@ -27,6 +28,8 @@ export interface ConnectionParts {
   readonly settings: ConnectionSettings;
   readonly handler: object;
   readonly topic: string;
+  /** What calls with streams need, where the protocol has any. */
+  readonly streams: Streams | undefined;
   readonly onError: (error: unknown, what: string) => void;
   readonly owner: ConnectionOwner;
 }
@@ -39,6 +42,7 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
   readonly callTimeoutMs: number;
   readonly topic: string;
   readonly handler: object;
+  readonly streams: Streams | undefined;
   /** Set before anything is handled. */
   peer: unknown;
   identity: Identity | undefined;
@@ -55,6 +59,7 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
     this.callTimeoutMs = settings.callTimeoutMs;
     this.topic = parts.topic;
     this.handler = parts.handler;
+    this.streams = parts.streams;
     this.bodies = bodies;
     this.#owner = parts.owner;
     this.#onError = parts.onError;

@@ -6,8 +6,7 @@ import type { Event, Identity, Message, Metadata, MsgId, Request } from "../sess
 import type { Bodies } from "./bodies.js";
 import { now, type Driver } from "./driver.js";
 import type { CallOptions, Context } from "./options.js";
-import { ItemPump, type Requests } from "./outbound.js";
-import { IncomingRequests } from "./incoming-requests.js";
+import type { RequestQueue, Streams } from "./inbound-streams.js";
 
 /** What is asked of the connection. */
 export interface InboundHost {
@@ -22,6 +21,8 @@ export interface InboundHost {
   readonly isHeldUp: boolean;
   /** Who the peer is, as the server has authenticated it. */
   readonly identity: Identity | undefined;
+  /** What calls with streams need; nothing where no call of the peer has one. */
+  readonly streams: Streams | undefined;
   /** A handler has thrown something that is no `Status`. */
   onHandlerError(error: unknown, member: Member): void;
 }
@@ -228,8 +229,10 @@ class Lane {
 /** A call of the peer. */
 class Call {
   readonly request: Request;
-  readonly requests: IncomingRequests<unknown> | undefined;
-  pump: ItemPump | undefined;
+  /** Its stream of requests. */
+  readonly requests: RequestQueue | undefined;
+  /** What sends its stream of answers. */
+  pump: { proceed(): void; stop(): void } | undefined;
   readonly #host: InboundHost;
   readonly #session: Driver["session"];
   readonly #context: HandlerContext;
@@ -243,17 +246,7 @@ class Call {
     this.request = request;
     this.#session = host.driver.session;
     this.#context = new HandlerContext(host, request);
-    if (request.member.requestStream !== true) return;
-    this.requests = new IncomingRequests<unknown>({
-      decode: (body, compressed) => host.bodies.decode(request.member, body, compressed),
-      finished: (item) => {
-        if (host.driver.session !== this.#session) return;
-        this.#session.finished(item, now());
-        host.driver.scheduleFlush();
-      },
-    });
-    if (request.body.length > 0) this.requests.pushBody(request.body, request.compressed);
-    if (!request.streaming) this.requests.end();
+    this.requests = host.streams?.requestsOf(host, request);
   }
 
   /** Calls the handler. */
@@ -269,8 +262,15 @@ class Call {
       if (method === undefined) throw new Status("UNIMPLEMENTED", `there is no handler for ${member.name}`);
       const request = this.requests ?? this.#host.bodies.decode(member, this.request.body, this.request.compressed);
       const result = invoke(method, this.#host.handler, member, request, this.#context);
-      if (member.responseStream === true) this.#answerAll(result as Requests);
-      else if (isPromise(result)) {
+      const { streams } = this.#host;
+      if (streams !== undefined && member.responseStream === true) {
+        this.pump = streams.answerAll(this.#host, this.request, result, {
+          session: this.#session,
+          isOver: () => this.#isOver,
+          end: (respond) => this.#end(() => respond(this.#session, this.request.id, this.#context.answerMetadata())),
+          fail: (error) => this.#fail(error),
+        });
+      } else if (isPromise(result)) {
         result.then((answer) => this.#answer(answer), (error: unknown) => this.#fail(error)).catch((error: unknown) => this.#fail(error));
       } else this.#answer(result);
     } catch (error) {
@@ -300,26 +300,6 @@ class Call {
       const metadata = this.#context.answerMetadata();
       this.#session.answer(this.request.id, body.bytes, metadata === undefined && !body.compressed ? undefined : { metadata, compressed: body.compressed });
     });
-  }
-
-  #answerAll(answers: Requests): void {
-    const { id, member } = this.request;
-    const answer = this.#host.answerOf(member);
-    this.pump = new ItemPump(answers, {
-      send: (item) => {
-        const body = this.#host.bodies.encode(answer, item);
-        return () => {
-          if (this.#isOver) return true;
-          if (!this.#session.canSendItem(id, body.bytes.length)) return false;
-          this.#session.answerItem(id, body.bytes, body.compressed);
-          this.#host.driver.scheduleFlush();
-          return true;
-        };
-      },
-      end: () => this.#end(() => this.#session.answerEnd(id, this.#context.answerMetadata())),
-      fail: (error) => this.#fail(error),
-    });
-    this.pump.run();
   }
 
   #fail(error: unknown): void {

@@ -1,5 +1,5 @@
 import { Reader } from "./reader.js";
-import { Writer } from "./writer.js";
+import { Writer, finish, reset } from "./writer.js";
 
 /** A writer that nobody uses at the moment. */
 let spare: Writer | undefined;
@@ -11,9 +11,9 @@ export function encode<T>(write: (message: T, writer: Writer) => void, message: 
   spare = undefined;
   try {
     write(message, writer);
-    return writer.finish();
+    return finish(writer);
   } finally {
-    writer.reset();
+    reset(writer);
     spare = writer;
   }
 }

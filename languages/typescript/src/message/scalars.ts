@@ -56,9 +56,10 @@ export function checkText(value: string, field: string): void {
   if (!isWellFormed(value)) throw new EncodeError(field, "text with half of a surrogate pair");
 }
 
+/** Current engines have it built in. */
+const builtIn = (String.prototype as { isWellFormed?: () => boolean }).isWellFormed;
+
 /** Whether text has no half of a surrogate pair. */
 export function isWellFormed(text: string): boolean {
-  // Current engines have it built in.
-  const { isWellFormed } = text as { isWellFormed?: () => boolean };
-  return isWellFormed === undefined ? !/\p{Surrogate}/u.test(text) : isWellFormed.call(text);
+  return builtIn === undefined ? !/\p{Surrogate}/u.test(text) : builtIn.call(text);
 }

@@ -1,7 +1,8 @@
 /** What generated peers stand on: a client, as the server sees it. */
 
+import type { Items } from "../connection/item-pump.js";
 import type { CallOptions } from "../connection/options.js";
-import type { Requests } from "../connection/outbound.js";
+import { callBoth, callStream, sendStream } from "../connection/outbound-streams.js";
 import type { ResponseStream } from "../connection/response-stream.js";
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
@@ -34,14 +35,14 @@ export abstract class Peer {
   }
 
   protected callStream<T>(member: Member, request: unknown, options: CallOptions = {}): ResponseStream<T> {
-    return this.connection.outbound.callStream(member, request, options, false) as ResponseStream<T>;
+    return callStream(this.connection.outbound, member, request, options, false) as ResponseStream<T>;
   }
 
-  protected sendStream<T>(member: Member, requests: Requests, options: CallOptions = {}): Promise<T> {
-    return this.connection.outbound.sendStream(member, requests, options, false) as Promise<T>;
+  protected sendStream<T>(member: Member, requests: Items, options: CallOptions = {}): Promise<T> {
+    return sendStream(this.connection.outbound, member, requests, options, false) as Promise<T>;
   }
 
-  protected callBoth<T>(member: Member, requests: Requests, options: CallOptions = {}): ResponseStream<T> {
-    return this.connection.outbound.callBoth(member, requests, options, false) as ResponseStream<T>;
+  protected callBoth<T>(member: Member, requests: Items, options: CallOptions = {}): ResponseStream<T> {
+    return callBoth(this.connection.outbound, member, requests, options, false) as ResponseStream<T>;
   }
 }

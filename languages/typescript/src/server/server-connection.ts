@@ -3,6 +3,7 @@
 import type { Bodies, Body } from "../connection/bodies.js";
 import { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
+import { streams } from "../connection/inbound-streams.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ClosedError, Status } from "../errors.js";
@@ -59,6 +60,7 @@ export class ServerConnection {
         ...parts,
         role: "server",
         topic: "",
+        streams,
         owner: {
           onSessionEvent: (event) => this.#onSessionEvent(event),
           onStreamEnd: (error) => this.#onStreamEnd(error),

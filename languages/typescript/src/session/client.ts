@@ -19,6 +19,7 @@ import { ReceivedDeliveries } from "./received.js";
 import { awaitedCalls, opened, refused, sendWaiting } from "./resume.js";
 import { Session } from "./session.js";
 import type { Settings } from "./settings.js";
+import type { SessionStreams } from "./streams.js";
 
 const NAME_LEN = 256;
 const NOTHING = new Uint8Array();
@@ -45,8 +46,9 @@ export class ClientSession extends Session {
   #helloId = 0n;
   #welcome: Welcome | undefined;
 
-  constructor(protocol: Protocol, settings: Settings = {}) {
-    super(protocol, settings, false);
+  /** @param streams {@link sessionStreams} where a call of the protocol has a stream, either way. */
+  constructor(protocol: Protocol, settings: Settings = {}, streams?: SessionStreams) {
+    super(protocol, settings, false, streams);
     this.s.onHandshake = (frame) => this.#handleAnswer(frame);
   }
 

@@ -8,9 +8,8 @@ import { ClosedError, Status, type Code } from "../errors.js";
 import { Fault } from "../wire/fault.js";
 import { CLOSE, ERROR } from "../wire/header.js";
 import { writeText } from "../wire/text.js";
-import { ANSWER, type Outbound } from "./exchange.js";
-import { OWN, RESPONSE } from "./outgoing.js";
-import { giveUp } from "./give-up.js";
+import type { Outbound } from "./exchange.js";
+import { OWN } from "./outgoing.js";
 import { ANYTHING, type State } from "./state.js";
 
 /** How long the peer has for closing the transport. */
@@ -55,7 +54,7 @@ export function handleDrainTimeout(s: State): void {
   }
   if (s.now >= drain.streamsAt) {
     drain.streamsAt = Infinity;
-    endStreams(s, `${drain.reason}: the stream was ended`);
+    s.streams?.endAll(s, `${drain.reason}: the stream was ended`);
   }
   if (s.now >= drain.deadline && drain.lingerUntil === Infinity) {
     s.waiting = [];
@@ -64,27 +63,6 @@ export function handleDrainTimeout(s: State): void {
     end(s, new ClosedError("UNAVAILABLE", `${drain.reason}: not finished in time`));
   } else if (isDrained(s)) {
     linger(s);
-  }
-}
-
-/** Ends the calls with streams that have not ended by themselves. */
-function endStreams(s: State, text: string): void {
-  for (const call of s.inbound.values()) {
-    if (call.streaming && call.interest === ANSWER) {
-      s.pushError(call.id, call.urgent, "UNAVAILABLE", text, RESPONSE);
-      // Items and credit may be under way.
-      s.refused(true);
-      s.endStreams(call);
-      s.disown(call);
-    }
-  }
-  if (s.closing) {
-    for (const exchange of s.calls.values()) {
-      if (exchange.streaming && !exchange.abandoned) {
-        giveUp(s, exchange, true);
-        s.fail(exchange, "UNAVAILABLE", text);
-      }
-    }
   }
 }
 

@@ -12,6 +12,7 @@ export * from "./event.js";
 export { Accepting, ServerSession, type ReceivedHello } from "./server.js";
 export { Session, type BodyOptions, type SendOptions } from "./session.js";
 export type { Settings } from "./settings.js";
+export { canSendItem, endAnswers, sendAnswerItem, sendItem, sessionStreams, type SessionStreams } from "./streams.js";
 export type { Phase } from "./state.js";
 export { readSubscribed, subscribe, unsubscribe } from "./topics.js";
 export { ClosedError, ConnectError, Status, type Code, type Detail } from "../errors.js";

@@ -26,7 +26,7 @@ const BARE: Payload = { metadata: undefined, topic: "", body: NOTHING };
 export function handleMessage(s: State, frame: Frame): void {
   const { flags, id } = frame;
   if (flags & ITEM) {
-    return handleItem(s, frame);
+    return s.streams ? s.streams.handleItem(s, frame) : s.ignoreLate(frame);
   }
   if (frame.accepting === s.server) {
     throw new Fault("a message id that only the other side chooses", { id });
@@ -82,7 +82,7 @@ export function handleMessage(s: State, frame: Frame): void {
 }
 
 /** The parts of a message, or why it cannot be read. */
-function read(s: State, frame: Frame): Payload {
+export function read(s: State, frame: Frame): Payload {
   const { flags, kind, start, end, view } = frame;
   if (kind < 1 || kind > Kind.METRIC) {
     throw new MessageFault(`unknown msg_kind ${kind}: 1 (EVENT) to 5 (METRIC) are understood`);
@@ -231,48 +231,6 @@ function isDuplicate(s: State, frame: Frame): boolean {
     s.pushError(frame.id, urgent, "ABORTED", state === FAILED ? "failed earlier" : "older than the window of 4096 deliveries");
   }
   return true;
-}
-
-/** Handles an item of a request stream, or its end. */
-function handleItem(s: State, frame: Frame): void {
-  const { id, flags, variant } = frame;
-  const call = s.inbound.get(id);
-  const window = call?.interest === ANSWER ? call.receive : undefined;
-  if (!call || !window) {
-    return s.ignoreLate(frame);
-  }
-  const last = !(flags & MORE);
-  const size = frame.end - frame.start;
-  // The end of a stream is no item, and needs no credit.
-  const isItem = size > 2;
-  if (isItem || !last) {
-    s.accept(window, size, id);
-  }
-  if (last) {
-    s.starved.delete(window);
-    call.receive = undefined;
-  }
-  try {
-    const { body } = read(s, frame);
-    if (isItem && variant !== call.member.number) {
-      throw new MessageFault("another member than its call", "UNIMPLEMENTED");
-    }
-    if (isItem) {
-      s.emit({ type: "requestItem", id, body, compressed: (flags & COMPRESSED) !== 0, size, connection: s.connection });
-    }
-    if (last) {
-      s.emit({ type: "requestEnd", id });
-    }
-  } catch (error) {
-    if (!(error instanceof MessageFault)) {
-      throw error;
-    }
-    s.limit(id);
-    s.refused(true);
-    s.endStreams(call);
-    s.disown(call);
-    s.pushError(id, call.urgent, error.code, `an item of variant ${variant} cannot be read: ${error.message}`);
-  }
 }
 
 /** Answers a message that is not accepted. */

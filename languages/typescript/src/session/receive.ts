@@ -12,17 +12,17 @@ import { readCredit } from "../wire/credit.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, readPayload } from "../wire/payload.js";
 import { MAX_LONG_TEXT, readText } from "../wire/text.js";
-import { ANSWER, CALL, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
+import { ANSWER, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
 import { end, startDraining } from "./drain.js";
 import { PROVOKED } from "./outgoing.js";
 import { handleMessage, withoutIdentity } from "./message.js";
 import { flushWaiting } from "./send.js";
-import type { State } from "./state.js";
+import { UNEARNED, type State } from "./state.js";
+import { creditOverflow } from "./window.js";
 
 /** How many PONGs wait to be written, at most. */
 const MAX_PONGS = 16;
 const CONNECTION_ENDS = "ERRORs and CLOSEs of a connection";
-const UNEARNED = "CREDITs beyond one for each message";
 
 /** Handles a frame. Returns whether the connection goes on. Throws {@link Fault}. */
 export function handleFrame(s: State, frame: Frame): boolean {
@@ -98,7 +98,7 @@ function handleAnswer(s: State, frame: Frame): void {
   const size = frame.end - frame.start;
   const { receive } = exchange;
   if (more && receive) {
-    s.accept(receive, size, id);
+    s.streams!.accept(s, receive, size, id);
   }
   let body: Uint8Array;
   let metadata: Metadata | undefined;
@@ -223,37 +223,14 @@ function handleCancel(s: State, frame: Frame): void {
 
 function handleCredit(s: State, frame: Frame): void {
   const { id } = frame;
-  const overflow = (): Fault => new Fault("a CREDIT that makes the window larger than 4294967295", { id });
-  if (id === 0n) {
-    if (s.sendWindow.uncredited <= 0) {
-      s.limit(id, UNEARNED);
-    }
-    if (!s.sendWindow.grant(...readCredit(frame))) {
-      throw overflow();
-    }
-    flushWaiting(s);
-    return;
+  if (id !== 0n) {
+    return s.streams ? s.streams.handleCredit(s, frame) : s.ignoreLate(frame);
   }
-  const exchange = s.calls.get(id);
-  const call = s.inbound.get(id);
-  const streams = exchange?.type === CALL && exchange.streaming ? exchange : call?.interest === ANSWER && call.streaming ? call : undefined;
-  if (!streams || exchange?.abandoned) {
-    return s.ignoreLate(frame);
-  }
-  const { send } = streams;
-  const isEarned = (send?.uncredited ?? streams.lateCredits) > 0;
-  const [items, bytes] = readCredit(frame);
-  if (send && !send.grant(items, bytes)) {
-    throw overflow();
-  }
-  if (!send) {
-    // It was under way before the end of the stream.
-    streams.lateCredits = Math.max(0, streams.lateCredits - 1);
-  }
-  if (!isEarned) {
+  if (s.sendWindow.uncredited <= 0) {
     s.limit(id, UNEARNED);
   }
-  if (s.blockedStreams.delete(id)) {
-    s.emit({ type: "writable", id });
+  if (!s.sendWindow.grant(...readCredit(frame))) {
+    throw creditOverflow(id);
   }
+  flushWaiting(s);
 }

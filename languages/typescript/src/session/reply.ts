@@ -29,15 +29,8 @@ export function answer(s: State, id: MsgId, body: Uint8Array, metadata: Metadata
   replyWith(s, call, body, timed, compressed ? COMPRESSED : 0);
 }
 
-/** Ends a stream of answers. */
-export function answerEnd(s: State, id: MsgId, metadata: Metadata | undefined): void {
-  const call = s.endInbound(id);
-  if (call) {
-    replyWith(s, call, NOTHING, metadata, 0);
-  }
-}
-
-function replyWith(s: State, call: Inbound, body: Uint8Array, metadata: Metadata | undefined, flags: number): void {
+/** Answers a call with this body, or with none. */
+export function replyWith(s: State, call: Inbound, body: Uint8Array, metadata: Metadata | undefined, flags: number): void {
   let before = NOTHING;
   if (metadata) {
     try {

@@ -19,6 +19,7 @@ import { OutFrame, Outgoing } from "./outgoing.js";
 import { awaitedCalls, opened, sendWaiting, suspend } from "./resume.js";
 import { Session } from "./session.js";
 import { withDefaults, type Settings } from "./settings.js";
+import { sessionStreams } from "./streams.js";
 
 /** A HELLO that waits for its answer. */
 export interface ReceivedHello extends Hello {
@@ -92,7 +93,7 @@ export class ServerSession extends Session {
   readonly #peerId: bigint;
 
   private constructor(protocol: Protocol, settings: Settings) {
-    super(protocol, settings, true);
+    super(protocol, settings, true, sessionStreams);
     const { s } = this;
     s.onSubscribe = (frame) => {
       s.limit(frame.id);

@@ -13,13 +13,13 @@ import { NOTHING } from "../wire/payload.js";
 import { beginClose, end, handleDrainTimeout, handleFault, isFinished, linger } from "./drain.js";
 import type { AnswerItem, Event, Message, MsgId, RequestItem } from "./event.js";
 import { cancel, expire } from "./give-up.js";
-import { answerItem, canSendItem, item } from "./items.js";
 import { handleFrame } from "./receive.js";
-import { acknowledge, answer, answerEnd, fail } from "./reply.js";
+import { acknowledge, answer, fail } from "./reply.js";
 import { lost, refused } from "./resume.js";
 import { call, canSend, flushWaiting, ping, send } from "./send.js";
 import type { Settings } from "./settings.js";
 import { PLACE, State, type Phase } from "./state.js";
+import type { SessionStreams } from "./streams.js";
 
 /** How a message or a call is sent. */
 export interface SendOptions {
@@ -51,9 +51,10 @@ export abstract class Session {
   readonly protocol: Protocol;
 
   /** @internal */
-  protected constructor(protocol: Protocol, settings: Settings, server: boolean) {
+  protected constructor(protocol: Protocol, settings: Settings, server: boolean, streams: SessionStreams | undefined) {
     this.protocol = protocol;
     const s = (this.s = new State(protocol, settings, server));
+    s.streams = streams;
     s.handle = (frame) => handleFrame(s, frame);
   }
 
@@ -186,7 +187,7 @@ export abstract class Session {
       if (s.hasPlace) {
         s.wake(PLACE);
         if (s.blockedStreams.size > 0) {
-          s.wakeStreams();
+          s.streams?.wake(s);
         }
       }
     }
@@ -199,14 +200,6 @@ export abstract class Session {
   /** Whether a call, or a message, with a body of this size would be taken now. If not, a `writable` of id 0 follows. */
   canSend(member: Member, size: number): boolean {
     return canSend(this.s, member, size);
-  }
-
-  /**
-   * Whether an item with a body of this size would be taken now. If not, a `writable` of this id follows. Of a call that is over it
-   * is taken, and dropped; one that is too large is refused rather than held up.
-   */
-  canSendItem(id: MsgId, size: number): boolean {
-    return size > this.s.peerMaxBody || canSendItem(this.s, id);
   }
 
   /**
@@ -227,11 +220,6 @@ export abstract class Session {
     return send(this.s, member, body, options);
   }
 
-  /** Sends an item of a stream of requests; `last` ends the stream, and the body may then be empty. Throws as {@link call} does. */
-  item(id: MsgId, body: Uint8Array, last: boolean, compressed = false): void {
-    item(this.s, id, body, last, compressed);
-  }
-
   /** Nobody waits for this exchange any more: CANCEL, or nothing where it was not sent yet. No event of it follows. */
   cancel(id: MsgId, now: number): void {
     this.s.now = now;
@@ -241,16 +229,6 @@ export abstract class Session {
   /** Answers a call of the peer. */
   answer(id: MsgId, body: Uint8Array, options?: BodyOptions): void {
     answer(this.s, id, body, options?.metadata, options?.compressed ?? false);
-  }
-
-  /** Sends an item of a stream of answers. Throws as {@link call} does. */
-  answerItem(id: MsgId, body: Uint8Array, compressed = false): void {
-    answerItem(this.s, id, body, compressed);
-  }
-
-  /** Ends a stream of answers. */
-  answerEnd(id: MsgId, metadata?: Metadata): void {
-    answerEnd(this.s, id, metadata);
   }
 
   /** Answers a call or a delivery with an error. */

@@ -22,6 +22,7 @@ import { Keepalive } from "./keepalive.js";
 import { OWN, OutFrame, Outgoing, PROVOKED, RESPONSE } from "./outgoing.js";
 import { ReceivedDeliveries } from "./received.js";
 import { withDefaults, type Limits, type Settings } from "./settings.js";
+import type { SessionStreams } from "./streams.js";
 import { CONNECTION_WINDOW, RELIEF, ReceiveWindow, SendWindow } from "./window.js";
 
 export type Phase = "idle" | "handshake" | "open" | "suspended" | "over";
@@ -35,6 +36,7 @@ export const ANYTHING = 7;
 /** How many frames of a stream may be under way when its exchange ends. */
 const LATE_FRAMES = 32;
 const UNWANTED = "unwanted frames";
+export const UNEARNED = "CREDITs beyond one for each message";
 const DEFAULT_MAX_BODY = 4_194_304;
 
 /** What drains: either side has said CLOSE. */
@@ -135,6 +137,8 @@ export class State {
 
   /** What the peer may send, by number. */
   readonly members = new Map<number, Member>();
+  /** What streams need; nothing where no call of the protocol has one. */
+  streams: SessionStreams | undefined = undefined;
   /** Handles a frame. */
   handle: (frame: Frame) => boolean = () => false;
   /** What a role does in a handshake, and with a SUBSCRIBE. */
@@ -280,14 +284,6 @@ export class State {
     }
   }
 
-  /** Takes an item of a stream off its window. */
-  accept(window: ReceiveWindow, size: number, id: bigint): void {
-    if (!window.accept(size, false)) {
-      throw new Fault("an item of a stream beyond the credit that was granted", { code: "RESOURCE_EXHAUSTED", id });
-    }
-    this.watch(window);
-  }
-
   grant(window: ReceiveWindow): void {
     this.starved.delete(window);
     const [items, bytes] = window.grant();
@@ -325,17 +321,6 @@ export class State {
     if (this.blocked & what) {
       this.blocked = 0;
       this.emit({ type: "writable", id: 0n });
-    }
-  }
-
-  /** The queue has place again: senders of items may try again. */
-  wakeStreams(): void {
-    for (const id of this.blockedStreams) {
-      const streams = this.inbound.get(id) ?? this.calls.get(id);
-      if (streams?.send?.isOpen !== false) {
-        this.blockedStreams.delete(id);
-        this.emit({ type: "writable", id });
-      }
     }
   }
 

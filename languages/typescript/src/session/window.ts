@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Fault } from "../wire/fault.js";
+
 const LARGEST = 0xffffffff;
 /** What was handled is granted, however little, where a window has been used up for so long. */
 export const RELIEF = 100;
@@ -52,6 +54,11 @@ export class SendWindow {
     this.bytes += bytes;
     return this.items <= LARGEST && this.bytes <= LARGEST;
   }
+}
+
+/** What {@link SendWindow.grant} refuses. */
+export function creditOverflow(id: bigint): Fault {
+  return new Fault(`a CREDIT that makes the window larger than ${LARGEST}`, { id });
 }
 
 /** What the peer may still send. */

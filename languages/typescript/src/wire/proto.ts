@@ -4,6 +4,10 @@
  * @module
  */
 
+import { encode as encodeBy } from "../message/codec.js";
+import { Reader, takeBool, takeBytes, takeFixed64, takeMessage, takeOpenPacked, takeString, takeTag, takeUint64, takeUnknown } from "../message/reader.js";
+import { putBool, putBytes, putClose, putClosePacked, putFixed64, putOpen, putOpenPacked, putUint64, type Writer } from "../message/writer.js";
+
 /** What a field holds. */
 export const TEXT = 0;
 export const BYTES = 1;
@@ -13,7 +17,7 @@ export const FIXED64 = 4;
 /** A map of text to text, or of text to bytes. */
 export const TEXT_MAP = 5;
 export const BYTES_MAP = 6;
-/** A number of 32 bits that is written also where it is 0. */
+/** A number that is written also where it is 0. */
 export const OPTIONAL = 7;
 export const MESSAGE = 8;
 /** Of the type above: many of them. */
@@ -25,17 +29,20 @@ export type Fields = readonly Field[];
 
 type Values = Record<string, unknown>;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = /* @__PURE__ */ new TextEncoder();
+const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const ENTRY_TEXT: Fields = [
-  [1, "k", TEXT],
-  [2, "v", TEXT],
-];
-const ENTRY_BYTES: Fields = [
-  [1, "k", TEXT],
-  [2, "v", BYTES],
-];
+/** The entries of maps. */
+const ENTRY: Record<number, Fields> = {
+  [TEXT_MAP]: [
+    [1, "k", TEXT],
+    [2, "v", TEXT],
+  ],
+  [BYTES_MAP]: [
+    [1, "k", TEXT],
+    [2, "v", BYTES],
+  ],
+};
 
 /** UTF-8. */
 export function utf8(text: string): Uint8Array {
@@ -49,198 +56,116 @@ export function fromUtf8(bytes: Uint8Array): string {
 
 /** Encodes what is not zero, empty or absent. */
 export function encode(fields: Fields, message: object): Uint8Array {
-  const out: number[] = [];
-  write(out, fields, message as Values);
-  return Uint8Array.from(out);
+  return encodeBy((values: Values, writer) => write(writer, fields, values), message as Values);
 }
 
 /**
  * Decodes a message; fields that are absent are absent, and unknown ones are skipped.
  *
- * @throws RangeError or TypeError for bytes that are none.
+ * @throws DecodeError for bytes that are none.
  */
 export function decode<T>(fields: Fields, bytes: Uint8Array): T {
-  const message: Values = {};
-  const read = new Reader(bytes);
-  while (read.at < bytes.length) {
-    const tag = read.varint();
-    if (tag < 8) {
-      throw new RangeError("a field without a number");
-    }
-    const field = fields.find((field) => field[0] === tag >>> 3);
-    readField(message, field, read, tag & 7);
-  }
-  return message as T;
+  return read(new Reader(bytes), fields) as T;
 }
 
-function write(out: number[], fields: Fields, message: Values): void {
+function write(writer: Writer, fields: Fields, message: Values): void {
   for (const [number, name, type, inner] of fields) {
     const value = message[name];
     if (value === undefined) {
       continue;
     }
-    if (type === REPEATED + VARINT || type === REPEATED + FIXED64) {
-      const packed: number[] = [];
-      for (const item of value as readonly (number | bigint)[]) {
-        writeScalar(packed, type - REPEATED, item);
-      }
-      writeBytes(out, number, packed);
-    } else if (type >= REPEATED) {
-      for (const item of value as readonly unknown[]) {
-        writeBytes(out, number, part(type - REPEATED, item, inner), true);
-      }
-    } else if (type === TEXT_MAP || type === BYTES_MAP) {
+    const kind = type & (REPEATED - 1);
+    const tag = (number << 3) | wireType(kind);
+    if (ENTRY[kind]) {
       for (const [k, v] of value as ReadonlyMap<string, unknown>) {
-        const entry: number[] = [];
-        write(entry, type === TEXT_MAP ? ENTRY_TEXT : ENTRY_BYTES, { k, v });
-        writeBytes(out, number, entry, true);
+        writeMessage(writer, tag, ENTRY[kind], { k, v });
       }
-    } else if (type === TEXT || type === BYTES || type === MESSAGE) {
-      writeBytes(out, number, part(type, value, inner), type === MESSAGE);
-    } else if (value || type === OPTIONAL) {
-      varint(out, (number << 3) | (type === FIXED64 ? 1 : 0));
-      writeScalar(out, type, value as number | bigint);
-    }
-  }
-}
-
-function part(type: number, value: unknown, inner?: Fields): ArrayLike<number> {
-  if (type === MESSAGE) {
-    const out: number[] = [];
-    write(out, inner ?? [], value as Values);
-    return out;
-  }
-  return type === TEXT ? utf8(value as string) : (value as Uint8Array);
-}
-
-function writeBytes(out: number[], number: number, bytes: ArrayLike<number>, always = false): void {
-  if (!always && bytes.length === 0) {
-    return;
-  }
-  varint(out, (number << 3) | 2);
-  varint(out, bytes.length);
-  for (let i = 0; i < bytes.length; i++) {
-    out.push(bytes[i]!);
-  }
-}
-
-function writeScalar(out: number[], type: number, value: number | bigint): void {
-  if (type === FIXED64) {
-    for (let i = 0n; i < 64n; i += 8n) {
-      out.push(Number((BigInt(value) >> i) & 255n));
-    }
-  } else {
-    varint(out, Number(value));
-  }
-}
-
-function varint(out: number[], value: number): void {
-  let rest = value;
-  while (rest > 127) {
-    out.push((rest % 128) | 128);
-    rest = Math.floor(rest / 128);
-  }
-  out.push(rest);
-}
-
-class Reader {
-  at = 0;
-  readonly #bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  varint(): number {
-    let value = 0;
-    for (let shift = 1; ; shift *= 128) {
-      const byte = this.#bytes[this.at++];
-      if (byte === undefined || shift > 2 ** 63) {
-        throw new RangeError("a truncated or too long number");
+    } else if (type < REPEATED) {
+      if (type === OPTIONAL || (kind === BYTES ? (value as Uint8Array).length > 0 : value)) {
+        writeOne(writer, tag, kind, value, inner);
       }
-      value += (byte & 127) * shift;
-      if (byte < 128) {
-        return value;
+    } else if ((tag & 7) === 2) {
+      for (const item of value as readonly unknown[]) {
+        writeOne(writer, tag, kind, item, inner);
       }
+    } else if ((value as readonly unknown[]).length > 0) {
+      const start = putOpenPacked(writer, (number << 3) | 2);
+      for (const item of value as readonly unknown[]) {
+        writeOne(writer, 0, kind, item);
+      }
+      putClosePacked(writer, start);
     }
-  }
-
-  take(len: number): Uint8Array {
-    const start = this.at;
-    this.at += len;
-    if (this.at > this.#bytes.length) {
-      throw new RangeError("a truncated field");
-    }
-    return this.#bytes.subarray(start, this.at);
-  }
-
-  fixed64(): bigint {
-    const bytes = this.take(8);
-    return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   }
 }
 
-/** Reads the value behind a tag; without a field it is skipped. */
-function readField(message: Values, field: Field | undefined, read: Reader, wire: number): void {
-  const type = field?.[2] ?? -1;
-  let value: unknown;
-  let packed: Uint8Array | undefined;
-  if (wire === 0) {
-    value = read.varint();
-  } else if (wire === 1) {
-    value = read.fixed64();
-  } else if (wire === 2) {
-    const bytes = read.take(read.varint());
-    if (type === REPEATED + VARINT || type === REPEATED + FIXED64) {
-      packed = bytes;
-    }
-    value = bytes;
-  } else if (wire === 5) {
-    read.take(4);
+function wireType(kind: number): number {
+  return kind === FIXED64 ? 1 : kind === VARINT || kind === BOOL || kind === OPTIONAL ? 0 : 2;
+}
+
+function writeOne(writer: Writer, tag: number, kind: number, value: unknown, inner: Fields = []): void {
+  if (kind === MESSAGE) {
+    writeMessage(writer, tag, inner, value as Values);
+  } else if (kind === BOOL) {
+    putBool(writer, tag, value as boolean, "");
+  } else if (kind === FIXED64) {
+    putFixed64(writer, tag, value as bigint, "");
+  } else if (kind === TEXT || kind === BYTES) {
+    putBytes(writer, tag, kind === TEXT ? utf8(value as string) : (value as Uint8Array), "");
   } else {
-    throw new RangeError(`wire type ${wire}`);
+    putUint64(writer, tag, BigInt(value as number), "");
   }
-  if (!field) {
-    return;
-  }
-  const name = field[1];
-  const scalar = type & 15;
-  const expected = scalar === FIXED64 ? 1 : scalar === VARINT || scalar === BOOL || scalar === OPTIONAL ? 0 : 2;
-  if (wire !== expected && !packed) {
-    return;
-  }
-  if (packed) {
-    const items = (message[name] ??= []) as unknown[];
-    const inner = new Reader(packed);
-    while (inner.at < packed.length) {
-      items.push(scalar === FIXED64 ? inner.fixed64() : inner.varint());
-    }
-  } else if (type === TEXT_MAP || type === BYTES_MAP) {
-    const map = (message[name] ??= new Map<string, unknown>()) as Map<string, unknown>;
-    const text = type === TEXT_MAP;
-    const entry = decode<{ k?: string; v?: unknown }>(text ? ENTRY_TEXT : ENTRY_BYTES, value as Uint8Array);
-    map.set(entry.k ?? "", entry.v ?? (text ? "" : new Uint8Array()));
-  } else {
-    value = converted(scalar, value, field[3]);
-    if (type >= REPEATED) {
-      ((message[name] ??= []) as unknown[]).push(value);
+}
+
+function writeMessage(writer: Writer, tag: number, fields: Fields, message: Values): void {
+  const start = putOpen(writer, tag, "");
+  write(writer, fields, message);
+  putClose(writer, start);
+}
+
+function read(reader: Reader, fields: Fields): Values {
+  const message: Values = {};
+  while (reader.position < reader.end) {
+    const tag = takeTag(reader);
+    const [, name = "", type = -1, inner] = fields.find((field) => field[0] === tag >>> 3) ?? [];
+    const kind = type & (REPEATED - 1);
+    const wire = wireType(kind);
+    if (type >= REPEATED && wire !== 2 && (tag & 7) === 2) {
+      const many = ((message[name] as unknown[] | undefined) ??= message[name] = [] as unknown[]);
+      const end = takeOpenPacked(reader, name);
+      while (reader.position < reader.end) {
+        many.push(readOne(reader, kind, name));
+      }
+      reader.end = end;
+    } else if (type < 0 || wire !== (tag & 7)) {
+      takeUnknown(reader, tag, undefined);
+    } else if (ENTRY[kind]) {
+      const { k = "", v = kind === TEXT_MAP ? "" : new Uint8Array() } = readOne(reader, MESSAGE, name, ENTRY[kind]) as { k?: string; v?: unknown };
+      ((message[name] as Map<string, unknown> | undefined) ??= message[name] = new Map<string, unknown>()).set(k, v);
     } else {
-      message[name] = value;
+      const value = readOne(reader, kind, name, inner);
+      if (type >= REPEATED) {
+        ((message[name] as unknown[] | undefined) ??= message[name] = [] as unknown[]).push(value);
+      } else {
+        message[name] = value;
+      }
     }
   }
+  return message;
 }
 
-function converted(type: number, value: unknown, inner?: Fields): unknown {
-  switch (type) {
+function readOne(reader: Reader, kind: number, name: string, inner: Fields = []): unknown {
+  switch (kind) {
     case TEXT:
-      return fromUtf8(value as Uint8Array);
+      return takeString(reader, name);
     case BYTES:
-      return (value as Uint8Array).slice();
+      return takeBytes(reader, name);
     case BOOL:
-      return value !== 0;
+      return takeBool(reader, name);
+    case FIXED64:
+      return takeFixed64(reader, name);
     case MESSAGE:
-      return decode(inner ?? [], value as Uint8Array);
+      return takeMessage(reader, name, (reader) => read(reader, inner));
     default:
-      return value;
+      return Number(takeUint64(reader, name));
   }
 }

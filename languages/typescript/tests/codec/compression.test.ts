@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import zlib from "node:zlib";
 
-import { compressBody, gzip, inflateBody, type Compression } from "../../src/codec/compression.js";
+import type { Compression } from "../../src/codec/compression.js";
+import { gzip } from "../../src/codec/gzip.js";
 import { InOrder } from "../../src/codec/in-order.js";
 import { zlibGzip, zlibZstd } from "../../src/codec/zlib.js";
 
@@ -15,37 +16,37 @@ const ALL: Compression[] = [gzip, zlibGzip(zlib), ...(zstd ? [zstd] : [])];
 for (const [index, compression] of ALL.entries()) {
   const name = `${compression.name} ${index}`;
   test(`${name}: what is compressed is inflated`, async () => {
-    const body = await compressBody(compression, TEXT);
+    const body = await compression.pack(TEXT);
     assert(body.compressed);
     assert.equal(body.bytes[0], compression.id);
     assert(body.bytes.length < 300);
-    assert.deepEqual(await inflateBody(compression, body.bytes, TEXT.length), TEXT);
+    assert.deepEqual(await compression.unpack(body.bytes, TEXT.length), TEXT);
   });
 
   test(`${name}: inflating stops at the limit`, async () => {
-    const { bytes } = await compressBody(compression, TEXT);
-    await assert.rejects(async () => inflateBody(compression, bytes, TEXT.length - 1), { code: "RESOURCE_EXHAUSTED" });
-    const bomb = await compressBody(compression, new Uint8Array(50_000_000));
-    await assert.rejects(async () => inflateBody(compression, bomb.bytes, 1_000_000), { code: "RESOURCE_EXHAUSTED" });
+    const { bytes } = await compression.pack(TEXT);
+    await assert.rejects(async () => compression.unpack(bytes, TEXT.length - 1), { code: "RESOURCE_EXHAUSTED" });
+    const bomb = await compression.pack(new Uint8Array(50_000_000));
+    await assert.rejects(async () => compression.unpack(bomb.bytes, 1_000_000), { code: "RESOURCE_EXHAUSTED" });
   });
 
   test(`${name}: what does not get smaller is sent as it is`, async () => {
     const small = new Uint8Array([1, 2, 3]);
-    assert.deepEqual(await compressBody(compression, small), { bytes: small, compressed: false });
+    assert.deepEqual(await compression.pack(small), { bytes: small, compressed: false });
   });
 
   test(`${name}: malformed bodies are refused`, async () => {
-    const { bytes } = await compressBody(compression, TEXT);
-    const second = await compressBody(compression, TEXT);
+    const { bytes } = await compression.pack(TEXT);
+    const second = await compression.pack(TEXT);
     const joined = new Uint8Array([...bytes, ...second.bytes.subarray(1)]);
     for (const wrong of [new Uint8Array(), new Uint8Array([9, 1]), bytes.subarray(0, 40), bytes.subarray(0, 1), new Uint8Array([...bytes, 1, 2, 3]), joined]) {
-      await assert.rejects(async () => inflateBody(compression, wrong, 1_000_000), { code: "INVALID_ARGUMENT" }, String(wrong));
+      await assert.rejects(async () => compression.unpack(wrong, 1_000_000), { code: "INVALID_ARGUMENT" }, String(wrong));
     }
     for (let at = 1; at < bytes.length; at++) {
       const flipped = bytes.slice();
       flipped[at]! ^= 1 << at % 8;
       try {
-        await inflateBody(compression, flipped, 1_000_000);
+        await compression.unpack(flipped, 1_000_000);
       } catch (error) {
         assert.match((error as { code: string }).code, /^(INVALID_ARGUMENT|RESOURCE_EXHAUSTED)$/);
       }

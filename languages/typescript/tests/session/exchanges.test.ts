@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Status, type Session } from "../../src/session/index.js";
+import { Status, canSendItem, endAnswers, sendAnswerItem, sendItem, type Session } from "../../src/session/index.js";
 import { BOTH, CALL, NOTE, ORDER, Pair, UPLOAD, WATCH, bytes, take, text } from "./pair.js";
 import type { Event } from "../../src/session/index.js";
 
@@ -69,14 +69,14 @@ for (const count of [0, 1, 100]) {
     const { id } = take(atCallee, "request")[0]!;
     const heard: string[] = [];
     for (let sent = 0; sent < count; ) {
-      if (callee.canSendItem(id, 10)) callee.answerItem(id, bytes(String(sent++)));
+      if (canSendItem(callee, id, 10)) sendAnswerItem(callee, id, bytes(String(sent++)));
       else pair.run();
       for (const item of take(atCaller, "answerItem")) {
         heard.push(text(item.body));
         caller.finished(item, pair.now);
       }
     }
-    callee.answerEnd(id, { headers: new Map([["n", "1"]]) });
+    endAnswers(callee, id, { headers: new Map([["n", "1"]]) });
     pair.run();
     heard.push(...take(atCaller, "answerItem").map((item) => text(item.body)));
     assert.deepEqual(heard, Array.from({ length: count }, (_, n) => String(n)));
@@ -87,14 +87,14 @@ for (const count of [0, 1, 100]) {
     const id = caller.call(UPLOAD, bytes(""), pair.now);
     const heard: string[] = [];
     for (let sent = 0; sent < count; ) {
-      if (caller.canSendItem(id, 10)) caller.item(id, bytes(String(sent++)), false);
+      if (canSendItem(caller, id, 10)) sendItem(caller, id, bytes(String(sent++)), false);
       else pair.run();
       for (const item of take(atCallee, "requestItem")) {
         heard.push(text(item.body));
         callee.finished(item, pair.now);
       }
     }
-    caller.item(id, bytes(""), true);
+    sendItem(caller, id, bytes(""), true);
     pair.run();
     heard.push(...take(atCallee, "requestItem").map((item) => text(item.body)));
     assert.deepEqual(heard, Array.from({ length: count }, (_, n) => String(n)));
@@ -111,13 +111,13 @@ fromEitherSide("streams both ways, of which an error ends both", (pair, caller, 
   const [request] = take(atCallee, "request");
   assert.equal(text(request!.body), "first");
   assert(request!.streaming);
-  caller.item(id, bytes("second"), false);
-  callee.answerItem(request!.id, bytes("echo"));
+  sendItem(caller, id, bytes("second"), false);
+  sendAnswerItem(callee, request!.id, bytes("echo"));
   callee.fail(request!.id, new Status("OUT_OF_RANGE", "7 is not a number of a room"));
   pair.run();
   assert.equal(text(take(atCaller, "answerItem")[0]!.body), "echo");
   assert.equal(take(atCaller, "failed")[0]?.status.code, "OUT_OF_RANGE");
-  caller.item(id, bytes("late"), false);
+  sendItem(caller, id, bytes("late"), false);
   pair.run();
   assert.equal(pair.client.phase, "open");
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Accepting, ConnectError, type Session } from "../../src/session/index.js";
+import { Accepting, ConnectError, endAnswers, type Session } from "../../src/session/index.js";
 import { OutFrame, Outgoing } from "../../src/session/outgoing.js";
 import * as h from "../../src/wire/header.js";
 import { writeCredit } from "../../src/wire/credit.js";
@@ -97,7 +97,7 @@ test("traffic that is changed anywhere never throws", () => {
       ] as const) {
         pair.note();
         for (const request of take(events, "request")) {
-          if (request.member.responseStream) side.answerEnd(request.id);
+          if (request.member.responseStream) endAnswers(side, request.id);
           else side.answer(request.id, bytes("answer"));
         }
       }

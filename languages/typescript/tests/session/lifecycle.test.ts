@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Accepting, ServerSession, Status, subscribe, unsubscribe } from "../../src/session/index.js";
+import { Accepting, ServerSession, Status, sendItem, subscribe, unsubscribe } from "../../src/session/index.js";
 import { BOTH, CALL, LOG, NOTE, ORDER, PROTOCOL, Pair, STATE, URGENT_CALL, WATCH, bytes, take, text } from "./pair.js";
 
 const CLOSE = new Status("UNAVAILABLE", "the server shuts down");
@@ -37,7 +37,7 @@ test("a stream whose deadline has passed is cancelled at the peer", () => {
 test("a call that is given up before it is sent is not sent", () => {
   const pair = new Pair().connect();
   const id = pair.client.call(BOTH, bytes("x"), pair.now);
-  pair.client.item(id, bytes("item"), false);
+  sendItem(pair.client, id, bytes("item"), false);
   pair.client.cancel(id, pair.now);
   assert.equal(pair.client.transmit().length, 0);
   assert.equal(pair.client.s.openCalls, 0);

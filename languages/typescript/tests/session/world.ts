@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 
 import type { Member } from "../../src/protocol.js";
-import { Accepting, ClientSession, ServerSession, Status, type Event, type Message, type MsgId, type RequestItem, type AnswerItem, type Session, type Settings } from "../../src/session/index.js";
+import { Accepting, ClientSession, ServerSession, Status, canSendItem, endAnswers, sendAnswerItem, sendItem, sessionStreams, type Event, type Message, type MsgId, type RequestItem, type AnswerItem, type Session, type Settings } from "../../src/session/index.js";
 import { BOTH, CALL, LOG, NOTE, ORDER, PROTOCOL, STATE, UPLOAD, URGENT_CALL, URGENT_NOTE, WATCH, bytes, text } from "./pair.js";
 
 /** Numbers that follow from a seed (mulberry32). */
@@ -130,15 +130,15 @@ class Side {
     const { random } = this.world;
     for (const sent of this.sent.values()) {
       if (sent.toSend < 0 || sent.outcomes.length > 0 || sent.cancelled || random.oneIn(3)) continue;
-      for (let n = random.below(30); n > 0 && sent.toSend >= 0 && this.session.canSendItem(sent.id, 5); n--) {
+      for (let n = random.below(30); n > 0 && sent.toSend >= 0 && canSendItem(this.session, sent.id, 5); n--) {
         sent.toSend--;
-        this.session.item(sent.id, bytes(sent.toSend < 0 ? "" : "item"), sent.toSend < 0);
+        sendItem(this.session, sent.id, bytes(sent.toSend < 0 ? "" : "item"), sent.toSend < 0);
       }
     }
     for (const call of this.handling.values()) {
-      for (let n = random.below(30); n > 0 && call.toSend > 0 && this.session.canSendItem(call.id, 5); n--) {
+      for (let n = random.below(30); n > 0 && call.toSend > 0 && canSendItem(this.session, call.id, 5); n--) {
         call.toSend--;
-        this.session.answerItem(call.id, bytes(String(call.items++)));
+        sendAnswerItem(this.session, call.id, bytes(String(call.items++)));
       }
     }
   }
@@ -159,7 +159,7 @@ class Side {
       else if (random.oneIn(12)) session.fail(call.id, new Status("NOT_FOUND", "no"));
       else if (call.member.requestStream && !call.requestsEnded && !random.oneIn(30)) continue;
       else if (call.toSend > 0) continue;
-      else if (call.member.responseStream) session.answerEnd(call.id);
+      else if (call.member.responseStream) endAnswers(session, call.id);
       else session.answer(call.id, bytes(call.text));
       this.handling.delete(call.id);
     }
@@ -242,7 +242,7 @@ class Side {
     for (const event of this.unfinished.splice(0)) this.session.finished(event, this.world.now);
     for (const id of this.unacknowledged.splice(0)) this.session.acknowledge(id);
     for (const call of this.handling.values()) {
-      if (call.member.responseStream && !call.cancelled) this.session.answerEnd(call.id);
+      if (call.member.responseStream && !call.cancelled) endAnswers(this.session, call.id);
       else if (call.cancelled) this.session.fail(call.id, new Status("CANCELLED", "stopped"));
       else this.session.answer(call.id, bytes(call.text));
     }
@@ -250,7 +250,7 @@ class Side {
     for (const sent of this.sent.values()) {
       if (sent.toSend >= 0 && sent.outcomes.length === 0 && !sent.cancelled) {
         sent.toSend = -1;
-        this.session.item(sent.id, bytes(""), true);
+        sendItem(this.session, sent.id, bytes(""), true);
       }
     }
   }
@@ -277,7 +277,7 @@ export class World {
     this.random = new Random(seed);
     const random = (length: number): Uint8Array => Uint8Array.from({ length }, () => 1 + this.random.below(255));
     this.#settings = { ...settings, random, unixTime: () => this.now };
-    this.client.session = new ClientSession(PROTOCOL, this.#settings);
+    this.client.session = new ClientSession(PROTOCOL, this.#settings, sessionStreams);
   }
 
   connect(): void {

@@ -6,7 +6,7 @@
 
 import type { Init, JsonValue } from "../types.js";
 import { readMessage } from "./read.js";
-import type { AnyType, MessageFields } from "./tables.js";
+import type { AnyType, JsonContext, MessageFields } from "./tables.js";
 import type { Form, Tree } from "./tree.js";
 import { writeMessage } from "./write.js";
 
@@ -31,8 +31,8 @@ export function fromJson<T>(fields: MessageFields<T>, json: JsonValue, options?:
  *
  * @throws EncodeError for a value that its field cannot hold, or that has no form in JSON.
  */
-export function toTree(fields: MessageFields, message: unknown, form: Form, options: JsonOptions = {}): Tree {
-  return writeMessage(fields, message, { form, any: options.any ?? [], anyDepth: 0 }, 0);
+export function toTree(fields: MessageFields, message: unknown, form: Form, options?: JsonOptions): Tree {
+  return writeMessage(fields, message, contextOf(form, options), 0);
 }
 
 /**
@@ -40,6 +40,12 @@ export function toTree(fields: MessageFields, message: unknown, form: Form, opti
  *
  * @throws DecodeError for a tree that is no such message.
  */
-export function fromTree(fields: MessageFields, tree: Tree, form: Form, options: JsonOptions = {}): unknown {
-  return readMessage(fields, tree, { form, any: options.any ?? [], anyDepth: 0 }, 0);
+export function fromTree(fields: MessageFields, tree: Tree, form: Form, options?: JsonOptions): unknown {
+  return readMessage(fields, tree, contextOf(form, options), 0);
+}
+
+const JSON_ALONE: JsonContext = { form: "json", any: [], anyDepth: 0 };
+
+function contextOf(form: Form, options: JsonOptions | undefined): JsonContext {
+  return options === undefined && form === "json" ? JSON_ALONE : { form, any: options?.any ?? [], anyDepth: 0 };
 }

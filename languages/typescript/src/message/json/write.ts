@@ -24,17 +24,45 @@ import { MAX_TREE_DEPTH, PackedFloat, setProperty, type Form, type Tree, type Tr
 
 type Properties = Readonly<Record<string, unknown>>;
 
+type ScalarWriter = (value: never, form: Form, field: string) => Tree;
+
+/** How a field is written. */
+interface FieldWriter {
+  readonly property: string;
+  readonly oneof: string | undefined;
+  /** Its name in JSON. */
+  readonly json: string;
+  /** Its full name, for errors. */
+  readonly full: string;
+  /** The value that is left out; undefined where none is. */
+  readonly zero: unknown;
+  /** Of one scalar. */
+  readonly scalar: ScalarWriter | undefined;
+  /** Of anything else; undefined where that is left out. */
+  write(value: unknown, context: JsonContext, depth: number): Tree | undefined;
+}
+
+/** How the fields of a message are written, made once for each table. */
+const known = /* @__PURE__ */ new WeakMap<MessageFields, readonly FieldWriter[]>();
+
 /** The tree of a message that is in so many maps and arrays. */
 export function writeMessage(table: MessageFields, message: unknown, context: JsonContext, depth: number): Tree {
   if (table.form !== undefined) return table.form.write(message, context, depth);
+  return writeFields(table, writersOf(table), message, context, depth);
+}
+
+function writeFields(table: MessageFields, writers: readonly FieldWriter[], message: unknown, context: JsonContext, depth: number): Tree {
   if (typeof message !== "object" || message === null) throw refused(table.name, message, "a message");
   const tree: TreeObject = {};
   const inner = deeper(depth, table.name);
-  for (const field of prepared(table).all) {
-    const value = valueOf(field.row, message as Properties);
-    if (value === undefined) continue;
-    const written = writeField(field, value, context, inner);
-    if (written !== undefined) setProperty(tree, field.json, written);
+  for (const writer of writers) {
+    const { property, oneof, json, scalar } = writer;
+    const value = oneof === undefined ? (message as Properties)[property] : caseOf((message as Properties)[oneof], property);
+    if (value === undefined || Object.is(value, writer.zero)) continue;
+    const written = scalar === undefined ? writer.write(value, context, inner) : scalar(value as never, context.form, writer.full);
+    if (written === undefined) continue;
+    if (json === "__proto__") setProperty(tree, json, written);
+    else tree[json] = written;
   }
   return tree;
 }
@@ -45,42 +73,76 @@ export function deeper(depth: number, field: string): number {
   return depth + 1;
 }
 
-function valueOf(row: FieldRow, message: Properties): unknown {
-  if (row.oneof === undefined) return message[row.property];
-  const oneof = message[row.oneof] as { case: string; value: unknown } | undefined;
-  return oneof?.case === row.property ? oneof.value : undefined;
+function caseOf(oneof: unknown, property: string): unknown {
+  const chosen = oneof as { case: string; value: unknown } | undefined;
+  return chosen?.case === property ? chosen.value : undefined;
 }
 
-/** The tree of a field; undefined if it is left out. */
-function writeField(field: Prepared, value: unknown, context: JsonContext, depth: number): Tree | undefined {
-  const { row, full } = field;
-  if (row.key !== undefined) {
-    const map = value as ReadonlyMap<unknown, unknown>;
-    if (map.size === 0) return undefined;
-    const inner = deeper(depth, full);
-    const tree: TreeObject = {};
-    for (const [key, item] of map) {
-      setProperty(tree, writeKey(row.key, key, full), writeValue(field, item, context, inner));
-    }
-    return tree;
+function writersOf(table: MessageFields): readonly FieldWriter[] {
+  let writers = known.get(table);
+  if (writers === undefined) {
+    writers = prepared(table).all.map(fieldWriter);
+    known.set(table, writers);
   }
-  if (row.repeated) {
-    const list = value as readonly unknown[];
-    if (list.length === 0) return undefined;
-    const inner = deeper(depth, full);
-    return list.map((item) => writeValue(field, item, context, inner));
-  }
-  return field.hasPresence || !isZero(value) ? writeValue(field, value, context, depth) : undefined;
+  return writers;
 }
 
-function isZero(value: unknown): boolean {
-  return (
-    value === "" ||
-    value === false ||
-    value === 0n ||
-    Object.is(value, 0) ||
-    (value instanceof Uint8Array && value.length === 0)
-  );
+function fieldWriter({ row, json, full, hasPresence }: Prepared): FieldWriter {
+  const { property, oneof, kind, key } = row;
+  const isSingle = key === undefined && !row.repeated;
+  const scalar = kind === "message" || kind === "enum" ? undefined : SCALARS[kind];
+  // What is empty is left out by its own function.
+  const isBytes = kind === "bytes" && isSingle && !hasPresence;
+  return {
+    property,
+    oneof,
+    json,
+    full,
+    zero: isSingle && !hasPresence ? zeroOf(kind) : undefined,
+    scalar: isSingle && !isBytes ? scalar : undefined,
+    write: isBytes ? (value, { form }) => ((value as Uint8Array).length === 0 ? undefined : SCALARS.bytes(value as never, form, full)) : manyWriter(row, full),
+  };
+}
+
+function zeroOf(kind: FieldRow["kind"]): unknown {
+  switch (kind) {
+    case "string":
+      return "";
+    case "bool":
+      return false;
+    case "int64":
+    case "uint64":
+    case "sint64":
+    case "fixed64":
+    case "sfixed64":
+      return 0n;
+    default:
+      return 0;
+  }
+}
+
+/** What writes the values of a field, or its one value. */
+function manyWriter(row: FieldRow, full: string): FieldWriter["write"] {
+  const write = valueWriter(row, full);
+  const { key } = row;
+  if (key !== undefined) {
+    return (map, context, depth) => {
+      if ((map as ReadonlyMap<unknown, unknown>).size === 0) return undefined;
+      const inner = deeper(depth, full);
+      const tree: TreeObject = {};
+      for (const [name, item] of map as ReadonlyMap<unknown, unknown>) setProperty(tree, writeKey(key, name, full), write(item, context, inner));
+      return tree;
+    };
+  }
+  if (!row.repeated) return write;
+  const scalar = row.kind === "message" || row.kind === "enum" ? undefined : SCALARS[row.kind];
+  return (list, context, depth) => {
+    const values = list as readonly unknown[];
+    if (values.length === 0) return undefined;
+    const inner = deeper(depth, full);
+    const { form } = context;
+    return values.map(scalar === undefined ? (item) => write(item, context, inner) : (item) => scalar(item as never, form, full));
+  };
 }
 
 function writeKey(kind: ScalarKind, key: unknown, field: string): string {
@@ -88,15 +150,21 @@ function writeKey(kind: ScalarKind, key: unknown, field: string): string {
   return typeof tree === "string" ? tree : String(tree as number | boolean);
 }
 
-function writeValue({ row, full }: Prepared, value: unknown, context: JsonContext, depth: number): Tree {
-  switch (row.kind) {
-    case "message":
-      return writeMessage(row.of?.() as MessageFields, value, context, depth);
-    case "enum":
-      return writeEnum(row.of?.() as EnumNames, value as number, full);
-    default:
-      return writeScalar(row.kind, value, context.form, full);
+/** What writes one value of a field. */
+function valueWriter({ kind, of }: FieldRow, full: string): (value: unknown, context: JsonContext, depth: number) => Tree {
+  if (kind === "message") {
+    const table = of?.() as MessageFields;
+    if (table.form !== undefined) return (value, context, depth) => writeMessage(table, value, context, depth);
+    // A message may hold messages of its own type.
+    let writers: readonly FieldWriter[] | undefined;
+    return (value, context, depth) => writeFields(table, (writers ??= writersOf(table)), value, context, depth);
   }
+  if (kind === "enum") {
+    const table = of?.() as EnumNames;
+    return (value) => writeEnum(table, value as number, full);
+  }
+  const write = SCALARS[kind];
+  return (value, { form }) => write(value as never, form, full);
 }
 
 function writeEnum(table: EnumNames, value: number, field: string): Tree {
@@ -107,47 +175,66 @@ function writeEnum(table: EnumNames, value: number, field: string): Tree {
 
 /** The tree of a scalar. */
 export function writeScalar(kind: ScalarKind, value: unknown, form: Form, field: string): Tree {
-  switch (kind) {
-    case "int32":
-    case "sint32":
-    case "sfixed32":
-      checkInt32(value as number, field);
-      // Minus zero is zero to an integer.
-      return (value as number) | 0;
-    case "uint32":
-    case "fixed32":
-      checkUint32(value as number, field);
-      return (value as number) >>> 0;
-    case "int64":
-    case "sint64":
-    case "sfixed64":
-      checkInt64(value as bigint, field);
-      return form === "json" ? String(value as bigint) : (value as bigint);
-    case "uint64":
-    case "fixed64":
-      checkUint64(value as bigint, field);
-      return form === "json" ? String(value as bigint) : (value as bigint);
-    case "float":
-      checkFloat(value as number, field);
-      return form === "json" ? jsonFloat(value as number) : new PackedFloat(value as number, 32);
-    case "double":
-      checkDouble(value as number, field);
-      return form === "json" ? jsonNumber(value as number) : new PackedFloat(value as number, 64);
-    case "bool":
-      checkBool(value as boolean, field);
-      return value as boolean;
-    case "string":
-      checkText(value as string, field);
-      return value as string;
-    case "bytes":
-      checkBytes(value as Uint8Array, field);
-      return form === "json" ? toBase64(value as Uint8Array) : (value as Uint8Array);
-  }
+  return SCALARS[kind](value as never, form, field);
 }
+
+function writeInt32(value: number, _form: Form, field: string): Tree {
+  checkInt32(value, field);
+  // Minus zero is zero to an integer.
+  return value | 0;
+}
+
+function writeUint32(value: number, _form: Form, field: string): Tree {
+  checkUint32(value, field);
+  return value >>> 0;
+}
+
+function writeInt64(value: bigint, form: Form, field: string): Tree {
+  checkInt64(value, field);
+  return form === "json" ? String(value) : value;
+}
+
+function writeUint64(value: bigint, form: Form, field: string): Tree {
+  checkUint64(value, field);
+  return form === "json" ? String(value) : value;
+}
+
+const SCALARS: Record<ScalarKind, ScalarWriter> = {
+  int32: writeInt32,
+  sint32: writeInt32,
+  sfixed32: writeInt32,
+  uint32: writeUint32,
+  fixed32: writeUint32,
+  int64: writeInt64,
+  sint64: writeInt64,
+  sfixed64: writeInt64,
+  uint64: writeUint64,
+  fixed64: writeUint64,
+  float(value: number, form, field) {
+    checkFloat(value, field);
+    return form === "json" ? jsonFloat(value) : new PackedFloat(value, 32);
+  },
+  double(value: number, form, field) {
+    checkDouble(value, field);
+    return form === "json" ? jsonNumber(value) : new PackedFloat(value, 64);
+  },
+  bool(value: boolean, _form, field) {
+    checkBool(value, field);
+    return value;
+  },
+  string(value: string, _form, field) {
+    checkText(value, field);
+    return value;
+  },
+  bytes(value: Uint8Array, form, field) {
+    checkBytes(value, field);
+    return form === "json" ? toBase64(value) : value;
+  },
+};
 
 /** Numbers that JSON does not have, minus zero among them, are text. */
 function jsonNumber(value: number): Tree {
-  if (Object.is(value, -0)) return "-0";
+  if (value === 0) return Object.is(value, -0) ? "-0" : 0;
   return Number.isFinite(value) ? value : String(value);
 }
 

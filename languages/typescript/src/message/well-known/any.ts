@@ -10,9 +10,9 @@ import { expected, readMessage } from "../json/read.js";
 import type { AnyType, JsonContext, MessageFields } from "../json/tables.js";
 import { isTreeObject, setProperty, type Tree, type TreeObject } from "../json/tree.js";
 import { writeMessage } from "../json/write.js";
-import type { Reader } from "../reader.js";
+import { takeBytes, takeString, takeTag, takeUnknown, type Reader } from "../reader.js";
 import type { Init, MessageType } from "../types.js";
-import type { Writer } from "../writer.js";
+import { putBytes, putRaw, putString, type Writer } from "../writer.js";
 import * as duration from "./duration.js";
 import * as empty from "./empty.js";
 import * as mask from "./field-mask.js";
@@ -48,17 +48,17 @@ export function unpackAny<T>(type: MessageType<T>, any: Init<Any>): T | undefine
 }
 
 export function writeAny(message: Init<Any>, writer: Writer): void {
-  if (message.typeUrl !== undefined && message.typeUrl !== "") writer.string(10, message.typeUrl, `${NAME}.type_url`);
-  if (message.value !== undefined && message.value.length !== 0) writer.bytes(18, message.value, `${NAME}.value`);
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.typeUrl !== undefined && message.typeUrl !== "") putString(writer, 10, message.typeUrl, `${NAME}.type_url`);
+  if (message.value !== undefined && message.value.length !== 0) putBytes(writer, 18, message.value, `${NAME}.value`);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 export function readAny(reader: Reader, message: Any = { typeUrl: "", value: new Uint8Array(0) }): Any {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 10) message.typeUrl = reader.string("typeUrl");
-    else if (tag === 18) message.value = reader.bytes("value");
-    else message.$unknown = reader.unknown(tag, message.$unknown);
+    const tag = takeTag(reader);
+    if (tag === 10) message.typeUrl = takeString(reader, "typeUrl");
+    else if (tag === 18) message.value = takeBytes(reader, "value");
+    else message.$unknown = takeUnknown(reader, tag, message.$unknown);
   }
   return message;
 }

@@ -8,9 +8,9 @@ import { decode, encode } from "../codec.js";
 import { DecodeError, EncodeError } from "../errors.js";
 import { expected } from "../json/read.js";
 import type { MessageFields } from "../json/tables.js";
-import type { Reader } from "../reader.js";
+import { takeInt32, takeInt64, takeTag, takeUnknown, type Reader } from "../reader.js";
 import type { Init } from "../types.js";
-import type { Writer } from "../writer.js";
+import { putInt32, putInt64, putRaw, type Writer } from "../writer.js";
 import { fraction } from "./timestamp.js";
 
 /** A span of time. */
@@ -45,17 +45,17 @@ export function durationFromMs(ms: number): Duration {
 }
 
 export function writeDuration(message: Init<Duration>, writer: Writer): void {
-  if (message.seconds !== undefined && message.seconds !== 0n) writer.int64(8, message.seconds, `${NAME}.seconds`);
-  if (message.nanos !== undefined && message.nanos !== 0) writer.int32(16, message.nanos, `${NAME}.nanos`);
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.seconds !== undefined && message.seconds !== 0n) putInt64(writer, 8, message.seconds, `${NAME}.seconds`);
+  if (message.nanos !== undefined && message.nanos !== 0) putInt32(writer, 16, message.nanos, `${NAME}.nanos`);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 export function readDuration(reader: Reader, message: Duration = { seconds: 0n, nanos: 0 }): Duration {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 8) message.seconds = reader.int64("seconds");
-    else if (tag === 16) message.nanos = reader.int32("nanos");
-    else message.$unknown = reader.unknown(tag, message.$unknown);
+    const tag = takeTag(reader);
+    if (tag === 8) message.seconds = takeInt64(reader, "seconds");
+    else if (tag === 16) message.nanos = takeInt32(reader, "nanos");
+    else message.$unknown = takeUnknown(reader, tag, message.$unknown);
   }
   return message;
 }

@@ -6,9 +6,9 @@
 
 import { decode, encode } from "../codec.js";
 import type { MessageFields } from "../json/tables.js";
-import type { Reader } from "../reader.js";
+import { takeTag, takeUnknown, type Reader } from "../reader.js";
 import type { Init } from "../types.js";
-import type { Writer } from "../writer.js";
+import { putRaw, type Writer } from "../writer.js";
 
 /** A message without fields. */
 export interface Empty {
@@ -17,11 +17,11 @@ export interface Empty {
 }
 
 export function writeEmpty(message: Init<Empty>, writer: Writer): void {
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 export function readEmpty(reader: Reader, message: Empty = {}): Empty {
-  while (reader.position < reader.end) message.$unknown = reader.unknown(reader.tag(), message.$unknown);
+  while (reader.position < reader.end) message.$unknown = takeUnknown(reader, takeTag(reader), message.$unknown);
   return message;
 }
 

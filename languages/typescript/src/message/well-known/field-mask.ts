@@ -8,9 +8,9 @@ import { decode, encode } from "../codec.js";
 import { DecodeError, EncodeError } from "../errors.js";
 import { expected } from "../json/read.js";
 import type { MessageFields } from "../json/tables.js";
-import type { Reader } from "../reader.js";
+import { takeString, takeTag, takeUnknown, type Reader } from "../reader.js";
 import type { Init } from "../types.js";
-import type { Writer } from "../writer.js";
+import { putRaw, putString, type Writer } from "../writer.js";
 
 /** The names of some fields of a message. */
 export interface FieldMask {
@@ -23,15 +23,15 @@ export interface FieldMask {
 const NAME = "google.protobuf.FieldMask";
 
 export function writeFieldMask(message: Init<FieldMask>, writer: Writer): void {
-  for (const path of message.paths ?? []) writer.string(10, path, `${NAME}.paths`);
-  if (message.$unknown !== undefined) writer.raw(message.$unknown);
+  for (const path of message.paths ?? []) putString(writer, 10, path, `${NAME}.paths`);
+  if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 export function readFieldMask(reader: Reader, message: FieldMask = { paths: [] }): FieldMask {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 10) message.paths.push(reader.string("paths"));
-    else message.$unknown = reader.unknown(tag, message.$unknown);
+    const tag = takeTag(reader);
+    if (tag === 10) message.paths.push(takeString(reader, "paths"));
+    else message.$unknown = takeUnknown(reader, tag, message.$unknown);
   }
   return message;
 }

@@ -10,10 +10,10 @@ import { deeper as deeperRead, expected } from "../json/read.js";
 import type { EnumNames, JsonContext, MessageFields } from "../json/tables.js";
 import { PackedFloat, isTreeObject, setProperty, type Tree, type TreeObject } from "../json/tree.js";
 import { deeper as deeperWrite } from "../json/write.js";
-import type { Reader } from "../reader.js";
+import { takeBool, takeClose, takeDouble, takeInt32, takeMessage, takeOpen, takeString, takeTag, takeUnknown, type Reader } from "../reader.js";
 import { checkText, refused } from "../scalars.js";
 import type { JsonObject, JsonValue } from "../types.js";
-import type { Writer } from "../writer.js";
+import { putBool, putClose, putDouble, putInt32, putOpen, putString, putValue, type Writer } from "../writer.js";
 
 /** The null of JSON, where a schema names it as a type. */
 export const NullValue = { NULL_VALUE: 0 } as const;
@@ -27,18 +27,18 @@ const NAME = "google.protobuf.Value";
 export function writeValue(value: JsonValue, writer: Writer): void {
   switch (typeof value) {
     case "number":
-      writer.double(17, value, NAME);
+      putDouble(writer, 17, value, NAME);
       return;
     case "string":
-      writer.string(26, value, NAME);
+      putString(writer, 26, value, NAME);
       return;
     case "boolean":
-      writer.bool(32, value, NAME);
+      putBool(writer, 32, value, NAME);
       return;
     case "object":
-      if (value === null) writer.int32(8, 0, NAME);
-      else if (Array.isArray(value)) writer.value(50, value, writeListValue, NAME);
-      else writer.value(42, value, writeStruct, NAME);
+      if (value === null) putInt32(writer, 8, 0, NAME);
+      else if (Array.isArray(value)) putValue(writer, 50, value, writeListValue, NAME);
+      else putValue(writer, 42, value, writeStruct, NAME);
       return;
     default:
       throw refused(NAME, value, "a value of JSON");
@@ -48,29 +48,29 @@ export function writeValue(value: JsonValue, writer: Writer): void {
 /** A value that says nothing is null. */
 export function readValue(reader: Reader, value: JsonValue = null): JsonValue {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     switch (tag) {
       case 8:
-        reader.int32(NAME);
+        takeInt32(reader, NAME);
         value = null;
         break;
       case 17:
-        value = reader.double("numberValue");
+        value = takeDouble(reader, "numberValue");
         break;
       case 26:
-        value = reader.string("stringValue");
+        value = takeString(reader, "stringValue");
         break;
       case 32:
-        value = reader.bool("boolValue");
+        value = takeBool(reader, "boolValue");
         break;
       case 42:
-        value = reader.message("structValue", readStruct, isObject(value) ? value : undefined);
+        value = takeMessage(reader, "structValue", readStruct, isObject(value) ? value : undefined);
         break;
       case 50:
-        value = reader.message("listValue", readListValue, Array.isArray(value) ? value : undefined);
+        value = takeMessage(reader, "listValue", readListValue, Array.isArray(value) ? value : undefined);
         break;
       default:
-        reader.unknown(tag, undefined);
+        takeUnknown(reader, tag, undefined);
     }
   }
   return value;
@@ -86,30 +86,30 @@ export function decodeValue(bytes: Uint8Array): JsonValue {
 
 export function writeStruct(struct: JsonObject, writer: Writer): void {
   for (const name of Object.keys(struct)) {
-    const start = writer.open(10, "google.protobuf.Struct");
-    writer.string(10, name, "google.protobuf.Struct");
-    writer.value(18, struct[name] as JsonValue, writeValue, "google.protobuf.Struct");
-    writer.close(start);
+    const start = putOpen(writer, 10, "google.protobuf.Struct");
+    putString(writer, 10, name, "google.protobuf.Struct");
+    putValue(writer, 18, struct[name] as JsonValue, writeValue, "google.protobuf.Struct");
+    putClose(writer, start);
   }
 }
 
 export function readStruct(reader: Reader, struct: JsonObject = {}): JsonObject {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
+    const tag = takeTag(reader);
     if (tag !== 10) {
-      reader.unknown(tag, undefined);
+      takeUnknown(reader, tag, undefined);
       continue;
     }
-    const end = reader.open("fields");
+    const end = takeOpen(reader, "fields");
     let name = "";
     let value: JsonValue = null;
     while (reader.position < reader.end) {
-      const tag = reader.tag();
-      if (tag === 10) name = reader.string("fields");
-      else if (tag === 18) value = reader.message<JsonValue>("fields", readValue, value);
-      else reader.unknown(tag, undefined);
+      const tag = takeTag(reader);
+      if (tag === 10) name = takeString(reader, "fields");
+      else if (tag === 18) value = takeMessage<JsonValue>(reader, "fields", readValue, value);
+      else takeUnknown(reader, tag, undefined);
     }
-    reader.close(end);
+    takeClose(reader, end);
     setProperty(struct, name, value);
   }
   return struct;
@@ -124,14 +124,14 @@ export function decodeStruct(bytes: Uint8Array): JsonObject {
 }
 
 export function writeListValue(list: readonly JsonValue[], writer: Writer): void {
-  for (const value of list) writer.value(10, value, writeValue, "google.protobuf.ListValue");
+  for (const value of list) putValue(writer, 10, value, writeValue, "google.protobuf.ListValue");
 }
 
 export function readListValue(reader: Reader, list: JsonValue[] = []): JsonValue[] {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 10) list.push(reader.message("values", readValue));
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 10) list.push(takeMessage(reader, "values", readValue));
+    else takeUnknown(reader, tag, undefined);
   }
   return list;
 }

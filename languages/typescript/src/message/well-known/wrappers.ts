@@ -8,8 +8,8 @@ import { decode, encode } from "../codec.js";
 import { readScalar } from "../json/read.js";
 import { writeScalar } from "../json/write.js";
 import type { JsonForm, MessageFields, ScalarKind } from "../json/tables.js";
-import type { Reader } from "../reader.js";
-import type { Writer } from "../writer.js";
+import { takeBool, takeBytes, takeDouble, takeFloat, takeInt32, takeInt64, takeString, takeTag, takeUint32, takeUint64, takeUnknown, type Reader } from "../reader.js";
+import { putBool, putBytes, putDouble, putFloat, putInt32, putInt64, putString, putUint32, putUint64, type Writer } from "../writer.js";
 
 /** In JSON a wrapper is what it wraps. */
 function wrapped<T>(kind: ScalarKind, name: string): JsonForm<T> {
@@ -20,14 +20,14 @@ function wrapped<T>(kind: ScalarKind, name: string): JsonForm<T> {
 }
 
 export function writeBoolValue(value: boolean, writer: Writer): void {
-  if (value !== false) writer.bool(8, value, "google.protobuf.BoolValue");
+  if (value !== false) putBool(writer, 8, value, "google.protobuf.BoolValue");
 }
 
 export function readBoolValue(reader: Reader, value: boolean = false): boolean {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 8) value = reader.bool("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 8) value = takeBool(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -46,14 +46,14 @@ export const BoolValue_fields: MessageFields<boolean> = {
 };
 
 export function writeBytesValue(value: Uint8Array, writer: Writer): void {
-  if (value.length !== 0) writer.bytes(10, value, "google.protobuf.BytesValue");
+  if (value.length !== 0) putBytes(writer, 10, value, "google.protobuf.BytesValue");
 }
 
 export function readBytesValue(reader: Reader, value: Uint8Array = new Uint8Array(0)): Uint8Array {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 10) value = reader.bytes("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 10) value = takeBytes(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -72,14 +72,14 @@ export const BytesValue_fields: MessageFields<Uint8Array> = {
 };
 
 export function writeDoubleValue(value: number, writer: Writer): void {
-  if (!Object.is(value, 0)) writer.double(9, value, "google.protobuf.DoubleValue");
+  if (!Object.is(value, 0)) putDouble(writer, 9, value, "google.protobuf.DoubleValue");
 }
 
 export function readDoubleValue(reader: Reader, value: number = 0): number {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 9) value = reader.double("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 9) value = takeDouble(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -98,14 +98,14 @@ export const DoubleValue_fields: MessageFields<number> = {
 };
 
 export function writeFloatValue(value: number, writer: Writer): void {
-  if (!Object.is(value, 0)) writer.float(13, value, "google.protobuf.FloatValue");
+  if (!Object.is(value, 0)) putFloat(writer, 13, value, "google.protobuf.FloatValue");
 }
 
 export function readFloatValue(reader: Reader, value: number = 0): number {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 13) value = reader.float("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 13) value = takeFloat(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -124,14 +124,14 @@ export const FloatValue_fields: MessageFields<number> = {
 };
 
 export function writeInt32Value(value: number, writer: Writer): void {
-  if (value !== 0) writer.int32(8, value, "google.protobuf.Int32Value");
+  if (value !== 0) putInt32(writer, 8, value, "google.protobuf.Int32Value");
 }
 
 export function readInt32Value(reader: Reader, value: number = 0): number {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 8) value = reader.int32("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 8) value = takeInt32(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -150,14 +150,14 @@ export const Int32Value_fields: MessageFields<number> = {
 };
 
 export function writeInt64Value(value: bigint, writer: Writer): void {
-  if (value !== 0n) writer.int64(8, value, "google.protobuf.Int64Value");
+  if (value !== 0n) putInt64(writer, 8, value, "google.protobuf.Int64Value");
 }
 
 export function readInt64Value(reader: Reader, value: bigint = 0n): bigint {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 8) value = reader.int64("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 8) value = takeInt64(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -176,14 +176,14 @@ export const Int64Value_fields: MessageFields<bigint> = {
 };
 
 export function writeStringValue(value: string, writer: Writer): void {
-  if (value !== "") writer.string(10, value, "google.protobuf.StringValue");
+  if (value !== "") putString(writer, 10, value, "google.protobuf.StringValue");
 }
 
 export function readStringValue(reader: Reader, value: string = ""): string {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 10) value = reader.string("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 10) value = takeString(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -202,14 +202,14 @@ export const StringValue_fields: MessageFields<string> = {
 };
 
 export function writeUInt32Value(value: number, writer: Writer): void {
-  if (value !== 0) writer.uint32(8, value, "google.protobuf.UInt32Value");
+  if (value !== 0) putUint32(writer, 8, value, "google.protobuf.UInt32Value");
 }
 
 export function readUInt32Value(reader: Reader, value: number = 0): number {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 8) value = reader.uint32("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 8) value = takeUint32(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
@@ -228,14 +228,14 @@ export const UInt32Value_fields: MessageFields<number> = {
 };
 
 export function writeUInt64Value(value: bigint, writer: Writer): void {
-  if (value !== 0n) writer.uint64(8, value, "google.protobuf.UInt64Value");
+  if (value !== 0n) putUint64(writer, 8, value, "google.protobuf.UInt64Value");
 }
 
 export function readUInt64Value(reader: Reader, value: bigint = 0n): bigint {
   while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag === 8) value = reader.uint64("value");
-    else reader.unknown(tag, undefined);
+    const tag = takeTag(reader);
+    if (tag === 8) value = takeUint64(reader, "value");
+    else takeUnknown(reader, tag, undefined);
   }
   return value;
 }
