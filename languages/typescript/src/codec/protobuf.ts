@@ -4,14 +4,12 @@
  * @module
  */
 
+import { Reader, takeTag, takeUnknown, takeView } from "../message/reader.js";
+import { varintLength } from "../message/writer.js";
 import type { Member } from "../protocol.js";
 import { CodecId } from "../wire/messages.js";
 import { NOTHING } from "../wire/payload.js";
 import { malformed, unwritable, type BoundCodec, type Codec } from "./codec.js";
-
-function lengthOf(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
-}
 
 function writeVarint(bytes: Uint8Array, start: number, value: number): number {
   let at = start;
@@ -32,7 +30,7 @@ const BOUND: BoundCodec = {
       throw unwritable(member, error);
     }
     const tag = member.number * 8 + 2;
-    const head = lengthOf(tag) + lengthOf(inner.length);
+    const head = varintLength(tag) + varintLength(inner.length);
     const body = new Uint8Array(head + inner.length);
     writeVarint(body, writeVarint(body, 0, tag), inner.length);
     body.set(inner, head);
@@ -51,40 +49,18 @@ const BOUND: BoundCodec = {
 
 /** The bytes of the member in an envelope: mostly all of it, and otherwise what is there of it, one behind the other. */
 function messageOf(member: Member, body: Uint8Array): Uint8Array {
-  let at = 0;
-  const varint = (): number => {
-    let value = 0;
-    for (let shift = 1; shift < 2 ** 63; shift *= 128) {
-      const byte = body[at++];
-      if (byte === undefined) {
-        break;
-      }
-      value += (byte & 127) * shift;
-      if (byte < 128) {
-        return value;
-      }
-    }
-    throw new RangeError("a truncated or too long number");
-  };
+  const reader = new Reader(body);
+  const own = member.number * 8 + 2;
   let found: Uint8Array | undefined;
-  while (at < body.length) {
-    const tag = varint();
-    const wire = tag % 8;
-    const len = wire === 2 ? varint() : wire === 1 ? 8 : wire === 5 ? 4 : 0;
-    if (wire === 0) {
-      varint();
-    } else if (len === 0 && wire !== 2) {
-      throw new RangeError(`wire type ${wire}`);
-    }
-    if (at + len > body.length) {
-      throw new RangeError("a truncated message");
-    }
-    const part = body.subarray(at, at + len);
-    at += len;
-    if (tag === member.number * 8 + 2) {
-      found = found ? joined(found, part) : part;
-    } else if (wire === 2 && found) {
+  while (reader.position < reader.end) {
+    const tag = takeTag(reader);
+    if (tag === own) {
+      const part = takeView(reader, "");
+      found = found === undefined ? part : joined(found, part);
+    } else if (found !== undefined && (tag & 7) === 2) {
       throw new RangeError("more than one member");
+    } else {
+      takeUnknown(reader, tag, undefined);
     }
   }
   if (!found) {

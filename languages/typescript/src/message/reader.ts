@@ -95,10 +95,15 @@ export function takeBool(reader: Reader, field: string): boolean {
 
 /** A copy: the message does not keep what it was read from. */
 export function takeBytes(reader: Reader, field: string): Uint8Array {
+  // `slice` of a Buffer would be a view.
+  return new Uint8Array(takeView(reader, field));
+}
+
+/** Bytes where they are: the field's, and no copy. */
+export function takeView(reader: Reader, field: string): Uint8Array {
   const length = lengthOf(reader, field);
   const start = advance(reader, length, field);
-  // `slice` of a Buffer would be a view.
-  return new Uint8Array(reader.buffer.subarray(start, start + length));
+  return reader.buffer.subarray(start, start + length);
 }
 
 export function takeString(reader: Reader, field: string): string {

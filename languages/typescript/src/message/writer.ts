@@ -298,6 +298,7 @@ function grow(writer: Writer, count: number): void {
   writer.view = new DataView(writer.buffer.buffer);
 }
 
-function varintLength(value: number): number {
+/** How many bytes a length, or a tag, takes. */
+export function varintLength(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
 }

@@ -149,10 +149,7 @@ export function resolveSettings(
     const given = options[option];
     if (text !== undefined) settings[option] = parseValue(name, text, setting);
     else if (given === undefined || OBJECTS.includes(name)) settings[option] = setting.standard;
-    else {
-      checkValue(option, given, setting);
-      settings[option] = given as number;
-    }
+    else settings[option] = checkValue(option, given as number, setting);
   }
   refuseUnknown(url, { ...table }, also);
   return settings;

@@ -20,65 +20,55 @@ const UNITS = {
   count: { "": 1 },
 } as const;
 
+/** What each kind of a setting is, for people. */
+const EXPECTED = {
+  duration: "a time such as 250ms, 10s, 5min or 1h",
+  size: "a size such as 4096, 64KiB or 4MiB",
+  count: "a number",
+  flag: "true or false",
+  text: "a text",
+};
+
+const TYPES = { duration: "number", size: "number", count: "number", flag: "boolean", text: "string" };
+
 /**
  * Reads the value of a setting.
  *
  * @throws {@link SettingError} where it has another form, or is out of range.
  */
 export function parseValue(name: string, text: string, form: SettingForm): number | boolean | string {
-  switch (form.kind) {
-    case "text":
-      return text;
-    case "flag":
-      if (text !== "true" && text !== "false") throw malformed(name, "true or false", text);
-      return text === "true";
-    case "choice":
-      if (!form.of.includes(text)) throw malformed(name, form.of.join(" or "), text);
-      return text;
-    default:
-      return checkRange(name, parseNumber(name, text, form.kind), form, text);
-  }
+  const { kind } = form;
+  let value: number | boolean | string = text;
+  if (kind === "flag" && (text === "true" || text === "false")) value = text === "true";
+  else if (kind in UNITS) value = parseNumber(text, kind as keyof typeof UNITS) ?? text;
+  return checkValue(name, value, form, text);
 }
 
 /**
- * Checks a value that code gives for a setting.
+ * Checks a value of a setting.
  *
+ * @param written What a URL has for it, which is what errors show.
  * @throws {@link SettingError} where it has another type, or is out of range.
  */
-export function checkValue(name: string, value: unknown, form: SettingForm): void {
-  switch (form.kind) {
-    case "text":
-    case "flag":
-      if (typeof value !== (form.kind === "flag" ? "boolean" : "string")) {
-        throw malformed(name, form.kind === "flag" ? "true or false" : "a text", value);
-      }
-      return;
-    case "choice":
-      if (!form.of.includes(value as string)) throw malformed(name, form.of.join(" or "), value);
-      return;
-    default:
-      if (typeof value !== "number") throw malformed(name, "a number", value);
-      checkRange(name, value, form, value);
+export function checkValue<T>(name: string, value: T, form: SettingForm, written?: string): T {
+  const { kind } = form;
+  const refuse = (what: string): SettingError => new SettingError(`setting \`${name}\`: ${what}`);
+  const shown = written ?? String(value);
+  if (kind === "choice" ? !form.of.includes(value as string) : typeof value !== TYPES[kind]) {
+    const expected = kind === "choice" ? form.of.join(" or ") : written === undefined && kind in UNITS ? "a number" : EXPECTED[kind];
+    throw refuse(`expected ${expected}, found \`${shown}\``);
   }
-}
-
-function parseNumber(name: string, text: string, kind: keyof typeof UNITS): number {
-  const units: Readonly<Record<string, number>> = UNITS[kind];
-  const [, digits, unit] = /^(\d{1,15})([a-zA-Z]*)$/.exec(text) ?? [];
-  if (kind === "duration" && text === "0") return 0;
-  if (digits === undefined || unit === undefined || !Object.hasOwn(units, unit)) {
-    const forms = { duration: "a time such as 250ms, 10s, 5min or 1h", size: "a size such as 4096, 64KiB or 4MiB", count: "a number" };
-    throw malformed(name, forms[kind], text);
-  }
-  return Number(digits) * (units[unit] ?? 1);
-}
-
-function checkRange(name: string, value: number, form: { min: number; max: number }, shown: unknown): number {
   // Not a number is out of every range.
-  if (value >= form.min && value <= form.max) return value;
-  throw new SettingError(`setting \`${name}\`: ${String(shown)} is out of range (${form.min} to ${form.max})`);
+  if ("min" in form && !((value as number) >= form.min && (value as number) <= form.max)) {
+    throw refuse(`${shown} is out of range (${form.min} to ${form.max})`);
+  }
+  return value;
 }
 
-function malformed(name: string, form: string, value: unknown): SettingError {
-  return new SettingError(`setting \`${name}\`: expected ${form}, found \`${String(value)}\``);
+/** The number that a text says; undefined where it says none. */
+function parseNumber(text: string, kind: keyof typeof UNITS): number | undefined {
+  const units: Readonly<Record<string, number>> = UNITS[kind];
+  const [, digits, unit = ""] = /^(\d{1,15})([a-zA-Z]*)$/.exec(text) ?? [];
+  if (kind === "duration" && text === "0") return 0;
+  return digits !== undefined && Object.hasOwn(units, unit) ? Number(digits) * (units[unit] as number) : undefined;
 }
