@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import msip
 from msip import Kind, Member, Protocol, Shape
+from msip.message import Field, Scalar
 
 
 class Text:
@@ -43,6 +44,10 @@ class Text:
         while data[place] & 128:
             place += 1
         return cls(bytes(data[place + 1 :]).decode())
+
+    @classmethod
+    def _table(cls) -> tuple[Field, ...]:
+        return (Field("text", 1, Scalar.STRING, "text", "text"),)
 
     def to_json(self) -> str:
         return f'{{"text":"{self.text}"}}'

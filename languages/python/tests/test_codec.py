@@ -15,7 +15,7 @@ from msip.codec.envelope import MissingError, unwrap, wrap
 from msip.codec.messagepack import pack, unpack
 from msip.errors import Code, DecodeError, Status
 from msip.json_value import JsonValue
-from msip.message import Float32, Form
+from msip.message import Field, Float32, Form
 from msip.protocol import Kind, Member, Shape
 from msip.wire.hello import Codec, Compression
 
@@ -25,6 +25,10 @@ class Note:
     """A message with the methods that bodies need."""
 
     text: str = ""
+
+    @classmethod
+    def _table(cls) -> tuple[Field, ...]:
+        return ()
 
     def to_bytes(self) -> bytes:
         return self.text.encode()

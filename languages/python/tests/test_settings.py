@@ -38,7 +38,7 @@ class SettingsTest(unittest.TestCase):
     def test_unknown_settings_are_named(self) -> None:
         cases = {
             "colour": "unknown setting `colour`: expected one of `max_body`,",
-            "max_memory": "setting `max_memory` is not in the Python package: there are `max_body`,",
+            "buffer_disconnected": "setting `buffer_disconnected` is not in the Python package: there are `max_body`,",
             "token": "setting `token`: a URL must not hold a secret: write token_file=PATH or token_env=NAME",
             "ca": "setting `ca` is one of tls and wss, and the URL has tcp",
         }

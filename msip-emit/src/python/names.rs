@@ -130,6 +130,7 @@ pub const RESERVED_METHODS: &[&str] = &[
     "identity",
     "is_connected",
     "is_resumed",
+    "memory",
     "others",
     "peer_type",
     "peers",

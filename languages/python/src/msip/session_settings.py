@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msip.codec import supported_compressions
 from msip.session import Settings
+from msip.session.budget import process_budget
 from msip.settings import ClientSettings, ConnectionSettings, ServerSettings, SettingError
 from msip.wire.hello import Codec, Compression
 
@@ -23,6 +24,7 @@ def _common(settings: ConnectionSettings, name: str, version: str) -> Settings:
         outgoing_queue=settings.outgoing_queue,
         session_buffer=settings.session_buffer,
         session_deliveries=settings.session_deliveries,
+        budget=process_budget(settings.max_memory),
         name=name,
         version=version,
     )

@@ -192,6 +192,8 @@ class ConnectionSettings:
 
     max_body: int = _size(4 * _MIB, _KIB, _GIB)
     """The largest body accepted from the peer."""
+    max_decoded: int = _size(0, 0, 64 * _GIB)
+    """The most memory that a received message may take once it is decoded; 0 is 16 times ``max_body``, and at least 64 MiB."""
     handshake_timeout: float = _time(5, 0.01, 600)
     """How long a handshake may take."""
     ping_interval: float = _time(10, 0.01, 3600)
@@ -214,6 +216,8 @@ class ConnectionSettings:
     """Bytes kept for the peer to survive the loss of a connection: unanswered deliveries, and replies."""
     session_deliveries: int = _size(10_000, 1, 1_000_000)
     """Deliveries kept for the peer; further ones wait."""
+    max_memory: int = _size(_GIB, _MIB, 1024 * _GIB)
+    """Bytes that the queues and sessions of all connections hold together; all in a process that keep the default share them."""
     correlation_ids: bool = _flag(False)
     """Whether a message without a correlation id is given a new one."""
     compress_threshold: int = _size(_KIB, 1, _GIB)
@@ -321,8 +325,6 @@ _OF_TRANSPORTS = {
     "mode": ("unix",),
 }
 _NOT_HERE = (
-    "max_decoded",
-    "max_memory",
     "buffer_disconnected",
     "channel",
     "max_auth_failures",

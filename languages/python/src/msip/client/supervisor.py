@@ -292,6 +292,7 @@ class Supervisor:
             Compression(welcome.compression),
             max_body=self._settings.max_body,
             threshold=self._settings.compress_threshold,
+            max_decoded=self._settings.max_decoded,
         )
         self._outbound.codec = self._inbound.codec = codec
         self._closed = None

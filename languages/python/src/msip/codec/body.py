@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msip.codec.compression import CompressionError, Compressor, TooLargeError
 from msip.codec.envelope import MissingError, member_name, unwrap, wrap
-from msip.codec.messagepack import pack, unpack
+from msip.codec.messagepack import ExceedsError, pack, unpack
+from msip.codec.tree_size import json_exceeds, largest_message
 from msip.errors import Code, DecodeError, Status
 from msip.json_value import JsonValue
 from msip.protocol import Member
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BodyCodec"]
 
+_DECODED_FACTOR = 16
+_MIN_DECODED = 64 << 20
+_MOST_OF_A_BYTE = 16 << 10
+"""What no byte of a body exceeds in memory: half of a message with 1,500 fields that is empty."""
+
 
 class BodyCodec:
     """Encodes and decodes the bodies of one connection."""
 
-    __slots__ = ("_codec", "_compressor", "_is_protobuf", "_max_body", "_threshold")
+    __slots__ = ("_codec", "_compressor", "_counted_from", "_is_protobuf", "_max_body", "_max_decoded", "_threshold")
 
     def __init__(
         self,
@@ -31,13 +37,18 @@ class BodyCodec:
         *,
         max_body: int = 4 << 20,
         threshold: int = 1024,
+        max_decoded: int = 0,
     ) -> None:
-        """`max_body` limits what is inflated; `threshold` is the smallest body that is compressed. Raises `Status`
+        """`max_body` limits what is inflated, and `max_decoded` what a message may take in memory (0 is 16 times `max_body`, and at
+        least 64 MiB); `threshold` is the smallest body that is compressed. Raises `Status`
         (UNIMPLEMENTED) for a compression that cannot be had here."""
         self._codec = Codec(codec)
         self._is_protobuf = self._codec is Codec.PROTOBUF
         self._max_body = max_body
         self._threshold = threshold
+        self._max_decoded = max_decoded or max(_DECODED_FACTOR * max_body, _MIN_DECODED)
+        # No message becomes so large of fewer bytes: they need not be counted.
+        self._counted_from = self._max_decoded // _MOST_OF_A_BYTE
         self._compressor: Compressor | None = None
         if compression:
             self._compressor = Compressor(Compression(compression), max_body)
@@ -70,13 +81,31 @@ class BodyCodec:
         try:
             if self._is_protobuf:
                 content = unwrap(member.number, body)
-                return None if member.message is None else member.message.from_bytes(content)
+                if member.message is None:
+                    return None
+                if len(content) > self._counted_from:
+                    self._check_decoded(member, content)
+                return member.message.from_bytes(content)
             return self._decode_tree(member, body)
         except MissingError:
             text = f"the body does not contain {member.name} ({member.number}), which its header names"
             raise Status(Code.INVALID_ARGUMENT, text) from None
         except DecodeError as error:
             raise Status(error.code, f"malformed body of {member.name} ({member.number}): {error.message}") from None
+
+    def _check_decoded(self, member: Member, content: bytes) -> None:
+        """Refuses what would take too much memory, before it is decoded."""
+        from msip.message.decoded_size import exceeds  # which few bodies need
+
+        if member.message is not None and exceeds(member.message, content, self._max_decoded):
+            raise self._too_large(member, content)
+
+    def _too_large(self, member: Member, body: bytes) -> Status:
+        return Status(
+            Code.RESOURCE_EXHAUSTED,
+            f"{member.name} ({member.number}) would take more than {self._max_decoded} bytes decoded (max_decoded), from a body of"
+            f" {len(body)}: send less in one message, or raise the receiver's max_decoded",
+        )
 
     def inflate(self, member: Member, body: bytes) -> bytes:
         """Inflates a body that came compressed. Raises `Status` as `decode` does."""
@@ -106,8 +135,16 @@ class BodyCodec:
         from msip.message.json_text import read_json
 
         form, envelope = Form.JSON, None
+        counted = member.message if len(body) > self._counted_from else None
         if self._codec is Codec.JSON:
+            if counted is not None and json_exceeds(counted, body, self._max_decoded):
+                raise self._too_large(member, body)
             envelope = read_json(body)
+        elif counted is not None:
+            try:
+                form, envelope = Form.MESSAGE_PACK, unpack(body, self._max_decoded, largest_message(counted))
+            except ExceedsError:
+                raise self._too_large(member, body) from None
         else:
             form, envelope = Form.MESSAGE_PACK, unpack(body)
         if not isinstance(envelope, dict):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from msip.codec.tree_size import ARRAY, ELEMENT, OBJECT
 from msip.errors import DecodeError
 from msip.json_value import JsonValue
 
-__all__ = ["MAX_DEPTH", "pack", "unpack"]
+__all__ = ["MAX_DEPTH", "ExceedsError", "pack", "unpack"]
 
 MAX_DEPTH: Final = 100
 """How many maps and arrays may be inside of each other."""
@@ -104,9 +105,15 @@ def _put_int(buffer: bytearray, value: int) -> None:
         raise ValueError(f"{value} has more than 64 bits")
 
 
-def unpack(data: bytes) -> JsonValue:
-    """The tree of these bytes. Raises `DecodeError`, which names the byte. Declared lengths reserve nothing."""
-    reader = _Reader(data)
+class ExceedsError(Exception):
+    """What is read would take too much memory."""
+
+
+def unpack(data: bytes, limit: int | None = None, each_map: int = 0) -> JsonValue:
+    """The tree of these bytes. Raises `DecodeError`, which names the byte. Declared lengths reserve nothing.
+
+    With a limit it raises `ExceedsError` where the tree would take more bytes, and what is made of it, which is `each_map` for a map."""
+    reader = _Reader(data, limit, each_map)
     value = reader.read(MAX_DEPTH)
     if reader.position < len(data):
         raise reader.wrong("expected the end")
@@ -114,11 +121,20 @@ def unpack(data: bytes) -> JsonValue:
 
 
 class _Reader:
-    __slots__ = ("data", "position")
+    __slots__ = ("data", "each_map", "left", "position")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, limit: int | None, each_map: int) -> None:
         self.data = data
         self.position = 0
+        self.each_map = OBJECT + each_map
+        # Without a limit more than anything can take.
+        self.left = (1 << 62) if limit is None else limit - len(data) * (1 if data.isascii() else 4)
+
+    def count(self, own: int, length: int) -> None:
+        """Counts a container before its elements are read; of those that are announced as many as there can be."""
+        self.left -= own + min(length, len(self.data) - self.position) * ELEMENT
+        if self.left < 0:
+            raise ExceedsError
 
     def wrong(self, reason: str) -> DecodeError:
         return DecodeError(f"invalid MessagePack at byte {self.position}: {reason}")
@@ -182,11 +198,13 @@ class _Reader:
     def array(self, length: int, depth: int) -> JsonValue:
         if depth == 0:
             raise self.wrong(f"more than {MAX_DEPTH} maps and arrays are inside of each other")
+        self.count(ARRAY, length)
         return [self.read(depth - 1) for _ in range(length)]
 
     def map(self, length: int, depth: int) -> JsonValue:
         if depth == 0:
             raise self.wrong(f"more than {MAX_DEPTH} maps and arrays are inside of each other")
+        self.count(self.each_map, length)
         values: dict[str, JsonValue] = {}
         for _ in range(length):
             key = self.key()

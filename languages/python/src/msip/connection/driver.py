@@ -17,6 +17,8 @@ _log = logging.getLogger("msip")
 _LAST_BYTES = 1.0
 # When a session that does not want to read is asked again.
 _READ_AGAIN = 1.0
+# How much more or less memory a session holds before it says so.
+_HELD_STEP = 64 * 1024
 # How many chunks of 64 KiB are written before other tasks have their turn.
 _CHUNKS_AT_ONCE = 8
 
@@ -50,6 +52,8 @@ class Driver:
         self._stalled_len = 0
         self._read_again: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[Status] | None = None
+        self._budget = session.settings.budget
+        self._held = 0
 
     def attach(self, stream: ByteStream) -> asyncio.Future[Status]:
         """Goes on over this stream. The future says why it has ended; it never fails."""
@@ -133,6 +137,7 @@ class Driver:
 
     def stop(self) -> None:
         """Nothing more happens: timers are gone."""
+        self._hold(0)
         for timer in (self._timer, self._stall, self._read_again):
             if timer is not None:
                 timer.cancel()
@@ -160,12 +165,22 @@ class Driver:
         self._write()
         if session.has_events:
             self.wake()
+        held = session.held
+        # Not each byte: an idle connection counts as nothing.
+        if held - self._held >= _HELD_STEP or self._held - held >= _HELD_STEP or not session.is_connected:
+            self._hold(held)
         when = session.timeout()
         if when is not None and (self._timer is None or when < self._timer_at):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = when
             self._timer = self.loop.call_at(when, self._timed_out)
+
+    def _hold(self, held: int) -> None:
+        """Tells how much memory the session holds."""
+        by, self._held = held - self._held, held
+        if by:
+            self._budget.change(by)
 
     def _write(self) -> None:
         stream = self.stream

@@ -64,6 +64,7 @@ class Served:
             Compression(welcome.compression),
             max_body=settings.max_body,
             threshold=settings.compress_threshold,
+            max_decoded=settings.max_decoded,
         )
         driver.on_flushed = self.inbound.go_on
         driver.routes[events.Closed] = self._on_closed

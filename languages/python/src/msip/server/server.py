@@ -164,6 +164,7 @@ class Server(Generic[P]):
             raise ClosedError(Code.FAILED_PRECONDITION, "the server was started before: make another one")
         loop = asyncio.get_running_loop()
         self._closed = loop.create_future()
+        self._session_settings.budget.add_relief(self._sessions.end_oldest)
         handshakes = asyncio.Semaphore(self._settings.max_handshakes)
         try:
             for address, settings in self._places:
@@ -178,6 +179,7 @@ class Server(Generic[P]):
                 self._contexts[len(self._listeners) - 1] = context
         except BaseException:
             self._stop_listening()
+            self._session_settings.budget.remove_relief(self._sessions.end_oldest)
             raise
         for number, listener in enumerate(self._listeners):
             _log.info("listening at %s", listener.address)
@@ -218,6 +220,7 @@ class Server(Generic[P]):
         self._sessions.end_detached()
         while tasks := self._connections | self._endings:
             await asyncio.wait(tasks)
+        self._session_settings.budget.remove_relief(self._sessions.end_oldest)
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -238,6 +241,11 @@ class Server(Generic[P]):
     def peers(self) -> list[P]:
         """The clients that are connected."""
         return [cast(P, served.peer) for served in self._connected]
+
+    @property
+    def memory(self) -> int:
+        """The bytes that all sessions hold which share its `max_memory`."""
+        return self._session_settings.budget.used
 
     def reload_tls(self) -> None:
         """Reads the files of certificates again, for connections from now on. Where one cannot be used all stays as it was.

@@ -53,12 +53,20 @@ class Sessions:
         while len(self._detached) > self._max_detached:
             oldest = next(iter(self._detached.values()))
             self._end(oldest, "too many sessions are kept (max_detached_sessions)")
+        served.session.settings.budget.relieve()
 
     def remove(self, served: Served) -> None:
         """A session has ended."""
         self.attached(served)
         if self._all.get(served.session_id) is served:
             del self._all[served.session_id]
+
+    def end_oldest(self) -> bool:
+        """Ends the session that has been without a connection for longest, since memory is short. Says whether there was one."""
+        for oldest in self._detached.values():
+            self._end(oldest, "memory is short (max_memory)")
+            return True
+        return False
 
     def end_detached(self) -> None:
         """Ends every session that has no connection."""

@@ -89,6 +89,7 @@ class SessionCore:
     __slots__ = (
         "_abandoned",
         "_aliases",
+        "_budget",
         "_allows_compressed",
         "_allows_error_metadata",
         "_allows_topics",
@@ -185,6 +186,7 @@ class SessionCore:
             member.number: member for member in protocol.sent_by(peer) if member.shape is not Shape.ANSWER
         }
         self._request_queue = min(settings.outgoing_queue, _MAX_QUEUED)
+        self._budget = settings.budget
         self._now = now
         self._phase = NEW
         self._events: deque[Event] = deque()
@@ -275,6 +277,10 @@ class SessionCore:
     def _allow_calls(self, max_calls: int) -> None:
         """How many calls the peer allows; 0 is the default."""
         self._max_calls = min(max_calls, _MOST_CALLS) or DEFAULT_MAX_CALLS
+
+    def _held_inbound(self) -> int:
+        """The bytes of what has come and is not handled, and of a part of a frame."""
+        return self._inbound_size + self._receive_window.taken + self._decoder.pending_len
 
     # --- Frames
 

@@ -6,6 +6,7 @@ from math import inf
 
 from msip.errors import ClosedError, Code, NotReadyError, Status
 from msip.protocol import Kind, Member, Shape
+from msip.session.budget import FLOOR
 from msip.session.core import NEW, OPEN, OVER, SessionCore
 from msip.session.droppable import Droppable, is_droppable
 from msip.session.events import Acknowledged, Cause, Failed
@@ -50,12 +51,16 @@ class Queueing(SessionCore):
         return may
 
     def _has_request_capacity(self) -> bool:
-        return self._outgoing.cost < self._request_queue
+        cost = self._outgoing.cost
+        return cost < self._request_queue and not (self._budget.is_short and cost >= FLOOR)
 
     def _may_send_now(self, member: Member) -> bool:
         """Whether there is credit and a place in the queue for a message, and it would overtake nothing."""
         window = self._send_window
-        if self._resend or window.items <= 0 or window.size <= 0 or self._outgoing.cost >= self.settings.outgoing_queue:
+        cost = self._outgoing.cost
+        if self._resend or window.items <= 0 or window.size <= 0 or cost >= self.settings.outgoing_queue:
+            return False
+        if self._budget.is_short and cost + self._kept_cost >= FLOOR:
             return False
         if member.shape is Shape.ACKNOWLEDGED and not self._may_deliver():
             return False

@@ -8,6 +8,7 @@ from typing import Final
 
 from msip.errors import Code, DecodeError, Status
 from msip.protocol import Kind, Member, Shape
+from msip.session.budget import FLOOR
 from msip.session.core import LATE_FRAMES, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED
 from msip.session.events import Message, Request, RequestEnd, RequestItem
@@ -189,6 +190,11 @@ class ReceivingMessages(Subscribing):
             if self._outgoing.response_cost <= settings.outgoing_queue:
                 self._limit(id, UNWANTED)
             text = f"the requests of open calls are too large: {settings.max_call_bytes} bytes (max_call_bytes)"
+            self._reject(flags, id, Code.RESOURCE_EXHAUSTED, text)
+            return
+        if self._budget.is_short and self._held_inbound() > FLOOR:
+            self._limit(id, UNWANTED)
+            text = f"memory is short: {self._budget.limit} bytes (max_memory)"
             self._reject(flags, id, Code.RESOURCE_EXHAUSTED, text)
             return
         deadline = inf if timeout is None else self._now + timeout

@@ -6,6 +6,7 @@ from math import inf
 
 from msip.errors import Code, NotReadyError, Status
 from msip.protocol import Kind, Member, Shape
+from msip.session.budget import FLOOR
 from msip.session.core import AWAIT_WELCOME, OPEN, SUSPENDED
 from msip.session.droppable import Droppable, is_droppable
 from msip.session.events import Cause, Failed
@@ -69,6 +70,7 @@ class Sending(Queueing):
             or self._call_count + len(self._abandoned) >= self._max_calls
             or self._resend
             or outgoing.cost >= self._request_queue
+            or (self._budget.is_short and outgoing.cost >= FLOOR)
         ):
             self._check_open()
             self._waits = True

@@ -8,6 +8,7 @@ from math import inf
 from msip.errors import Code, Status
 from msip.protocol import Protocol, Side
 from msip.session.accepting import Accepting
+from msip.session.budget import FLOOR, SUSPENDED_SESSION
 from msip.session.core import AWAIT_WELCOME, OPEN, OVER, SUSPENDED
 from msip.session.droppable import Dropped
 from msip.session.events import Event, TransportDead, Writable
@@ -174,7 +175,8 @@ class Session(Resuming):
     @property
     def may_begin_handler(self) -> bool:
         """Whether a handler may begin: false while more answers wait to be written than `outgoing_queue`."""
-        return self._outgoing.response_cost <= self.settings.outgoing_queue
+        cost = self._outgoing.response_cost
+        return cost <= self.settings.outgoing_queue and not (self._budget.is_short and cost > FLOOR)
 
     def wants_read(self, now: float) -> bool:
         """Whether the transport should be read. False where requests that wait, or what reading leads to, have reached their
@@ -225,6 +227,16 @@ class Session(Resuming):
     def queued(self) -> int:
         """The bytes that wait for `transmit`, each frame counted as its length + 64."""
         return self._outgoing.cost + self._droppable.cost
+
+    @property
+    def held(self) -> int:
+        """The bytes that it holds: what waits to be sent, what is kept, and what has come and is not handled. Items of streams that
+        were not read are not among them."""
+        if self._phase == OVER:
+            return 0
+        size = self._outgoing.cost + self._droppable.cost + self._kept_cost + self._ended_calls.kept_cost
+        size += self._held_inbound()
+        return size + SUSPENDED_SESSION if self._phase == SUSPENDED else size
 
     @property
     def dropped(self) -> Dropped:

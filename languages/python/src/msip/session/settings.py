@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from msip.session.budget import DEFAULT_LIMIT, Budget, process_budget
 from msip.wire.hello import Codec, Compression
 
 __all__ = ["Settings"]
@@ -48,6 +49,8 @@ class Settings:
     name: str = ""
     """This program: the client's or server's name in the handshake."""
     version: str = ""
+    budget: Budget = field(default_factory=lambda: process_budget(DEFAULT_LIMIT))
+    """The memory that it shares with other sessions."""
     window_items: int = 1024
     """What a connection's window begins with; the protocol fixes it, and both sides of a test may agree on less."""
     window_bytes: int = _MIB

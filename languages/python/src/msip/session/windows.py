@@ -104,6 +104,11 @@ class ReceiveWindow:
         return True
 
     @property
+    def taken(self) -> int:
+        """How many bytes have come and were not granted again: they wait, or are handled."""
+        return max(self._start_size - self.size, 0)
+
+    @property
     def is_used_up(self) -> bool:
         """Whether the peer may send nothing more."""
         return self.items <= 0 or self.size <= 0
