@@ -60,7 +60,7 @@ class HelloProto(unittest.TestCase):
         self.assertEqual(set(schema), {*MESSAGES, "Subscribed", "Detail"})
         for name, message in MESSAGES.items():
             names = {field for _, _, field, _ in schema[name]}
-            known = set(message.__dataclass_fields__) - {"session_id"}
+            known = set(message.__match_args__) - {"session_id"}
             self.assertEqual(known, names, name)
             for type, is_repeated, field, number in schema[name]:
                 with self.subTest(f"{name}.{field}"):

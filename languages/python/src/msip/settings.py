@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, cast
 
+from msip.record import record
+
 _KIB = 1024
 _MIB = 1024 * _KIB
 _GIB = 1024 * _MIB
@@ -52,7 +54,7 @@ def _parse_number(name: str, text: str, units: Mapping[str, float], form: str) -
     return int(found[1]) * units[found[2]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Size:
     low: int
     high: int
@@ -68,7 +70,7 @@ class _Size:
         _check_range(name, value, self.low, self.high, "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Time:
     low: float
     high: float
@@ -84,7 +86,7 @@ class _Time:
         _check_range(name, value, self.low, self.high, " s")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Flag:
     def parse(self, name: str, text: str) -> bool:
         if text not in ("true", "false"):
@@ -96,7 +98,7 @@ class _Flag:
             raise _malformed(name, "a bool", value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Choice:
     choices: tuple[str, ...]
 
@@ -109,7 +111,7 @@ class _Choice:
             raise _malformed(name, _listed(self.choices), value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Choices:
     choices: tuple[str, ...]
     # What stands for no choice at all, where that is allowed.
@@ -130,7 +132,7 @@ class _Choices:
                 raise _malformed(name, f"one or more of {_listed(self.choices)}, separated by commas", choice)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Text:
     def parse(self, name: str, text: str) -> str:
         self.check(name, text)
@@ -141,7 +143,7 @@ class _Text:
             raise SettingError(f"setting `{name}` is empty")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Mode:
     def parse(self, name: str, text: str) -> int:
         if re.fullmatch(r"0?[0-7]{3}", text) is None:

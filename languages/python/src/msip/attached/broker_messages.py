@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
 from msip.codec.envelope import MissingError, unwrap, wrap
 from msip.errors import DecodeError, Status
 from msip.protocol import Kind, Member, Shape
+from msip.record import field, record
 from msip.wire.protobuf import as_bytes, as_int, as_text, fields, put_number, put_text
 
 __all__ = ["DISCONNECT", "PEER_CREDIT", "Presence", "PresenceInd", "disconnect_req", "peer_credit"]
@@ -29,7 +29,7 @@ class Presence(IntEnum):
     """It is there, and this instance looks after it from here on."""
 
 
-@dataclass(slots=True)
+@record
 class PresenceInd:
     """A client has come to a topic, or has gone."""
 

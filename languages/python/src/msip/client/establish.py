@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
 
 from msip.client.credential import CredentialSource
 from msip.connection.driver import Driver
 from msip.errors import Code, ConnectError, Status
+from msip.record import record
 from msip.session import events
 from msip.settings import ClientSettings
 from msip.transport.connect import describe, failure, open_stream
@@ -20,7 +20,7 @@ class ConnectRefusedError(ConnectError):
     """The server has refused the client: its code and text are the server's."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Established:
     """A connection whose handshake is done."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from msip.errors import Code, Status
 from msip.protocol import Member
+from msip.record import record
 from msip.wire.hello import Welcome
 from msip.wire.metadata import Metadata
 from msip.wire.subscribe import Subscribed as SubscribedTo
@@ -64,7 +64,7 @@ class Cause(Enum):
         return self in (Cause.NOT_SENT, Cause.NOT_RECEIVED, Cause.NOT_ACCEPTED, Cause.DROPPED)
 
 
-@dataclass(slots=True)
+@record
 class Connected:
     """The handshake is done, and operations are possible."""
 
@@ -75,7 +75,7 @@ class Connected:
     """Client: there was an earlier session, and it is lost. `Failed` was told for all that was open in it before this."""
 
 
-@dataclass(slots=True)
+@record
 class Refused:
     """Client: the server has refused the HELLO. The transport is to be closed; an earlier session is kept, and `begin` may be
     called again on another."""
@@ -84,7 +84,7 @@ class Refused:
     text: str
 
 
-@dataclass(slots=True)
+@record
 class Request:
     """The peer calls. It is ended by exactly one of `answer`, `answer_end` and `fail`, also after `Cancelled`."""
 
@@ -101,7 +101,7 @@ class Request:
     """Whether request items follow, until `RequestEnd`."""
 
 
-@dataclass(slots=True)
+@record
 class RequestItem:
     """An item of a stream of requests. `finished(id, 1, size)` gives its credit back."""
 
@@ -111,21 +111,21 @@ class RequestItem:
     size: int
 
 
-@dataclass(slots=True)
+@record
 class RequestEnd:
     """The stream of requests is complete."""
 
     id: int
 
 
-@dataclass(slots=True)
+@record
 class Cancelled:
     """Nobody waits for this call of the peer any more: stop its handler, and end the call all the same (`fail`)."""
 
     id: int
 
 
-@dataclass(slots=True)
+@record
 class Answer:
     """A call of this side, without a stream of answers, has its answer, and is over."""
 
@@ -137,7 +137,7 @@ class Answer:
     """Which member it is, where that is not known from the call."""
 
 
-@dataclass(slots=True)
+@record
 class AnswerItem:
     """An item of a stream of answers. `finished(id, 1, size)` gives its credit back."""
 
@@ -147,7 +147,7 @@ class AnswerItem:
     size: int
 
 
-@dataclass(slots=True)
+@record
 class AnswerEnd:
     """The stream of answers is complete, and the call is over."""
 
@@ -155,7 +155,7 @@ class AnswerEnd:
     metadata: Metadata | None
 
 
-@dataclass(slots=True)
+@record
 class Failed:
     """A call, delivery, subscription or ping of this side has failed, and is over."""
 
@@ -164,14 +164,14 @@ class Failed:
     cause: Cause
 
 
-@dataclass(slots=True)
+@record
 class Acknowledged:
     """The handler of a delivery of this side has returned."""
 
     id: int
 
 
-@dataclass(slots=True)
+@record
 class Message:
     """A one-way message or a delivery of the peer.
 
@@ -190,14 +190,14 @@ class Message:
     size: int
 
 
-@dataclass(slots=True)
+@record
 class Writable:
     """A sender that was refused may try again: for an item of stream `id`, or where that is 0, anything else."""
 
     id: int
 
 
-@dataclass(slots=True)
+@record
 class Draining:
     """The peer has said CLOSE: it accepts nothing new, and `Closed` follows when nothing is open."""
 
@@ -205,7 +205,7 @@ class Draining:
     text: str
 
 
-@dataclass(slots=True)
+@record
 class Closed:
     """The session is over, and all that was open in it has failed: write what `transmit` gives, and close the transport.
 
@@ -220,7 +220,7 @@ class Closed:
     """It was drained; nothing was given up."""
 
 
-@dataclass(slots=True)
+@record
 class TransportDead:
     """The peer is silent, or what answers the HELLO does not speak MSIP: close the transport and call `lost`. The session, if
     there is one, may be resumed."""
@@ -228,7 +228,7 @@ class TransportDead:
     text: str
 
 
-@dataclass(slots=True)
+@record
 class Subscribed:
     """A SUBSCRIBE or UNSUBSCRIBE was accepted."""
 
@@ -237,7 +237,7 @@ class Subscribed:
     """With `by_peer`: what the first service of the topic speaks."""
 
 
-@dataclass(slots=True)
+@record
 class BrokerSaid:
     """A broker tells a service something, such as that a client has come."""
 
@@ -246,7 +246,7 @@ class BrokerSaid:
     body: bytes
 
 
-@dataclass(slots=True)
+@record
 class SubscriptionEnded:
     """The broker has ended a subscription, or did not accept it again in a new session."""
 
@@ -254,7 +254,7 @@ class SubscriptionEnded:
     status: Status
 
 
-@dataclass(slots=True)
+@record
 class Pong:
     """A `ping` of this side was answered."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
 from msip.errors import Code, DecodeError
+from msip.record import field, record
 from msip.wire.header import STATE, FrameError, FrameFault
 from msip.wire.protobuf import (
     as_bytes,
@@ -64,7 +64,7 @@ class Compression(IntEnum):
     """Not supported by this package."""
 
 
-@dataclass(slots=True)
+@record
 class Hello:
     """What a client asks for: the payload of a HELLO."""
 
@@ -136,7 +136,7 @@ class Hello:
         return hello
 
 
-@dataclass(slots=True)
+@record
 class Welcome:
     """What a server answers: the payload of the HELLO's ACK."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from msip.errors import Code, DecodeError
+from msip.record import record
 from msip.wire.limits import MAX_METADATA
 from msip.wire.payload import PayloadError, parse_topic, split_metadata, with_length
 from msip.wire.protobuf import as_bytes, as_int, as_text, fields, put_bytes, put_fixed64, put_number, put_text
@@ -15,7 +14,7 @@ SCHEMA_RULE_STRICT = 1
 """The first service of a topic accepts its own schema only."""
 
 
-@dataclass(slots=True)
+@record
 class Subscribe:
     """The options of a subscription."""
 
@@ -61,7 +60,7 @@ class Subscribe:
         return subscribe
 
 
-@dataclass(slots=True)
+@record
 class Subscribed:
     """What the first service of a topic speaks; empty where there is none."""
 
