@@ -128,8 +128,11 @@ def messages(contenders: dict[str, tuple[list[str], dict[str, str]]], arguments:
             figures[name].append(json.loads(said))
     lines = [f"| µs for each message | {' | '.join(contenders)} |", f"| --- |{' ---: |' * len(contenders)}"]
     for size in ("small", "large"):
-        length = next(iter(figures.values()))[0][size][2]
-        for index, what in enumerate(("encode", "decode")):
+        _, _, length, *others = next(iter(figures.values()))[0][size]
+        rows = {0: "encode", 1: "decode"}
+        if others:
+            rows |= {3: "make and encode", 4: "decode and read all"}
+        for index, what in rows.items():
             medians = (statistics.median(run[size][index] for run in figures[name]) for name in contenders)
             shown = " | ".join(f"{1e6 / median:,.2f}" for median in medians)
             lines.append(f"| {what}, {size} ({length:,.0f} B) | {shown} |")

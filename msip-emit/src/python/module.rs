@@ -13,6 +13,9 @@ use crate::write::{CodeEscape, StringLiterals, Writer};
 const WIRE: &str = "msip.message.wire";
 const FAILURES: &str = "msip.message.failures";
 
+/// What the names of the tables of short fields begin with; their tag follows.
+pub(super) const TAG_TABLE: &str = "_TAG_";
+
 /// How long a line of generated code is where it can be broken.
 pub(super) const LINE_LEN: usize = 88;
 
@@ -30,6 +33,8 @@ pub(super) struct Module<'l, 'a> {
     packages: BTreeSet<&'a str>,
     /// Those of them that are imported below the classes.
     late: BTreeSet<&'a str>,
+    /// The tags whose short fields are in a table.
+    tag_tables: BTreeSet<u32>,
 }
 
 /// What a field of a message or an enum type is made with.
@@ -55,7 +60,15 @@ impl<'l, 'a> Module<'l, 'a> {
             plain: BTreeSet::new(),
             packages: BTreeSet::new(),
             late: BTreeSet::new(),
+            tag_tables: BTreeSet::new(),
         }
+    }
+
+    /// The table of the short fields of a tag, which is of one byte.
+    pub(super) fn tag_table(&mut self, tag: u32) -> String {
+        self.wire("short_fields");
+        self.tag_tables.insert(tag);
+        format!("{TAG_TABLE}{tag}")
     }
 
     /// Imports a name that generated methods use.
@@ -152,16 +165,21 @@ impl<'l, 'a> Module<'l, 'a> {
 
     /// The text, with `head` above the imports and the names that it exports. Also returns whether it has imports that go up to the root.
     pub(super) fn finish(
-        self,
+        mut self,
         head: impl FnOnce(&mut Writer),
         exported: &[String],
     ) -> (String, bool) {
+        let short_fields = match self.tag_tables.is_empty() {
+            true => String::new(),
+            false => self.wire("short_fields"),
+        };
         let Self {
             package,
             out,
             plain,
             mut packages,
             late,
+            tag_tables,
             ..
         } = self;
         let reaches_root = packages.iter().any(|other| {
@@ -210,6 +228,16 @@ impl<'l, 'a> Module<'l, 'a> {
             }
             out.dedent();
             out.line("]");
+            if !tag_tables.is_empty() {
+                out.separate();
+                out.line("# Of each tag: the fields whose value, or length, is of one byte.");
+            }
+            for tag in tag_tables {
+                out.line(format_args!(
+                    "{TAG_TABLE}{tag} = {short_fields}({})",
+                    tag_bytes(tag)
+                ));
+            }
             out.separate();
             out.separate();
         });

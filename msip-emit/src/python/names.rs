@@ -73,9 +73,11 @@ const USED_IN_METHODS: &[&str] = &[
     "error",
     "field",
     "isinstance",
+    "key",
     "len",
     "limit",
     "message",
+    "object",
     "out",
     "raw",
     "self",
@@ -217,7 +219,9 @@ pub(super) fn segment(segment: &str) -> String {
 /// A module-level name, such as that of a message or of an imported package.
 pub(super) fn module_name(name: &str, taken: &BTreeSet<String>) -> String {
     let is_local = |name: &str| {
-        let numbered = name.strip_prefix(['v', 'k', 'o']);
+        let numbered = name
+            .strip_prefix(['v', 'k', 'o'])
+            .or_else(|| name.strip_prefix(super::module::TAG_TABLE));
         USED_IN_METHODS.contains(&name)
             || numbered
                 .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()))
@@ -324,6 +328,7 @@ mod tests {
             ("to_json", "to_json", "to_json_"),
             ("data", "data_", "data"),
             ("v1", "v1_", "v1"),
+            ("_TAG_10", "_TAG_10_", "_TAG_10"),
             ("__a", "_a", "_a"),
             ("Point", "Point__", "Point__"),
         ] {

@@ -2,10 +2,10 @@
 
 use msip_schema::{Cardinality, Field, FieldType};
 
-use super::layout::{MessageClass, is_packable};
+use super::layout::{MessageClass, attributes_in_order, is_packable, plain_field};
 use super::module::{Module, Target, Wire, scalar, tag};
 
-/// Up to this many tags are compared one after the other; of more, half are left out at a time.
+/// Up to this many tags of two bytes or more are compared one after the other; of more, half are left out at a time.
 const LINEAR: usize = 6;
 
 /// From this many tags on, lengths are read by a function: type checkers give up on a function of too many branches.
@@ -27,45 +27,26 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
     module.out.line("if depth < 0:");
     module.out.line(format_args!("    raise {too_deep}()"));
     module.out.line("if message is None:");
-    module.out.line("    message = cls()");
-    module.out.line("unknown: list[bytes] = []");
+    module.out.indent();
+    // The constructor takes keywords, and twice as long.
+    module.out.line("message = object.__new__(cls)");
+    for attribute in attributes_in_order(message.ty) {
+        let zero = module.zero(message, attribute);
+        let name = message
+            .attributes
+            .get(attribute)
+            .map_or(attribute, String::as_str);
+        module.out.line(format_args!("message.{name} = {zero}"));
+    }
+    module.out.line("message.unknown_fields = b\"\"");
+    module.out.dedent();
+    module.out.line("unknown: bytearray | None = None");
     module.out.line("tag = 0");
     module.out.line("try:");
     module.out.indent();
     module.out.line("while at < end:");
     module.out.indent();
-    // `at` stays at the last byte of the tag: what is behind it, and short, is read and passed over in one step.
-    let has_long_tags = message.ty.fields.iter().any(|field| field.number > 15);
-    if has_long_tags {
-        let read_varint = module.wire("read_varint");
-        module.out.line("start = at");
-        module.out.line("tag = data[at]");
-        module.out.line("if tag > 127:");
-        module.out.line("    at += 1");
-        module.out.line("    byte = data[at]");
-        module.out.line("    if byte < 128:");
-        module.out.line("        tag = tag & 127 | byte << 7");
-        module.out.line("    else:");
-        module
-            .out
-            .line(format_args!("        tag, at = {read_varint}(data, start)"));
-        module.out.line("        at -= 1");
-    } else if !message.ty.fields.is_empty() {
-        module.out.line("tag = data[at]");
-    }
-    let mut arms: Vec<(u32, &Field, bool)> = Vec::new();
-    for field in &message.ty.fields {
-        let wire = scalar(&field.ty).wire;
-        if matches!(field.cardinality, Cardinality::Map(_)) || is_packable(field) {
-            arms.push((tag(field.number, Wire::Sized), field, true));
-        }
-        if !matches!(field.cardinality, Cardinality::Map(_)) {
-            arms.push((tag(field.number, wire), field, false));
-        }
-    }
-    arms.sort_by_key(|(tag, ..)| *tag);
-    module.has_many_arms = arms.len() >= MANY;
-    module.arms(message, path, &arms);
+    module.fields_to_read(message, path);
     module.out.dedent();
     module.out.line("if at > end:");
     module.out.line("    raise IndexError");
@@ -80,48 +61,175 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
     module.out.dedent();
 }
 
+/// What is read behind one tag.
+#[derive(Debug, Clone, Copy)]
+struct Arm<'m> {
+    tag: u32,
+    field: &'m Field,
+    /// Whether it is an entry of a map, or packed values.
+    is_whole: bool,
+}
+
+impl Arm<'_> {
+    /// Whether another one of the same tag mostly follows.
+    fn comes_in_runs(&self) -> bool {
+        match self.field.cardinality {
+            Cardinality::Map(_) => true,
+            Cardinality::Repeated => !self.is_whole,
+            _ => false,
+        }
+    }
+}
+
+/// The arms of a message by ascending tag.
+fn arms<'m>(message: &MessageClass<'m>) -> Vec<Arm<'m>> {
+    let mut arms = Vec::new();
+    for field in &message.ty.fields {
+        let is_map = matches!(field.cardinality, Cardinality::Map(_));
+        let mut push = |wire, is_whole| {
+            arms.push(Arm {
+                tag: tag(field.number, wire),
+                field,
+                is_whole,
+            });
+        };
+        if is_map || is_packable(field) {
+            push(Wire::Sized, true);
+        }
+        if !is_map {
+            push(scalar(&field.ty).wire, false);
+        }
+    }
+    arms.sort_by_key(|arm| arm.tag);
+    arms
+}
+
 impl Module<'_, '_> {
-    /// The comparisons of a tag with those that are known.
-    fn arms(&mut self, message: &MessageClass<'_>, path: &str, arms: &[(u32, &Field, bool)]) {
-        if arms.len() > LINEAR {
-            let (low, high) = arms.split_at(arms.len() / 2);
-            let first = high.first().map_or(0, |(tag, ..)| *tag);
-            self.out.line(format_args!("if tag < {first}:"));
-            self.out.indent();
-            self.arms(message, path, low);
-            self.out.dedent();
-            self.out.line("else:");
-            self.out.indent();
-            self.arms(message, path, high);
-            self.out.dedent();
+    /// What an attribute is in a message without fields.
+    fn zero(&mut self, message: &MessageClass<'_>, attribute: &str) -> String {
+        let Some(field) = plain_field(message.ty, attribute) else {
+            return "None".to_owned();
+        };
+        match field.cardinality {
+            Cardinality::Repeated => "[]".to_owned(),
+            Cardinality::Map(_) => "{}".to_owned(),
+            Cardinality::Optional => "None".to_owned(),
+            Cardinality::Implicit => match (self.target(&field.ty), &field.ty) {
+                (Some(Target::Enum(class)), FieldType::Enum(name)) => {
+                    match self.layout.enum_zero(name) {
+                        Some((_, _, zero)) => format!("{class}.{zero}"),
+                        None => format!("{class}.NULL_VALUE"),
+                    }
+                }
+                (Some(_), _) => "None".to_owned(),
+                (None, ty) => scalar(ty).zero.to_owned(),
+            },
+        }
+    }
+
+    /// The body of the loop. Fields mostly come in the order of their numbers: once one is read, the next tag is compared with those
+    /// that follow. A field that comes out of order is found in the loop's next round.
+    fn fields_to_read(&mut self, message: &MessageClass<'_>, path: &str) {
+        // `at` stays at the last byte of the tag: what is behind it, and short, is read and passed over in one step.
+        let arms = arms(message);
+        self.has_many_arms = arms.len() >= MANY;
+        let short = arms.partition_point(|arm| arm.tag < 128);
+        let (short, long) = arms.split_at(short);
+        if short.is_empty() && long.is_empty() {
+            self.unknown_field(true);
             return;
         }
-        let mut keyword = "if";
-        for (tag, field, is_whole) in arms {
-            self.out.line(format_args!("{keyword} tag == {tag}:"));
+        self.out.line("tag = data[at]");
+        let mut is_open = false;
+        for (index, arm) in short.iter().enumerate() {
+            let keyword = if arm.comes_in_runs() { "while" } else { "if" };
+            self.out.line(format_args!("{keyword} tag == {}:", arm.tag));
             self.out.indent();
-            self.arm(message, path, field, *is_whole);
+            self.arm(message, path, arm);
+            is_open = index + 1 == short.len() && long.is_empty() && !arm.comes_in_runs();
+            if !is_open {
+                self.out.line("if at >= end:");
+                self.out.line("    break");
+                self.out.line("tag = data[at]");
+            }
+            self.out.dedent();
+        }
+        let mut keyword = if is_open { "elif" } else { "if" };
+        if !long.is_empty() {
+            self.out.line(format_args!("{keyword} tag > 127:"));
+            self.out.indent();
+            let read_varint = self.wire("read_varint");
+            self.out.line("start = at");
+            self.out.line("at += 1");
+            self.out.line("byte = data[at]");
+            self.out.line("if byte < 128:");
+            self.out.line("    tag = tag & 127 | byte << 7");
+            self.out.line("else:");
+            self.out
+                .line(format_args!("    tag, at = {read_varint}(data, start)"));
+            self.out.line("    at -= 1");
+            self.long_arms(message, path, long);
             self.out.dedent();
             keyword = "elif";
         }
-        let skip_field = self.wire("skip_field");
-        if !arms.is_empty() {
-            self.out.line("else:");
-            self.out.indent();
+        let known: Vec<String> = short.iter().map(|arm| arm.tag.to_string()).collect();
+        match known.as_slice() {
+            [] => self.out.line("else:"),
+            [only] => self.out.line(format_args!("{keyword} tag != {only}:")),
+            known => self
+                .out
+                .line(format_args!("{keyword} tag not in ({}):", known.join(", "))),
         }
-        if !message.ty.fields.iter().any(|field| field.number > 15) {
+        self.out.indent();
+        self.unknown_field(true);
+        self.out.dedent();
+    }
+
+    /// Keeps a field that the schema does not have. `is_at_tag` says that `at`, not `start`, is where it begins.
+    fn unknown_field(&mut self, is_at_tag: bool) {
+        let skip_field = self.wire("skip_field");
+        if is_at_tag {
             self.out.line("start = at");
         }
         self.out
             .line(format_args!("at = {skip_field}(data, start, end, depth)"));
-        self.out.line("unknown.append(data[start:at])");
-        if !arms.is_empty() {
-            self.out.dedent();
-        }
+        self.out.line("if unknown is None:");
+        self.out.line("    unknown = bytearray()");
+        self.out.line("unknown += data[start:at]");
     }
 
-    /// Reads one field. `is_whole` is set for maps and packed values.
-    fn arm(&mut self, message: &MessageClass<'_>, path: &str, field: &Field, is_whole: bool) {
+    /// The comparisons of a tag with those that are known.
+    fn long_arms(&mut self, message: &MessageClass<'_>, path: &str, arms: &[Arm<'_>]) {
+        if arms.len() > LINEAR {
+            let (low, high) = arms.split_at(arms.len() / 2);
+            let first = high.first().map_or(0, |arm| arm.tag);
+            self.out.line(format_args!("if tag < {first}:"));
+            self.out.indent();
+            self.long_arms(message, path, low);
+            self.out.dedent();
+            self.out.line("else:");
+            self.out.indent();
+            self.long_arms(message, path, high);
+            self.out.dedent();
+            return;
+        }
+        let mut keyword = "if";
+        for arm in arms {
+            self.out.line(format_args!("{keyword} tag == {}:", arm.tag));
+            self.out.indent();
+            self.arm(message, path, arm);
+            self.out.dedent();
+            keyword = "elif";
+        }
+        self.out.line("else:");
+        self.out.indent();
+        self.unknown_field(false);
+        self.out.dedent();
+    }
+
+    /// Reads one field.
+    fn arm(&mut self, message: &MessageClass<'_>, path: &str, arm: &Arm<'_>) {
+        let field = arm.field;
         let schema_name = field.oneof.as_deref().unwrap_or(&field.name);
         let attribute = message
             .attributes
@@ -133,15 +241,14 @@ impl Module<'_, '_> {
             self.read_entry(field, key, &target);
             return;
         }
-        if is_whole {
+        if arm.is_whole {
             self.read_size("end", true);
             let unpack = self.wire(&format!("unpack_{}", scalar(&field.ty).name.to_lowercase()));
             let values = format!("{unpack}(data, at, stop)");
             match self.target(&field.ty) {
                 Some(Target::Enum(class)) => {
-                    self.out.line(format_args!(
-                        "{target}.extend([{class}._of(value) for value in {values}])"
-                    ));
+                    self.out
+                        .line(format_args!("{target}.extend({class}._of_all({values}))"));
                 }
                 _ => self.out.line(format_args!("{target}.extend({values})")),
             }
@@ -282,12 +389,13 @@ impl Module<'_, '_> {
                     .line(format_args!("value, at = {read_varint}(data, at + 1)"));
                 match ty {
                     FieldType::Int32 | FieldType::Enum(_) => {
+                        self.out.line("if value > 0x7FFFFFFF:");
                         self.out
-                            .line("value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000");
+                            .line("    value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000");
                     }
                     FieldType::Int64 => {
-                        self.out
-                            .line("value = (value ^ 0x8000000000000000) - 0x8000000000000000");
+                        self.out.line("if value > 0x7FFFFFFFFFFFFFFF:");
+                        self.out.line("    value -= 0x10000000000000000");
                     }
                     FieldType::Uint32 | FieldType::Sint32 => self.out.line("value &= 0xFFFFFFFF"),
                     _ => {}

@@ -69,9 +69,9 @@ impl Module<'_, '_> {
                     "for {key_local}, {local} in self.{attribute}.items():"
                 ));
                 self.out.indent();
-                let key = self.one(1, key, &key_local);
-                let value = self.one(2, &field.ty, &local);
-                self.out.line(format_args!("raw = {key} + {value}"));
+                self.write_entry_part("key", 1, key, &key_local);
+                self.write_entry_part("value", 2, &field.ty, &local);
+                self.out.line("raw = key + value");
                 self.write_sized(field.number, "raw");
                 self.out.dedent();
             }
@@ -184,55 +184,82 @@ impl Module<'_, '_> {
             }
             FieldType::Bytes => self.write_sized(number, value),
             ty => {
-                let bytes = tag_bytes(tag(number, scalar(ty).wire));
-                let written = self.written(ty, value);
-                self.out.line(format_args!("out += {bytes}, {written}"));
+                let written = self.written(number, ty, value);
+                self.out.line(format_args!("out.append({written})"));
             }
         }
     }
 
     /// Appends bytes with their tag and length.
     fn write_sized(&mut self, number: u32, raw: &str) {
-        let (short, varint) = (self.wire("SHORT"), self.wire("varint"));
-        let bytes = tag_bytes(tag(number, Wire::Sized));
         self.out.line(format_args!("size = len({raw})"));
-        self.out.line(format_args!(
-            "out += {bytes}, {short}[size] if size < 128 else {varint}(size), {raw}"
-        ));
+        let varint = self.wire("varint");
+        let head = self.short_or(number, Wire::Sized, "size", "size < 128", &varint);
+        self.out.line(format_args!("out.append({head})"));
+        self.out.line(format_args!("out.append({raw})"));
     }
 
-    /// The expression of a value without its tag, of a type that has no length.
-    fn written(&mut self, ty: &FieldType, value: &str) -> String {
+    /// The expression of a tag and a varint, which `function` makes unless it `is_short`.
+    fn short_or(
+        &mut self,
+        number: u32,
+        wire: Wire,
+        value: &str,
+        is_short: &str,
+        function: &str,
+    ) -> String {
+        let tag = tag(number, wire);
+        let bytes = tag_bytes(tag);
+        if tag < 128 {
+            let table = self.tag_table(tag);
+            return format!("{table}[{value}] if {is_short} else {bytes} + {function}({value})");
+        }
+        let short = self.wire("SHORT");
+        format!("{bytes} + ({short}[{value}] if {is_short} else {function}({value}))")
+    }
+
+    /// The expression of a value with its tag, of a type that has no length.
+    fn written(&mut self, number: u32, ty: &FieldType, value: &str) -> String {
+        let scalar = scalar(ty);
+        let bytes = tag_bytes(tag(number, scalar.wire));
         match ty {
-            FieldType::Bool => format!("b\"\\x01\" if {value} else b\"\\x00\""),
-            FieldType::Double => format!("{}({value})", self.wire("f64")),
-            FieldType::Float => format!("{}({value})", self.wire("f32")),
-            FieldType::Sint32 | FieldType::Sint64 => {
-                format!("{}({value})", self.wire(&scalar(ty).name.to_lowercase()))
+            FieldType::Bool => {
+                let bytes = bytes.trim_end_matches('"');
+                format!("{bytes}\\x01\" if {value} else {bytes}\\x00\"")
             }
+            FieldType::Double => format!("{bytes} + {}({value})", self.wire("f64")),
+            FieldType::Float => format!("{bytes} + {}({value})", self.wire("f32")),
             _ => {
-                let function = self.wire(&scalar(ty).name.to_lowercase());
-                if scalar(ty).wire != Wire::Varint {
-                    return format!("{function}({value})");
+                let function = self.wire(&scalar.name.to_lowercase());
+                let is_zigzag = matches!(ty, FieldType::Sint32 | FieldType::Sint64);
+                if scalar.wire != Wire::Varint || is_zigzag {
+                    return format!("{bytes} + {function}({value})");
                 }
-                let short = self.wire("SHORT");
-                format!("{short}[{value}] if 0 <= {value} < 128 else {function}({value})")
+                let is_short = format!("0 <= {value} < 128");
+                self.short_or(number, scalar.wire, value, &is_short, &function)
             }
         }
     }
 
-    /// The expression of one field of a map's entry, with its tag.
-    fn one(&mut self, number: u32, ty: &FieldType, value: &str) -> String {
-        let bytes = tag_bytes(tag(number, scalar(ty).wire));
+    /// Sets `local` to a map's key or value with its tag.
+    fn write_entry_part(&mut self, local: &str, number: u32, ty: &FieldType, value: &str) {
         let raw = match self.target(ty) {
             Some(Target::Message(_)) => format!("{value}._write(depth - 2)"),
             Some(Target::Native { class, .. }) => format!("{class}._pack({value}, depth - 2)"),
             Some(Target::Enum(_)) | None => match ty {
                 FieldType::String => format!("{value}.encode()"),
                 FieldType::Bytes => value.to_owned(),
-                ty => return format!("{bytes} + ({})", self.written(ty, value)),
+                ty => {
+                    let written = self.written(number, ty, value);
+                    self.out.line(format_args!("{local} = {written}"));
+                    return;
+                }
             },
         };
-        format!("{bytes} + {}({raw})", self.wire("sized"))
+        self.out.line(format_args!("raw = {raw}"));
+        self.out.line("size = len(raw)");
+        let varint = self.wire("varint");
+        let head = self.short_or(number, Wire::Sized, "size", "size < 128", &varint);
+        self.out.line(format_args!("{local} = ({head}) + raw"));
     }
 }

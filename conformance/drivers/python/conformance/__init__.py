@@ -47,9 +47,9 @@ from msip.message.wire import (
     sfixed32_at,
     sfixed64,
     sfixed64_at,
+    short_fields,
     sint32,
     sint64,
-    sized,
     skip_field,
     uint32,
     uint64,
@@ -77,6 +77,19 @@ __all__ = [
     "Item",
     "Nested",
 ]
+
+# Of each tag: the fields whose value, or length, is of one byte.
+_TAG_8 = short_fields(b"\x08")
+_TAG_10 = short_fields(b"\x0a")
+_TAG_16 = short_fields(b"\x10")
+_TAG_18 = short_fields(b"\x12")
+_TAG_24 = short_fields(b"\x18")
+_TAG_32 = short_fields(b"\x20")
+_TAG_34 = short_fields(b"\x22")
+_TAG_40 = short_fields(b"\x28")
+_TAG_48 = short_fields(b"\x30")
+_TAG_114 = short_fields(b"\x72")
+_TAG_122 = short_fields(b"\x7a")
 
 
 class Color(msip.message.Enum):
@@ -120,16 +133,19 @@ class Item(msip.message.Message):
             if v1 := self.key:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if v2 := self.text:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if v3 := self.number:
-                out += b"\x18", SHORT[v3] if 0 <= v3 < 128 else uint64(v3)
+                out.append(_TAG_24[v3] if 0 <= v3 < 128 else b"\x18" + uint64(v3))
             if v4 := self.ballast:
                 size = len(v4)
-                out += b"\x22", SHORT[size] if size < 128 else varint(size), v4
+                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(v4)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -141,8 +157,13 @@ class Item(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.key = ""
+            message.text = ""
+            message.number = 0
+            message.ballast = b""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -156,7 +177,10 @@ class Item(msip.message.Message):
                     stop = at + size
                     message.key = data[at:stop].decode()
                     at = stop
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -165,14 +189,20 @@ class Item(msip.message.Message):
                     stop = at + size
                     message.text = data[at:stop].decode()
                     at = stop
-                elif tag == 24:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 24:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
                     message.number = value
-                elif tag == 34:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 34:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -181,10 +211,12 @@ class Item(msip.message.Message):
                     stop = at + size
                     message.ballast = data[at:stop]
                     at = stop
-                else:
+                elif tag not in (10, 18, 24, 34):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -218,7 +250,7 @@ class Count(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.number:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint32(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint32(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -230,8 +262,10 @@ class Count(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.number = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -244,10 +278,12 @@ class Count(msip.message.Message):
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.number = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -282,11 +318,13 @@ class Nested(msip.message.Message):
             if v1 := self.text:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if (v2 := self.inner) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -298,8 +336,11 @@ class Nested(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.text = ""
+            message.inner = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -313,7 +354,10 @@ class Nested(msip.message.Message):
                     stop = at + size
                     message.text = data[at:stop].decode()
                     at = stop
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -324,10 +368,12 @@ class Nested(msip.message.Message):
                         raise IndexError
                     message.inner = Nested._read(data, at, stop, depth - 1, message.inner)
                     at = stop
-                else:
+                elif tag not in (10, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -438,183 +484,222 @@ class Everything(msip.message.Message):
         try:
             v1 = self.double
             if v1 or is_negative_zero(v1):
-                out += b"\x09", f64(v1)
+                out.append(b"\x09" + f64(v1))
             v2 = self.float_
             if v2 or is_negative_zero(v2):
-                out += b"\x15", f32(v2)
+                out.append(b"\x15" + f32(v2))
             if v3 := self.int32:
-                out += b"\x18", SHORT[v3] if 0 <= v3 < 128 else int32(v3)
+                out.append(_TAG_24[v3] if 0 <= v3 < 128 else b"\x18" + int32(v3))
             if v4 := self.int64:
-                out += b"\x20", SHORT[v4] if 0 <= v4 < 128 else int64(v4)
+                out.append(_TAG_32[v4] if 0 <= v4 < 128 else b"\x20" + int64(v4))
             if v5 := self.uint32:
-                out += b"\x28", SHORT[v5] if 0 <= v5 < 128 else uint32(v5)
+                out.append(_TAG_40[v5] if 0 <= v5 < 128 else b"\x28" + uint32(v5))
             if v6 := self.uint64:
-                out += b"\x30", SHORT[v6] if 0 <= v6 < 128 else uint64(v6)
+                out.append(_TAG_48[v6] if 0 <= v6 < 128 else b"\x30" + uint64(v6))
             if v7 := self.sint32:
-                out += b"\x38", sint32(v7)
+                out.append(b"\x38" + sint32(v7))
             if v8 := self.sint64:
-                out += b"\x40", sint64(v8)
+                out.append(b"\x40" + sint64(v8))
             if v9 := self.fixed32:
-                out += b"\x4d", fixed32(v9)
+                out.append(b"\x4d" + fixed32(v9))
             if v10 := self.fixed64:
-                out += b"\x51", fixed64(v10)
+                out.append(b"\x51" + fixed64(v10))
             if v11 := self.sfixed32:
-                out += b"\x5d", sfixed32(v11)
+                out.append(b"\x5d" + sfixed32(v11))
             if v12 := self.sfixed64:
-                out += b"\x61", sfixed64(v12)
+                out.append(b"\x61" + sfixed64(v12))
             if self.bool_:
                 out.append(b"\x68\x01")
             if v14 := self.string:
                 raw = v14.encode()
                 size = len(raw)
-                out += b"\x72", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_114[size] if size < 128 else b"\x72" + varint(size))
+                out.append(raw)
             if v15 := self.bytes_:
                 size = len(v15)
-                out += b"\x7a", SHORT[size] if size < 128 else varint(size), v15
+                out.append(_TAG_122[size] if size < 128 else b"\x7a" + varint(size))
+                out.append(v15)
             if v16 := self.color:
-                out += b"\x80\x01", SHORT[v16] if 0 <= v16 < 128 else int32(v16)
+                out.append(b"\x80\x01" + (SHORT[v16] if 0 <= v16 < 128 else int32(v16)))
             if (v17 := self.nested) is not None:
                 raw = v17._write(depth - 1)
                 size = len(raw)
-                out += b"\x8a\x01", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x8a\x01" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v21 := self.optional_int32) is not None:
-                out += b"\xa8\x01", SHORT[v21] if 0 <= v21 < 128 else int32(v21)
+                out.append(b"\xa8\x01" + (SHORT[v21] if 0 <= v21 < 128 else int32(v21)))
             if (v22 := self.optional_string) is not None:
                 raw = v22.encode()
                 size = len(raw)
-                out += b"\xb2\x01", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xb2\x01" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v23 := self.optional_bytes) is not None:
                 size = len(v23)
-                out += b"\xba\x01", SHORT[size] if size < 128 else varint(size), v23
+                out.append(b"\xba\x01" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(v23)
             if (v24 := self.optional_bool) is not None:
-                out += b"\xc0\x01", b"\x01" if v24 else b"\x00"
+                out.append(b"\xc0\x01\x01" if v24 else b"\xc0\x01\x00")
             if (v25 := self.optional_color) is not None:
-                out += b"\xc8\x01", SHORT[v25] if 0 <= v25 < 128 else int32(v25)
+                out.append(b"\xc8\x01" + (SHORT[v25] if 0 <= v25 < 128 else int32(v25)))
             if v31 := self.doubles:
                 raw = pack_double(v31)
                 size = len(raw)
-                out += b"\xfa\x01", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xfa\x01" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if v32 := self.int32s:
                 raw = pack_int32(v32)
                 size = len(raw)
-                out += b"\x82\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x82\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if v33 := self.sint64s:
                 raw = pack_sint64(v33)
                 size = len(raw)
-                out += b"\x8a\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x8a\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if v34 := self.fixed32s:
                 raw = pack_fixed32(v34)
                 size = len(raw)
-                out += b"\x92\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x92\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if v35 := self.bools:
                 raw = pack_bool(v35)
                 size = len(raw)
-                out += b"\x9a\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x9a\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for v36 in self.strings:
                 raw = v36.encode()
                 size = len(raw)
-                out += b"\xa2\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xa2\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for v37 in self.many_bytes:
                 size = len(v37)
-                out += b"\xaa\x02", SHORT[size] if size < 128 else varint(size), v37
+                out.append(b"\xaa\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(v37)
             if v38 := self.colors:
                 raw = pack_int32(v38)
                 size = len(raw)
-                out += b"\xb2\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xb2\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for v39 in self.nesteds:
                 raw = v39._write(depth - 1)
                 size = len(raw)
-                out += b"\xba\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xba\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if v40 := self.unpacked:
                 raw = pack_uint64(v40)
                 size = len(raw)
-                out += b"\xc2\x02", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xc2\x02" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for k51, v51 in self.string_by_string.items():
-                raw = b"\x0a" + sized(k51.encode()) + b"\x12" + sized(v51.encode())
+                key = k51.encode()
+                value = v51.encode()
+                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\x9a\x03", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x9a\x03" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for k52, v52 in self.nested_by_int32.items():
-                raw = b"\x08" + (SHORT[k52] if 0 <= k52 < 128 else int32(k52)) + b"\x12" + sized(v52._write(depth - 2))
+                value = v52._write(depth - 2)
+                raw = (_TAG_8[k52] if 0 <= k52 < 128 else b"\x08" + int32(k52)) + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\xa2\x03", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xa2\x03" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for k53, v53 in self.color_by_bool.items():
-                raw = b"\x08" + (b"\x01" if k53 else b"\x00") + b"\x10" + (SHORT[v53] if 0 <= v53 < 128 else int32(v53))
+                raw = (b"\x08\x01" if k53 else b"\x08\x00") + (_TAG_16[v53] if 0 <= v53 < 128 else b"\x10" + int32(v53))
                 size = len(raw)
-                out += b"\xaa\x03", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xaa\x03" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for k54, v54 in self.bytes_by_uint64.items():
-                raw = b"\x08" + (SHORT[k54] if 0 <= k54 < 128 else uint64(k54)) + b"\x12" + sized(v54)
+                value = v54
+                raw = (_TAG_8[k54] if 0 <= k54 < 128 else b"\x08" + uint64(k54)) + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\xb2\x03", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xb2\x03" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             for k55, v55 in self.double_by_sint64.items():
-                raw = b"\x08" + (sint64(k55)) + b"\x11" + (f64(v55))
+                raw = (b"\x08" + sint64(k55)) + (b"\x11" + f64(v55))
                 size = len(raw)
-                out += b"\xba\x03", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xba\x03" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (o61 := self.choice) is not None:
                 if isinstance(o61, Everything.ChoiceText):
                     raw = o61.value.encode()
                     size = len(raw)
-                    out += b"\xea\x03", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(b"\xea\x03" + (SHORT[size] if size < 128 else varint(size)))
+                    out.append(raw)
                 elif isinstance(o61, Everything.ChoiceNumber):
-                    out += b"\xf0\x03", SHORT[o61.value] if 0 <= o61.value < 128 else uint64(o61.value)
+                    out.append(b"\xf0\x03" + (SHORT[o61.value] if 0 <= o61.value < 128 else uint64(o61.value)))
                 elif isinstance(o61, Everything.ChoiceNested):
                     raw = o61.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\xfa\x03", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(b"\xfa\x03" + (SHORT[size] if size < 128 else varint(size)))
+                    out.append(raw)
                 elif isinstance(o61, Everything.ChoiceColor):
-                    out += b"\x80\x04", SHORT[o61.value] if 0 <= o61.value < 128 else int32(o61.value)
+                    out.append(b"\x80\x04" + (SHORT[o61.value] if 0 <= o61.value < 128 else int32(o61.value)))
                 elif isinstance(o61, Everything.ChoiceBytes):
                     size = len(o61.value)
-                    out += b"\x8a\x04", SHORT[size] if size < 128 else varint(size), o61.value
+                    out.append(b"\x8a\x04" + (SHORT[size] if size < 128 else varint(size)))
+                    out.append(o61.value)
                 else:
                     raise EncodeError("expected a member of the oneof", "choice")
             if (v71 := self.timestamp) is not None:
                 raw = msip.message.Timestamp._pack(v71, depth - 1)
                 size = len(raw)
-                out += b"\xba\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xba\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v72 := self.duration) is not None:
                 raw = msip.message.Duration._pack(v72, depth - 1)
                 size = len(raw)
-                out += b"\xc2\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xc2\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v73 := self.struct) is not None:
                 raw = msip.message.Struct._pack(v73, depth - 1)
                 size = len(raw)
-                out += b"\xca\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xca\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v74 := self.value) is not None:
                 raw = msip.message.Value._pack(v74, depth - 1)
                 size = len(raw)
-                out += b"\xd2\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xd2\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v75 := self.list_value) is not None:
                 raw = msip.message.ListValue._pack(v75, depth - 1)
                 size = len(raw)
-                out += b"\xda\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xda\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v76 := self.string_value) is not None:
                 raw = msip.message.StringValue._pack(v76, depth - 1)
                 size = len(raw)
-                out += b"\xe2\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xe2\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v77 := self.int64_value) is not None:
                 raw = msip.message.Int64Value._pack(v77, depth - 1)
                 size = len(raw)
-                out += b"\xea\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xea\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v78 := self.bool_value) is not None:
                 raw = msip.message.BoolValue._pack(v78, depth - 1)
                 size = len(raw)
-                out += b"\xf2\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xf2\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v79 := self.bytes_value) is not None:
                 raw = msip.message.BytesValue._pack(v79, depth - 1)
                 size = len(raw)
-                out += b"\xfa\x04", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\xfa\x04" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v80 := self.double_value) is not None:
                 raw = msip.message.DoubleValue._pack(v80, depth - 1)
                 size = len(raw)
-                out += b"\x82\x05", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x82\x05" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v81 := self.field_mask) is not None:
                 raw = msip.message.FieldMask._pack(v81, depth - 1)
                 size = len(raw)
-                out += b"\x8a\x05", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x8a\x05" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if (v82 := self.empty) is not None:
                 raw = v82._write(depth - 1)
                 size = len(raw)
-                out += b"\x92\x05", SHORT[size] if size < 128 else varint(size), raw
+                out.append(b"\x92\x05" + (SHORT[size] if size < 128 else varint(size)))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -626,14 +711,209 @@ class Everything(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.double = 0.0
+            message.float_ = 0.0
+            message.int32 = 0
+            message.int64 = 0
+            message.uint32 = 0
+            message.uint64 = 0
+            message.sint32 = 0
+            message.sint64 = 0
+            message.fixed32 = 0
+            message.fixed64 = 0
+            message.sfixed32 = 0
+            message.sfixed64 = 0
+            message.bool_ = False
+            message.string = ""
+            message.bytes_ = b""
+            message.color = Color.UNSPECIFIED
+            message.nested = None
+            message.optional_int32 = None
+            message.optional_string = None
+            message.optional_bytes = None
+            message.optional_bool = None
+            message.optional_color = None
+            message.doubles = []
+            message.int32s = []
+            message.sint64s = []
+            message.fixed32s = []
+            message.bools = []
+            message.strings = []
+            message.many_bytes = []
+            message.colors = []
+            message.nesteds = []
+            message.unpacked = []
+            message.string_by_string = {}
+            message.nested_by_int32 = {}
+            message.color_by_bool = {}
+            message.bytes_by_uint64 = {}
+            message.double_by_sint64 = {}
+            message.choice = None
+            message.timestamp = None
+            message.duration = None
+            message.struct = None
+            message.value = None
+            message.list_value = None
+            message.string_value = None
+            message.int64_value = None
+            message.bool_value = None
+            message.bytes_value = None
+            message.double_value = None
+            message.field_mask = None
+            message.empty = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
+                if tag == 9:
+                    stop = at + 9
+                    if stop > end:
+                        raise IndexError
+                    message.double = double_at(data, at + 1)[0]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 21:
+                    stop = at + 5
+                    if stop > end:
+                        raise IndexError
+                    message.float_ = float_at(data, at + 1)[0]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 24:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                        if value > 0x7FFFFFFF:
+                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                    message.int32 = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 32:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                        if value > 0x7FFFFFFFFFFFFFFF:
+                            value -= 0x10000000000000000
+                    message.int64 = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 40:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                        value &= 0xFFFFFFFF
+                    message.uint32 = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 48:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.uint64 = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 56:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                        value &= 0xFFFFFFFF
+                    message.sint32 = value >> 1 ^ -(value & 1)
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 64:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.sint64 = value >> 1 ^ -(value & 1)
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 77:
+                    stop = at + 5
+                    if stop > end:
+                        raise IndexError
+                    message.fixed32 = fixed32_at(data, at + 1)[0]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 81:
+                    stop = at + 9
+                    if stop > end:
+                        raise IndexError
+                    message.fixed64 = fixed64_at(data, at + 1)[0]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 93:
+                    stop = at + 5
+                    if stop > end:
+                        raise IndexError
+                    message.sfixed32 = sfixed32_at(data, at + 1)[0]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 97:
+                    stop = at + 9
+                    if stop > end:
+                        raise IndexError
+                    message.sfixed64 = sfixed64_at(data, at + 1)[0]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 104:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.bool_ = value != 0
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 114:
+                    at, stop = read_size(data, at + 1, end)
+                    message.string = data[at:stop].decode()
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 122:
+                    at, stop = read_size(data, at + 1, end)
+                    message.bytes_ = data[at:stop]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
                 if tag > 127:
+                    start = at
                     at += 1
                     byte = data[at]
                     if byte < 128:
@@ -641,133 +921,17 @@ class Everything(msip.message.Message):
                     else:
                         tag, at = read_varint(data, start)
                         at -= 1
-                if tag < 280:
-                    if tag < 128:
-                        if tag < 64:
-                            if tag < 32:
-                                if tag == 9:
-                                    stop = at + 9
-                                    if stop > end:
-                                        raise IndexError
-                                    message.double = double_at(data, at + 1)[0]
-                                    at = stop
-                                elif tag == 21:
-                                    stop = at + 5
-                                    if stop > end:
-                                        raise IndexError
-                                    message.float_ = float_at(data, at + 1)[0]
-                                    at = stop
-                                elif tag == 24:
-                                    value = data[at + 1]
-                                    if value < 128:
-                                        at += 2
-                                    else:
-                                        value, at = read_varint(data, at + 1)
-                                        value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                                    message.int32 = value
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
-                                if tag == 32:
-                                    value = data[at + 1]
-                                    if value < 128:
-                                        at += 2
-                                    else:
-                                        value, at = read_varint(data, at + 1)
-                                        value = (value ^ 0x8000000000000000) - 0x8000000000000000
-                                    message.int64 = value
-                                elif tag == 40:
-                                    value = data[at + 1]
-                                    if value < 128:
-                                        at += 2
-                                    else:
-                                        value, at = read_varint(data, at + 1)
-                                        value &= 0xFFFFFFFF
-                                    message.uint32 = value
-                                elif tag == 48:
-                                    value = data[at + 1]
-                                    if value < 128:
-                                        at += 2
-                                    else:
-                                        value, at = read_varint(data, at + 1)
-                                    message.uint64 = value
-                                elif tag == 56:
-                                    value = data[at + 1]
-                                    if value < 128:
-                                        at += 2
-                                    else:
-                                        value, at = read_varint(data, at + 1)
-                                        value &= 0xFFFFFFFF
-                                    message.sint32 = value >> 1 ^ -(value & 1)
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                        else:
-                            if tag < 97:
-                                if tag == 64:
-                                    value = data[at + 1]
-                                    if value < 128:
-                                        at += 2
-                                    else:
-                                        value, at = read_varint(data, at + 1)
-                                    message.sint64 = value >> 1 ^ -(value & 1)
-                                elif tag == 77:
-                                    stop = at + 5
-                                    if stop > end:
-                                        raise IndexError
-                                    message.fixed32 = fixed32_at(data, at + 1)[0]
-                                    at = stop
-                                elif tag == 81:
-                                    stop = at + 9
-                                    if stop > end:
-                                        raise IndexError
-                                    message.fixed64 = fixed64_at(data, at + 1)[0]
-                                    at = stop
-                                elif tag == 93:
-                                    stop = at + 5
-                                    if stop > end:
-                                        raise IndexError
-                                    message.sfixed32 = sfixed32_at(data, at + 1)[0]
-                                    at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
-                                if tag == 97:
-                                    stop = at + 9
-                                    if stop > end:
-                                        raise IndexError
-                                    message.sfixed64 = sfixed64_at(data, at + 1)[0]
-                                    at = stop
-                                elif tag == 104:
-                                    value = data[at + 1]
-                                    if value < 128:
-                                        at += 2
-                                    else:
-                                        value, at = read_varint(data, at + 1)
-                                    message.bool_ = value != 0
-                                elif tag == 114:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.string = data[at:stop].decode()
-                                    at = stop
-                                elif tag == 122:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.bytes_ = data[at:stop]
-                                    at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                    else:
-                        if tag < 249:
-                            if tag < 178:
+                    if tag < 322:
+                        if tag < 264:
+                            if tag < 192:
                                 if tag == 128:
                                     value = data[at + 1]
                                     if value < 128:
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                        value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                        if value > 0x7FFFFFFF:
+                                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.color = Color._of(value)
                                 elif tag == 138:
                                     at, stop = read_size(data, at + 1, end)
@@ -779,13 +943,10 @@ class Everything(msip.message.Message):
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                        value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                        if value > 0x7FFFFFFF:
+                                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.optional_int32 = value
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
-                                if tag == 178:
+                                elif tag == 178:
                                     at, stop = read_size(data, at + 1, end)
                                     message.optional_string = data[at:stop].decode()
                                     at = stop
@@ -793,7 +954,13 @@ class Everything(msip.message.Message):
                                     at, stop = read_size(data, at + 1, end)
                                     message.optional_bytes = data[at:stop]
                                     at = stop
-                                elif tag == 192:
+                                else:
+                                    at = skip_field(data, start, end, depth)
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                            else:
+                                if tag == 192:
                                     value = data[at + 1]
                                     if value < 128:
                                         at += 2
@@ -806,14 +973,10 @@ class Everything(msip.message.Message):
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                        value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                        if value > 0x7FFFFFFF:
+                                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.optional_color = Color._of(value)
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                        else:
-                            if tag < 264:
-                                if tag == 249:
+                                elif tag == 249:
                                     stop = at + 9
                                     if stop > end:
                                         raise IndexError
@@ -829,7 +992,8 @@ class Everything(msip.message.Message):
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                        value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                        if value > 0x7FFFFFFF:
+                                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.int32s.append(value)
                                 elif tag == 258:
                                     at, stop = read_size(data, at + 1, end)
@@ -837,8 +1001,11 @@ class Everything(msip.message.Message):
                                     at = stop
                                 else:
                                     at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                        else:
+                            if tag < 290:
                                 if tag == 264:
                                     value = data[at + 1]
                                     if value < 128:
@@ -860,14 +1027,7 @@ class Everything(msip.message.Message):
                                         raise IndexError
                                     message.fixed32s.append(fixed32_at(data, at + 1)[0])
                                     at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                else:
-                    if tag < 496:
-                        if tag < 320:
-                            if tag < 298:
-                                if tag == 280:
+                                elif tag == 280:
                                     value = data[at + 1]
                                     if value < 128:
                                         at += 2
@@ -878,15 +1038,17 @@ class Everything(msip.message.Message):
                                     at, stop = read_size(data, at + 1, end)
                                     message.bools.extend(unpack_bool(data, at, stop))
                                     at = stop
-                                elif tag == 290:
+                                else:
+                                    at = skip_field(data, start, end, depth)
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                            else:
+                                if tag == 290:
                                     at, stop = read_size(data, at + 1, end)
                                     message.strings.append(data[at:stop].decode())
                                     at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
-                                if tag == 298:
+                                elif tag == 298:
                                     at, stop = read_size(data, at + 1, end)
                                     message.many_bytes.append(data[at:stop])
                                     at = stop
@@ -896,29 +1058,33 @@ class Everything(msip.message.Message):
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                        value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                        if value > 0x7FFFFFFF:
+                                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.colors.append(Color._of(value))
                                 elif tag == 306:
                                     at, stop = read_size(data, at + 1, end)
-                                    message.colors.extend([Color._of(value) for value in unpack_int32(data, at, stop)])
+                                    message.colors.extend(Color._of_all(unpack_int32(data, at, stop)))
                                     at = stop
                                 elif tag == 314:
                                     at, stop = read_size(data, at + 1, end)
                                     message.nesteds.append(Nested._read(data, at, stop, depth - 1))
                                     at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                        else:
-                            if tag < 426:
-                                if tag == 320:
+                                elif tag == 320:
                                     value = data[at + 1]
                                     if value < 128:
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
                                     message.unpacked.append(value)
-                                elif tag == 322:
+                                else:
+                                    at = skip_field(data, start, end, depth)
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                    else:
+                        if tag < 570:
+                            if tag < 442:
+                                if tag == 322:
                                     at, stop = read_size(data, at + 1, end)
                                     message.unpacked.extend(unpack_uint64(data, at, stop))
                                     at = stop
@@ -955,7 +1121,8 @@ class Everything(msip.message.Message):
                                                 at += 2
                                             else:
                                                 value, at = read_varint(data, at + 1)
-                                                value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                                if value > 0x7FFFFFFF:
+                                                    value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                             k52 = value
                                         elif byte == 18:
                                             at, stop = read_size(data, at + 1, limit)
@@ -966,11 +1133,7 @@ class Everything(msip.message.Message):
                                     if at > limit:
                                         raise IndexError
                                     message.nested_by_int32[k52] = Nested() if v52 is None else v52
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
-                                if tag == 426:
+                                elif tag == 426:
                                     at, stop = read_size(data, at + 1, end)
                                     limit = stop
                                     k53 = False
@@ -990,7 +1153,8 @@ class Everything(msip.message.Message):
                                                 at += 2
                                             else:
                                                 value, at = read_varint(data, at + 1)
-                                                value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                                if value > 0x7FFFFFFF:
+                                                    value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                             v53 = Color._of(value)
                                         else:
                                             at = skip_field(data, at, limit, depth)
@@ -1020,7 +1184,13 @@ class Everything(msip.message.Message):
                                     if at > limit:
                                         raise IndexError
                                     message.bytes_by_uint64[k54] = v54
-                                elif tag == 442:
+                                else:
+                                    at = skip_field(data, start, end, depth)
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                            else:
+                                if tag == 442:
                                     at, stop = read_size(data, at + 1, end)
                                     limit = stop
                                     k55 = 0
@@ -1049,13 +1219,7 @@ class Everything(msip.message.Message):
                                     at, stop = read_size(data, at + 1, end)
                                     message.choice = Everything.ChoiceText(data[at:stop].decode())
                                     at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                    else:
-                        if tag < 602:
-                            if tag < 570:
-                                if tag == 496:
+                                elif tag == 496:
                                     value = data[at + 1]
                                     if value < 128:
                                         at += 2
@@ -1073,7 +1237,8 @@ class Everything(msip.message.Message):
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                        value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                                        if value > 0x7FFFFFFF:
+                                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                     message.choice = Everything.ChoiceColor(Color._of(value))
                                 elif tag == 522:
                                     at, stop = read_size(data, at + 1, end)
@@ -1081,8 +1246,11 @@ class Everything(msip.message.Message):
                                     at = stop
                                 else:
                                     at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                        else:
+                            if tag < 618:
                                 if tag == 570:
                                     at, stop = read_size(data, at + 1, end)
                                     message.timestamp = msip.message.Timestamp._unpack(data, at, stop, depth - 1, message.timestamp)
@@ -1099,12 +1267,7 @@ class Everything(msip.message.Message):
                                     at, stop = read_size(data, at + 1, end)
                                     message.value = msip.message.Value._unpack(data, at, stop, depth - 1, message.value)
                                     at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                        else:
-                            if tag < 634:
-                                if tag == 602:
+                                elif tag == 602:
                                     at, stop = read_size(data, at + 1, end)
                                     message.list_value = msip.message.ListValue._unpack(data, at, stop, depth - 1, message.list_value)
                                     at = stop
@@ -1112,7 +1275,13 @@ class Everything(msip.message.Message):
                                     at, stop = read_size(data, at + 1, end)
                                     message.string_value = msip.message.StringValue._unpack(data, at, stop, depth - 1, message.string_value)
                                     at = stop
-                                elif tag == 618:
+                                else:
+                                    at = skip_field(data, start, end, depth)
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                            else:
+                                if tag == 618:
                                     at, stop = read_size(data, at + 1, end)
                                     message.int64_value = msip.message.Int64Value._unpack(data, at, stop, depth - 1, message.int64_value)
                                     at = stop
@@ -1120,11 +1289,7 @@ class Everything(msip.message.Message):
                                     at, stop = read_size(data, at + 1, end)
                                     message.bool_value = msip.message.BoolValue._unpack(data, at, stop, depth - 1, message.bool_value)
                                     at = stop
-                                else:
-                                    at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
-                            else:
-                                if tag == 634:
+                                elif tag == 634:
                                     at, stop = read_size(data, at + 1, end)
                                     message.bytes_value = msip.message.BytesValue._unpack(data, at, stop, depth - 1, message.bytes_value)
                                     at = stop
@@ -1142,7 +1307,15 @@ class Everything(msip.message.Message):
                                     at = stop
                                 else:
                                     at = skip_field(data, start, end, depth)
-                                    unknown.append(data[start:at])
+                                    if unknown is None:
+                                        unknown = bytearray()
+                                    unknown += data[start:at]
+                elif tag not in (9, 21, 24, 32, 40, 48, 56, 64, 77, 81, 93, 97, 104, 114, 122):
+                    start = at
+                    at = skip_field(data, start, end, depth)
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:

@@ -17,7 +17,7 @@ from msip.message.failures import (
     unwritable,
     unwritably_deep,
 )
-from msip.message.wire import SHORT, read_varint, skip_field, varint
+from msip.message.wire import read_varint, short_fields, skip_field, varint
 
 __all__ = [
     "CHAT",
@@ -40,6 +40,10 @@ __all__ = [
     "WhoRsp",
 ]
 
+# Of each tag: the fields whose value, or length, is of one byte.
+_TAG_10 = short_fields(b"\x0a")
+_TAG_18 = short_fields(b"\x12")
+
 
 @dataclasses.dataclass(slots=True)
 class ConnectReq(msip.message.Message):
@@ -58,7 +62,8 @@ class ConnectReq(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -70,8 +75,10 @@ class ConnectReq(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.user = ""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -85,10 +92,12 @@ class ConnectReq(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                else:
+                elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -123,11 +132,13 @@ class ConnectRsp(msip.message.Message):
             if v1 := self.motd:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             for v2 in self.users:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -139,8 +150,11 @@ class ConnectRsp(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.motd = ""
+            message.users = []
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -154,7 +168,10 @@ class ConnectRsp(msip.message.Message):
                     stop = at + size
                     message.motd = data[at:stop].decode()
                     at = stop
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -163,10 +180,15 @@ class ConnectRsp(msip.message.Message):
                     stop = at + size
                     message.users.append(data[at:stop].decode())
                     at = stop
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (10, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -202,11 +224,13 @@ class MessageInd(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if v2 := self.text:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -218,8 +242,11 @@ class MessageInd(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.user = ""
+            message.text = ""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -233,7 +260,10 @@ class MessageInd(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -242,10 +272,12 @@ class MessageInd(msip.message.Message):
                     stop = at + size
                     message.text = data[at:stop].decode()
                     at = stop
-                else:
+                elif tag not in (10, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -279,7 +311,8 @@ class JoinedInd(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -291,8 +324,10 @@ class JoinedInd(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.user = ""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -306,10 +341,12 @@ class JoinedInd(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                else:
+                elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -342,7 +379,8 @@ class LeftInd(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -354,8 +392,10 @@ class LeftInd(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.user = ""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -369,10 +409,12 @@ class LeftInd(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                else:
+                elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -404,14 +446,17 @@ class PresenceReq(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 start = at
                 at = skip_field(data, start, end, depth)
-                unknown.append(data[start:at])
+                if unknown is None:
+                    unknown = bytearray()
+                unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -452,8 +497,10 @@ class PresenceRsp(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.active = False
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -465,10 +512,12 @@ class PresenceRsp(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.active = value != 0
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -500,14 +549,17 @@ class WhoReq(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 start = at
                 at = skip_field(data, start, end, depth)
-                unknown.append(data[start:at])
+                if unknown is None:
+                    unknown = bytearray()
+                unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -538,7 +590,8 @@ class WhoRsp(msip.message.Message):
             for v1 in self.people:
                 raw = v1._write(depth - 1)
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -550,13 +603,15 @@ class WhoRsp(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.people = []
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 tag = data[at]
-                if tag == 10:
+                while tag == 10:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -567,10 +622,15 @@ class WhoRsp(msip.message.Message):
                         raise IndexError
                     message.people.append(Person._read(data, at, stop, depth - 1))
                     at = stop
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -605,7 +665,8 @@ class Person(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if self.active:
                 out.append(b"\x10\x01")
             if self.unknown_fields:
@@ -619,8 +680,11 @@ class Person(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.user = ""
+            message.active = False
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -634,17 +698,22 @@ class Person(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                elif tag == 16:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 16:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
                     message.active = value != 0
-                else:
+                elif tag not in (10, 16):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:

@@ -75,6 +75,13 @@ fn messages_behave_as_documented() {
 }
 
 #[test]
+fn what_messages_take_in_memory_is_counted() {
+    let Some(tools) = tools() else { return };
+    let program = format!("{ROOT}/tests/python/messages/decoded_size.py");
+    run(&mut tools.python(&[&program])).unwrap();
+}
+
+#[test]
 fn methods_hide_nothing_of_the_base_classes() {
     let Some(python) = plain_python() else { return };
     let names = |code: &str| {

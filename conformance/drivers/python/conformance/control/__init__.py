@@ -25,7 +25,7 @@ from msip.message.wire import (
     fixed64,
     fixed64_at,
     read_varint,
-    sized,
+    short_fields,
     skip_field,
     uint32,
     uint64,
@@ -74,6 +74,29 @@ __all__ = [
     "Start",
     "Status",
 ]
+
+# Of each tag: the fields whose value, or length, is of one byte.
+_TAG_8 = short_fields(b"\x08")
+_TAG_10 = short_fields(b"\x0a")
+_TAG_16 = short_fields(b"\x10")
+_TAG_18 = short_fields(b"\x12")
+_TAG_24 = short_fields(b"\x18")
+_TAG_26 = short_fields(b"\x1a")
+_TAG_34 = short_fields(b"\x22")
+_TAG_40 = short_fields(b"\x28")
+_TAG_42 = short_fields(b"\x2a")
+_TAG_50 = short_fields(b"\x32")
+_TAG_56 = short_fields(b"\x38")
+_TAG_58 = short_fields(b"\x3a")
+_TAG_64 = short_fields(b"\x40")
+_TAG_66 = short_fields(b"\x42")
+_TAG_74 = short_fields(b"\x4a")
+_TAG_82 = short_fields(b"\x52")
+_TAG_90 = short_fields(b"\x5a")
+_TAG_98 = short_fields(b"\x62")
+_TAG_106 = short_fields(b"\x6a")
+_TAG_114 = short_fields(b"\x72")
+_TAG_122 = short_fields(b"\x7a")
 
 
 @dataclasses.dataclass(slots=True)
@@ -176,64 +199,78 @@ class Command(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.id:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if (o2 := self.command) is not None:
                 if isinstance(o2, Command.Connect_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Serve_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Start_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x22", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Send_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x2a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.End_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x32", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Read_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x3a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_58[size] if size < 128 else b"\x3a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Cancel_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x42", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_66[size] if size < 128 else b"\x42" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Answer_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x4a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_74[size] if size < 128 else b"\x4a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Fail_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x52", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_82[size] if size < 128 else b"\x52" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Close_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x5a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_90[size] if size < 128 else b"\x5a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Disconnect_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x62", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_98[size] if size < 128 else b"\x62" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Broadcast_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x6a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_106[size] if size < 128 else b"\x6a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Ping_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x72", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_114[size] if size < 128 else b"\x72" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Command.Reset_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x7a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_122[size] if size < 128 else b"\x7a" + varint(size))
+                    out.append(raw)
                 else:
                     raise EncodeError("expected a member of the oneof", "command")
             if self.unknown_fields:
@@ -247,209 +284,238 @@ class Command(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.id = 0
+            message.command = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 tag = data[at]
-                if tag < 66:
-                    if tag < 34:
-                        if tag == 8:
-                            value = data[at + 1]
-                            if value < 128:
-                                at += 2
-                            else:
-                                value, at = read_varint(data, at + 1)
-                            message.id = value
-                        elif tag == 18:
-                            o2 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Connect_(Connect._read(data, at, stop, depth - 1, o2.value if isinstance(o2, Command.Connect_) else None))
-                            at = stop
-                        elif tag == 26:
-                            o3 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Serve_(Serve._read(data, at, stop, depth - 1, o3.value if isinstance(o3, Command.Serve_) else None))
-                            at = stop
-                        else:
-                            start = at
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
+                if tag == 8:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
                     else:
-                        if tag == 34:
-                            o4 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Start_(Start._read(data, at, stop, depth - 1, o4.value if isinstance(o4, Command.Start_) else None))
-                            at = stop
-                        elif tag == 42:
-                            o5 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Send_(Send._read(data, at, stop, depth - 1, o5.value if isinstance(o5, Command.Send_) else None))
-                            at = stop
-                        elif tag == 50:
-                            o6 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.End_(End._read(data, at, stop, depth - 1, o6.value if isinstance(o6, Command.End_) else None))
-                            at = stop
-                        elif tag == 58:
-                            o7 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Read_(Read._read(data, at, stop, depth - 1, o7.value if isinstance(o7, Command.Read_) else None))
-                            at = stop
-                        else:
-                            start = at
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
-                else:
-                    if tag < 98:
-                        if tag == 66:
-                            o8 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Cancel_(Cancel._read(data, at, stop, depth - 1, o8.value if isinstance(o8, Command.Cancel_) else None))
-                            at = stop
-                        elif tag == 74:
-                            o9 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Answer_(Answer._read(data, at, stop, depth - 1, o9.value if isinstance(o9, Command.Answer_) else None))
-                            at = stop
-                        elif tag == 82:
-                            o10 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Fail_(Fail._read(data, at, stop, depth - 1, o10.value if isinstance(o10, Command.Fail_) else None))
-                            at = stop
-                        elif tag == 90:
-                            o11 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Close_(Close._read(data, at, stop, depth - 1, o11.value if isinstance(o11, Command.Close_) else None))
-                            at = stop
-                        else:
-                            start = at
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
+                        value, at = read_varint(data, at + 1)
+                    message.id = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
+                    o2 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
                     else:
-                        if tag == 98:
-                            o12 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Disconnect_(Disconnect._read(data, at, stop, depth - 1, o12.value if isinstance(o12, Command.Disconnect_) else None))
-                            at = stop
-                        elif tag == 106:
-                            o13 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Broadcast_(Broadcast._read(data, at, stop, depth - 1, o13.value if isinstance(o13, Command.Broadcast_) else None))
-                            at = stop
-                        elif tag == 114:
-                            o14 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Ping_(Ping._read(data, at, stop, depth - 1, o14.value if isinstance(o14, Command.Ping_) else None))
-                            at = stop
-                        elif tag == 122:
-                            o15 = message.command
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.command = Command.Reset_(Reset._read(data, at, stop, depth - 1, o15.value if isinstance(o15, Command.Reset_) else None))
-                            at = stop
-                        else:
-                            start = at
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Connect_(Connect._read(data, at, stop, depth - 1, o2.value if isinstance(o2, Command.Connect_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 26:
+                    o3 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Serve_(Serve._read(data, at, stop, depth - 1, o3.value if isinstance(o3, Command.Serve_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 34:
+                    o4 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Start_(Start._read(data, at, stop, depth - 1, o4.value if isinstance(o4, Command.Start_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 42:
+                    o5 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Send_(Send._read(data, at, stop, depth - 1, o5.value if isinstance(o5, Command.Send_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 50:
+                    o6 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.End_(End._read(data, at, stop, depth - 1, o6.value if isinstance(o6, Command.End_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 58:
+                    o7 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Read_(Read._read(data, at, stop, depth - 1, o7.value if isinstance(o7, Command.Read_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 66:
+                    o8 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Cancel_(Cancel._read(data, at, stop, depth - 1, o8.value if isinstance(o8, Command.Cancel_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 74:
+                    o9 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Answer_(Answer._read(data, at, stop, depth - 1, o9.value if isinstance(o9, Command.Answer_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 82:
+                    o10 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Fail_(Fail._read(data, at, stop, depth - 1, o10.value if isinstance(o10, Command.Fail_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 90:
+                    o11 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Close_(Close._read(data, at, stop, depth - 1, o11.value if isinstance(o11, Command.Close_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 98:
+                    o12 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Disconnect_(Disconnect._read(data, at, stop, depth - 1, o12.value if isinstance(o12, Command.Disconnect_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 106:
+                    o13 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Broadcast_(Broadcast._read(data, at, stop, depth - 1, o13.value if isinstance(o13, Command.Broadcast_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 114:
+                    o14 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Ping_(Ping._read(data, at, stop, depth - 1, o14.value if isinstance(o14, Command.Ping_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 122:
+                    o15 = message.command
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.command = Command.Reset_(Reset._read(data, at, stop, depth - 1, o15.value if isinstance(o15, Command.Reset_) else None))
+                    at = stop
+                elif tag not in (8, 18, 26, 34, 42, 50, 58, 66, 74, 82, 90, 98, 106, 114, 122):
+                    start = at
+                    at = skip_field(data, start, end, depth)
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -500,19 +566,22 @@ class Connect(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.url:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if v3 := self.credential:
                 raw = v3.encode()
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             for v4 in self.held:
                 raw = v4.encode()
                 size = len(raw)
-                out += b"\x22", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -524,8 +593,13 @@ class Connect(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.url = ""
+            message.credential = ""
+            message.held = []
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -537,7 +611,10 @@ class Connect(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -546,7 +623,10 @@ class Connect(msip.message.Message):
                     stop = at + size
                     message.url = data[at:stop].decode()
                     at = stop
-                elif tag == 26:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 26:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -555,7 +635,10 @@ class Connect(msip.message.Message):
                     stop = at + size
                     message.credential = data[at:stop].decode()
                     at = stop
-                elif tag == 34:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 34:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -564,10 +647,15 @@ class Connect(msip.message.Message):
                     stop = at + size
                     message.held.append(data[at:stop].decode())
                     at = stop
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (8, 18, 26, 34):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -607,19 +695,22 @@ class Serve(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.url:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             for v3 in self.accounts:
                 raw = v3._write(depth - 1)
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             for v4 in self.held:
                 raw = v4.encode()
                 size = len(raw)
-                out += b"\x22", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(raw)
             if self.attach:
                 out.append(b"\x28\x01")
             if self.unknown_fields:
@@ -633,8 +724,14 @@ class Serve(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.url = ""
+            message.accounts = []
+            message.held = []
+            message.attach = False
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -646,7 +743,10 @@ class Serve(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -655,7 +755,10 @@ class Serve(msip.message.Message):
                     stop = at + size
                     message.url = data[at:stop].decode()
                     at = stop
-                elif tag == 26:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 26:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -666,7 +769,10 @@ class Serve(msip.message.Message):
                         raise IndexError
                     message.accounts.append(Account._read(data, at, stop, depth - 1))
                     at = stop
-                elif tag == 34:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 34:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -675,17 +781,22 @@ class Serve(msip.message.Message):
                     stop = at + size
                     message.held.append(data[at:stop].decode())
                     at = stop
-                elif tag == 40:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 40:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
                     message.attach = value != 0
-                else:
+                elif tag not in (8, 18, 26, 34, 40):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -723,15 +834,18 @@ class Account(msip.message.Message):
             if v1 := self.credential:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if v2 := self.user:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             for v3 in self.roles:
                 raw = v3.encode()
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -743,8 +857,12 @@ class Account(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.credential = ""
+            message.user = ""
+            message.roles = []
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -758,7 +876,10 @@ class Account(msip.message.Message):
                     stop = at + size
                     message.credential = data[at:stop].decode()
                     at = stop
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -767,7 +888,10 @@ class Account(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                elif tag == 26:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 26:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -776,10 +900,15 @@ class Account(msip.message.Message):
                     stop = at + size
                     message.roles.append(data[at:stop].decode())
                     at = stop
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (10, 18, 26):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -824,28 +953,34 @@ class Start(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.exchange:
-                out += b"\x10", SHORT[v2] if 0 <= v2 < 128 else uint64(v2)
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
             if v3 := self.member:
                 raw = v3.encode()
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             if v4 := self.message:
                 size = len(v4)
-                out += b"\x22", SHORT[size] if size < 128 else varint(size), v4
+                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(v4)
             if v5 := self.timeout_ms:
-                out += b"\x28", SHORT[v5] if 0 <= v5 < 128 else uint32(v5)
+                out.append(_TAG_40[v5] if 0 <= v5 < 128 else b"\x28" + uint32(v5))
             for k6, v6 in self.headers.items():
-                raw = b"\x0a" + sized(k6.encode()) + b"\x12" + sized(v6.encode())
+                key = k6.encode()
+                value = v6.encode()
+                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\x32", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                out.append(raw)
             if v7 := self.correlation_id:
                 raw = v7.encode()
                 size = len(raw)
-                out += b"\x3a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_58[size] if size < 128 else b"\x3a" + varint(size))
+                out.append(raw)
             if v8 := self.read:
-                out += b"\x40", SHORT[v8] if 0 <= v8 < 128 else uint64(v8)
+                out.append(_TAG_64[v8] if 0 <= v8 < 128 else b"\x40" + uint64(v8))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -857,115 +992,141 @@ class Start(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.exchange = 0
+            message.member = ""
+            message.message = b""
+            message.timeout_ms = 0
+            message.headers = {}
+            message.correlation_id = ""
+            message.read = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 tag = data[at]
-                if tag < 40:
-                    if tag == 8:
-                        value = data[at + 1]
-                        if value < 128:
-                            at += 2
-                        else:
-                            value, at = read_varint(data, at + 1)
-                        message.endpoint = value
-                    elif tag == 16:
-                        value = data[at + 1]
-                        if value < 128:
-                            at += 2
-                        else:
-                            value, at = read_varint(data, at + 1)
-                        message.exchange = value
-                    elif tag == 26:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
-                        else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        message.member = data[at:stop].decode()
-                        at = stop
-                    elif tag == 34:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
-                        else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        message.message = data[at:stop]
-                        at = stop
+                if tag == 8:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
                     else:
-                        start = at
-                        at = skip_field(data, start, end, depth)
-                        unknown.append(data[start:at])
-                else:
-                    if tag == 40:
-                        value = data[at + 1]
-                        if value < 128:
-                            at += 2
-                        else:
-                            value, at = read_varint(data, at + 1)
-                            value &= 0xFFFFFFFF
-                        message.timeout_ms = value
-                    elif tag == 50:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
-                        else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        if stop > end:
-                            raise IndexError
-                        limit = stop
-                        k6 = ""
-                        v6 = ""
-                        while at < limit:
-                            byte = data[at]
-                            if byte == 10:
-                                size = data[at + 1]
-                                if size < 128:
-                                    at += 2
-                                else:
-                                    size, at = read_varint(data, at + 1)
-                                stop = at + size
-                                k6 = data[at:stop].decode()
-                                at = stop
-                            elif byte == 18:
-                                size = data[at + 1]
-                                if size < 128:
-                                    at += 2
-                                else:
-                                    size, at = read_varint(data, at + 1)
-                                stop = at + size
-                                v6 = data[at:stop].decode()
-                                at = stop
+                        value, at = read_varint(data, at + 1)
+                    message.endpoint = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 16:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.exchange = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 26:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    message.member = data[at:stop].decode()
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 34:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    message.message = data[at:stop]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 40:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                        value &= 0xFFFFFFFF
+                    message.timeout_ms = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 50:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    limit = stop
+                    k6 = ""
+                    v6 = ""
+                    while at < limit:
+                        byte = data[at]
+                        if byte == 10:
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
                             else:
-                                at = skip_field(data, at, limit, depth)
-                        if at > limit:
-                            raise IndexError
-                        message.headers[k6] = v6
-                    elif tag == 58:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
+                                size, at = read_varint(data, at + 1)
+                            stop = at + size
+                            k6 = data[at:stop].decode()
+                            at = stop
+                        elif byte == 18:
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
+                            stop = at + size
+                            v6 = data[at:stop].decode()
+                            at = stop
                         else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        message.correlation_id = data[at:stop].decode()
-                        at = stop
-                    elif tag == 64:
-                        value = data[at + 1]
-                        if value < 128:
-                            at += 2
-                        else:
-                            value, at = read_varint(data, at + 1)
-                        message.read = value
+                            at = skip_field(data, at, limit, depth)
+                    if at > limit:
+                        raise IndexError
+                    message.headers[k6] = v6
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 58:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
                     else:
-                        start = at
-                        at = skip_field(data, start, end, depth)
-                        unknown.append(data[start:at])
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    message.correlation_id = data[at:stop].decode()
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 64:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.read = value
+                elif tag not in (8, 16, 26, 34, 40, 50, 58, 64):
+                    start = at
+                    at = skip_field(data, start, end, depth)
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1005,12 +1166,13 @@ class Send(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.message:
                 size = len(v2)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), v2
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(v2)
             if v3 := self.count:
-                out += b"\x18", SHORT[v3] if 0 <= v3 < 128 else uint32(v3)
+                out.append(_TAG_24[v3] if 0 <= v3 < 128 else b"\x18" + uint32(v3))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1022,8 +1184,12 @@ class Send(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.message = b""
+            message.count = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1035,7 +1201,10 @@ class Send(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1044,7 +1213,10 @@ class Send(msip.message.Message):
                     stop = at + size
                     message.message = data[at:stop]
                     at = stop
-                elif tag == 24:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 24:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
@@ -1052,10 +1224,12 @@ class Send(msip.message.Message):
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.count = value
-                else:
+                elif tag not in (8, 18, 24):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1087,7 +1261,7 @@ class End(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1099,8 +1273,10 @@ class End(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1112,10 +1288,12 @@ class End(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1146,9 +1324,9 @@ class Read(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.count:
-                out += b"\x10", SHORT[v2] if 0 <= v2 < 128 else uint64(v2)
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1160,8 +1338,11 @@ class Read(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.count = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1173,17 +1354,22 @@ class Read(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 16:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 16:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
                     message.count = value
-                else:
+                elif tag not in (8, 16):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1214,7 +1400,7 @@ class Cancel(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1226,8 +1412,10 @@ class Cancel(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1239,10 +1427,12 @@ class Cancel(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1274,14 +1464,18 @@ class Answer(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.message:
                 size = len(v2)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), v2
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(v2)
             for k3, v3 in self.headers.items():
-                raw = b"\x0a" + sized(k3.encode()) + b"\x12" + sized(v3.encode())
+                key = k3.encode()
+                value = v3.encode()
+                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1293,8 +1487,12 @@ class Answer(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.message = b""
+            message.headers = {}
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1306,7 +1504,10 @@ class Answer(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1315,7 +1516,10 @@ class Answer(msip.message.Message):
                     stop = at + size
                     message.message = data[at:stop]
                     at = stop
-                elif tag == 26:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 26:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1352,10 +1556,15 @@ class Answer(msip.message.Message):
                     if at > limit:
                         raise IndexError
                     message.headers[k3] = v3
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (8, 18, 26):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1388,11 +1597,12 @@ class Fail(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1404,8 +1614,11 @@ class Fail(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.status = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1417,7 +1630,10 @@ class Fail(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1428,10 +1644,12 @@ class Fail(msip.message.Message):
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
-                else:
+                elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1462,7 +1680,7 @@ class Close(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1474,8 +1692,10 @@ class Close(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1487,10 +1707,12 @@ class Close(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1521,11 +1743,12 @@ class Disconnect(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1537,8 +1760,11 @@ class Disconnect(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.status = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1550,7 +1776,10 @@ class Disconnect(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1561,10 +1790,12 @@ class Disconnect(msip.message.Message):
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
-                else:
+                elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1597,14 +1828,16 @@ class Broadcast(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.member:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if v3 := self.message:
                 size = len(v3)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), v3
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(v3)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1616,8 +1849,12 @@ class Broadcast(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.member = ""
+            message.message = b""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1629,7 +1866,10 @@ class Broadcast(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1638,7 +1878,10 @@ class Broadcast(msip.message.Message):
                     stop = at + size
                     message.member = data[at:stop].decode()
                     at = stop
-                elif tag == 26:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 26:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1647,10 +1890,12 @@ class Broadcast(msip.message.Message):
                     stop = at + size
                     message.message = data[at:stop]
                     at = stop
-                else:
+                elif tag not in (8, 18, 26):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1683,9 +1928,9 @@ class Ping(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.len:
-                out += b"\x10", SHORT[v2] if 0 <= v2 < 128 else uint32(v2)
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint32(v2))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1697,8 +1942,11 @@ class Ping(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.len = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1710,7 +1958,10 @@ class Ping(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                elif tag == 16:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 16:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
@@ -1718,10 +1969,12 @@ class Ping(msip.message.Message):
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.len = value
-                else:
+                elif tag not in (8, 16):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1754,14 +2007,17 @@ class Reset(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 start = at
                 at = skip_field(data, start, end, depth)
-                unknown.append(data[start:at])
+                if unknown is None:
+                    unknown = bytearray()
+                unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -1794,15 +2050,20 @@ class Status(msip.message.Message):
             if v1 := self.code:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if v2 := self.message:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             for k3, v3 in self.headers.items():
-                raw = b"\x0a" + sized(k3.encode()) + b"\x12" + sized(v3.encode())
+                key = k3.encode()
+                value = v3.encode()
+                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1814,8 +2075,12 @@ class Status(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.code = ""
+            message.message = ""
+            message.headers = {}
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -1829,7 +2094,10 @@ class Status(msip.message.Message):
                     stop = at + size
                     message.code = data[at:stop].decode()
                     at = stop
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1838,7 +2106,10 @@ class Status(msip.message.Message):
                     stop = at + size
                     message.message = data[at:stop].decode()
                     at = stop
-                elif tag == 26:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 26:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -1875,10 +2146,15 @@ class Status(msip.message.Message):
                     if at > limit:
                         raise IndexError
                     message.headers[k3] = v3
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (10, 18, 26):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2002,68 +2278,83 @@ class Report(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.id:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if (o2 := self.report) is not None:
                 if isinstance(o2, Report.Ready_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Done_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Failed):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x22", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Serving_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x2a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Connected_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x32", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Disconnected_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x3a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_58[size] if size < 128 else b"\x3a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Closed_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x42", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_66[size] if size < 128 else b"\x42" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.SessionLost_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x4a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_74[size] if size < 128 else b"\x4a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Handling_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x52", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_82[size] if size < 128 else b"\x52" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Item_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x5a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_90[size] if size < 128 else b"\x5a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.ItemsEnded_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x62", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_98[size] if size < 128 else b"\x62" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Answered_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x6a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_106[size] if size < 128 else b"\x6a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.Sent_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x72", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_114[size] if size < 128 else b"\x72" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.ExchangeFailed_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x7a", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(_TAG_122[size] if size < 128 else b"\x7a" + varint(size))
+                    out.append(raw)
                 elif isinstance(o2, Report.HandlerDropped_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out += b"\x82\x01", SHORT[size] if size < 128 else varint(size), raw
+                    out.append(b"\x82\x01" + (SHORT[size] if size < 128 else varint(size)))
+                    out.append(raw)
                 else:
                     raise EncodeError("expected a member of the oneof", "report")
             if self.unknown_fields:
@@ -2077,14 +2368,237 @@ class Report(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.id = 0
+            message.report = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
-                start = at
                 tag = data[at]
+                if tag == 8:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.id = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
+                    o2 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Ready_(Ready._read(data, at, stop, depth - 1, o2.value if isinstance(o2, Report.Ready_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 26:
+                    o3 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Done_(Done._read(data, at, stop, depth - 1, o3.value if isinstance(o3, Report.Done_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 34:
+                    o4 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Failed(Status._read(data, at, stop, depth - 1, o4.value if isinstance(o4, Report.Failed) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 42:
+                    o5 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Serving_(Serving._read(data, at, stop, depth - 1, o5.value if isinstance(o5, Report.Serving_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 50:
+                    o6 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Connected_(Connected._read(data, at, stop, depth - 1, o6.value if isinstance(o6, Report.Connected_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 58:
+                    o7 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Disconnected_(Disconnected._read(data, at, stop, depth - 1, o7.value if isinstance(o7, Report.Disconnected_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 66:
+                    o8 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Closed_(Closed._read(data, at, stop, depth - 1, o8.value if isinstance(o8, Report.Closed_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 74:
+                    o9 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.SessionLost_(SessionLost._read(data, at, stop, depth - 1, o9.value if isinstance(o9, Report.SessionLost_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 82:
+                    o10 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Handling_(Handling._read(data, at, stop, depth - 1, o10.value if isinstance(o10, Report.Handling_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 90:
+                    o11 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Item_(Item._read(data, at, stop, depth - 1, o11.value if isinstance(o11, Report.Item_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 98:
+                    o12 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.ItemsEnded_(ItemsEnded._read(data, at, stop, depth - 1, o12.value if isinstance(o12, Report.ItemsEnded_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 106:
+                    o13 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Answered_(Answered._read(data, at, stop, depth - 1, o13.value if isinstance(o13, Report.Answered_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 114:
+                    o14 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.Sent_(Sent._read(data, at, stop, depth - 1, o14.value if isinstance(o14, Report.Sent_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 122:
+                    o15 = message.report
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    message.report = Report.ExchangeFailed_(ExchangeFailed._read(data, at, stop, depth - 1, o15.value if isinstance(o15, Report.ExchangeFailed_) else None))
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
                 if tag > 127:
+                    start = at
                     at += 1
                     byte = data[at]
                     if byte < 128:
@@ -2092,211 +2606,29 @@ class Report(msip.message.Message):
                     else:
                         tag, at = read_varint(data, start)
                         at -= 1
-                if tag < 74:
-                    if tag < 42:
-                        if tag == 8:
-                            value = data[at + 1]
-                            if value < 128:
-                                at += 2
-                            else:
-                                value, at = read_varint(data, at + 1)
-                            message.id = value
-                        elif tag == 18:
-                            o2 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Ready_(Ready._read(data, at, stop, depth - 1, o2.value if isinstance(o2, Report.Ready_) else None))
-                            at = stop
-                        elif tag == 26:
-                            o3 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Done_(Done._read(data, at, stop, depth - 1, o3.value if isinstance(o3, Report.Done_) else None))
-                            at = stop
-                        elif tag == 34:
-                            o4 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Failed(Status._read(data, at, stop, depth - 1, o4.value if isinstance(o4, Report.Failed) else None))
-                            at = stop
+                    if tag == 130:
+                        o16 = message.report
+                        size = data[at + 1]
+                        if size < 128:
+                            at += 2
                         else:
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
+                            size, at = read_varint(data, at + 1)
+                        stop = at + size
+                        if stop > end:
+                            raise IndexError
+                        message.report = Report.HandlerDropped_(HandlerDropped._read(data, at, stop, depth - 1, o16.value if isinstance(o16, Report.HandlerDropped_) else None))
+                        at = stop
                     else:
-                        if tag == 42:
-                            o5 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Serving_(Serving._read(data, at, stop, depth - 1, o5.value if isinstance(o5, Report.Serving_) else None))
-                            at = stop
-                        elif tag == 50:
-                            o6 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Connected_(Connected._read(data, at, stop, depth - 1, o6.value if isinstance(o6, Report.Connected_) else None))
-                            at = stop
-                        elif tag == 58:
-                            o7 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Disconnected_(Disconnected._read(data, at, stop, depth - 1, o7.value if isinstance(o7, Report.Disconnected_) else None))
-                            at = stop
-                        elif tag == 66:
-                            o8 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Closed_(Closed._read(data, at, stop, depth - 1, o8.value if isinstance(o8, Report.Closed_) else None))
-                            at = stop
-                        else:
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
-                else:
-                    if tag < 106:
-                        if tag == 74:
-                            o9 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.SessionLost_(SessionLost._read(data, at, stop, depth - 1, o9.value if isinstance(o9, Report.SessionLost_) else None))
-                            at = stop
-                        elif tag == 82:
-                            o10 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Handling_(Handling._read(data, at, stop, depth - 1, o10.value if isinstance(o10, Report.Handling_) else None))
-                            at = stop
-                        elif tag == 90:
-                            o11 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Item_(Item._read(data, at, stop, depth - 1, o11.value if isinstance(o11, Report.Item_) else None))
-                            at = stop
-                        elif tag == 98:
-                            o12 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.ItemsEnded_(ItemsEnded._read(data, at, stop, depth - 1, o12.value if isinstance(o12, Report.ItemsEnded_) else None))
-                            at = stop
-                        else:
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
-                    else:
-                        if tag == 106:
-                            o13 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Answered_(Answered._read(data, at, stop, depth - 1, o13.value if isinstance(o13, Report.Answered_) else None))
-                            at = stop
-                        elif tag == 114:
-                            o14 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.Sent_(Sent._read(data, at, stop, depth - 1, o14.value if isinstance(o14, Report.Sent_) else None))
-                            at = stop
-                        elif tag == 122:
-                            o15 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.ExchangeFailed_(ExchangeFailed._read(data, at, stop, depth - 1, o15.value if isinstance(o15, Report.ExchangeFailed_) else None))
-                            at = stop
-                        elif tag == 130:
-                            o16 = message.report
-                            size = data[at + 1]
-                            if size < 128:
-                                at += 2
-                            else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            if stop > end:
-                                raise IndexError
-                            message.report = Report.HandlerDropped_(HandlerDropped._read(data, at, stop, depth - 1, o16.value if isinstance(o16, Report.HandlerDropped_) else None))
-                            at = stop
-                        else:
-                            at = skip_field(data, start, end, depth)
-                            unknown.append(data[start:at])
+                        at = skip_field(data, start, end, depth)
+                        if unknown is None:
+                            unknown = bytearray()
+                        unknown += data[start:at]
+                elif tag not in (8, 18, 26, 34, 42, 50, 58, 66, 74, 82, 90, 98, 106, 114, 122):
+                    start = at
+                    at = skip_field(data, start, end, depth)
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2350,13 +2682,15 @@ class Ready(msip.message.Message):
             if v1 := self.language:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             for v2 in self.profiles:
                 raw = v2.encode()
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if v3 := self.fingerprint:
-                out += b"\x19", fixed64(v3)
+                out.append(b"\x19" + fixed64(v3))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2368,8 +2702,12 @@ class Ready(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.language = ""
+            message.profiles = []
+            message.fingerprint = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -2383,7 +2721,10 @@ class Ready(msip.message.Message):
                     stop = at + size
                     message.language = data[at:stop].decode()
                     at = stop
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -2392,16 +2733,21 @@ class Ready(msip.message.Message):
                     stop = at + size
                     message.profiles.append(data[at:stop].decode())
                     at = stop
-                elif tag == 25:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 25:
                     stop = at + 9
                     if stop > end:
                         raise IndexError
                     message.fingerprint = fixed64_at(data, at + 1)[0]
                     at = stop
-                else:
+                elif tag not in (10, 18, 25):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2434,7 +2780,7 @@ class Done(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.count:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint32(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint32(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2446,8 +2792,10 @@ class Done(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.count = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -2460,10 +2808,12 @@ class Done(msip.message.Message):
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
                     message.count = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2496,7 +2846,8 @@ class Serving(msip.message.Message):
             if v1 := self.url:
                 raw = v1.encode()
                 size = len(raw)
-                out += b"\x0a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2508,8 +2859,10 @@ class Serving(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.url = ""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -2523,10 +2876,12 @@ class Serving(msip.message.Message):
                     stop = at + size
                     message.url = data[at:stop].decode()
                     at = stop
-                else:
+                elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2564,19 +2919,21 @@ class Connected(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.peer:
-                out += b"\x10", SHORT[v2] if 0 <= v2 < 128 else uint64(v2)
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
             if self.resumed:
                 out.append(b"\x18\x01")
             if v4 := self.user:
                 raw = v4.encode()
                 size = len(raw)
-                out += b"\x22", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(raw)
             for v5 in self.roles:
                 raw = v5.encode()
                 size = len(raw)
-                out += b"\x2a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2588,8 +2945,14 @@ class Connected(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.peer = 0
+            message.resumed = False
+            message.user = ""
+            message.roles = []
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -2601,21 +2964,30 @@ class Connected(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                elif tag == 16:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 16:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
                     message.peer = value
-                elif tag == 24:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 24:
                     value = data[at + 1]
                     if value < 128:
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
                     message.resumed = value != 0
-                elif tag == 34:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 34:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -2624,7 +2996,10 @@ class Connected(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                elif tag == 42:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 42:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -2633,10 +3008,15 @@ class Connected(msip.message.Message):
                     stop = at + size
                     message.roles.append(data[at:stop].decode())
                     at = stop
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (8, 16, 24, 34, 42):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2671,7 +3051,7 @@ class Disconnected(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2683,8 +3063,10 @@ class Disconnected(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -2696,10 +3078,12 @@ class Disconnected(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2730,11 +3114,12 @@ class Closed(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2746,8 +3131,11 @@ class Closed(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.status = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -2759,7 +3147,10 @@ class Closed(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -2770,10 +3161,12 @@ class Closed(msip.message.Message):
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
-                else:
+                elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2804,7 +3197,7 @@ class SessionLost(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2816,8 +3209,10 @@ class SessionLost(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -2829,10 +3224,12 @@ class SessionLost(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.endpoint = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -2874,30 +3271,37 @@ class Handling(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.exchange:
-                out += b"\x10", SHORT[v2] if 0 <= v2 < 128 else uint64(v2)
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
             if v3 := self.member:
                 raw = v3.encode()
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             if v4 := self.message:
                 size = len(v4)
-                out += b"\x22", SHORT[size] if size < 128 else varint(size), v4
+                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(v4)
             for k5, v5 in self.headers.items():
-                raw = b"\x0a" + sized(k5.encode()) + b"\x12" + sized(v5.encode())
+                key = k5.encode()
+                value = v5.encode()
+                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\x2a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                out.append(raw)
             if v6 := self.correlation_id:
                 raw = v6.encode()
                 size = len(raw)
-                out += b"\x32", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                out.append(raw)
             if v7 := self.remaining_ms:
-                out += b"\x38", SHORT[v7] if 0 <= v7 < 128 else uint32(v7)
+                out.append(_TAG_56[v7] if 0 <= v7 < 128 else b"\x38" + uint32(v7))
             if v8 := self.user:
                 raw = v8.encode()
                 size = len(raw)
-                out += b"\x42", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_66[size] if size < 128 else b"\x42" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2909,117 +3313,143 @@ class Handling(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.endpoint = 0
+            message.exchange = 0
+            message.member = ""
+            message.message = b""
+            message.headers = {}
+            message.correlation_id = ""
+            message.remaining_ms = 0
+            message.user = ""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 tag = data[at]
-                if tag < 42:
-                    if tag == 8:
-                        value = data[at + 1]
-                        if value < 128:
-                            at += 2
-                        else:
-                            value, at = read_varint(data, at + 1)
-                        message.endpoint = value
-                    elif tag == 16:
-                        value = data[at + 1]
-                        if value < 128:
-                            at += 2
-                        else:
-                            value, at = read_varint(data, at + 1)
-                        message.exchange = value
-                    elif tag == 26:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
-                        else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        message.member = data[at:stop].decode()
-                        at = stop
-                    elif tag == 34:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
-                        else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        message.message = data[at:stop]
-                        at = stop
+                if tag == 8:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
                     else:
-                        start = at
-                        at = skip_field(data, start, end, depth)
-                        unknown.append(data[start:at])
-                else:
-                    if tag == 42:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
-                        else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        if stop > end:
-                            raise IndexError
-                        limit = stop
-                        k5 = ""
-                        v5 = ""
-                        while at < limit:
-                            byte = data[at]
-                            if byte == 10:
-                                size = data[at + 1]
-                                if size < 128:
-                                    at += 2
-                                else:
-                                    size, at = read_varint(data, at + 1)
-                                stop = at + size
-                                k5 = data[at:stop].decode()
-                                at = stop
-                            elif byte == 18:
-                                size = data[at + 1]
-                                if size < 128:
-                                    at += 2
-                                else:
-                                    size, at = read_varint(data, at + 1)
-                                stop = at + size
-                                v5 = data[at:stop].decode()
-                                at = stop
+                        value, at = read_varint(data, at + 1)
+                    message.endpoint = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 16:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.exchange = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 26:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    message.member = data[at:stop].decode()
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 34:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    message.message = data[at:stop]
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 42:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    limit = stop
+                    k5 = ""
+                    v5 = ""
+                    while at < limit:
+                        byte = data[at]
+                        if byte == 10:
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
                             else:
-                                at = skip_field(data, at, limit, depth)
-                        if at > limit:
-                            raise IndexError
-                        message.headers[k5] = v5
-                    elif tag == 50:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
+                                size, at = read_varint(data, at + 1)
+                            stop = at + size
+                            k5 = data[at:stop].decode()
+                            at = stop
+                        elif byte == 18:
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
+                            stop = at + size
+                            v5 = data[at:stop].decode()
+                            at = stop
                         else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        message.correlation_id = data[at:stop].decode()
-                        at = stop
-                    elif tag == 56:
-                        value = data[at + 1]
-                        if value < 128:
-                            at += 2
-                        else:
-                            value, at = read_varint(data, at + 1)
-                            value &= 0xFFFFFFFF
-                        message.remaining_ms = value
-                    elif tag == 66:
-                        size = data[at + 1]
-                        if size < 128:
-                            at += 2
-                        else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        message.user = data[at:stop].decode()
-                        at = stop
+                            at = skip_field(data, at, limit, depth)
+                    if at > limit:
+                        raise IndexError
+                    message.headers[k5] = v5
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 50:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
                     else:
-                        start = at
-                        at = skip_field(data, start, end, depth)
-                        unknown.append(data[start:at])
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    message.correlation_id = data[at:stop].decode()
+                    at = stop
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 56:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                        value &= 0xFFFFFFFF
+                    message.remaining_ms = value
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 66:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    message.user = data[at:stop].decode()
+                    at = stop
+                elif tag not in (8, 16, 26, 34, 42, 50, 56, 66):
+                    start = at
+                    at = skip_field(data, start, end, depth)
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -3057,10 +3487,11 @@ class Item(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.message:
                 size = len(v2)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), v2
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(v2)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3072,8 +3503,11 @@ class Item(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.message = b""
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -3085,7 +3519,10 @@ class Item(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -3094,10 +3531,12 @@ class Item(msip.message.Message):
                     stop = at + size
                     message.message = data[at:stop]
                     at = stop
-                else:
+                elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -3130,11 +3569,12 @@ class ItemsEnded(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3146,8 +3586,11 @@ class ItemsEnded(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.status = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -3159,7 +3602,10 @@ class ItemsEnded(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -3170,10 +3616,12 @@ class ItemsEnded(msip.message.Message):
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
-                else:
+                elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -3206,14 +3654,18 @@ class Answered(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if v2 := self.message:
                 size = len(v2)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), v2
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(v2)
             for k3, v3 in self.headers.items():
-                raw = b"\x0a" + sized(k3.encode()) + b"\x12" + sized(v3.encode())
+                key = k3.encode()
+                value = v3.encode()
+                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
                 size = len(raw)
-                out += b"\x1a", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3225,8 +3677,12 @@ class Answered(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.message = b""
+            message.headers = {}
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -3238,7 +3694,10 @@ class Answered(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -3247,7 +3706,10 @@ class Answered(msip.message.Message):
                     stop = at + size
                     message.message = data[at:stop]
                     at = stop
-                elif tag == 26:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                while tag == 26:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -3284,10 +3746,15 @@ class Answered(msip.message.Message):
                     if at > limit:
                         raise IndexError
                     message.headers[k3] = v3
-                else:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (8, 18, 26):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -3319,7 +3786,7 @@ class Sent(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3331,8 +3798,10 @@ class Sent(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -3344,10 +3813,12 @@ class Sent(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -3378,11 +3849,12 @@ class ExchangeFailed(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out += b"\x12", SHORT[size] if size < 128 else varint(size), raw
+                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3394,8 +3866,11 @@ class ExchangeFailed(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.status = None
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -3407,7 +3882,10 @@ class ExchangeFailed(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                elif tag == 18:
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 18:
                     size = data[at + 1]
                     if size < 128:
                         at += 2
@@ -3418,10 +3896,12 @@ class ExchangeFailed(msip.message.Message):
                         raise IndexError
                     message.status = Status._read(data, at, stop, depth - 1, message.status)
                     at = stop
-                else:
+                elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -3452,7 +3932,7 @@ class HandlerDropped(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out += b"\x08", SHORT[v1] if 0 <= v1 < 128 else uint64(v1)
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3464,8 +3944,10 @@ class HandlerDropped(msip.message.Message):
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
-        unknown: list[bytes] = []
+            message = object.__new__(cls)
+            message.exchange = 0
+            message.unknown_fields = b""
+        unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
@@ -3477,10 +3959,12 @@ class HandlerDropped(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.exchange = value
-                else:
+                elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    if unknown is None:
+                        unknown = bytearray()
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:

@@ -73,7 +73,7 @@ class Any(Message):
             raise too_deep()
         if message is None:
             message = cls()
-        unknown: list[bytes] = []
+        unknown = bytearray()
         tag = 0
         try:
             while at < end:
@@ -91,7 +91,7 @@ class Any(Message):
                     at = stop
                 else:
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:

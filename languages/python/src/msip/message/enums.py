@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cache
 from typing import Self, cast
 
 from msip.json_value import JsonValue
@@ -33,6 +34,12 @@ class Enum(IntEnum):
         return cls(number) if known is None else cast(Self, known)
 
     @classmethod
+    def _of_all(cls, numbers: list[int]) -> list[Self]:
+        """The members of many numbers of the wire."""
+        known = cast("dict[int, Self]", cls._value2member_map_)
+        return [known[number] if number in known else cls(number) for number in numbers]
+
+    @classmethod
     def _of_varint(cls, value: int) -> Self:
         """The member of a varint, of which the low 32 bits count."""
         return cls._of(((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000)
@@ -45,12 +52,32 @@ class Enum(IntEnum):
     @classmethod
     def _tree_of(cls, number: int) -> JsonValue:
         """The value in a tree: its name, or its number where it has none."""
-        return next((name for name, value in cls._schema_names().items() if value == number), number)
+        return _names(cls).get(number, number)
+
+    @classmethod
+    def _named(cls, name: str) -> Self | None:
+        """The member that the schema gives this name."""
+        return cast("Self | None", _members(cls).get(name))
 
     @classmethod
     def _takes_null(cls) -> bool:
         """Whether null is a value in a tree, rather than the absence of one."""
         return False
+
+
+@cache
+def _names(enum: type[Enum]) -> dict[int, str]:
+    """The names of numbers: the first one, where several have the same."""
+    names: dict[int, str] = {}
+    for name, number in enum._schema_names().items():
+        names.setdefault(number, name)
+    return names
+
+
+@cache
+def _members(enum: type[Enum]) -> dict[str, Enum]:
+    """The members by their names in the schema."""
+    return {name: enum._of(number) for name, number in enum._schema_names().items()}
 
 
 class NullValue(Enum):

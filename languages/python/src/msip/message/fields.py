@@ -32,6 +32,9 @@ class Scalar(PythonEnum):
     STRING = "string"
     BYTES = "bytes"
 
+    # That of an enum is a function of Python's, and slow.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

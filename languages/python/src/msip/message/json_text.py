@@ -15,7 +15,7 @@ __all__ = ["read_json", "write_json"]
 def write_json(value: JsonValue) -> str:
     """The text of a tree, without white space."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodeError(f"not a JSON value: {error}") from None
 
@@ -25,7 +25,7 @@ def read_json(text: str | bytes) -> JsonValue:
     try:
         if not isinstance(text, str):
             text = text.decode()
-        value: JsonValue = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value: JsonValue = _DECODER.decode(text)
     except DecodeError:
         raise
     except json.JSONDecodeError as error:
@@ -52,3 +52,8 @@ def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 
 def _constant(name: str) -> NoReturn:
     raise DecodeError(f"invalid JSON: {name}")
+
+
+# Functions of `json` make one of these at each call.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

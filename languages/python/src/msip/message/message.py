@@ -101,16 +101,15 @@ class Message(_Registered):
         """Reads fields from a range of bytes, into `message` where there is one already."""
         raise NotImplementedError
 
-    def _keep_unknown(self, fields: list[bytes]) -> None:
+    def _keep_unknown(self, fields: bytes | bytearray) -> None:
         """Keeps fields that the schema does not have, behind those that are there already."""
         if not self.unknown_fields:
-            self.unknown_fields = b"".join(fields)
+            self.unknown_fields = bytes(fields)
             return
         # A message that comes in many parts has them merged one by one: a bytearray grows without being copied each time.
         kept = self.unknown_fields
         grown = kept if isinstance(kept, bytearray) else bytearray(kept)
-        for unknown in fields:
-            grown += unknown
+        grown += fields
         self.unknown_fields = cast(bytes, grown)
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:

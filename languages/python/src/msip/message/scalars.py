@@ -31,6 +31,9 @@ RANGES: Final = {
 }
 """The least and the greatest number of each integer type."""
 
+_NOTHING: Final = (1, 0)
+"""The range of what is no integer."""
+
 _LONG: Final = frozenset((Scalar.INT64, Scalar.SINT64, Scalar.SFIXED64, Scalar.UINT64, Scalar.FIXED64))
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -53,6 +56,16 @@ def found(value: object) -> str:
 
 def write_scalar(scalar: Scalar, value: object, form: Form) -> JsonValue:
     """A value of a scalar field in a tree. Raises `EncodeError` where the field cannot hold it."""
+    # What nearly all values are; the rest of the function goes for these, too.
+    if type(value) is str:
+        if scalar is Scalar.STRING and value.isascii():
+            return value
+    elif type(value) is int:
+        least, greatest = RANGES.get(scalar, _NOTHING)
+        if least <= value <= greatest:
+            return str(value) if scalar in _LONG and form is Form.JSON else value
+    elif type(value) is float and scalar is Scalar.DOUBLE and value - value == 0.0:
+        return value
     if scalar in RANGES:
         # A bool is an int of Python's, and is written as one.
         if not isinstance(value, int):
@@ -105,6 +118,19 @@ def _shortest(number: float) -> float:
 
 def read_scalar(scalar: Scalar, value: JsonValue, form: Form) -> bool | int | float | str | bytes:
     """The value of a scalar field of a tree. Raises `DecodeError` where the field cannot hold it."""
+    # What nearly all values are; the rest of the function goes for these, too.
+    if type(value) is str:
+        if scalar is Scalar.STRING:
+            if value.isascii():
+                return value
+        elif scalar in _LONG and len(value) < 19 and value.isascii() and value.isdigit() and value[0] != "0":
+            return int(value)  # of less digits than the greatest
+    elif type(value) is int:
+        least, greatest = RANGES.get(scalar, _NOTHING)
+        if least <= value <= greatest:
+            return value
+    elif type(value) is float and scalar is Scalar.DOUBLE and value - value == 0.0:
+        return value
     if scalar in RANGES:
         return _read_integer(scalar, value)
     if scalar is Scalar.STRING:

@@ -87,6 +87,12 @@ def _is_member(message: Message, oneof: str, value: object) -> bool:
 
 
 def _write_list(field: Field, values: list[Any] | tuple[Any, ...], form: Form, depth: int) -> JsonValue:
+    kind = field.kind
+    if isinstance(kind, Scalar):
+        try:
+            return [write_scalar(kind, value, form) for value in values]
+        except EncodeError:
+            pass  # The loop says which one it is.
     out: list[JsonValue] = []
     for index, value in enumerate(values):
         try:
@@ -140,11 +146,7 @@ def ignore(value: JsonValue, depth: int) -> None:
 def read_message(message: type[_M], value: JsonValue, form: Form, depth: int) -> _M:
     """The message of an object. Raises `DecodeError`."""
     values = entered(value, depth)
-    fields: dict[object, Field] = {}
-    for field in message._table():
-        fields[field.name] = field
-    for field in message._table():
-        fields[field.json] = field
+    fields = _BY_NAME.get(message) or _by_name(message)
     out = message()
     seen: set[int] = set()
     for name, inner in values.items():
@@ -157,6 +159,17 @@ def read_message(message: type[_M], value: JsonValue, form: Form, depth: int) ->
         except DecodeError as error:
             raise DecodeError(error.reason, within(known.json, error.path), error.code) from None
     return out
+
+
+_BY_NAME: dict[type[Message], dict[str, Field]] = {}
+
+
+def _by_name(message: type[Message]) -> dict[str, Field]:
+    """The fields by both of their names, made once."""
+    table = message._table()
+    fields = {field.name: field for field in table} | {field.json: field for field in table}
+    _BY_NAME[message] = fields
+    return fields
 
 
 def _set(out: Message, field: Field, value: JsonValue, form: Form, depth: int, seen: set[int]) -> None:
@@ -184,6 +197,12 @@ def _read_list(field: Field, value: JsonValue, form: Form, depth: int) -> list[A
         raise DecodeError(f"expected an array, found {found(value)}")
     if depth <= 0:
         raise DecodeError(TOO_DEEP)
+    kind = field.kind
+    if isinstance(kind, Scalar):
+        try:
+            return [read_scalar(kind, inner, form) for inner in value]
+        except DecodeError:
+            pass  # The loop says which one it is.
     out = []
     for index, inner in enumerate(value):
         try:
@@ -228,8 +247,7 @@ def read_enum(enum: type[_E], value: JsonValue) -> _E | None:
     if value is None and enum._takes_null():
         return enum._of(0)
     if isinstance(value, str):
-        number = enum._schema_names().get(value)
-        return None if number is None else enum._of(number)
+        return enum._named(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return enum._of(cast(int, read_scalar(Scalar.INT32, value, Form.MESSAGE_PACK)))
     raise DecodeError(f"expected the name or the number of a value, found {found(value)}")

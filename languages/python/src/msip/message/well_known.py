@@ -81,7 +81,7 @@ class _SecondsAndNanos(WellKnown[T]):
             raise too_deep()
         if message is None:
             message = cls()
-        unknown: list[bytes] = []
+        unknown = bytearray()
         tag = 0
         try:
             while at < end:
@@ -95,7 +95,7 @@ class _SecondsAndNanos(WellKnown[T]):
                     message.nanos = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                 else:
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -265,7 +265,7 @@ class FieldMask(WellKnown[list[str]]):
             raise too_deep()
         if message is None:
             message = cls()
-        unknown: list[bytes] = []
+        unknown = bytearray()
         tag = 0
         try:
             while at < end:
@@ -280,7 +280,7 @@ class FieldMask(WellKnown[list[str]]):
                     at = stop
                 else:
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
@@ -345,7 +345,7 @@ class Empty(Message):
         except READ_FAILURES as error:
             raise unreadable(cls, 0, error) from None
         if at > start:
-            message._keep_unknown([data[start:at]])
+            message._keep_unknown(data[start:at])
         return message
 
     @classmethod

@@ -81,7 +81,7 @@ class _Wrapper(WellKnown[T]):
             raise too_deep()
         if message is None:
             message = cls()
-        unknown: list[bytes] = []
+        unknown = bytearray()
         tag = 0
         wire_type = _WIRE_TYPES[cls._scalar]
         try:
@@ -102,7 +102,7 @@ class _Wrapper(WellKnown[T]):
                     at = stop
                 else:
                     at = skip_field(data, start, end, depth)
-                    unknown.append(data[start:at])
+                    unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
