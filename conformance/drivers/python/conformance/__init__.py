@@ -591,31 +591,45 @@ class Everything(msip.message.Message):
                 out.append(b"\xc2\x02" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k51, v51 in self.string_by_string.items():
-                key = k51.encode()
-                value = v51.encode()
-                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                raw = k51.encode()
+                size = len(raw)
+                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                raw = v51.encode()
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(b"\x9a\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k52, v52 in self.nested_by_int32.items():
-                value = v52._write(depth - 2)
-                raw = (_TAG_8[k52] if 0 <= k52 < 128 else b"\x08" + int32(k52)) + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                key = _TAG_8[k52] if 0 <= k52 < 128 else b"\x08" + int32(k52)
+                raw = v52._write(depth - 2)
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(b"\xa2\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k53, v53 in self.color_by_bool.items():
-                raw = (b"\x08\x01" if k53 else b"\x08\x00") + (_TAG_16[v53] if 0 <= v53 < 128 else b"\x10" + int32(v53))
+                key = b"\x08\x01" if k53 else b"\x08\x00"
+                value = _TAG_16[v53] if 0 <= v53 < 128 else b"\x10" + int32(v53)
+                raw = key + value
                 size = len(raw)
                 out.append(b"\xaa\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k54, v54 in self.bytes_by_uint64.items():
-                value = v54
-                raw = (_TAG_8[k54] if 0 <= k54 < 128 else b"\x08" + uint64(k54)) + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                key = _TAG_8[k54] if 0 <= k54 < 128 else b"\x08" + uint64(k54)
+                raw = v54
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(b"\xb2\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k55, v55 in self.double_by_sint64.items():
-                raw = (b"\x08" + sint64(k55)) + (b"\x11" + f64(v55))
+                key = b"\x08" + sint64(k55)
+                value = b"\x11" + f64(v55)
+                raw = key + value
                 size = len(raw)
                 out.append(b"\xba\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)

@@ -968,9 +968,13 @@ class Start(msip.message.Message):
             if v5 := self.timeout_ms:
                 out.append(_TAG_40[v5] if 0 <= v5 < 128 else b"\x28" + uint32(v5))
             for k6, v6 in self.headers.items():
-                key = k6.encode()
-                value = v6.encode()
-                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                raw = k6.encode()
+                size = len(raw)
+                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                raw = v6.encode()
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
                 out.append(raw)
@@ -1470,9 +1474,13 @@ class Answer(msip.message.Message):
                 out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
                 out.append(v2)
             for k3, v3 in self.headers.items():
-                key = k3.encode()
-                value = v3.encode()
-                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                raw = k3.encode()
+                size = len(raw)
+                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                raw = v3.encode()
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
                 out.append(raw)
@@ -2058,9 +2066,13 @@ class Status(msip.message.Message):
                 out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
                 out.append(raw)
             for k3, v3 in self.headers.items():
-                key = k3.encode()
-                value = v3.encode()
-                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                raw = k3.encode()
+                size = len(raw)
+                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                raw = v3.encode()
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
                 out.append(raw)
@@ -3284,9 +3296,13 @@ class Handling(msip.message.Message):
                 out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
                 out.append(v4)
             for k5, v5 in self.headers.items():
-                key = k5.encode()
-                value = v5.encode()
-                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                raw = k5.encode()
+                size = len(raw)
+                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                raw = v5.encode()
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
                 out.append(raw)
@@ -3660,9 +3676,13 @@ class Answered(msip.message.Message):
                 out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
                 out.append(v2)
             for k3, v3 in self.headers.items():
-                key = k3.encode()
-                value = v3.encode()
-                raw = (_TAG_10[len(key)] if len(key) < 128 else b"\x0a" + varint(len(key))) + key + (_TAG_18[len(value)] if len(value) < 128 else b"\x12" + varint(len(value))) + value
+                raw = k3.encode()
+                size = len(raw)
+                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                raw = v3.encode()
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
                 size = len(raw)
                 out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
                 out.append(raw)

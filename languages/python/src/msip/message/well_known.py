@@ -64,34 +64,45 @@ class _SecondsAndNanos(WellKnown[T]):
     seconds: int = 0
     nanos: int = 0
 
+    @classmethod
+    def _split(cls, value: T) -> tuple[int, int]:
+        """The seconds and nanoseconds of a value."""
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls, value: T) -> Self:
+        """The message of a value."""
+        return cls(*cls._split(value))
+
+    @classmethod
+    def _pack(cls, value: T, depth: int) -> bytes:
+        return _written(*cls._split(value))
+
     def _write(self, depth: int) -> bytes:
         try:
-            out = b""
-            if self.seconds:
-                out += b"\x08" + int64(self.seconds)
-            if self.nanos:
-                out += b"\x10" + int32(self.nanos)
+            return _written(self.seconds, self.nanos) + self.unknown_fields
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
-        return out + self.unknown_fields
 
     @classmethod
     def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
         if depth < 0:
             raise too_deep()
         if message is None:
-            message = cls()
+            message = object.__new__(cls)
+            message.seconds = message.nanos = 0
+            message.unknown_fields = b""
         unknown = bytearray()
         tag = 0
         try:
             while at < end:
                 start = at
-                tag, at = read_varint(data, at)
+                tag = data[at]
                 if tag == 8:
-                    value, at = read_varint(data, at)
-                    message.seconds = (value ^ 0x8000000000000000) - 0x8000000000000000
+                    value, at = read_varint(data, at + 1)
+                    message.seconds = value if value < 1 << 63 else value - (1 << 64)
                 elif tag == 16:
-                    value, at = read_varint(data, at)
+                    value, at = read_varint(data, at + 1)
                     message.nanos = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                 else:
                     at = skip_field(data, start, end, depth)
@@ -112,8 +123,12 @@ class _SecondsAndNanos(WellKnown[T]):
         )
 
 
+def _written(seconds: int, nanos: int) -> bytes:
+    out = b"\x08" + int64(seconds) if seconds else b""
+    return out + b"\x10" + int32(nanos) if nanos else out
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
 )
@@ -128,19 +143,19 @@ class Timestamp(_SecondsAndNanos[datetime]):
     _full_name: ClassVar[str] = "google.protobuf.Timestamp"
 
     @classmethod
-    def of(cls, value: datetime) -> Self:
-        """The message of a time, which must be aware: have a time zone."""
+    def _split(cls, value: datetime) -> tuple[int, int]:
+        # It must be aware: have a time zone.
         if not isinstance(value, datetime):
             raise EncodeError(f"expected a datetime, found {found(value)}")
         if value.tzinfo is None:
             raise EncodeError(f"expected a datetime with a time zone, such as UTC, found {found(value)}")
-        seconds, micros = divmod((value - _EPOCH) // _MICROSECOND, 1_000_000)
-        return cls(seconds, micros * 1000)
+        since = value - _EPOCH
+        return since.days * 86_400 + since.seconds, since.microseconds * 1000
 
     def native(self) -> datetime:
         """The time in UTC, without the nanoseconds that are no whole microsecond."""
         try:
-            return _EPOCH + timedelta(seconds=self.seconds, microseconds=self.nanos // 1000)
+            return _EPOCH + timedelta(0, self.seconds, self.nanos // 1000)
         except OverflowError:
             raise DecodeError(f"a time outside of the years 1 to 9999: {self.seconds} s since 1970") from None
 
@@ -185,19 +200,20 @@ class Duration(_SecondsAndNanos[timedelta]):
     _full_name: ClassVar[str] = "google.protobuf.Duration"
 
     @classmethod
-    def of(cls, value: timedelta) -> Self:
-        """The message of a length of time."""
+    def _split(cls, value: timedelta) -> tuple[int, int]:
         if not isinstance(value, timedelta):
             raise EncodeError(f"expected a timedelta, found {found(value)}")
-        micros = value // _MICROSECOND
-        seconds, micros = divmod(abs(micros), 1_000_000) if micros >= 0 else _negative(-micros)
-        return cls(seconds, micros * 1000)
+        seconds, micros = value.days * 86_400 + value.seconds, value.microseconds
+        if seconds < 0 and micros:
+            # Both have the same sign in protobuf; only the first has one in Python.
+            seconds, micros = seconds + 1, micros - 1_000_000
+        return seconds, micros * 1000
 
     def native(self) -> timedelta:
         """The length, without the nanoseconds that are no whole microsecond."""
         micros = abs(self.nanos) // 1000
         try:
-            return timedelta(seconds=self.seconds, microseconds=micros if self.nanos >= 0 else -micros)
+            return timedelta(0, self.seconds, micros if self.nanos >= 0 else -micros)
         except OverflowError:
             raise DecodeError(f"a duration of {self.seconds} s is too long") from None
 
@@ -218,11 +234,6 @@ class Duration(_SecondsAndNanos[timedelta]):
         if seconds > _MAX_DURATION:
             raise DecodeError(f"a duration of more than 10,000 years: {found(value)}")
         return cls(-seconds, -nanos) if match[1] else cls(seconds, nanos)
-
-
-def _negative(micros: int) -> tuple[int, int]:
-    seconds, rest = divmod(micros, 1_000_000)
-    return -seconds, -rest
 
 
 def _fraction(nanos: int) -> str:
