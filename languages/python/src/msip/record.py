@@ -81,10 +81,10 @@ def _first_init(self: Any, *arguments: Any, **named: Any) -> None:
 
 
 def _equals(self: Any, other: object) -> Any:
-    cls: Any = type(self)
-    if type(other) is not cls:
+    names: tuple[str, ...] = self.__match_args__
+    if type(other) is not type(self):
         return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in cls.__match_args__)
+    return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
 def _shown(self: Any) -> str:
