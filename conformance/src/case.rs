@@ -2,6 +2,8 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use msip_runtime::wire::Side;
+
 use crate::{
     pair::{Pair, Ways},
     process::Process,
@@ -20,11 +22,20 @@ pub(crate) struct Case {
     pub(crate) play: Play,
 }
 
+/// A driver alone, which the raw peer plays with.
+#[derive(Clone)]
+pub(crate) struct Driver {
+    pub(crate) process: Process,
+    pub(crate) ways: Ways,
+    /// The side of the raw peer: where it connects, the driver has a server.
+    pub(crate) raw_side: Side,
+}
+
 /// Plays a case between two drivers.
 pub(crate) type PlayPair = dyn Fn(Pair) -> Playing + Send + Sync;
 
 /// Plays a case between the raw peer and a driver.
-pub(crate) type PlayRaw = dyn Fn(Process, Ways) -> Playing + Send + Sync;
+pub(crate) type PlayRaw = dyn Fn(Driver) -> Playing + Send + Sync;
 
 /// Who plays.
 #[derive(Clone)]
@@ -52,32 +63,41 @@ impl Group {
     }
 
     /// A case between two drivers.
-    pub(crate) fn pair(
+    pub(crate) fn pair<F>(
         &mut self,
         name: &str,
         needs: &'static [&'static str],
-        play: impl Fn(Pair) -> Playing + Send + Sync + 'static,
-    ) {
+        play: impl Fn(Pair) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let play = move |pair| Box::pin(play(pair)) as Playing;
         self.add(name, needs, Play::Pair(Arc::new(play)));
     }
 
     /// A case of the raw peer against a server.
-    pub(crate) fn server(
+    pub(crate) fn server<F>(
         &mut self,
         name: &str,
         needs: &'static [&'static str],
-        play: impl Fn(Process, Ways) -> Playing + Send + Sync + 'static,
-    ) {
+        play: impl Fn(Driver) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let play = move |driver| Box::pin(play(driver)) as Playing;
         self.add(name, needs, Play::Server(Arc::new(play)));
     }
 
     /// A case of the raw peer against a client.
-    pub(crate) fn client(
+    pub(crate) fn client<F>(
         &mut self,
         name: &str,
         needs: &'static [&'static str],
-        play: impl Fn(Process, Ways) -> Playing + Send + Sync + 'static,
-    ) {
+        play: impl Fn(Driver) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let play = move |driver| Box::pin(play(driver)) as Playing;
         self.add(name, needs, Play::Client(Arc::new(play)));
     }
 

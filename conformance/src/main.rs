@@ -2,19 +2,23 @@
 //!
 //! `cargo run -p msip-conformance -- --help` says what can be chosen; README.md says how to add a language.
 
+mod call;
 mod case;
 mod cases;
 #[path = "../drivers/rust/mod.rs"]
 mod driver;
 mod end;
+mod handler;
 mod known;
 mod languages;
+mod message;
 mod pair;
 mod played;
 mod process;
 mod raw;
 mod report;
 mod run;
+mod stream;
 
 #[expect(unreachable_pub, reason = "generated code is for a crate's users")]
 mod protocol {
@@ -31,12 +35,17 @@ use std::{
 };
 
 use clap::Parser;
+use msip_tests::Authority;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
     case::{Case, Play},
     known::Known,
     languages::{BROWSER, CLIENTS, PAGE_ORIGIN, SERVERS},
-    pair::Ways,
+    pair::{AUTHORITY, Ways},
     played::{Outcome, Played, RAW, Sides},
     run::Job,
 };
@@ -65,6 +74,9 @@ struct Options {
     /// Writes the results into the tables of a page, such as docs/conformance.md.
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
+    /// The list of failures that are known.
+    #[arg(long, value_name = "FILE", default_value = KNOWN_FAILURES)]
+    known: PathBuf,
     /// How many pairs play at once.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -110,24 +122,43 @@ async fn play(options: &Options) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let listed = std::fs::read_to_string(KNOWN_FAILURES);
-    let listed = listed.map_err(|error| format!("{KNOWN_FAILURES}: {error}"));
+    let listed = std::fs::read_to_string(&options.known);
+    let listed = listed.map_err(|error| format!("{}: {error}", options.known.display()));
     let known = match listed.and_then(|listed| known::read(&listed)) {
         Ok(known) => known,
         Err(error) => return failed(&error),
     };
     let folder = std::env::temp_dir().join(format!("msip-conformance-{}", std::process::id()));
-    if let Err(error) = std::fs::create_dir_all(&folder) {
-        return failed(&format!("{}: {error}", folder.display()));
-    }
-    let (jobs, lacks) = jobs(options, &cases, &known, &folder);
+    let authority = Authority::new("conformance");
+    let laid = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(folder.join(AUTHORITY), authority.pem()));
+    let (stop, stopping) = watch::channel(false);
+    let mut signals = match laid.and_then(|()| signals()) {
+        Ok(signals) => signals,
+        Err(error) => return failed(&format!("{}: {error}", folder.display())),
+    };
+    let (jobs, lacks) = jobs(options, &cases, &known, &folder, authority);
     for lack in &lacks {
         println!("skipped: {lack}");
     }
     run::catch_panics();
-    let mut played = run::run(jobs, options.jobs, tell).await;
-    // What is left behind is in a folder for such.
-    let _ = std::fs::remove_dir_all(&folder);
+    let playing = run::run(jobs, options.jobs, tell, &stopping);
+    let signalled = async {
+        signals.recv().await;
+        // Whoever plays has the other end.
+        let _ = stop.send(true);
+        std::future::pending::<()>().await;
+    };
+    let mut played = tokio::select! {
+        played = playing => played,
+        () = signalled => Vec::new(),
+    };
+    if let Err(error) = std::fs::remove_dir_all(&folder) {
+        println!("{} is left: {error}", folder.display());
+    }
+    if *stopping.borrow() {
+        return failed("stopped by a signal");
+    }
     let order = |name: &str| cases.iter().position(|case| case.name == name);
     let sides = |side: &str| {
         CLIENTS
@@ -160,6 +191,28 @@ async fn play(options: &Options) -> ExitCode {
     }
 }
 
+/// What says that the runner is to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+fn signals() -> std::io::Result<Signals> {
+    Ok(Signals {
+        interrupt: signal(SignalKind::interrupt())?,
+        terminate: signal(SignalKind::terminate())?,
+    })
+}
+
+impl Signals {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 /// Writes what was asked for.
 fn write(options: &Options, played: &[Played], known: &[Known]) -> Result<(), String> {
     let told = |file: &Path| {
@@ -183,13 +236,15 @@ fn jobs(
     cases: &[Case],
     known: &[Known],
     folder: &Path,
+    authority: Authority,
 ) -> (Vec<Job>, BTreeSet<String>) {
     let known: Arc<[Known]> = known.into();
-    let folder = Arc::new(folder.to_owned());
+    let (folder, authority) = (Arc::new(folder.to_owned()), Arc::new(authority));
     let ways = |client| Ways {
         scheme: if client == BROWSER { "ws" } else { "tcp" },
         origin: (client == BROWSER).then(|| PAGE_ORIGIN.to_owned()),
         folder: Arc::clone(&folder),
+        authority: Arc::clone(&authority),
     };
     let has = |chosen: &[String], side: &str| {
         chosen.is_empty() || chosen.iter().any(|chosen| chosen == side)

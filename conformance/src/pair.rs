@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use msip_runtime::transport::ServiceUrl;
-use msip_tests::{proxy::Proxy, raw::RawPeer};
+use msip_tests::{Authority, proxy::Proxy, raw::RawPeer};
 
 use crate::{
     end::End,
@@ -12,6 +12,9 @@ use crate::{
         Account, Connect, Serve, Status, command::Command as Told, report::Report as Event,
     },
 };
+
+/// The file of the authority's certificate.
+pub(crate) const AUTHORITY: &str = "ca.pem";
 
 /// Two drivers: a client's, and a server's.
 #[derive(Clone)]
@@ -22,7 +25,7 @@ pub(crate) struct Pair {
 }
 
 /// How a case travels.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Ways {
     /// The scheme of the transport: `tcp`, or `ws` where the client is a browser.
     pub(crate) scheme: &'static str,
@@ -30,6 +33,8 @@ pub(crate) struct Ways {
     pub(crate) origin: Option<String>,
     /// A folder for files of this run.
     pub(crate) folder: Arc<PathBuf>,
+    /// Who has issued the certificates that clients trust: in the folder as [`AUTHORITY`].
+    pub(crate) authority: Arc<Authority>,
 }
 
 /// A server that listens.
@@ -59,9 +64,21 @@ impl Ways {
     /// Where a server listens, with these settings.
     pub(crate) fn listen_url(&self, settings: &str) -> String {
         let url = format!("{}://127.0.0.1:0", self.scheme);
+        with_settings(&url, &[settings, &self.origin_setting()].join("&"))
+    }
+
+    /// What lets the browser's page connect to a WebSocket, where the client is one.
+    pub(crate) fn origin_setting(&self) -> String {
         let origin = self.origin.as_ref();
-        let origin = origin.map_or_else(String::new, |origin| format!("origin={origin}"));
-        with_settings(&url, &[settings, &origin].join("&"))
+        origin.map_or_else(String::new, |origin| format!("origin={origin}"))
+    }
+
+    /// What lets a client trust the authority. A browser is told when it is started.
+    pub(crate) fn trust_setting(&self) -> String {
+        match self.origin {
+            Some(_) => String::new(),
+            None => format!("ca={}", self.folder.join(AUTHORITY).display()),
+        }
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) struct Launch {
     pub(crate) environment: Vec<(String, String)>,
 }
 
+/// How long a driver may take to end with its input.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
 /// A process of a driver. It is killed when the last handle is dropped.
 #[derive(Clone)]
 pub(crate) struct Process(Arc<Inner>);
@@ -48,12 +51,13 @@ pub(crate) struct Process(Arc<Inner>);
 struct Inner {
     language: &'static str,
     ready: Ready,
-    input: AsyncMutex<ChildStdin>,
+    /// None once it is to end.
+    input: AsyncMutex<Option<ChildStdin>>,
     last: AtomicU64,
     log: Arc<Log>,
     readers: [AbortHandle; 2],
     /// Killed when it is dropped.
-    _child: Child,
+    child: AsyncMutex<Child>,
 }
 
 /// What was reported and not looked at.
@@ -82,6 +86,8 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // What a terminal says to the runner is not for it: the runner ends it, and waits for that.
+            .process_group(0)
             .spawn()
             .map_err(|error| format!("{}: {error}", launch.program.display()))?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -110,11 +116,11 @@ impl Process {
         Ok(Self(Arc::new(Inner {
             language: launch.language,
             ready,
-            input: AsyncMutex::new(input),
+            input: AsyncMutex::new(Some(input)),
             last: AtomicU64::new(0),
             log,
             readers: [errors.abort_handle(), reports],
-            _child: child,
+            child: AsyncMutex::new(child),
         })))
     }
 
@@ -124,6 +130,11 @@ impl Process {
 
     pub(crate) fn ready(&self) -> &Ready {
         &self.0.ready
+    }
+
+    /// Whether the driver has this profile.
+    pub(crate) fn has(&self, profile: &str) -> bool {
+        self.ready().profiles.iter().any(|has| has == profile)
     }
 
     /// A new odd number, for an endpoint or an exchange.
@@ -205,12 +216,27 @@ impl Process {
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
         let bytes = [&len.to_be_bytes(), &*body].concat();
         let mut input = self.0.input.lock().await;
-        let written = async {
-            input.write_all(&bytes).await?;
-            input.flush().await
+        if let Some(input) = &mut *input {
+            let written = async {
+                input.write_all(&bytes).await?;
+                input.flush().await
+            };
+            // A driver that has ended says so where its reports are read.
+            let _ = written.await;
+        }
+    }
+
+    /// Ends the driver with its input, so that it can clean up, and kills it where that takes too long.
+    pub(crate) async fn end(self) {
+        let ended = async {
+            // A command that it does not read may hold the input, until the time is up.
+            drop(self.0.input.lock().await.take());
+            self.0.child.lock().await.wait().await
         };
-        // A driver that has ended says so where its reports are read.
-        let _ = written.await;
+        if timeout(END_LIMIT, ended).await.is_err() {
+            // One that cannot be killed has ended meanwhile.
+            let _ = self.0.child.lock().await.kill().await;
+        }
     }
 
     /// Ends a case. `false` where the driver is of no more use.

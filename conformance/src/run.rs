@@ -8,10 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::JoinSet, time::timeout};
+use msip_runtime::wire::Side;
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
-    case::{Case, Play, Playing},
+    case::{Case, Driver, Play, Playing},
     known::Known,
     pair::{Pair, Ways},
     played::{Outcome, Played, Sides},
@@ -55,12 +56,18 @@ pub(crate) fn catch_panics() {
     }));
 }
 
-/// Plays all jobs, as many at once as said, and tells of each case when it is over.
-pub(crate) async fn run(jobs: Vec<Job>, at_once: usize, tell: fn(&Played)) -> Vec<Played> {
+/// Plays all jobs, as many at once as said, and tells of each case when it is over. Where `stop` becomes true, it gives up what is
+/// played, and returns what has been. No driver runs any more when it returns.
+pub(crate) async fn run(
+    jobs: Vec<Job>,
+    at_once: usize,
+    tell: fn(&Played),
+    stop: &watch::Receiver<bool>,
+) -> Vec<Played> {
     let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::new(Mutex::new(jobs.into()));
     let mut lanes = JoinSet::new();
     for _ in 0..at_once {
-        let jobs = Arc::clone(&jobs);
+        let (jobs, stop) = (Arc::clone(&jobs), stop.clone());
         lanes.spawn(async move {
             let mut played = Vec::new();
             loop {
@@ -69,7 +76,7 @@ pub(crate) async fn run(jobs: Vec<Job>, at_once: usize, tell: fn(&Played)) -> Ve
                     .unwrap_or_else(PoisonError::into_inner)
                     .pop_front();
                 let Some(job) = next else { return played };
-                played.extend(job.run(tell).await);
+                played.extend(job.run(tell, stop.clone()).await);
             }
         });
     }
@@ -77,33 +84,19 @@ pub(crate) async fn run(jobs: Vec<Job>, at_once: usize, tell: fn(&Played)) -> Ve
 }
 
 impl Job {
-    async fn run(self, tell: fn(&Played)) -> Vec<Played> {
+    async fn run(self, tell: fn(&Played), mut stop: watch::Receiver<bool>) -> Vec<Played> {
         let (mut client, mut server) = (None, None);
         let mut all = Vec::new();
         for case in &self.cases {
-            let needs = [case.needs, self.ways.needs()].concat();
             let begun = Instant::now();
-            let started = async {
-                keep(&mut client, self.client.as_ref()).await?;
-                keep(&mut server, self.server.as_ref()).await
+            let playing = self.begin(case, &mut client, &mut server);
+            let outcome = tokio::select! {
+                outcome = playing => outcome,
+                _ = stop.wait_for(|stop| *stop) => break,
             };
-            let outcome = match started.await {
-                Ok(()) => {
-                    let lacks = lacking(&needs, client.as_ref(), server.as_ref());
-                    match lacks.map(Outcome::NotOffered) {
-                        Some(outcome) => outcome,
-                        None => self.play(case, client.as_ref(), server.as_ref()).await,
-                    }
-                }
-                Err(error) => Outcome::Failed(error),
-            };
-            for process in [&mut client, &mut server] {
-                if !matches!(outcome, Outcome::NotOffered(_))
-                    && let Some(running) = process
-                    && !running.reset().await
-                {
-                    *process = None;
-                }
+            if !matches!(outcome, Outcome::NotOffered(_)) {
+                reset(&mut client).await;
+                reset(&mut server).await;
             }
             let played = Played {
                 case: case.name.clone(),
@@ -115,7 +108,41 @@ impl Job {
             tell(&played);
             all.push(played);
         }
+        for process in [client, server].into_iter().flatten() {
+            process.end().await;
+        }
         all
+    }
+
+    /// Plays a case, with drivers that are started where they do not run.
+    async fn begin(
+        &self,
+        case: &Case,
+        client: &mut Option<Process>,
+        server: &mut Option<Process>,
+    ) -> Outcome {
+        let started = async {
+            keep(client, self.client.as_ref()).await?;
+            keep(server, self.server.as_ref()).await
+        };
+        if let Err(error) = started.await {
+            return Outcome::Failed(error);
+        }
+        let (client, server) = (client.as_ref(), server.as_ref());
+        let needs = [case.needs, self.ways.needs()].concat();
+        match lacking(&needs, client, server) {
+            Some(profile) => Outcome::NotOffered(profile),
+            None => self.play(case, client, server).await,
+        }
+    }
+
+    /// A driver that plays with the raw peer.
+    fn driver(&self, process: &Process, raw_side: Side) -> Driver {
+        Driver {
+            process: process.clone(),
+            ways: self.ways.clone(),
+            raw_side,
+        }
     }
 
     fn is_known(&self, case: &Case) -> bool {
@@ -135,8 +162,8 @@ impl Job {
                 server: server.clone(),
                 ways: self.ways.clone(),
             }),
-            (Play::Server(play), None, Some(server)) => play(server.clone(), self.ways.clone()),
-            (Play::Client(play), Some(client), None) => play(client.clone(), self.ways.clone()),
+            (Play::Server(play), None, Some(server)) => play(self.driver(server, Side::Connecting)),
+            (Play::Client(play), Some(client), None) => play(self.driver(client, Side::Accepting)),
             _ => return Outcome::Failed("a case without its sides".to_owned()),
         };
         let accounts = || {
@@ -170,6 +197,16 @@ impl Job {
     }
 }
 
+/// Ends what a case has left in a driver, or the driver, where it is of no more use.
+async fn reset(process: &mut Option<Process>) {
+    if let Some(running) = process
+        && !running.reset().await
+        && let Some(useless) = process.take()
+    {
+        useless.end().await;
+    }
+}
+
 /// Starts a driver where it does not run.
 async fn keep(process: &mut Option<Process>, launch: Option<&Launch>) -> Result<(), String> {
     if let (None, Some(launch)) = (&process, launch) {
@@ -181,10 +218,7 @@ async fn keep(process: &mut Option<Process>, launch: Option<&Launch>) -> Result<
 /// What a driver lacks of these profiles.
 fn lacking(needs: &[&str], client: Option<&Process>, server: Option<&Process>) -> Option<String> {
     let lacks = |process: Option<&Process>, profile: &str| {
-        process.is_some_and(|process| {
-            let profiles = &process.ready().profiles;
-            !profiles.iter().any(|has| has == profile)
-        })
+        process.is_some_and(|process| !process.has(profile))
     };
     let lacked = needs.iter().find(|need| match need.split_once(':') {
         Some(("client", profile)) => lacks(client, profile),

@@ -1,6 +1,11 @@
-//! The cases, played by the runner, and the page of their results.
+//! The cases, played by the runner, the page of their results, and the runner itself.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::{BufRead as _, BufReader, Read as _},
+    process::{self, Command, Stdio},
+};
 
 /// The runner, with these arguments.
 fn run(arguments: &[&str]) -> (bool, String) {
@@ -41,4 +46,75 @@ fn the_page_has_a_row_for_each_case() {
         rows, listed,
         "run `cargo run -p msip-conformance -- --table docs/conformance.md`"
     );
+}
+
+/// A line of the list of known failures is for what fails.
+#[test]
+fn what_is_known_to_fail_has_to_fail() {
+    let list = env::temp_dir().join(format!("msip-known-failures-{}", process::id()));
+    let played = |known: &str, case: &str| {
+        fs::write(&list, known).expect("written");
+        let list = list.display().to_string();
+        let pair = ["--client", "rust", "--server", "rust"];
+        run(&[&["--known", &list, "--only", case], &pair[..]].concat())
+    };
+    let (has_passed, said) = played("", "shapes/ping");
+    assert!(has_passed, "{said}");
+    let (has_passed, said) = played("shapes/ping | rust | * | it is told so", "shapes/ping");
+    let expected = "rust -> rust shapes/ping passes, but is listed as a known failure";
+    assert!(!has_passed && said.contains(expected), "{said}");
+    // Somebody else's failure is none of this pair.
+    let (has_passed, said) = played("shapes/ping | rust | node | it is told so", "shapes/ping");
+    assert!(has_passed, "{said}");
+    let (has_passed, said) = played("shapes/ping", "shapes/ping");
+    let expected = "is not `case | client | server | reason`";
+    assert!(!has_passed && said.contains(expected), "{said}");
+    fs::remove_file(&list).expect("removed");
+}
+
+/// The processes that have this in their command lines.
+#[cfg(target_os = "linux")]
+fn processes_with(text: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("is there");
+    let lines = processes.filter_map(|process| {
+        let line = fs::read(process.ok()?.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains(text).then_some(line)
+    });
+    lines.collect()
+}
+
+/// However a run ends, it leaves no process and no file: by itself, or by Ctrl-C in the middle of a case.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_is_interrupted_leaves_nothing() {
+    for signal in ["INT", "TERM"] {
+        let mut runner = Command::new(env!("CARGO_BIN_EXE_msip-conformance"));
+        let runner = runner
+            .args([
+                "--client", "browser", "--client", "rust", "--server", "rust",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut runner = runner.spawn().expect("starts");
+        let name = format!("msip-conformance-{}", runner.id());
+        let mut said = BufReader::new(runner.stdout.take().expect("a pipe"));
+        // By now drivers run, those of browsers where there is one.
+        let mut line = String::new();
+        while !line.starts_with("ok") {
+            line.clear();
+            let len = said.read_line(&mut line).expect("is read");
+            assert!(len > 0, "no case was played");
+        }
+        let told = Command::new("kill")
+            .args([&format!("-{signal}"), &runner.id().to_string()])
+            .status();
+        assert!(told.expect("kill").success());
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).expect("is read");
+        let status = runner.wait().expect("ends");
+        assert!(!status.success(), "{rest}");
+        assert!(!env::temp_dir().join(&name).exists(), "{name} is left");
+        assert_eq!(processes_with(&name), Vec::<String>::new());
+    }
 }

@@ -5,14 +5,14 @@
 const { spawn } = require("node:child_process");
 
 class Browser {
-  constructor(program, profile) {
+  constructor(program, profile, options = []) {
     this.asked = new Map();
     this.lastId = 0;
     this.isClosing = false;
     const args = [
       "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
       "--disable-background-networking", "--disable-component-update", "--disable-sync",
-      `--user-data-dir=${profile}`, "--remote-debugging-pipe", "about:blank",
+      `--user-data-dir=${profile}`, "--remote-debugging-pipe", ...options, "about:blank",
     ];
     this.process = spawn(program, args, { stdio: ["ignore", "ignore", "inherit", "pipe", "pipe"] });
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));

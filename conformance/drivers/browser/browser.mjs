@@ -1,6 +1,7 @@
 // The driver of browsers: starts Chromium, and takes commands to the driver in its page and reports back. Its arguments are the
-// program of Chromium, a folder for profiles, and the bundle of page.ts.
-import { readFileSync } from "node:fs";
+// program of Chromium, the folder of the run, and the bundle of page.ts. It ends with its input, and leaves nothing behind.
+import { createHash, X509Certificate } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import chromium from "../../../tests/browser/browser.js";
@@ -9,8 +10,8 @@ import chromium from "../../../tests/browser/browser.js";
 console.log = console.error;
 
 class DriverBrowser extends chromium.Browser {
-  constructor(program, profile) {
-    super(program, profile);
+  constructor(...args) {
+    super(...args);
     this.loaded = new Promise((resolve) => { this.onLoad = resolve; });
   }
 
@@ -35,8 +36,14 @@ class DriverBrowser extends chromium.Browser {
   }
 }
 
-chromium.run(async (program, profiles, bundle) => {
-  const browser = new DriverBrowser(program, join(profiles, `chromium-${process.pid}`));
+// What lets Chromium take certificates that the authority of the run has issued: a page cannot say whom it trusts.
+function trust(folder) {
+  const { publicKey } = new X509Certificate(readFileSync(join(folder, "ca.pem")));
+  const hash = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
+  return `--ignore-certificate-errors-spki-list=${hash}`;
+}
+
+async function drive(browser, bundle) {
   await browser.open(new URL("page.html", import.meta.url).href);
   await browser.loaded;
   await browser.evaluate(readFileSync(bundle, "utf8"));
@@ -51,5 +58,17 @@ chromium.run(async (program, profiles, bundle) => {
       browser.evaluate(`driver.take("${command}")`).catch((error) => console.error(error.stack));
     }
   }
-  await browser.close();
+}
+
+chromium.run(async (program, folder, bundle) => {
+  const profile = mkdtempSync(join(folder, "chromium-"));
+  const remove = () => rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  // However this process ends by itself, a browser that has crashed included.
+  process.on("exit", remove);
+  const browser = new DriverBrowser(program, profile, [trust(folder)]);
+  try {
+    await drive(browser, bundle);
+  } finally {
+    await browser.close();
+  }
 });

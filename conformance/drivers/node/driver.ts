@@ -58,12 +58,16 @@ export const TO_CLIENT = byName(CONFORMANCE.serverToClient);
 const camel = (name: string): string => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
 export const told = (error: unknown): ToldStatus => {
-  const [code, message] = error instanceof Status ? [error.code, error.message] : ["UNKNOWN", String(error)];
-  return { code, message, headers: new Map() };
+  if (!(error instanceof Status)) return { code: "UNKNOWN", message: String(error), headers: new Map(), details: new Map() };
+  const details = new Map(error.details.map(({ typeName, value }) => [typeName, value]));
+  return { code: error.code, message: error.message, headers: new Map(error.headers), details };
 };
 
 const status = (of: ToldStatus | undefined): Status =>
-  new Status((of?.code ?? "UNKNOWN") as Code, of?.message ?? "", { headers: of?.headers ?? new Map<string, string>() });
+  new Status((of?.code ?? "UNKNOWN") as Code, of?.message ?? "", {
+    headers: of?.headers ?? new Map<string, string>(),
+    details: [...(of?.details ?? [])].map(([typeName, value]) => ({ typeName, value })),
+  });
 
 const find = (members: Map<string, Member>, name: string): Member => {
   const member = members.get(name);
@@ -189,6 +193,7 @@ function handler(endpoint: bigint, held: Set<string>, member: Member, answer: Me
       correlationId: metadata.correlationId ?? "",
       remainingMs: Number.isFinite(remainingMs) ? Math.floor(remainingMs) : 0,
       user: identity?.user ?? "",
+      cleared: false,
     },
   });
   if (answer === undefined && !held.has(member.name)) {

@@ -27,6 +27,9 @@ def told(error: BaseException) -> control.Status:
     """An error as it is reported."""
     if isinstance(error, asyncio.CancelledError):
         return control.Status(code="CANCELLED", message="given up")
+    if isinstance(error, msip.Status):
+        details = {detail.type_name: detail.value for detail in error.details}
+        return control.Status(code=error.code.name, message=error.message, headers=error.headers, details=details)
     if isinstance(error, msip.MsipError):
         return control.Status(code=error.code.name, message=error.message)
     return control.Status(code="UNKNOWN", message=f"{type(error).__name__}: {error}")
@@ -35,7 +38,8 @@ def told(error: BaseException) -> control.Status:
 def status(of: control.Status | None) -> msip.Status:
     """A status as it was told."""
     of = control.Status(code="UNKNOWN") if of is None else of
-    return msip.Status(msip.Code[of.code], of.message, headers=of.headers)
+    details = [msip.Detail(type_name, value) for type_name, value in of.details.items()]
+    return msip.Status(msip.Code[of.code], of.message, headers=of.headers, details=details)
 
 
 def encoded(message: Any) -> bytes:

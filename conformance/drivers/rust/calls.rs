@@ -1,6 +1,7 @@
 //! Exchanges that this side begins.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -27,7 +28,7 @@ pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
     let id = told.exchange;
     let endpoint = match endpoint::find(driver, told.endpoint) {
         Ok(endpoint) => endpoint,
-        Err(status) => return driver.fail(id, status),
+        Err(status) => return driver.fail(id, status, HashMap::new()),
     };
     let (steps, told_steps) = mpsc::channel(MAX_STEPS);
     let (items, told_items) = mpsc::channel(MAX_STEPS);
@@ -44,7 +45,7 @@ pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
         driver: Arc::clone(driver),
         id,
     };
-    let owner = Arc::clone(driver);
+    let (owner, metadata) = (Arc::clone(driver), outgoing.metadata.clone());
     let mut running: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
         let outcome = match endpoint {
             Endpoint::Client(client) => of_client(&client, told, outgoing).await,
@@ -54,7 +55,7 @@ pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
         owner.exchanges().remove(&id);
         match outcome {
             Ok(event) => owner.report(event),
-            Err(error) => owner.fail(id, error),
+            Err(error) => owner.fail(id, error, headers(&metadata)),
         }
     });
     let first = std::future::poll_fn(|context| Poll::Ready(running.as_mut().poll(context)));
@@ -134,6 +135,9 @@ impl Outgoing {
         if told.timeout_ms > 0 {
             options = options.timeout(Duration::from_millis(told.timeout_ms.into()));
         }
+        if told.clears {
+            options = options.clearing();
+        }
         if !told.correlation_id.is_empty() {
             options = options.correlation_id(&told.correlation_id);
         }
@@ -203,13 +207,10 @@ impl Outgoing {
     }
 
     fn answered(&self, message: Vec<u8>) -> Event {
-        let metadata = self.metadata.get();
-        let headers = metadata.iter().flat_map(|metadata| metadata.headers());
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Event::Answered(Answered {
             exchange: self.id,
             message,
-            headers: headers.collect(),
+            headers: headers(&self.metadata),
         })
     }
 
@@ -219,6 +220,15 @@ impl Outgoing {
             self.to_read = self.to_read.saturating_add(read.count);
         }
     }
+}
+
+/// The headers of what came of an exchange.
+fn headers(metadata: &ResponseMetadata) -> HashMap<String, String> {
+    let metadata = metadata.get();
+    let headers = metadata.iter().flat_map(|metadata| metadata.headers());
+    headers
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn given_up() -> CallError {

@@ -177,6 +177,10 @@ pub(super) fn broadcast(driver: &Driver, told: &control::Broadcast) -> Result<u3
     };
     let all = server.broadcast.as_ref();
     let all = all.ok_or_else(|| Status::invalid_argument("its topic is a filter"))?;
+    let all = match told.clears {
+        true => &all.clone().clearing(),
+        false => all,
+    };
     let count = match &*told.member {
         "note_ind" => all.note_ind(decode(&told.message)?),
         "place_state" => all.place_state(decode(&told.message)?),

@@ -151,7 +151,8 @@ impl Handlers {
 
     /// Reports that a STATE was cleared, as a message of its key alone.
     fn cleared(&self, from: &impl From, state: &Item) {
-        self.begin(from, "cleared place_state", state).done();
+        let endpoint = from.endpoint(&self.0);
+        Handler::cleared(&self.0.driver, endpoint, "place_state", state);
     }
 }
 

@@ -55,6 +55,7 @@ impl Handler {
             user: metadata
                 .identity()
                 .map_or_else(String::new, |identity| identity.user.clone()),
+            cleared: false,
         }));
         Self {
             driver: Arc::clone(driver),
@@ -62,6 +63,18 @@ impl Handler {
             steps: told,
             has_returned: false,
         }
+    }
+
+    /// Reports that a STATE was cleared, as a message of its key alone.
+    pub(super) fn cleared(driver: &Driver, endpoint: u64, member: &str, state: &impl Message) {
+        driver.report(Event::Handling(Handling {
+            endpoint,
+            exchange: driver.number(),
+            member: member.to_owned(),
+            message: state.encode_to_vec(),
+            cleared: true,
+            ..Handling::default()
+        }));
     }
 
     /// Waits until the handler is to return.

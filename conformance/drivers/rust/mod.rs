@@ -34,7 +34,7 @@ use crate::protocol::conformance::{
 const MAX_STEPS: usize = 4_096;
 
 /// What this driver has.
-const PROFILES: [&str; 13] = [
+const PROFILES: [&str; 14] = [
     "tcp",
     "core",
     "resume",
@@ -48,6 +48,7 @@ const PROFILES: [&str; 13] = [
     "websocket-server",
     "topics",
     "services",
+    "cleared-states",
 ];
 
 /// Does what standard input says until that ends.
@@ -192,10 +193,15 @@ impl Driver {
         self.write(0, event);
     }
 
-    fn fail(&self, exchange: u64, error: impl Into<Status>) {
+    /// Reports that an exchange has failed, with these headers.
+    fn fail(&self, exchange: u64, error: impl Into<Status>, headers: HashMap<String, String>) {
+        let status = control::Status {
+            headers,
+            ..told(&error.into())
+        };
         self.report(Event::ExchangeFailed(ExchangeFailed {
             exchange,
-            status: Some(told(&error.into())),
+            status: Some(status),
         }));
     }
 
@@ -219,9 +225,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A status as it is reported.
 fn told(status: &Status) -> control::Status {
+    let details = status.details();
     control::Status {
         code: status.code().name().to_owned(),
         message: status.message().to_owned(),
+        details: details
+            .map(|(name, value)| (name.to_owned(), value.to_vec()))
+            .collect(),
         ..control::Status::default()
     }
 }
@@ -230,7 +240,11 @@ fn told(status: &Status) -> control::Status {
 fn status(told: Option<control::Status>) -> Status {
     let told = told.unwrap_or_default();
     let code = Code::from_name(&told.code).unwrap_or(Code::Unknown);
-    Status::new(code, told.message)
+    let status = Status::new(code, told.message);
+    let details = told.details.into_iter();
+    details.fold(status, |status, (name, value)| {
+        status.with_encoded_detail(name, value)
+    })
 }
 
 /// A message as it was told.

@@ -1,8 +1,9 @@
 //! What ends a call: statuses of all codes, deadlines, and callers that give up at each moment.
 
+use super::goes_on;
 use crate::{
     case::{Case, Group},
-    end::{End, counted, item},
+    message::{counted, item},
     pair::Pair,
     protocol::conformance::{Count, Item, control::Start},
 };
@@ -31,51 +32,24 @@ const SHORT_MS: u32 = 250;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("calls");
-    group.pair("codes", &[], |pair| Box::pin(codes(pair)));
-    group.pair("texts-of-errors", &[], |pair| Box::pin(texts(pair)));
-    group.pair("stream-fails", &[], |pair| Box::pin(stream_fails(pair)));
-    group.pair("upload-fails", &[], |pair| Box::pin(upload_fails(pair)));
-    group.pair("both-fails", &[], |pair| Box::pin(both_fails(pair)));
-    group.pair("deadline", &[], |pair| Box::pin(deadline(pair)));
-    group.pair("deadline-of-schema", &[], |pair| {
-        Box::pin(deadline_of_schema(pair))
-    });
-    group.pair("deadline-of-streams", &[], |pair| {
-        Box::pin(deadline_of_streams(pair))
-    });
-    group.pair("deadline-travels", &[], |pair| {
-        Box::pin(deadline_travels(pair))
-    });
-    group.pair("cancel-in-handler", &[], |pair| {
-        Box::pin(cancel_in_handler(pair))
-    });
-    group.pair("cancel-before-items", &[], |pair| {
-        Box::pin(cancel_after(pair, 0))
-    });
-    group.pair("cancel-after-an-item", &[], |pair| {
-        Box::pin(cancel_after(pair, 1))
-    });
-    group.pair("cancel-after-items", &[], |pair| {
-        Box::pin(cancel_after(pair, 20))
-    });
-    group.pair("cancel-in-upload", &[], |pair| {
-        Box::pin(cancel_in_upload(pair))
-    });
-    group.pair("cancel-in-both", &[], |pair| Box::pin(cancel_in_both(pair)));
-    group.pair("cancel-after-the-end", &[], |pair| {
-        Box::pin(cancel_after_the_end(pair))
-    });
-    group.pair("many-at-once", &[], |pair| Box::pin(many_at_once(pair)));
+    group.pair("codes", &[], codes);
+    group.pair("texts-of-errors", &[], texts);
+    group.pair("stream-fails", &[], stream_fails);
+    group.pair("upload-fails", &[], upload_fails);
+    group.pair("both-fails", &[], both_fails);
+    group.pair("deadline", &[], deadline);
+    group.pair("deadline-of-schema", &[], deadline_of_schema);
+    group.pair("deadline-of-streams", &[], deadline_of_streams);
+    group.pair("deadline-travels", &[], deadline_travels);
+    group.pair("cancel-in-handler", &[], cancel_in_handler);
+    group.pair("cancel-before-items", &[], |pair| cancel_after(pair, 0));
+    group.pair("cancel-after-an-item", &[], |pair| cancel_after(pair, 1));
+    group.pair("cancel-after-items", &[], |pair| cancel_after(pair, 20));
+    group.pair("cancel-in-upload", &[], cancel_in_upload);
+    group.pair("cancel-in-both", &[], cancel_in_both);
+    group.pair("cancel-after-the-end", &[], cancel_after_the_end);
+    group.pair("many-at-once", &[], many_at_once);
     group.cases()
-}
-
-/// The connection still serves.
-async fn goes_on(caller: &End, handler: &End) {
-    let call = caller.start("unary_req", &item(77)).await;
-    let handling = handler.handling("unary_req").await;
-    assert_eq!(handling.item_number(), 77);
-    handling.answer(&item(78)).await;
-    assert_eq!(call.answer::<Item>().await, item(78));
 }
 
 async fn codes(pair: Pair) {

@@ -1,8 +1,9 @@
 //! How connections begin again and end: drain, closing, reconnect, and sessions that are resumed.
 
+use super::goes_on;
 use crate::{
     case::{Case, Group},
-    end::{End, counted, item},
+    message::{counted, item},
     pair::{Pair, serve},
     protocol::conformance::{Item, control::Start},
 };
@@ -12,44 +13,28 @@ const QUICK: &str = "reconnect_min=5ms&reconnect_max=20ms";
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("connections");
-    group.pair("client-closes", &[], |pair| Box::pin(client_closes(pair)));
-    group.pair("server-drains", &[], |pair| Box::pin(server_drains(pair)));
-    group.pair("client-drains", &[], |pair| Box::pin(client_drains(pair)));
-    group.pair("drain-ends-streams", &[], |pair| {
-        Box::pin(drain_ends_streams(pair))
-    });
-    group.pair("closed-by-server", &[], |pair| {
-        Box::pin(closed_by_server(pair))
-    });
-    group.pair("reconnect", &["resume"], |pair| Box::pin(reconnect(pair)));
-    group.pair("reconnect-to-another-server", &[], |pair| {
-        Box::pin(reconnect_to_another_server(pair))
-    });
-    group.pair("comes-back-after-unavailable", &[], |pair| {
-        Box::pin(comes_back_after_unavailable(pair))
-    });
-    group.pair("deliveries-once", &["resume"], |pair| {
-        Box::pin(deliveries_once(pair))
-    });
-    group.pair("deliveries-again", &["resume"], |pair| {
-        Box::pin(deliveries_again(pair))
-    });
-    group.pair("calls-are-awaited", &["resume"], |pair| {
-        Box::pin(calls_are_awaited(pair))
-    });
-    group.pair("answers-are-kept", &["resume"], |pair| {
-        Box::pin(answers_are_kept(pair))
-    });
-    group.pair("streams-fail", &["resume"], |pair| {
-        Box::pin(streams_fail(pair))
-    });
+    group.pair("client-closes", &[], client_closes);
+    group.pair("server-drains", &[], server_drains);
+    group.pair("client-drains", &[], client_drains);
+    group.pair("drain-ends-streams", &[], drain_ends_streams);
+    group.pair("closed-by-server", &[], closed_by_server);
+    group.pair("reconnect", &["resume"], reconnect);
+    group.pair(
+        "reconnect-to-another-server",
+        &[],
+        reconnect_to_another_server,
+    );
+    group.pair(
+        "comes-back-after-unavailable",
+        &[],
+        comes_back_after_unavailable,
+    );
+    group.pair("deliveries-once", &["resume"], deliveries_once);
+    group.pair("deliveries-again", &["resume"], deliveries_again);
+    group.pair("calls-are-awaited", &["resume"], calls_are_awaited);
+    group.pair("answers-are-kept", &["resume"], answers_are_kept);
+    group.pair("streams-fail", &["resume"], streams_fail);
     group.cases()
-}
-
-async fn goes_on(caller: &End, handler: &End) {
-    let call = caller.start("unary_req", &item(7)).await;
-    handler.handling("unary_req").await.answer(&item(8)).await;
-    assert_eq!(call.answer::<Item>().await, item(8));
 }
 
 async fn client_closes(pair: Pair) {

@@ -17,14 +17,10 @@ const NO_COLOR: i32 = 99;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("fields");
-    group.pair("protobuf", &[], |pair| {
-        Box::pin(there_and_back(pair, "protobuf"))
-    });
-    group.pair("json", &["codecs"], |pair| {
-        Box::pin(there_and_back(pair, "json"))
-    });
+    group.pair("protobuf", &[], |pair| there_and_back(pair, "protobuf"));
+    group.pair("json", &["codecs"], |pair| there_and_back(pair, "json"));
     group.pair("msgpack", &["codecs"], |pair| {
-        Box::pin(there_and_back(pair, "msgpack"))
+        there_and_back(pair, "msgpack")
     });
     group.cases()
 }

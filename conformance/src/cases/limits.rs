@@ -2,9 +2,10 @@
 
 use msip_runtime::prost::Message as _;
 
+use super::goes_on;
 use crate::{
     case::{Case, Group},
-    end::{End, counted, item},
+    message::{counted, item},
     pair::Pair,
     protocol::conformance::{Count, Item, control::Start},
 };
@@ -13,24 +14,14 @@ const MAX_BODY: usize = 4_096;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("limits");
-    group.pair("max-body", &[], |pair| Box::pin(max_body(pair)));
-    group.pair("max-body-of-answers", &[], |pair| {
-        Box::pin(max_body_of_answers(pair))
-    });
-    group.pair("max-body-of-items", &[], |pair| {
-        Box::pin(max_body_of_items(pair))
-    });
-    group.pair("max-calls", &[], |pair| Box::pin(max_calls(pair)));
-    group.pair("messages-without-credit", &[], |pair| {
-        Box::pin(messages_without_credit(pair))
-    });
-    group.pair("answers-without-credit", &[], |pair| {
-        Box::pin(answers_without_credit(pair))
-    });
-    group.pair("requests-without-credit", &[], |pair| {
-        Box::pin(requests_without_credit(pair))
-    });
-    group.pair("items-of-1-mib", &[], |pair| Box::pin(large_items(pair)));
+    group.pair("max-body", &[], max_body);
+    group.pair("max-body-of-answers", &[], max_body_of_answers);
+    group.pair("max-body-of-items", &[], max_body_of_items);
+    group.pair("max-calls", &[], max_calls);
+    group.pair("messages-without-credit", &[], messages_without_credit);
+    group.pair("answers-without-credit", &[], answers_without_credit);
+    group.pair("requests-without-credit", &[], requests_without_credit);
+    group.pair("items-of-1-mib", &[], large_items);
     group.cases()
 }
 
@@ -53,12 +44,6 @@ fn of_len(len: usize) -> Item {
 
 fn settings() -> String {
     format!("max_body={MAX_BODY}")
-}
-
-async fn goes_on(caller: &End, handler: &End) {
-    let call = caller.start("unary_req", &item(7)).await;
-    handler.handling("unary_req").await.answer(&item(8)).await;
-    assert_eq!(call.answer::<Item>().await, item(8));
 }
 
 async fn max_body(pair: Pair) {

@@ -4,21 +4,19 @@ use std::collections::HashMap;
 
 use crate::{
     case::{Case, Group},
-    end::{counted, item},
+    message::{counted, item},
     pair::Pair,
-    protocol::conformance::control::Start,
+    protocol::conformance::control::{Start, Status},
 };
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("metadata");
-    group.pair("headers", &[], |pair| Box::pin(headers(pair)));
-    group.pair("headers-of-messages", &[], |pair| {
-        Box::pin(headers_of_messages(pair))
-    });
-    group.pair("headers-of-answers", &[], |pair| {
-        Box::pin(headers_of_answers(pair))
-    });
-    group.pair("correlation-id", &[], |pair| Box::pin(correlation_id(pair)));
+    group.pair("headers", &[], headers);
+    group.pair("headers-of-messages", &[], headers_of_messages);
+    group.pair("headers-of-answers", &[], headers_of_answers);
+    group.pair("headers-of-errors", &[], headers_of_errors);
+    group.pair("details-of-errors", &[], details_of_errors);
+    group.pair("correlation-id", &[], correlation_id);
     group.cases()
 }
 
@@ -81,6 +79,49 @@ async fn headers_of_answers(pair: Pair) {
         let handling = handler.handling("upload_req").await;
         handling.answer_with(&counted(1), &told).await;
         assert_eq!(call.end().await.headers, expected);
+    }
+}
+
+/// What a handler fails with besides a code and a text.
+fn refusal() -> Status {
+    Status {
+        code: "RESOURCE_EXHAUSTED".to_owned(),
+        message: "too many orders".to_owned(),
+        headers: some(),
+        details: [("shop.v1.RetryInfo".to_owned(), vec![8, 0xf4, 3])].into(),
+    }
+}
+
+/// Those of a call: the answer of a delivery has none.
+async fn headers_of_errors(pair: Pair) {
+    for (caller, handler) in pair.talk().await.both_ways() {
+        for member in ["unary_req", "upload_req"] {
+            let call = caller.start(member, &item(1)).await;
+            let handling = handler.handling(member).await;
+            handling.fail_with(refusal()).await;
+            assert_eq!(call.failure().await, refusal(), "{member}");
+        }
+    }
+}
+
+async fn details_of_errors(pair: Pair) {
+    let talk = super::held(&pair, &["save_ind"]).await;
+    let members = [
+        "unary_req",
+        "download_req",
+        "upload_req",
+        "both_req",
+        "save_ind",
+    ];
+    for (caller, handler) in talk.both_ways() {
+        for member in members {
+            let call = caller.start(member, &item(1)).await;
+            let handling = handler.handling(member).await;
+            handling.fail_with(refusal()).await;
+            let failure = call.failure().await;
+            assert_eq!(failure.code, refusal().code);
+            assert_eq!(failure.details, refusal().details, "{member}");
+        }
     }
 }
 

@@ -2,23 +2,17 @@
 
 use crate::{
     case::{Case, Group},
-    end::item,
+    message::item,
     pair::Pair,
     protocol::conformance::Item,
 };
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("order");
-    group.pair("messages", &[], |pair| Box::pin(messages(pair)));
-    group.pair("messages-one-by-one", &[], |pair| {
-        Box::pin(one_by_one(pair))
-    });
-    group.pair("calls-after-messages", &[], |pair| {
-        Box::pin(calls_after_messages(pair))
-    });
-    group.pair("calls-hold-up-nothing", &[], |pair| {
-        Box::pin(calls_hold_up_nothing(pair))
-    });
+    group.pair("messages", &[], messages);
+    group.pair("messages-one-by-one", &[], one_by_one);
+    group.pair("calls-after-messages", &[], calls_after_messages);
+    group.pair("calls-hold-up-nothing", &[], calls_hold_up_nothing);
     group.cases()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     case::{Case, Group},
-    end::{counted, item},
+    message::{counted, item},
     pair::Pair,
     protocol::conformance::{Count, Item, control::Start},
 };
@@ -12,35 +12,25 @@ const MANY: u64 = 50;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("shapes");
-    group.pair("call", &[], |pair| Box::pin(call(pair)));
-    group.pair("call-of-nothing", &[], |pair| {
-        Box::pin(call_of_nothing(pair))
-    });
-    group.pair("message", &[], |pair| Box::pin(message(pair)));
-    group.pair("message-of-nothing", &[], |pair| {
-        Box::pin(message_of_nothing(pair))
-    });
-    group.pair("kinds", &[], |pair| Box::pin(kinds(pair)));
-    group.pair("delivery", &[], |pair| Box::pin(delivery(pair)));
-    group.pair("delivery-refused", &[], |pair| {
-        Box::pin(delivery_refused(pair))
-    });
-    group.pair("download-of-0", &[], |pair| Box::pin(download(pair, 0)));
-    group.pair("download-of-1", &[], |pair| Box::pin(download(pair, 1)));
-    group.pair("download-of-many", &[], |pair| {
-        Box::pin(download(pair, MANY))
-    });
-    group.pair("upload-of-0", &[], |pair| Box::pin(upload(pair, 0)));
-    group.pair("upload-of-1", &[], |pair| Box::pin(upload(pair, 1)));
-    group.pair("upload-of-many", &[], |pair| Box::pin(upload(pair, MANY)));
-    group.pair("both-of-0", &[], |pair| Box::pin(both(pair, 0)));
-    group.pair("both-of-1", &[], |pair| Box::pin(both(pair, 1)));
-    group.pair("both-of-many", &[], |pair| Box::pin(both(pair, MANY)));
-    group.pair("answer-before-the-end", &[], |pair| {
-        Box::pin(answer_before_the_end(pair))
-    });
-    group.pair("broadcast", &[], |pair| Box::pin(broadcast(pair)));
-    group.pair("ping", &[], |pair| Box::pin(ping(pair)));
+    group.pair("call", &[], call);
+    group.pair("call-of-nothing", &[], call_of_nothing);
+    group.pair("message", &[], message);
+    group.pair("message-of-nothing", &[], message_of_nothing);
+    group.pair("kinds", &[], kinds);
+    group.pair("delivery", &[], delivery);
+    group.pair("delivery-refused", &[], delivery_refused);
+    group.pair("download-of-0", &[], |pair| download(pair, 0));
+    group.pair("download-of-1", &[], |pair| download(pair, 1));
+    group.pair("download-of-many", &[], |pair| download(pair, MANY));
+    group.pair("upload-of-0", &[], |pair| upload(pair, 0));
+    group.pair("upload-of-1", &[], |pair| upload(pair, 1));
+    group.pair("upload-of-many", &[], |pair| upload(pair, MANY));
+    group.pair("both-of-0", &[], |pair| both(pair, 0));
+    group.pair("both-of-1", &[], |pair| both(pair, 1));
+    group.pair("both-of-many", &[], |pair| both(pair, MANY));
+    group.pair("answer-before-the-end", &[], answer_before_the_end);
+    group.pair("broadcast", &[], broadcast);
+    group.pair("ping", &[], ping);
     group.cases()
 }
 

@@ -5,30 +5,41 @@ use tokio::{sync::oneshot, task::AbortHandle};
 
 use crate::{
     case::{Case, Group},
-    end::{End, counted, item},
+    end::End,
+    message::{counted, item},
     pair::{Listening, Pair, serve_with, try_connect},
     protocol::conformance::{
         Count, Item,
-        control::{Connect, Serve, Start},
+        control::{Connect, Serve, Start, Status},
     },
 };
 
 /// What both sides have to have.
 const NEEDS: &[&str] = &["client:topics", "server:services"];
 
+/// The same, of a service that clears STATEs.
+const CLEARS: &[&str] = &["client:topics", "server:services", "server:cleared-states"];
+
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("topics");
-    group.pair("calls", NEEDS, |pair| Box::pin(calls(pair)));
-    group.pair("streams", NEEDS, |pair| Box::pin(streams(pair)));
-    group.pair("messages", NEEDS, |pair| Box::pin(messages(pair)));
-    group.pair("to-everyone", NEEDS, |pair| Box::pin(to_everyone(pair)));
-    group.pair("nobody-serves", NEEDS, |pair| Box::pin(nobody_serves(pair)));
+    group.pair("calls", NEEDS, calls);
+    group.pair("streams", NEEDS, streams);
+    group.pair("messages", NEEDS, messages);
+    group.pair("to-everyone", NEEDS, to_everyone);
+    group.pair("states", NEEDS, states);
+    group.pair("cleared-states", CLEARS, cleared_states);
+    group.pair("errors", NEEDS, errors);
+    group.pair("deadline", NEEDS, deadline);
+    group.pair("nobody-serves", NEEDS, nobody_serves);
     group.cases()
 }
 
 /// A broker that ends with the case.
 struct Running {
-    url: String,
+    /// Where services attach.
+    services: String,
+    /// Where clients connect: elsewhere, where they are browsers.
+    clients: String,
     task: AbortHandle,
     _stop: oneshot::Sender<()>,
 }
@@ -40,10 +51,22 @@ impl Drop for Running {
 }
 
 impl Running {
-    async fn start() -> Self {
-        let bound = Broker::builder().listen("tcp://127.0.0.1:0").bind().await;
+    async fn start(pair: &Pair) -> Self {
+        let bound = Broker::builder()
+            .listen("tcp://127.0.0.1:0")
+            .listen(pair.ways.listen_url(""))
+            .bind()
+            .await;
         let broker = bound.unwrap_or_else(|error| panic!("{error}"));
-        let url = broker.local_urls().next().map(ToString::to_string);
+        // The topic of the case.
+        let mut topics = broker.local_urls().map(|url| {
+            let url = url.to_string();
+            let url = url.split('?').next().unwrap_or_default();
+            format!("{url}?topic=room1")
+        });
+        let (services, clients) = (topics.next(), topics.next());
+        let (services, clients) = (services.unwrap_or_default(), clients.unwrap_or_default());
+        drop(topics);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             broker
@@ -56,21 +79,16 @@ impl Running {
                 .await;
         });
         Self {
-            url: url.unwrap_or_default(),
+            services,
+            clients,
             task: task.abort_handle(),
             _stop: stop,
         }
     }
 
-    /// The topic of the case.
-    fn topic(&self) -> String {
-        let url = self.url.split('?').next().unwrap_or_default();
-        format!("{url}/room1")
-    }
-
     async fn service(&self, pair: &Pair) -> Listening {
         let told = Serve {
-            url: self.topic(),
+            url: self.services.clone(),
             attach: true,
             ..Serve::default()
         };
@@ -79,7 +97,7 @@ impl Running {
 
     async fn client(&self, pair: &Pair) -> End {
         let told = Connect {
-            url: self.topic(),
+            url: self.clients.clone(),
             ..Connect::default()
         };
         let connected = try_connect(&pair.client, told).await;
@@ -99,7 +117,7 @@ impl Running {
 }
 
 async fn calls(pair: Pair) {
-    let broker = Running::start().await;
+    let broker = Running::start(&pair).await;
     let (client, peer, _) = broker.talk(&pair).await;
     for (caller, handler) in [(&client, &peer), (&peer, &client)] {
         let call = caller.start("unary_req", &item(3)).await;
@@ -120,7 +138,7 @@ async fn calls(pair: Pair) {
 }
 
 async fn streams(pair: Pair) {
-    let broker = Running::start().await;
+    let broker = Running::start(&pair).await;
     let (client, peer, _) = broker.talk(&pair).await;
     for (caller, handler) in [(&client, &peer), (&peer, &client)] {
         let call = caller.start("download_req", &item(1)).await;
@@ -148,7 +166,7 @@ async fn streams(pair: Pair) {
 }
 
 async fn messages(pair: Pair) {
-    let broker = Running::start().await;
+    let broker = Running::start(&pair).await;
     let (client, peer, _) = broker.talk(&pair).await;
     for (sender, handler) in [(&client, &peer), (&peer, &client)] {
         for member in [
@@ -165,7 +183,7 @@ async fn messages(pair: Pair) {
 }
 
 async fn to_everyone(pair: Pair) {
-    let broker = Running::start().await;
+    let broker = Running::start(&pair).await;
     let (client, _, service) = broker.talk(&pair).await;
     let second = broker.client(&pair).await;
     service.end.broadcast("note_ind", &item(6)).await;
@@ -174,8 +192,102 @@ async fn to_everyone(pair: Pair) {
     }
 }
 
+fn state(key: &str) -> Item {
+    Item {
+        key: key.to_owned(),
+        ..item(8)
+    }
+}
+
+/// Which STATE a handler is told next.
+async fn next_state(client: &End) -> (String, bool) {
+    let handling = client.handling("place_state").await;
+    (handling.message::<Item>().key, handling.told.cleared)
+}
+
+fn set(key: &str) -> (String, bool) {
+    (key.to_owned(), false)
+}
+
+/// A broker keeps the last STATE of each key, and gives it to whoever comes later, before what is new.
+async fn states(pair: Pair) {
+    let broker = Running::start(&pair).await;
+    let (client, _, service) = broker.talk(&pair).await;
+    for key in ["oil", "gas", "oil"] {
+        service.end.broadcast("place_state", &state(key)).await;
+        assert_eq!(next_state(&client).await, set(key));
+    }
+    let late = broker.client(&pair).await;
+    let mut kept = [next_state(&late).await, next_state(&late).await];
+    kept.sort();
+    assert_eq!(kept, [set("gas"), set("oil")]);
+    service.end.broadcast("place_state", &state("coal")).await;
+    assert_eq!(next_state(&late).await, set("coal"));
+}
+
+/// What was cleared is given to nobody who comes later. Those who are there are told.
+async fn cleared_states(pair: Pair) {
+    let broker = Running::start(&pair).await;
+    let (client, _, service) = broker.talk(&pair).await;
+    for key in ["oil", "gas"] {
+        service.end.broadcast("place_state", &state(key)).await;
+        assert_eq!(next_state(&client).await, set(key));
+    }
+    let oil = Item {
+        key: "oil".to_owned(),
+        ..Item::default()
+    };
+    service.end.broadcast_clearing("place_state", &oil).await;
+    if pair.client.has("cleared-states") {
+        assert_eq!(next_state(&client).await, ("oil".to_owned(), true));
+    }
+    // By now the broker has heard of it.
+    service.end.broadcast("note_ind", &item(9)).await;
+    client.handling("note_ind").await;
+    let late = broker.client(&pair).await;
+    assert_eq!(next_state(&late).await, set("gas"));
+    service.end.broadcast("place_state", &state("coal")).await;
+    for client in [&late, &client] {
+        assert_eq!(next_state(client).await, set("coal"));
+    }
+}
+
+/// What an error carries goes through a broker.
+async fn errors(pair: Pair) {
+    let broker = Running::start(&pair).await;
+    let (client, peer, _) = broker.talk(&pair).await;
+    let refusal = Status {
+        code: "RESOURCE_EXHAUSTED".to_owned(),
+        message: "too many orders".to_owned(),
+        headers: [("tenant".to_owned(), "north".to_owned())].into(),
+        details: [("shop.v1.RetryInfo".to_owned(), vec![8, 0xf4, 3])].into(),
+    };
+    for (caller, handler) in [(&client, &peer), (&peer, &client)] {
+        let call = caller.start("unary_req", &item(1)).await;
+        let handling = handler.handling("unary_req").await;
+        handling.fail_with(refusal.clone()).await;
+        assert_eq!(call.failure().await, refusal);
+    }
+}
+
+async fn deadline(pair: Pair) {
+    let broker = Running::start(&pair).await;
+    let (client, peer, _) = broker.talk(&pair).await;
+    for (caller, handler) in [(&client, &peer), (&peer, &client)] {
+        let start = Start {
+            timeout_ms: 250,
+            ..Start::default()
+        };
+        let call = caller.start_with("unary_req", start).await;
+        let handling = handler.handling("unary_req").await;
+        assert!((1..=250).contains(&handling.told.remaining_ms));
+        assert_eq!(call.failure().await.code, "DEADLINE_EXCEEDED");
+        handling.dropped().await;
+    }
+}
+
 async fn nobody_serves(pair: Pair) {
-    let broker = Running::start().await;
+    let broker = Running::start(&pair).await;
     let client = broker.client(&pair).await;
     let call = client.start("unary_req", &item(1)).await;
     assert_eq!(call.failure().await.code, "UNAVAILABLE");

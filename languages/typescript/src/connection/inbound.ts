@@ -143,6 +143,11 @@ export class Inbound {
       }
     };
     const failed = (error: unknown): void => done(this.#statusOf(error, event.member));
+    if (event.cleared) {
+      // Handlers hear of values alone: of a STATE that is cleared there is none.
+      done();
+      return;
+    }
     try {
       const method = handlerOf(this.#host.handler, event.member);
       if (method === undefined) {
@@ -150,7 +155,7 @@ export class Inbound {
         return;
       }
       const context = new HandlerContext(this.#host, event);
-      const message = event.cleared ? undefined : bodies.decode(event.member, event.body, event.compressed);
+      const message = bodies.decode(event.member, event.body, event.compressed);
       const result = invoke(method, this.#host.handler, event.member, message, context);
       if (isPromise(result)) return result.then(() => done(), failed) as Promise<void>;
       done();

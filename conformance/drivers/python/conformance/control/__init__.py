@@ -944,6 +944,8 @@ class Start(msip.message.Message):
     correlation_id: str = ""
     read: int = 0
     """How many items of the answer are read; more are by `read`."""
+    clears: bool = False
+    """Whether the message clears the STATE of its key, rather than sets it."""
 
     _full_name = "conformance.control.Start"
 
@@ -985,6 +987,8 @@ class Start(msip.message.Message):
                 out.append(raw)
             if v8 := self.read:
                 out.append(_TAG_64[v8] if 0 <= v8 < 128 else b"\x40" + uint64(v8))
+            if self.clears:
+                out.append(b"\x48\x01")
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1005,6 +1009,7 @@ class Start(msip.message.Message):
             message.headers = {}
             message.correlation_id = ""
             message.read = 0
+            message.clears = False
             message.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
@@ -1125,7 +1130,17 @@ class Start(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                     message.read = value
-                elif tag not in (8, 16, 26, 34, 40, 50, 58, 64):
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 72:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.clears = value != 0
+                elif tag not in (8, 16, 26, 34, 40, 50, 58, 64, 72):
                     start = at
                     at = skip_field(data, start, end, depth)
                     if unknown is None:
@@ -1150,6 +1165,7 @@ class Start(msip.message.Message):
             msip.message.Field("headers", 6, msip.message.Scalar.STRING, "headers", "headers", key=msip.message.Scalar.STRING),
             msip.message.Field("correlation_id", 7, msip.message.Scalar.STRING, "correlationId", "correlation_id"),
             msip.message.Field("read", 8, msip.message.Scalar.UINT64, "read", "read"),
+            msip.message.Field("clears", 9, msip.message.Scalar.BOOL, "clears", "clears"),
         )
 
 
@@ -1827,6 +1843,8 @@ class Broadcast(msip.message.Message):
     endpoint: int = 0
     member: str = ""
     message: bytes = b""
+    clears: bool = False
+    """Whether it clears the STATE of its key."""
 
     _full_name = "conformance.control.Broadcast"
 
@@ -1846,6 +1864,8 @@ class Broadcast(msip.message.Message):
                 size = len(v3)
                 out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
                 out.append(v3)
+            if self.clears:
+                out.append(b"\x20\x01")
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1861,6 +1881,7 @@ class Broadcast(msip.message.Message):
             message.endpoint = 0
             message.member = ""
             message.message = b""
+            message.clears = False
             message.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
@@ -1898,7 +1919,17 @@ class Broadcast(msip.message.Message):
                     stop = at + size
                     message.message = data[at:stop]
                     at = stop
-                elif tag not in (8, 18, 26):
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 32:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.clears = value != 0
+                elif tag not in (8, 18, 26, 32):
                     start = at
                     at = skip_field(data, start, end, depth)
                     if unknown is None:
@@ -1918,6 +1949,7 @@ class Broadcast(msip.message.Message):
             msip.message.Field("endpoint", 1, msip.message.Scalar.UINT64, "endpoint", "endpoint"),
             msip.message.Field("member", 2, msip.message.Scalar.STRING, "member", "member"),
             msip.message.Field("message", 3, msip.message.Scalar.BYTES, "message", "message"),
+            msip.message.Field("clears", 4, msip.message.Scalar.BOOL, "clears", "clears"),
         )
 
 
@@ -2047,6 +2079,8 @@ class Status(msip.message.Message):
     """`NOT_FOUND`; `UNKNOWN` where the error has none."""
     message: str = ""
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    details: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    """Its details: values in protobuf, by the full names of their types."""
 
     _full_name = "conformance.control.Status"
 
@@ -2076,6 +2110,17 @@ class Status(msip.message.Message):
                 size = len(raw)
                 out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
                 out.append(raw)
+            for k4, v4 in self.details.items():
+                raw = k4.encode()
+                size = len(raw)
+                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                raw = v4
+                size = len(raw)
+                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                raw = key + value
+                size = len(raw)
+                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2091,6 +2136,7 @@ class Status(msip.message.Message):
             message.code = ""
             message.message = ""
             message.headers = {}
+            message.details = {}
             message.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
@@ -2161,7 +2207,47 @@ class Status(msip.message.Message):
                     if at >= end:
                         break
                     tag = data[at]
-                if tag not in (10, 18, 26):
+                while tag == 34:
+                    size = data[at + 1]
+                    if size < 128:
+                        at += 2
+                    else:
+                        size, at = read_varint(data, at + 1)
+                    stop = at + size
+                    if stop > end:
+                        raise IndexError
+                    limit = stop
+                    k4 = ""
+                    v4 = b""
+                    while at < limit:
+                        byte = data[at]
+                        if byte == 10:
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
+                            stop = at + size
+                            k4 = data[at:stop].decode()
+                            at = stop
+                        elif byte == 18:
+                            size = data[at + 1]
+                            if size < 128:
+                                at += 2
+                            else:
+                                size, at = read_varint(data, at + 1)
+                            stop = at + size
+                            v4 = data[at:stop]
+                            at = stop
+                        else:
+                            at = skip_field(data, at, limit, depth)
+                    if at > limit:
+                        raise IndexError
+                    message.details[k4] = v4
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag not in (10, 18, 26, 34):
                     start = at
                     at = skip_field(data, start, end, depth)
                     if unknown is None:
@@ -2181,6 +2267,7 @@ class Status(msip.message.Message):
             msip.message.Field("code", 1, msip.message.Scalar.STRING, "code", "code"),
             msip.message.Field("message", 2, msip.message.Scalar.STRING, "message", "message"),
             msip.message.Field("headers", 3, msip.message.Scalar.STRING, "headers", "headers", key=msip.message.Scalar.STRING),
+            msip.message.Field("details", 4, msip.message.Scalar.BYTES, "details", "details", key=msip.message.Scalar.STRING),
         )
 
 
@@ -2679,7 +2766,7 @@ class Ready(msip.message.Message):
     """`rust`."""
     profiles: list[str] = dataclasses.field(default_factory=list)
     """`core`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
-    `services` (servers at topics).
+    `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it).
     """
     fingerprint: int = 0
     """The fingerprint of `conformance`, as its generated code has it."""
@@ -3274,6 +3361,8 @@ class Handling(msip.message.Message):
     """What remains of the deadline; 0 where there is none."""
     user: str = ""
     """Who has sent it, as the server says."""
+    cleared: bool = False
+    """Whether it is a STATE that was cleared. The message has its key alone then, and no step follows."""
 
     _full_name = "conformance.control.Handling"
 
@@ -3318,6 +3407,8 @@ class Handling(msip.message.Message):
                 size = len(raw)
                 out.append(_TAG_66[size] if size < 128 else b"\x42" + varint(size))
                 out.append(raw)
+            if self.cleared:
+                out.append(b"\x48\x01")
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3338,6 +3429,7 @@ class Handling(msip.message.Message):
             message.correlation_id = ""
             message.remaining_ms = 0
             message.user = ""
+            message.cleared = False
             message.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
@@ -3460,7 +3552,17 @@ class Handling(msip.message.Message):
                     stop = at + size
                     message.user = data[at:stop].decode()
                     at = stop
-                elif tag not in (8, 16, 26, 34, 42, 50, 56, 66):
+                    if at >= end:
+                        break
+                    tag = data[at]
+                if tag == 72:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    else:
+                        value, at = read_varint(data, at + 1)
+                    message.cleared = value != 0
+                elif tag not in (8, 16, 26, 34, 42, 50, 56, 66, 72):
                     start = at
                     at = skip_field(data, start, end, depth)
                     if unknown is None:
@@ -3485,6 +3587,7 @@ class Handling(msip.message.Message):
             msip.message.Field("correlation_id", 6, msip.message.Scalar.STRING, "correlationId", "correlation_id"),
             msip.message.Field("remaining_ms", 7, msip.message.Scalar.UINT32, "remainingMs", "remaining_ms"),
             msip.message.Field("user", 8, msip.message.Scalar.STRING, "user", "user"),
+            msip.message.Field("cleared", 9, msip.message.Scalar.BOOL, "cleared", "cleared"),
         )
 
 
@@ -4020,7 +4123,7 @@ _TO_CLIENT_REPORT_IND = msip.Member(
 
 CONTROL = msip.Protocol(
     name="conformance.control",
-    fingerprint=0x873F721B71442DC6,
+    fingerprint=0xE93EE371B24D911E,
     client_to_server=(
         _TO_SERVER_COMMAND_IND,
     ),

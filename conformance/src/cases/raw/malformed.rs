@@ -1,13 +1,15 @@
 //! The malformed frames of docs/protocol.md, to servers and to clients.
 
-use msip_runtime::wire::{FrameType, MsgId, Side};
+use msip_runtime::wire::{MsgId, Side};
+use msip_tests::raw::RawPeer;
 
+use super::Groups;
 use crate::{
-    case::{Case, Group},
-    end::item,
-    pair::{Ways, serve},
-    process::Process,
-    raw::{Block, RawServer, blocks, client_of, hear, id, line, round_trip, with_id},
+    case::Driver,
+    message::item,
+    pair::serve,
+    protocol::conformance::control::Status,
+    raw::{Block, Met, RawServer, blocks, hear_to_the_end, line, with_id},
 };
 
 /// Types of frames, as they are written.
@@ -62,7 +64,7 @@ impl Block {
             };
         }
         match self.fault() {
-            Fault::Answered => with_id(bytes, id(side, 2)),
+            Fault::Answered => with_id(bytes, MsgId::exchange(side, 2)),
             // What is about a stream that is not open is ignored.
             _ if self.name.starts_with("credit") => with_id(bytes, MsgId::CONNECTION),
             _ => bytes,
@@ -70,34 +72,26 @@ impl Block {
     }
 }
 
-pub(super) fn to_servers() -> Vec<Case> {
-    let mut group = Group::new("server/malformed");
+pub(super) fn add(groups: &mut Groups) {
     for block in blocks("malformed") {
-        let is_of_server = matches!(block.fault(), Fault::Welcome | Fault::Answers)
-            || block.fault() == Fault::Ends && block.frame_type() == EVENT;
+        let (fault, frame_type) = (block.fault(), block.frame_type());
+        let is_of_server = matches!(fault, Fault::Welcome | Fault::Answers)
+            || fault == Fault::Ends && frame_type == EVENT;
+        let is_of_client = fault == Fault::Hello
+            || fault == Fault::Ends && frame_type == PUBLISH && block.name.starts_with("payload");
+        let name = format!("malformed/{}", block.name);
         if !is_of_server {
-            group.server(block.name, &[], move |server, ways| {
-                Box::pin(to_server(server, ways, block.clone()))
-            });
+            let block = block.clone();
+            groups
+                .server
+                .server(&name, &[], move |driver| to_server(driver, block.clone()));
         }
-    }
-    group.cases()
-}
-
-pub(super) fn to_clients() -> Vec<Case> {
-    let mut group = Group::new("client/malformed");
-    for block in blocks("malformed") {
-        let is_of_client = block.fault() == Fault::Hello
-            || block.fault() == Fault::Ends
-                && block.frame_type() == PUBLISH
-                && block.name.starts_with("payload");
         if !is_of_client {
-            group.client(block.name, &[], move |client, ways| {
-                Box::pin(to_client(client, ways, block.clone()))
-            });
+            groups
+                .client
+                .client(&name, &[], move |driver| to_client(driver, block.clone()));
         }
     }
-    group.cases()
 }
 
 /// That an ERROR came, with this text.
@@ -113,40 +107,24 @@ fn is_refused(heard: &[String], block: &Block) {
     );
 }
 
-async fn to_server(server: Process, ways: Ways, block: Block) {
-    let frame = block.of(Side::Connecting);
-    match block.fault() {
-        Fault::Hello | Fault::EndsAtOnce => {
-            let listening = serve(&server, &ways, "").await;
-            let mut raw = listening.dial().await;
-            raw.say(&frame).await;
-            is_refused(&raw.hear_to_the_end().await, &block);
-        }
-        Fault::Answered => {
-            let (mut raw, ..) = client_of(&server, &ways, "").await;
-            raw.say(&frame).await;
-            let refused = hear(&mut raw).await;
-            assert_eq!(refused.header.msg_id, id(Side::Connecting, 2));
-            is_refused(&[line(&refused)], &block);
-            round_trip(&mut raw, Side::Connecting, 20).await;
-        }
-        Fault::Ends | Fault::Answers | Fault::Welcome => {
-            let (mut raw, peer, _) = client_of(&server, &ways, "").await;
-            raw.say(&frame).await;
-            is_refused(&raw.hear_to_the_end().await, &block);
-            peer.disconnected().await;
-        }
+async fn to_server(driver: Driver, block: Block) {
+    if !matches!(block.fault(), Fault::Hello | Fault::EndsAtOnce) {
+        return to_either(driver.meet("").await, block).await;
     }
+    let listening = serve(&driver.process, &driver.ways, "").await;
+    let mut raw = listening.dial().await;
+    raw.say(&block.of(Side::Connecting)).await;
+    is_refused(&hear_to_the_end(&mut raw).await, &block);
 }
 
-async fn to_client(client: Process, ways: Ways, block: Block) {
-    let server = RawServer::of(&client, &ways, "").await;
+async fn to_client(driver: Driver, block: Block) {
     let frame = block.of(Side::Accepting);
     match block.fault() {
         Fault::Welcome | Fault::Hello => {
+            let server = RawServer::of(&driver, "").await;
             let (mut raw, id, _) = server.accept().await;
             raw.say(&with_id(frame, id)).await;
-            match server.outcome().await {
+            match ends(&server, &mut raw).await {
                 Ok(()) => panic!("the client is connected"),
                 // A client may say it in its own words that a server speaks MIP.
                 Err(status) => assert!(
@@ -157,31 +135,43 @@ async fn to_client(client: Process, ways: Ways, block: Block) {
             }
         }
         Fault::EndsAtOnce => {
+            let server = RawServer::of(&driver, "").await;
             let (mut raw, ..) = server.accept().await;
             raw.say(&frame).await;
-            assert!(server.outcome().await.is_err(), "the client is connected");
+            let outcome = ends(&server, &mut raw).await;
+            assert!(outcome.is_err(), "the client is connected");
         }
+        _ => to_either(driver.meet("").await, block).await,
+    }
+}
+
+/// Whether a client connects whose connection ends.
+async fn ends(server: &RawServer, raw: &mut RawPeer) -> Result<(), Status> {
+    tokio::join!(server.outcome(), hear_to_the_end(raw)).0
+}
+
+/// A frame in a connection that is open.
+async fn to_either(mut met: Met, block: Block) {
+    let frame = block.of(met.side);
+    match block.fault() {
         Fault::Answered => {
-            let (mut raw, _) = server.connected().await;
-            raw.say(&frame).await;
-            let refused = hear(&mut raw).await;
-            assert_eq!(refused.header.msg_id, id(Side::Accepting, 2));
+            met.raw.say(&frame).await;
+            let refused = met.hear().await;
+            assert_eq!(refused.header.msg_id, met.id(2));
             is_refused(&[line(&refused)], &block);
-            round_trip(&mut raw, Side::Accepting, 20).await;
+            met.goes_on().await;
         }
         Fault::Answers => {
-            let (mut raw, _) = server.connected().await;
-            let call = server.client.start("unary_req", &item(1)).await;
-            let asked: MsgId = raw.hear_type(FrameType::Publish).await.header.msg_id;
-            raw.say(&with_id(frame, asked)).await;
+            let call = met.end.start("unary_req", &item(1)).await;
+            let asked = met.hear_opening().await.header.msg_id;
+            met.raw.say(&with_id(frame, asked)).await;
             assert_eq!(call.failure().await.code, "INTERNAL");
-            round_trip(&mut raw, Side::Accepting, 20).await;
+            met.goes_on().await;
         }
-        Fault::Ends => {
-            let (mut raw, _) = server.connected().await;
-            raw.say(&frame).await;
-            is_refused(&raw.hear_to_the_end().await, &block);
-            server.client.disconnected().await;
+        _ => {
+            met.raw.say(&frame).await;
+            is_refused(&met.hear_to_the_end().await, &block);
+            met.end.disconnected().await;
         }
     }
 }
