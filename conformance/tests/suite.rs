@@ -75,7 +75,7 @@ fn what_is_known_to_fail_has_to_fail() {
 /// The processes that have this in their command lines.
 #[cfg(target_os = "linux")]
 fn processes_with(text: &str) -> Vec<String> {
-    let processes = fs::read_dir("/proc").expect("is there");
+    let processes = fs::read_dir("/proc").unwrap_or_else(|error| panic!("/proc: {error}"));
     let lines = processes.filter_map(|process| {
         let line = fs::read(process.ok()?.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).replace('\0', " ");

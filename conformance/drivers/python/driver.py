@@ -143,7 +143,8 @@ class Driver:
                     exchange.reading.allow(step.count)
             case Command.Cancel_(value=step):
                 if (exchange := self.exchanges.get(step.exchange)) and exchange.task:
-                    exchange.task.cancel()
+                    # A task that has not begun would end without a word.
+                    asyncio.get_running_loop().call_soon(exchange.task.cancel)
             case Command.Answer_(value=step):
                 if exchange := self.exchanges.get(step.exchange):
                     exchange.steps.put_nowait(step)

@@ -41,11 +41,13 @@ pub(super) fn cases() -> Vec<Case> {
     group.pair("deadline-of-schema", &[], deadline_of_schema);
     group.pair("deadline-of-streams", &[], deadline_of_streams);
     group.pair("deadline-travels", &[], deadline_travels);
+    group.pair("cancel-at-once", &[], cancel_at_once);
     group.pair("cancel-in-handler", &[], cancel_in_handler);
     group.pair("cancel-before-items", &[], |pair| cancel_after(pair, 0));
     group.pair("cancel-after-an-item", &[], |pair| cancel_after(pair, 1));
     group.pair("cancel-after-items", &[], |pair| cancel_after(pair, 20));
     group.pair("cancel-in-upload", &[], cancel_in_upload);
+    group.pair("cancel-without-credit", &[], cancel_without_credit);
     group.pair("cancel-in-both", &[], cancel_in_both);
     group.pair("cancel-after-the-end", &[], cancel_after_the_end);
     group.pair("many-at-once", &[], many_at_once);
@@ -209,6 +211,39 @@ async fn deadline_travels(pair: Pair) {
         );
         handling.answer(&item(1)).await;
         call.end().await;
+    }
+}
+
+/// Before its handler begins, or just then.
+async fn cancel_at_once(pair: Pair) {
+    for (caller, handler) in pair.talk().await.both_ways() {
+        for member in ["urgent_req", "download_req", "upload_req"] {
+            let call = caller.start(member, &item(1)).await;
+            call.cancel().await;
+            assert_eq!(call.failure().await.code, "CANCELLED", "{member}");
+        }
+        goes_on(&caller, &handler).await;
+    }
+}
+
+/// While items wait for credit, which a slow reader does not give: what others say goes on.
+async fn cancel_without_credit(pair: Pair) {
+    for (caller, handler) in pair.talk().await.both_ways() {
+        let upload = caller.start_with("upload_req", Start::default()).await;
+        upload.send(&item(1), 100).await;
+        let uploading = handler.handling("upload_req").await;
+        let start = Start::default();
+        let download = caller.start_reading("download_req", start, 0).await;
+        let downloading = handler.handling("download_req").await;
+        downloading.send(&item(1), 100).await;
+        goes_on(&caller, &handler).await;
+        for call in [upload, download] {
+            call.cancel().await;
+            assert_eq!(call.failure().await.code, "CANCELLED");
+        }
+        uploading.dropped().await;
+        downloading.dropped().await;
+        goes_on(&caller, &handler).await;
     }
 }
 

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use msip_runtime::{
-    Envelope as _, Protocol as _, Variant,
+    Envelope as _, Variant,
     prost::Message,
-    wire::{Compression, Flags, Frame, FrameType, Hello, MsgId, Side, Welcome, parse_welcome},
+    wire::{Compression, Flags, Frame, FrameType, Hello, MsgId, Side, Welcome},
 };
 use msip_tests::raw::{self, RawPeer};
 
-use super::{Opening, RawServer, ack, envelope, line};
+use super::{
+    Opening, RawServer, ack, envelope, hear, hear_to_the_end, hello, line, resumed, welcome,
+    welcome_in,
+};
 use crate::{
     case::Driver,
     end::End,
     pair::{Listening, serve_with},
-    protocol::conformance::{ClientToServer, Conformance, ServerToClient, control::Serve},
+    protocol::conformance::{ClientToServer, ServerToClient, control::Serve},
 };
-
-/// The peer id in Welcomes.
-const PEER_ID: u64 = 7;
 
 /// The first id of a ping: what a case sends has smaller ones.
 const FIRST_PING: u64 = 10_000;
@@ -253,70 +253,4 @@ fn number_of(members: &[Variant], name: &str) -> u16 {
         Some(member) => member.number(),
         None => panic!("there is no member {name}"),
     }
-}
-
-/// A Hello of this protocol.
-pub(crate) fn hello() -> Hello {
-    raw::hello_of::<Conformance>()
-}
-
-/// A Welcome of this protocol.
-pub(crate) fn welcome() -> Welcome {
-    Welcome {
-        fingerprint: Conformance::fingerprint(),
-        peer_id: PEER_ID,
-        max_open_calls: 1024,
-        session_expiry_ms: 60_000,
-        ..raw::welcome()
-    }
-}
-
-/// The Welcome of a session that is resumed.
-pub(crate) fn resumed() -> Welcome {
-    Welcome {
-        resumed: true,
-        ..welcome()
-    }
-}
-
-/// What a server says to a HELLO.
-pub(crate) fn welcome_in(frame: Frame) -> Welcome {
-    assert_eq!(frame.header.frame_type, FrameType::Ack, "{}", line(&frame));
-    match parse_welcome(frame.payload) {
-        Ok(welcome) => welcome.welcome,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// The next frame that is not about credit or pings.
-pub(crate) async fn hear(peer: &mut RawPeer) -> Frame {
-    match try_hear(peer).await {
-        Some(frame) => frame,
-        None => panic!("the connection has ended"),
-    }
-}
-
-/// The same; `None` where the connection has ended.
-pub(crate) async fn try_hear(peer: &mut RawPeer) -> Option<Frame> {
-    loop {
-        let frame = peer.hear().await?;
-        match frame.header.frame_type {
-            FrameType::Credit | FrameType::Ping | FrameType::Pong => {}
-            _ => return Some(frame),
-        }
-    }
-}
-
-/// What comes until the connection has ended, a line for each frame. This side says that it has nothing more to say as soon as the
-/// other does, which else waits for it.
-pub(crate) async fn hear_to_the_end(peer: &mut RawPeer) -> Vec<String> {
-    let mut heard = Vec::new();
-    while let Some(frame) = peer.hear().await {
-        heard.extend(raw::describe(&frame));
-        if frame.header.frame_type == FrameType::Close {
-            peer.finish().await;
-        }
-    }
-    peer.finish().await;
-    heard
 }

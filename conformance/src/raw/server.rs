@@ -6,7 +6,7 @@ use msip_runtime::{
 };
 use msip_tests::raw::{self, RawPeer};
 
-use super::meet::welcome;
+use super::welcome;
 use crate::{
     case::Driver,
     end::End,
