@@ -17,7 +17,19 @@ import msip
 from conformance import control
 from conformance.control import Command, Report
 
-PROFILES = ["core", "resume", "codecs", "gzip", "tcp", "tls", "unix", "websocket", "topics"]
+PROFILES = [
+    "core",
+    "resume",
+    "codecs",
+    "gzip",
+    "tcp",
+    "tls",
+    "unix",
+    "websocket",
+    "topics",
+    "services",
+    "cleared-states",
+]
 
 STOP = object()
 """The step after which a handler returns because the case is over."""
@@ -171,12 +183,15 @@ class Driver:
             return msip.Principal(method="conformance", user=account.user, roles=tuple(account.roles))
 
         handler = SERVER_HANDLER(self, of.endpoint, set(of.held))
-        server = protocol.ConformanceServer(
-            of.url, handler, authenticate=authenticate if accounts else None, name="python"
-        )
+        if of.attach:
+            server = protocol.ConformanceServer.attach(of.url, handler, name="python")
+        else:
+            server = protocol.ConformanceServer(
+                of.url, handler, authenticate=authenticate if accounts else None, name="python"
+            )
         await server.start()
         self.endpoints[of.endpoint] = server
-        return Report.Serving_(control.Serving(url=server.urls[0]))
+        return Report.Serving_(control.Serving(url=of.url if of.attach else server.urls[0]))
 
     async def close(self, endpoint: int) -> None:
         await self.endpoints.pop(endpoint).close()
@@ -189,6 +204,8 @@ class Driver:
 
     async def broadcast(self, of: control.Broadcast) -> Any:
         everyone = self.endpoints[of.endpoint].everyone()
+        if of.clears:
+            everyone = everyone.clearing()
         member = getattr(everyone, of.member)
         message = TO_CLIENT[of.member].message
         count = member() if message is None else member(message.from_bytes(of.message))
@@ -225,7 +242,7 @@ class Driver:
         end = self.endpoints[of.endpoint]
         member = (TO_CLIENT if isinstance(end, msip.Peer) else TO_SERVER)[of.member]
         metadata = msip.CallMetadata(headers=of.headers, correlation_id=of.correlation_id)
-        options: dict[str, Any] = {"metadata": metadata}
+        options: dict[str, Any] = {"metadata": msip.Clearing() if of.clears else metadata}
         if of.timeout_ms:
             options["timeout"] = of.timeout_ms / 1000
         arguments: list[Any] = [] if member.message is None else [member.message.from_bytes(of.message)]
@@ -301,6 +318,19 @@ class Handlers:
             )
         )
         return number, exchange
+
+    async def on_state_cleared(self, state: Any, context: msip.Context[Any]) -> None:
+        self.driver.report(
+            Report.Handling_(
+                control.Handling(
+                    endpoint=self.origin(context.peer),
+                    exchange=self.driver.number(),
+                    member=context.member.name,
+                    message=encoded(state),
+                    cleared=True,
+                )
+            )
+        )
 
     def ended(self, number: int, has_returned: bool) -> None:
         self.driver.exchanges.pop(number, None)

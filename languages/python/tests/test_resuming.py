@@ -82,6 +82,17 @@ class Resuming(unittest.TestCase):
         pair.exchange()
         self.assertEqual(events(pair.client), [ev.Answer(runs, b"at last", False, None)])
 
+    def test_an_answer_of_a_client_that_awaits_its_welcome_is_kept(self) -> None:
+        pair = connected()
+        asked = pair.server.call(ECHO, b"asked", now=0, timeout=30.0)
+        pair.exchange()
+        self.assertEqual(len(of(pair.client, ev.Request)), 1)
+        pair.lose()
+        pair.connect(is_resumed=True)
+        pair.client.answer(asked, b"meanwhile")
+        pair.exchange()
+        self.assertEqual(of(pair.server, ev.Answer), [ev.Answer(asked, b"meanwhile", False, None)])
+
     def test_a_call_that_was_not_written_is_sent_with_the_time_that_remains(self) -> None:
         pair = connected()
         id = pair.client.call(ECHO, b"waits", now=0, timeout=30.0)

@@ -63,6 +63,8 @@ export interface Broadcast {
   endpoint: bigint;
   member: string;
   message: Uint8Array;
+  /** Whether it clears the STATE of its key. */
+  clears: boolean;
   /** Fields that the schema does not know, as they came. */
   $unknown?: Uint8Array;
 }
@@ -210,6 +212,8 @@ export interface Handling {
   remainingMs: number;
   /** Who has sent it, as the server says. */
   user: string;
+  /** Whether it is a STATE that was cleared. The message has its key alone then, and no step follows. */
+  cleared: boolean;
   /** Fields that the schema does not know, as they came. */
   $unknown?: Uint8Array;
 }
@@ -253,7 +257,7 @@ export interface Ready {
   language: string;
   /**
    * `core`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
-   * `services` (servers at topics).
+   * `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it).
    */
   profiles: string[];
   /** The fingerprint of `conformance`, as its generated code has it. */
@@ -354,6 +358,8 @@ export interface Start {
   correlationId: string;
   /** How many items of the answer are read; more are by `read`. */
   read: bigint;
+  /** Whether the message clears the STATE of its key, rather than sets it. */
+  clears: boolean;
   /** Fields that the schema does not know, as they came. */
   $unknown?: Uint8Array;
 }
@@ -364,6 +370,8 @@ export interface Status {
   code: string;
   message: string;
   headers: Map<string, string>;
+  /** Its details: values in protobuf, by the full names of their types. */
+  details: Map<string, Uint8Array>;
   /** Fields that the schema does not know, as they came. */
   $unknown?: Uint8Array;
 }
@@ -641,6 +649,7 @@ export function writeBroadcast(message: Init<Broadcast>, writer: Writer): void {
   if (message.endpoint !== undefined && message.endpoint !== 0n) putUint64(writer, 8, message.endpoint, "conformance.control.Broadcast.endpoint");
   if (message.member !== undefined && message.member !== "") putString(writer, 18, message.member, "conformance.control.Broadcast.member");
   if (message.message !== undefined && message.message.length !== 0) putBytes(writer, 26, message.message, "conformance.control.Broadcast.message");
+  if (message.clears !== undefined && message.clears !== false) putBool(writer, 32, message.clears, "conformance.control.Broadcast.clears");
   if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
@@ -651,6 +660,7 @@ export function readBroadcast(
     endpoint: 0n,
     member: "",
     message: new Uint8Array(0),
+    clears: false,
   },
 ): Broadcast {
   while (reader.position < reader.end) {
@@ -664,6 +674,9 @@ export function readBroadcast(
         break;
       case 26:
         message.message = takeBytes(reader, "message");
+        break;
+      case 32:
+        message.clears = takeBool(reader, "clears");
         break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
@@ -682,6 +695,7 @@ export const Broadcast_fields: MessageFields<Broadcast> = {
     { property: "endpoint", kind: "uint64" },
     { property: "member", kind: "string" },
     { property: "message", kind: "bytes" },
+    { property: "clears", kind: "bool" },
   ],
 };
 
@@ -1644,6 +1658,7 @@ export function writeHandling(message: Init<Handling>, writer: Writer): void {
   if (message.correlationId !== undefined && message.correlationId !== "") putString(writer, 50, message.correlationId, "conformance.control.Handling.correlation_id");
   if (message.remainingMs !== undefined && message.remainingMs !== 0) putUint32(writer, 56, message.remainingMs, "conformance.control.Handling.remaining_ms");
   if (message.user !== undefined && message.user !== "") putString(writer, 66, message.user, "conformance.control.Handling.user");
+  if (message.cleared !== undefined && message.cleared !== false) putBool(writer, 72, message.cleared, "conformance.control.Handling.cleared");
   if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
@@ -1659,6 +1674,7 @@ export function readHandling(
     correlationId: "",
     remainingMs: 0,
     user: "",
+    cleared: false,
   },
 ): Handling {
   while (reader.position < reader.end) {
@@ -1699,6 +1715,9 @@ export function readHandling(
       case 66:
         message.user = takeString(reader, "user");
         break;
+      case 72:
+        message.cleared = takeBool(reader, "cleared");
+        break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
@@ -1721,6 +1740,7 @@ export const Handling_fields: MessageFields<Handling> = {
     { property: "correlationId", proto: "correlation_id", kind: "string" },
     { property: "remainingMs", proto: "remaining_ms", kind: "uint32" },
     { property: "user", kind: "string" },
+    { property: "cleared", kind: "bool" },
   ],
 };
 
@@ -2626,6 +2646,7 @@ export function writeStart(message: Init<Start>, writer: Writer): void {
   }
   if (message.correlationId !== undefined && message.correlationId !== "") putString(writer, 58, message.correlationId, "conformance.control.Start.correlation_id");
   if (message.read !== undefined && message.read !== 0n) putUint64(writer, 64, message.read, "conformance.control.Start.read");
+  if (message.clears !== undefined && message.clears !== false) putBool(writer, 72, message.clears, "conformance.control.Start.clears");
   if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
@@ -2641,6 +2662,7 @@ export function readStart(
     headers: new Map(),
     correlationId: "",
     read: 0n,
+    clears: false,
   },
 ): Start {
   while (reader.position < reader.end) {
@@ -2681,6 +2703,9 @@ export function readStart(
       case 64:
         message.read = takeUint64(reader, "read");
         break;
+      case 72:
+        message.clears = takeBool(reader, "clears");
+        break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
@@ -2703,6 +2728,7 @@ export const Start_fields: MessageFields<Start> = {
     { property: "headers", kind: "string", key: "string" },
     { property: "correlationId", proto: "correlation_id", kind: "string" },
     { property: "read", kind: "uint64" },
+    { property: "clears", kind: "bool" },
   ],
 };
 
@@ -2743,11 +2769,27 @@ export function writeStatus(message: Init<Status>, writer: Writer): void {
       putClose(writer, start);
     }
   }
+  if (message.details !== undefined) {
+    for (const [key, value] of message.details) {
+      const start = putOpen(writer, 34, "conformance.control.Status.details");
+      putString(writer, 10, key, "conformance.control.Status.details");
+      putBytes(writer, 18, value, "conformance.control.Status.details");
+      putClose(writer, start);
+    }
+  }
   if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
 /** Reads the fields, of a new message or in addition to those of another. */
-export function readStatus(reader: Reader, message: Status = { code: "", message: "", headers: new Map() }): Status {
+export function readStatus(
+  reader: Reader,
+  message: Status = {
+    code: "",
+    message: "",
+    headers: new Map(),
+    details: new Map(),
+  },
+): Status {
   while (reader.position < reader.end) {
     const tag = takeTag(reader);
     switch (tag) {
@@ -2771,6 +2813,20 @@ export function readStatus(reader: Reader, message: Status = { code: "", message
         message.headers.set(key, value);
         break;
       }
+      case 34: {
+        const end = takeOpen(reader, "details");
+        let key: string = "";
+        let value: Uint8Array = new Uint8Array(0);
+        while (reader.position < reader.end) {
+          const tag = takeTag(reader);
+          if (tag === 10) key = takeString(reader, "details");
+          else if (tag === 18) value = takeBytes(reader, "details");
+          else takeUnknown(reader, tag, undefined);
+        }
+        takeClose(reader, end);
+        message.details.set(key, value);
+        break;
+      }
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
     }
@@ -2788,6 +2844,7 @@ export const Status_fields: MessageFields<Status> = {
     { property: "code", kind: "string" },
     { property: "message", kind: "string" },
     { property: "headers", kind: "string", key: "string" },
+    { property: "details", kind: "bytes", key: "string" },
   ],
 };
 
@@ -2828,7 +2885,7 @@ export const ToClient_reportInd: Member = {
  */
 export const CONTROL: Protocol = {
   name: "conformance.control",
-  fingerprint: 0x873f721b71442dc6n,
+  fingerprint: 0xe93ee371b24d911en,
   clientToServer: [
     ToServer_commandInd,
   ],

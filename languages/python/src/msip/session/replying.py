@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from msip.errors import Code, NotReadyError, Status
-from msip.session.core import LATE_FRAMES, OPEN, SUSPENDED, WIRE_ID
+from msip.session.core import AWAIT_WELCOME, LATE_FRAMES, OPEN, SUSPENDED, WIRE_ID
 from msip.session.ended_calls import NOT_ACCEPTED, NOT_RECEIVED
 from msip.session.events import Cancelled
 from msip.session.exchanges import InboundCall, Interest
@@ -164,7 +164,8 @@ class Replying(Sending):
 
     def _keep_reply(self, id: int, frame: bytes, urgent: bool) -> None:
         """Keeps a reply for the next connection. More than `session_buffer` of them end the session."""
-        if self._phase == SUSPENDED:
+        # While a Welcome is awaited the handler may end as well.
+        if self._phase in (SUSPENDED, AWAIT_WELCOME):
             self._ended_calls.keep(id & WIRE_ID, frame, urgent)
             if self._ended_calls.kept_cost > self.settings.session_buffer:
                 status = Status(Code.RESOURCE_EXHAUSTED, "more replies are kept for the other side than session_buffer")
