@@ -14,7 +14,6 @@ from msip.client.client import check_topic
 from msip.client.connection_info import ConnectionInfo
 from msip.client.credential import Credential, CredentialSource
 from msip.client.establish import Connector
-from msip.client.handler import ClientHandler
 from msip.client.supervisor import Supervisor
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
@@ -25,7 +24,7 @@ from msip.server.broadcast import Audience
 from msip.server.handler import ServerHandler
 from msip.server.peer import Peer
 from msip.server.server import Server
-from msip.session import Session
+from msip.session import Session, events
 from msip.session_settings import of_client
 from msip.settings import ClientSettings
 from msip.transport.tls import client_context
@@ -118,7 +117,7 @@ class AttachedServer(Server[P], Generic[P]):
             BodyCodec,
             self._url,
             settings,
-            _SessionWatcher(clients),
+            None,
             driver,
             Connector(driver, settings, self._credential, self._tls),
             self._credential,
@@ -133,6 +132,15 @@ class AttachedServer(Server[P], Generic[P]):
                 schema_rule=SCHEMA_RULE_STRICT if self._is_strict else 0,
             ),
         )
+        connected = driver.routes[events.Connected]
+
+        def on_connected(event: events.Connected) -> None:
+            if not event.resumed:
+                # Before the broker introduces the clients of the new session, who may be the same.
+                clients.all_gone()
+            connected(event)
+
+        driver.routes[events.Connected] = on_connected
         await self._supervisor.start()
         self._supervisor.when_ended(self._end)
         return self
@@ -211,16 +219,6 @@ class _AtTopic:
 
     def __init__(self, outbound: Outbound) -> None:
         self.outbound = outbound
-
-
-class _SessionWatcher(ClientHandler[Any]):
-    """Hears of the session with the broker."""
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
-
-    async def on_session_lost(self, client: Any) -> None:
-        self._clients.all_gone()
 
 
 class _Attachment:
