@@ -59,6 +59,8 @@ export interface Protocol {
   readonly name: string;
   /** The first 8 bytes of the hash over the schema (docs/protocol.md, "Schema fingerprint"). */
   readonly fingerprint: bigint;
+  /** The schema as a text, by which a peer that has another version of it compares them (docs/schema.md, "Description"). */
+  readonly description?: string;
   readonly clientToServer: readonly Member[];
   readonly serverToClient: readonly Member[];
 }

@@ -1,7 +1,7 @@
 /** A protocol with one of everything, whose messages are texts: for tests of clients and servers without generated code. */
 
 import { StreamingClient, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
-import { Broadcast, Peer, Server, type ServerHandler, type ServerOptions } from "../src/server/index.js";
+import { Broadcast, Peer, Server, type AttachOptions, type ServerHandler, type ServerOptions } from "../src/server/index.js";
 
 /** A text that is encoded, and cannot be decoded. */
 export const UNREADABLE = "unreadable";
@@ -30,6 +30,10 @@ const join = member("join", 6, 2, 3, { answer: 3, requestStream: true });
 const shout = member("shout", 7, 2, 3, { answer: 4, requestStream: true, responseStream: true });
 const answered = member("answered", 8, 2, 4);
 
+/** What clients of a broker say to each other: the same member both ways. */
+const news = member("news", 9, 1, 1);
+const update = member("update", 10, 1, 2);
+
 const toldNote = member("note", 5, 1, 1);
 const ask = member("ask", 6, 2, 3, { answer: 8 });
 
@@ -37,8 +41,8 @@ const ask = member("ask", 6, 2, 3, { answer: 8 });
 export const LAB: Protocol = {
   name: "lab",
   fingerprint: 0x1122334455667788n,
-  clientToServer: [echo, note, save, tick, count, join, shout, answered],
-  serverToClient: [member("echoed", 1, 2, 4), member("counted", 2, 2, 4), member("joined", 3, 2, 4), member("shouted", 4, 2, 4), toldNote, ask],
+  clientToServer: [echo, note, save, tick, count, join, shout, answered, news, update],
+  serverToClient: [member("echoed", 1, 2, 4), member("counted", 2, 2, 4), member("joined", 3, 2, 4), member("shouted", 4, 2, 4), toldNote, ask, news, update],
 };
 
 type Text = RequestStream<string>;
@@ -56,6 +60,12 @@ export class LabClient extends StreamingClient {
   save(message: string, options?: CallOptions): Promise<void> {
     return this.send(save, message, options);
   }
+  news(message: string, options?: CallOptions): Promise<void> {
+    return this.send(news, message, options);
+  }
+  update(message: string, options?: CallOptions): Promise<void> {
+    return this.send(update, message, options);
+  }
   tick(options?: CallOptions): Promise<void> {
     return this.send(tick, undefined, options);
   }
@@ -72,6 +82,8 @@ export class LabClient extends StreamingClient {
 
 export interface LabClientHandler extends ClientHandler<LabClient> {
   onNote?(message: string, context: Context<LabClient>): void | Promise<void>;
+  onNews?(message: string, context: Context<LabClient>): void | Promise<void>;
+  onUpdate?(message: string, context: Context<LabClient>): void | Promise<void>;
   onAsk?(request: string, context: Context<LabClient>): string | Promise<string>;
 }
 
@@ -103,6 +115,9 @@ export class LabBroadcast extends Broadcast {
 export class LabServer extends Server<LabPeer> {
   static listen(endpoint: string, handler: LabServerHandler, options?: ServerOptions): Promise<LabServer> {
     return Server.open(LabServer, LabPeer, LAB, endpoint, handler, options);
+  }
+  static attach(endpoint: string | Transport, handler: LabServerHandler, options?: AttachOptions): Promise<LabServer> {
+    return Server.attachTo(LabServer, LabPeer, LAB, endpoint, handler, options);
   }
   everyone(): LabBroadcast {
     return this.broadcast(LabBroadcast);

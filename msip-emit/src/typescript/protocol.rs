@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use msip_schema::{
-    Compression, Direction, FieldType, MsgKind, Payload, Schema, TypeDef, TypeName, json_name,
+    Compression, Direction, FieldType, MsgKind, Payload, Schema, TypeDef, TypeName,
+    compare::Description, json_name,
 };
 
 use super::doc;
@@ -29,13 +30,14 @@ pub(super) fn write(
         }
     }
     write_constant(types, names, out);
+    write_description(names, out);
     write_tables(types, names, &plan, out);
     if sides != Sides::Server {
         write_client(types, names, &plan, out);
     }
 }
 
-fn core_type(types: &Types<'_, '_>, name: &str, out: &mut Writer) -> String {
+pub(super) fn core_type(types: &Types<'_, '_>, name: &str, out: &mut Writer) -> String {
     out.import(&type_module(types.modules.core), name)
 }
 
@@ -152,6 +154,35 @@ fn write_constant(types: &Types<'_, '_>, names: &ProtocolNames<'_>, out: &mut Wr
     }
     out.dedent();
     out.line("};");
+}
+
+/// The description of the schema; `None` where it is too large for one.
+pub(super) fn description(schema: &Schema) -> Option<String> {
+    let text = Description::of(schema).to_text();
+    let described = Description::parse(text.as_bytes()).ok()?;
+    (described.fingerprint() == schema.fingerprint()).then_some(text)
+}
+
+/// A constant of its own, which is in no bundle that does not use it.
+fn write_description(names: &ProtocolNames<'_>, out: &mut Writer) {
+    let Some(text) = description(names.schema) else {
+        return;
+    };
+    out.separate();
+    doc::write_or(
+        "",
+        "The schema as a text, for peers that have another version of it and compare them.",
+        false,
+        out,
+    );
+    out.line(format_args!("export const {} =", names.description));
+    out.indent();
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        let end = if lines.peek().is_some() { " +" } else { ";" };
+        out.line(format_args!("{}{end}", literal(line)));
+    }
+    out.dedent();
 }
 
 /// The tables of every message, which only the codecs of JSON and MessagePack need.

@@ -13,6 +13,8 @@ pub(super) struct ProtocolNames<'a> {
     pub(super) schema: &'a Schema,
     /// The protocol itself: `CHAT`.
     pub(super) constant: String,
+    /// Its description: `CHAT_DESCRIPTION`.
+    pub(super) description: String,
     /// The tables of its messages for JSON: `CHAT_JSON`.
     pub(super) json: String,
     /// What its classes begin with: `Chat`.
@@ -36,7 +38,8 @@ impl<'a> ProtocolNames<'a> {
         let constant = |prefix: &str| Case::UpperSnake.apply(prefix);
         let all = |prefix: &str| {
             let classes = CLASSES.map(|class| format!("{prefix}{class}"));
-            let constants = [constant(prefix), format!("{}_JSON", constant(prefix))];
+            let own = constant(prefix);
+            let constants = ["", "_DESCRIPTION", "_JSON"].map(|end| format!("{own}{end}"));
             classes.into_iter().chain(constants)
         };
         let prefix = protocol_name(schema.package(), |prefix| {
@@ -58,6 +61,7 @@ impl<'a> ProtocolNames<'a> {
         Self {
             schema,
             constant: constant(&prefix),
+            description: format!("{}_DESCRIPTION", constant(&prefix)),
             json: format!("{}_JSON", constant(&prefix)),
             to_server: members(Direction::ClientToServer),
             to_client: members(Direction::ServerToClient),

@@ -7,7 +7,9 @@ use super::fields::{Types, type_module};
 use super::module::{INDENT, finish};
 use super::modules::{Module, Modules};
 use super::names::method_name;
-use super::protocol::{Handler, in_scope, init, write_handler, write_methods};
+use super::protocol::{
+    Handler, core_type, description, in_scope, init, write_handler, write_methods,
+};
 use super::protocol_names::ProtocolNames;
 use crate::plan::{Plan, Shape};
 use crate::write::Writer;
@@ -124,7 +126,11 @@ fn write_server(types: &Types<'_, '_>, names: &ProtocolNames<'_>, out: &mut Writ
     let prefix = &names.prefix;
     let base = out.import(&types.modules.server(), "Server");
     let options = server_type(types, "ServerOptions", out);
-    let protocol = in_scope(types, &names.constant, out);
+    let mut protocol = in_scope(types, &names.constant, out);
+    if description(names.schema).is_some() {
+        let description = in_scope(types, &names.description, out);
+        protocol = format!("{{ ...{protocol}, description: {description} }}");
+    }
     out.separate();
     let about = format!("A server of `{}`.", names.schema.package());
     doc::write_or("", &about, false, out);
@@ -144,6 +150,24 @@ fn write_server(types: &Types<'_, '_>, names: &ProtocolNames<'_>, out: &mut Writ
     out.indent();
     out.line(format_args!(
         "return {base}.open({prefix}Server, {prefix}Peer, {protocol}, endpoint, handler, options);"
+    ));
+    out.dedent();
+    out.line("}");
+    let options = server_type(types, "AttachOptions", out);
+    let transport = core_type(types, "Transport", out);
+    out.separate();
+    doc::write_or(
+        "",
+        "Serves the clients of a topic of a broker with the handler: `tcp://broker.example.org:9000/room1`.",
+        false,
+        out,
+    );
+    out.line(format_args!(
+        "static attach(endpoint: string | {transport}, handler: {prefix}ServerHandler, options?: {options}): Promise<{prefix}Server> {{"
+    ));
+    out.indent();
+    out.line(format_args!(
+        "return {base}.attachTo({prefix}Server, {prefix}Peer, {protocol}, endpoint, handler, options);"
     ));
     out.dedent();
     out.line("}");

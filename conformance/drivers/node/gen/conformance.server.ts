@@ -2,6 +2,7 @@
 
 import {
   CONFORMANCE,
+  CONFORMANCE_DESCRIPTION,
   ToClient_alarmInd,
   ToClient_bothReq,
   ToClient_chargeMetric,
@@ -21,10 +22,10 @@ import {
   ToClient_urgentReq,
 } from "./conformance.js";
 import type { Count, Everything, Item } from "./conformance.js";
-import type { CallOptions, Context, RequestStream, ResponseStream, SendOptions } from "msip";
+import type { CallOptions, Context, RequestStream, ResponseStream, SendOptions, Transport } from "msip";
 import type { Init } from "msip/message";
 import { Broadcast, Peer, Server } from "msip/server";
-import type { ServerHandler, ServerOptions } from "msip/server";
+import type { AttachOptions, ServerHandler, ServerOptions } from "msip/server";
 
 /** What a server may say: the same. */
 export class ConformancePeer extends Peer {
@@ -199,7 +200,12 @@ export class ConformanceBroadcast extends Broadcast {
 export class ConformanceServer extends Server<ConformancePeer> {
   /** Listens, and serves every client with the handler. */
   static listen(endpoint: string, handler: ConformanceServerHandler, options?: ServerOptions): Promise<ConformanceServer> {
-    return Server.open(ConformanceServer, ConformancePeer, CONFORMANCE, endpoint, handler, options);
+    return Server.open(ConformanceServer, ConformancePeer, { ...CONFORMANCE, description: CONFORMANCE_DESCRIPTION }, endpoint, handler, options);
+  }
+
+  /** Serves the clients of a topic of a broker with the handler: `tcp://broker.example.org:9000/room1`. */
+  static attach(endpoint: string | Transport, handler: ConformanceServerHandler, options?: AttachOptions): Promise<ConformanceServer> {
+    return Server.attachTo(ConformanceServer, ConformancePeer, { ...CONFORMANCE, description: CONFORMANCE_DESCRIPTION }, endpoint, handler, options);
   }
 
   /** All clients. */

@@ -1554,6 +1554,134 @@ export const CONFORMANCE: Protocol = {
   ],
 };
 
+/** The schema as a text, for peers that have another version of it and compare them. */
+export const CONFORMANCE_DESCRIPTION =
+  "msip-description 1\n" +
+  "package conformance\n" +
+  "client-to-server\n" +
+  "1 unary_req COMMAND call single single 1 .conformance.Item\n" +
+  "2 note_ind EVENT one-way .conformance.Item\n" +
+  "3 download_req COMMAND call single stream 3 .conformance.Item\n" +
+  "4 upload_req COMMAND call stream single 4 .conformance.Item\n" +
+  "5 both_rsp EVENT answer .conformance.Count\n" +
+  "6 both_req COMMAND call stream stream 9 .conformance.Item\n" +
+  "7 unary_rsp EVENT answer .conformance.Item\n" +
+  "8 download_rsp EVENT answer .conformance.Item\n" +
+  "9 upload_rsp EVENT answer .conformance.Count\n" +
+  "10 fields_req COMMAND call single single 11 .conformance.Everything\n" +
+  "11 fields_rsp EVENT answer .conformance.Everything\n" +
+  "12 urgent_req COMMAND call single single 13 .conformance.Item\n" +
+  "13 urgent_rsp EVENT answer .conformance.Item\n" +
+  "14 short_req COMMAND call single single 15 .conformance.Item\n" +
+  "15 short_rsp EVENT answer .conformance.Item\n" +
+  "16 empty_req COMMAND call single single 17 empty\n" +
+  "17 empty_rsp EVENT answer empty\n" +
+  "18 order_cmd COMMAND one-way .conformance.Item\n" +
+  "19 place_state STATE one-way .conformance.Item\n" +
+  "20 trace_log LOG one-way .conformance.Item\n" +
+  "21 charge_metric METRIC one-way .conformance.Item\n" +
+  "22 alarm_ind EVENT one-way .conformance.Item\n" +
+  "23 save_ind EVENT acknowledged .conformance.Item\n" +
+  "24 plain_ind EVENT one-way .conformance.Item\n" +
+  "25 tick_ind EVENT one-way empty\n" +
+  "server-to-client\n" +
+  "1 unary_rsp EVENT answer .conformance.Item\n" +
+  "2 note_ind EVENT one-way .conformance.Item\n" +
+  "3 download_rsp EVENT answer .conformance.Item\n" +
+  "4 upload_rsp EVENT answer .conformance.Count\n" +
+  "5 both_req COMMAND call stream stream 5 .conformance.Item\n" +
+  "6 unary_req COMMAND call single single 7 .conformance.Item\n" +
+  "7 download_req COMMAND call single stream 8 .conformance.Item\n" +
+  "8 upload_req COMMAND call stream single 9 .conformance.Item\n" +
+  "9 both_rsp EVENT answer .conformance.Count\n" +
+  "10 fields_req COMMAND call single single 11 .conformance.Everything\n" +
+  "11 fields_rsp EVENT answer .conformance.Everything\n" +
+  "12 urgent_req COMMAND call single single 13 .conformance.Item\n" +
+  "13 urgent_rsp EVENT answer .conformance.Item\n" +
+  "14 short_req COMMAND call single single 15 .conformance.Item\n" +
+  "15 short_rsp EVENT answer .conformance.Item\n" +
+  "16 empty_req COMMAND call single single 17 empty\n" +
+  "17 empty_rsp EVENT answer empty\n" +
+  "18 order_cmd COMMAND one-way .conformance.Item\n" +
+  "19 place_state STATE one-way .conformance.Item\n" +
+  "20 trace_log LOG one-way .conformance.Item\n" +
+  "21 charge_metric METRIC one-way .conformance.Item\n" +
+  "22 alarm_ind EVENT one-way .conformance.Item\n" +
+  "23 save_ind EVENT acknowledged .conformance.Item\n" +
+  "24 plain_ind EVENT one-way .conformance.Item\n" +
+  "25 tick_ind EVENT one-way empty\n" +
+  "types\n" +
+  "message conformance.Item\n" +
+  "1 key implicit string\n" +
+  "2 text implicit string\n" +
+  "3 number implicit uint64\n" +
+  "4 ballast implicit bytes\n" +
+  "message conformance.Count\n" +
+  "1 number implicit uint32\n" +
+  "message conformance.Everything\n" +
+  "1 double implicit double\n" +
+  "2 float implicit float\n" +
+  "3 int32 implicit int32\n" +
+  "4 int64 implicit int64\n" +
+  "5 uint32 implicit uint32\n" +
+  "6 uint64 implicit uint64\n" +
+  "7 sint32 implicit sint32\n" +
+  "8 sint64 implicit sint64\n" +
+  "9 fixed32 implicit fixed32\n" +
+  "10 fixed64 implicit fixed64\n" +
+  "11 sfixed32 implicit sfixed32\n" +
+  "12 sfixed64 implicit sfixed64\n" +
+  "13 bool implicit bool\n" +
+  "14 string implicit string\n" +
+  "15 bytes implicit bytes\n" +
+  "16 color implicit enum:.conformance.Color\n" +
+  "17 nested optional .conformance.Nested\n" +
+  "21 optional_int32 optional int32\n" +
+  "22 optional_string optional string\n" +
+  "23 optional_bytes optional bytes\n" +
+  "24 optional_bool optional bool\n" +
+  "25 optional_color optional enum:.conformance.Color\n" +
+  "31 doubles repeated double\n" +
+  "32 int32s repeated int32\n" +
+  "33 sint64s repeated sint64\n" +
+  "34 fixed32s repeated fixed32\n" +
+  "35 bools repeated bool\n" +
+  "36 strings repeated string\n" +
+  "37 many_bytes repeated bytes\n" +
+  "38 colors repeated enum:.conformance.Color\n" +
+  "39 nesteds repeated .conformance.Nested\n" +
+  "40 unpacked repeated uint64\n" +
+  "51 string_by_string map:string string\n" +
+  "52 nested_by_int32 map:int32 .conformance.Nested\n" +
+  "53 color_by_bool map:bool enum:.conformance.Color\n" +
+  "54 bytes_by_uint64 map:uint64 bytes\n" +
+  "55 double_by_sint64 map:sint64 double\n" +
+  "61 choice_text oneof:61 string\n" +
+  "62 choice_number oneof:61 uint64\n" +
+  "63 choice_nested oneof:61 .conformance.Nested\n" +
+  "64 choice_color oneof:61 enum:.conformance.Color\n" +
+  "65 choice_bytes oneof:61 bytes\n" +
+  "71 timestamp optional .google.protobuf.Timestamp\n" +
+  "72 duration optional .google.protobuf.Duration\n" +
+  "73 struct optional .google.protobuf.Struct\n" +
+  "74 value optional .google.protobuf.Value\n" +
+  "75 list_value optional .google.protobuf.ListValue\n" +
+  "76 string_value optional .google.protobuf.StringValue\n" +
+  "77 int64_value optional .google.protobuf.Int64Value\n" +
+  "78 bool_value optional .google.protobuf.BoolValue\n" +
+  "79 bytes_value optional .google.protobuf.BytesValue\n" +
+  "80 double_value optional .google.protobuf.DoubleValue\n" +
+  "81 field_mask optional .google.protobuf.FieldMask\n" +
+  "82 empty optional .google.protobuf.Empty\n" +
+  "enum conformance.Color\n" +
+  "0 COLOR_UNSPECIFIED\n" +
+  "1 COLOR_RED\n" +
+  "7 COLOR_BLUE\n" +
+  "-2 COLOR_BELOW_ZERO\n" +
+  "message conformance.Nested\n" +
+  "1 text implicit string\n" +
+  "2 inner optional .conformance.Nested\n";
+
 /** The messages of the protocol by their names in JSON: what the codecs of JSON and MessagePack need. */
 export const CONFORMANCE_JSON: ProtocolJson = {
   clientToServer: [

@@ -2894,6 +2894,159 @@ export const CONTROL: Protocol = {
   ],
 };
 
+/** The schema as a text, for peers that have another version of it and compare them. */
+export const CONTROL_DESCRIPTION =
+  "msip-description 1\n" +
+  "package conformance.control\n" +
+  "client-to-server\n" +
+  "1 command_ind EVENT one-way .conformance.control.Command\n" +
+  "server-to-client\n" +
+  "1 report_ind EVENT one-way .conformance.control.Report\n" +
+  "types\n" +
+  "message conformance.control.Command\n" +
+  "1 id implicit uint64\n" +
+  "2 connect oneof:2 .conformance.control.Connect\n" +
+  "3 serve oneof:2 .conformance.control.Serve\n" +
+  "4 start oneof:2 .conformance.control.Start\n" +
+  "5 send oneof:2 .conformance.control.Send\n" +
+  "6 end oneof:2 .conformance.control.End\n" +
+  "7 read oneof:2 .conformance.control.Read\n" +
+  "8 cancel oneof:2 .conformance.control.Cancel\n" +
+  "9 answer oneof:2 .conformance.control.Answer\n" +
+  "10 fail oneof:2 .conformance.control.Fail\n" +
+  "11 close oneof:2 .conformance.control.Close\n" +
+  "12 disconnect oneof:2 .conformance.control.Disconnect\n" +
+  "13 broadcast oneof:2 .conformance.control.Broadcast\n" +
+  "14 ping oneof:2 .conformance.control.Ping\n" +
+  "15 reset oneof:2 .conformance.control.Reset\n" +
+  "message conformance.control.Report\n" +
+  "1 id implicit uint64\n" +
+  "2 ready oneof:2 .conformance.control.Ready\n" +
+  "3 done oneof:2 .conformance.control.Done\n" +
+  "4 failed oneof:2 .conformance.control.Status\n" +
+  "5 serving oneof:2 .conformance.control.Serving\n" +
+  "6 connected oneof:2 .conformance.control.Connected\n" +
+  "7 disconnected oneof:2 .conformance.control.Disconnected\n" +
+  "8 closed oneof:2 .conformance.control.Closed\n" +
+  "9 session_lost oneof:2 .conformance.control.SessionLost\n" +
+  "10 handling oneof:2 .conformance.control.Handling\n" +
+  "11 item oneof:2 .conformance.control.Item\n" +
+  "12 items_ended oneof:2 .conformance.control.ItemsEnded\n" +
+  "13 answered oneof:2 .conformance.control.Answered\n" +
+  "14 sent oneof:2 .conformance.control.Sent\n" +
+  "15 exchange_failed oneof:2 .conformance.control.ExchangeFailed\n" +
+  "16 handler_dropped oneof:2 .conformance.control.HandlerDropped\n" +
+  "message conformance.control.Connect\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 url implicit string\n" +
+  "3 credential implicit string\n" +
+  "4 held repeated string\n" +
+  "message conformance.control.Serve\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 url implicit string\n" +
+  "3 accounts repeated .conformance.control.Account\n" +
+  "4 held repeated string\n" +
+  "5 attach implicit bool\n" +
+  "message conformance.control.Start\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 exchange implicit uint64\n" +
+  "3 member implicit string\n" +
+  "4 message implicit bytes\n" +
+  "5 timeout_ms implicit uint32\n" +
+  "6 headers map:string string\n" +
+  "7 correlation_id implicit string\n" +
+  "8 read implicit uint64\n" +
+  "9 clears implicit bool\n" +
+  "message conformance.control.Send\n" +
+  "1 exchange implicit uint64\n" +
+  "2 message implicit bytes\n" +
+  "3 count implicit uint32\n" +
+  "message conformance.control.End\n" +
+  "1 exchange implicit uint64\n" +
+  "message conformance.control.Read\n" +
+  "1 exchange implicit uint64\n" +
+  "2 count implicit uint64\n" +
+  "message conformance.control.Cancel\n" +
+  "1 exchange implicit uint64\n" +
+  "message conformance.control.Answer\n" +
+  "1 exchange implicit uint64\n" +
+  "2 message implicit bytes\n" +
+  "3 headers map:string string\n" +
+  "message conformance.control.Fail\n" +
+  "1 exchange implicit uint64\n" +
+  "2 status optional .conformance.control.Status\n" +
+  "message conformance.control.Close\n" +
+  "1 endpoint implicit uint64\n" +
+  "message conformance.control.Disconnect\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 status optional .conformance.control.Status\n" +
+  "message conformance.control.Broadcast\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 member implicit string\n" +
+  "3 message implicit bytes\n" +
+  "4 clears implicit bool\n" +
+  "message conformance.control.Ping\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 len implicit uint32\n" +
+  "message conformance.control.Reset\n" +
+  "message conformance.control.Ready\n" +
+  "1 language implicit string\n" +
+  "2 profiles repeated string\n" +
+  "3 fingerprint implicit fixed64\n" +
+  "message conformance.control.Done\n" +
+  "1 count implicit uint32\n" +
+  "message conformance.control.Status\n" +
+  "1 code implicit string\n" +
+  "2 message implicit string\n" +
+  "3 headers map:string string\n" +
+  "4 details map:string bytes\n" +
+  "message conformance.control.Serving\n" +
+  "1 url implicit string\n" +
+  "message conformance.control.Connected\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 peer implicit uint64\n" +
+  "3 resumed implicit bool\n" +
+  "4 user implicit string\n" +
+  "5 roles repeated string\n" +
+  "message conformance.control.Disconnected\n" +
+  "1 endpoint implicit uint64\n" +
+  "message conformance.control.Closed\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 status optional .conformance.control.Status\n" +
+  "message conformance.control.SessionLost\n" +
+  "1 endpoint implicit uint64\n" +
+  "message conformance.control.Handling\n" +
+  "1 endpoint implicit uint64\n" +
+  "2 exchange implicit uint64\n" +
+  "3 member implicit string\n" +
+  "4 message implicit bytes\n" +
+  "5 headers map:string string\n" +
+  "6 correlation_id implicit string\n" +
+  "7 remaining_ms implicit uint32\n" +
+  "8 user implicit string\n" +
+  "9 cleared implicit bool\n" +
+  "message conformance.control.Item\n" +
+  "1 exchange implicit uint64\n" +
+  "2 message implicit bytes\n" +
+  "message conformance.control.ItemsEnded\n" +
+  "1 exchange implicit uint64\n" +
+  "2 status optional .conformance.control.Status\n" +
+  "message conformance.control.Answered\n" +
+  "1 exchange implicit uint64\n" +
+  "2 message implicit bytes\n" +
+  "3 headers map:string string\n" +
+  "message conformance.control.Sent\n" +
+  "1 exchange implicit uint64\n" +
+  "message conformance.control.ExchangeFailed\n" +
+  "1 exchange implicit uint64\n" +
+  "2 status optional .conformance.control.Status\n" +
+  "message conformance.control.HandlerDropped\n" +
+  "1 exchange implicit uint64\n" +
+  "message conformance.control.Account\n" +
+  "1 credential implicit string\n" +
+  "2 user implicit string\n" +
+  "3 roles repeated string\n";
+
 /** The messages of the protocol by their names in JSON: what the codecs of JSON and MessagePack need. */
 export const CONTROL_JSON: ProtocolJson = {
   clientToServer: [

@@ -810,6 +810,45 @@ export const CHAT: Protocol = {
   ],
 };
 
+/** The schema as a text, for peers that have another version of it and compare them. */
+export const CHAT_DESCRIPTION =
+  "msip-description 1\n" +
+  "package chat\n" +
+  "client-to-server\n" +
+  "1 connect_req COMMAND call single single 1 .chat.ConnectReq\n" +
+  "2 message_ind EVENT one-way .chat.MessageInd\n" +
+  "3 presence_rsp EVENT answer .chat.PresenceRsp\n" +
+  "4 who_req COMMAND call single single 6 .chat.WhoReq\n" +
+  "server-to-client\n" +
+  "1 connect_rsp EVENT answer .chat.ConnectRsp\n" +
+  "2 message_ind EVENT one-way .chat.MessageInd\n" +
+  "3 joined_ind EVENT one-way .chat.JoinedInd\n" +
+  "4 left_ind EVENT one-way .chat.LeftInd\n" +
+  "5 presence_req COMMAND call single single 3 .chat.PresenceReq\n" +
+  "6 who_rsp EVENT answer .chat.WhoRsp\n" +
+  "types\n" +
+  "message chat.ConnectReq\n" +
+  "1 user implicit string\n" +
+  "message chat.MessageInd\n" +
+  "1 user implicit string\n" +
+  "2 text implicit string\n" +
+  "message chat.PresenceRsp\n" +
+  "1 active implicit bool\n" +
+  "message chat.WhoReq\n" +
+  "message chat.ConnectRsp\n" +
+  "1 motd implicit string\n" +
+  "2 users repeated string\n" +
+  "message chat.JoinedInd\n" +
+  "1 user implicit string\n" +
+  "message chat.LeftInd\n" +
+  "1 user implicit string\n" +
+  "message chat.PresenceReq\n" +
+  "message chat.WhoRsp\n" +
+  "1 people repeated .chat.Person\n" +
+  "message chat.Person\n" +
+  "1 user implicit string\n" +
+  "2 active implicit bool\n";
+
 /** The messages of the protocol by their names in JSON: what the codecs of JSON and MessagePack need. */
 export const CHAT_JSON: ProtocolJson = {
   clientToServer: [

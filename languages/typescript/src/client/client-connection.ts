@@ -2,7 +2,7 @@
 
 import type { BoundCodec, Compression } from "../codec/index.js";
 import { Bodies } from "../connection/bodies.js";
-import { Connection, sessionSettings } from "../connection/connection.js";
+import { Connection, sessionSettings, type ConnectionParts } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import type { Streams } from "../connection/inbound-streams.js";
 import type { CallOptions } from "../connection/options.js";
@@ -55,7 +55,13 @@ export class ClientConnection {
   #closedBy: Status | undefined;
   #connectedAt = 0;
 
-  private constructor(protocol: Protocol, endpoint: string | Transport, options: ClientOptions, streams: Streams | undefined) {
+  private constructor(
+    protocol: Protocol,
+    endpoint: string | Transport,
+    options: ClientOptions,
+    streams: Streams | undefined,
+    inbound: ConnectionParts["inbound"],
+  ) {
     this.#protocol = protocol;
     this.#options = options;
     this.#streams = streams;
@@ -88,6 +94,7 @@ export class ClientConnection {
         topic: topic === "" ? "" : `${topic}/$in`,
         streams,
         onError: this.#onError,
+        inbound,
         owner: {
           onSessionEvent: (event) => this.#onSessionEvent(event),
           onStreamEnd: (error) => this.#onStreamEnd(error),
@@ -101,15 +108,18 @@ export class ClientConnection {
     });
   }
 
-  /** @internal */
+  /** @param inbound What takes what the server begins, where that is not the handler. @internal */
   static async open<C>(
     type: ClientClass<C>,
     protocol: Protocol,
     endpoint: string | Transport,
     options: ClientOptions,
     streams?: Streams,
+    inbound?: ConnectionParts["inbound"],
   ): Promise<C> {
-    const connection = new ClientConnection(protocol, endpoint, options, streams);
+    const { description } = options;
+    const described = description === undefined ? protocol : { ...protocol, description };
+    const connection = new ClientConnection(described, endpoint, options, streams, inbound);
     const client = new type(connection);
     connection.#connection.peer = client;
     connection.#makeLoginClient = () => new type(connection, true);

@@ -21,6 +21,8 @@ export interface ClientOptions<H = object> extends Partial<ClientSettings> {
   readonly version?: string | undefined;
   /** Who this is, for the server: at most 6 KiB. It leaves only over a confidential connection, unless `insecure` is set. */
   readonly credential?: Credential | undefined;
+  /** The schema for servers that have another version of it, and compare them: `CHAT_DESCRIPTION`. */
+  readonly description?: string | undefined;
   /** The class of WebSockets for a `ws://` URL, where the platform has none. */
   readonly webSocket?: WebSocketClass | undefined;
   /** Is told what handlers have thrown that is no `Status`; by default the console is. */

@@ -3,9 +3,9 @@
 import { Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
 import type { ConnectionSettings } from "../settings/settings.js";
-import type { Event, Identity, Session, Settings } from "../session/index.js";
+import type { Event, Identity, Message, Request, Session, Settings } from "../session/index.js";
 import type { Bodies } from "./bodies.js";
-import { Driver, type DriverSink } from "./driver.js";
+import { Driver, now, type DriverSink } from "./driver.js";
 import { Inbound, type InboundHost } from "./inbound.js";
 import type { Streams } from "./inbound-streams.js";
 import { Outbound, type OutboundHost } from "./outbound.js";
@@ -20,6 +20,20 @@ export interface ConnectionOwner {
   onTick(now: number): number;
 }
 
+/** What takes what the peer begins. */
+export interface InboundEvents {
+  /** How many calls of the peer are open. */
+  readonly openCount: number;
+  /** Takes what has come; false where it is something else. */
+  onEvent(event: Event): boolean;
+  /** Handles what waits. */
+  proceed(): void;
+  /** Ends handlers whose callers wait no more; returns when the next one's time is over. */
+  expire(at: number): number;
+  /** The peer is gone for good. */
+  stopAll(status: Status): void;
+}
+
 /** What a connection is made of. */
 export interface ConnectionParts {
   readonly session: Session;
@@ -32,11 +46,13 @@ export interface ConnectionParts {
   readonly streams: Streams | undefined;
   readonly onError: (error: unknown, what: string) => void;
   readonly owner: ConnectionOwner;
+  /** What takes what the peer begins; by default one for all of it. */
+  readonly inbound?: ((connection: Connection) => InboundEvents) | undefined;
 }
 
 export class Connection implements DriverSink, InboundHost, OutboundHost {
   readonly driver: Driver;
-  readonly inbound: Inbound;
+  readonly inbound: InboundEvents;
   readonly outbound: Outbound;
   readonly writeTimeoutMs: number;
   readonly callTimeoutMs: number;
@@ -65,8 +81,8 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
     this.#onError = parts.onError;
     this.#answers = answersOf(protocol);
     this.driver = new Driver(parts.session, this, settings.writeTimeoutMs);
-    this.inbound = new Inbound(this);
     this.outbound = new Outbound(this);
+    this.inbound = parts.inbound?.(this) ?? new Inbound(this);
   }
 
   get isHeldUp(): boolean {
@@ -85,6 +101,14 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
 
   onHandlerError(error: unknown, member: Member): void {
     this.#onError(error, `the handler of ${member.name} failed`);
+  }
+
+  topicOf(event: Message | Request): string {
+    return event.topic;
+  }
+
+  handled(event: Message): void {
+    this.driver.session.finished(event, now());
   }
 
   /** The login is over: what has waited goes on. */

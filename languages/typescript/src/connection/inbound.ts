@@ -25,6 +25,12 @@ export interface InboundHost {
   readonly streams: Streams | undefined;
   /** A handler has thrown something that is no `Status`. */
   onHandlerError(error: unknown, member: Member): void;
+  /** The topic that handlers are told for this one. */
+  topicOf(event: Message | Request): string;
+  /** A message was handled: as much may be sent again. */
+  handled(event: Message): void;
+  /** A call has ended. */
+  onCallOver?(id: MsgId): void;
 }
 
 type Handler = (...parameters: unknown[]) => unknown;
@@ -99,6 +105,12 @@ export class Inbound {
     for (const lane of this.#lanes) lane.run();
   }
 
+  /** Does this once the messages that wait were handled. */
+  afterMessages(work: () => void): void {
+    this.#lanes[1].push(work);
+    this.proceed();
+  }
+
   /** Ends handlers whose callers wait no more; returns when the next one's time is over. */
   expire(at: number): number {
     if (at < this.#nextDeadline) return this.#nextDeadline;
@@ -124,6 +136,7 @@ export class Inbound {
   #begin(call: Call): void {
     call.run(() => {
       this.#calls.delete(call.request.id);
+      this.#host.onCallOver?.(call.request.id);
       this.#host.driver.scheduleFlush();
     });
   }
@@ -138,7 +151,7 @@ export class Inbound {
           if (status === undefined) session.acknowledge(event.id);
           else session.fail(event.id, status);
         }
-        session.finished(event, now());
+        this.#host.handled(event);
         driver.scheduleFlush();
       }
     };
@@ -358,7 +371,7 @@ class HandlerContext implements Context<unknown> {
   }
 
   get topic(): string {
-    return this.#event.topic;
+    return this.#host.topicOf(this.#event);
   }
 
   get signal(): AbortSignal {

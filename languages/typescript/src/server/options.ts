@@ -71,4 +71,6 @@ export interface ServerHandler<P> {
   onClientConnected?(peer: P): void | Promise<void>;
   /** A client's connection has ended. Its session is kept for `sessionExpiryMs`, unless it was closed. */
   onClientDisconnected?(peer: P, reason: Status): void;
+  /** A client's session has ended, and its peer is of no use any more. */
+  onClientGone?(peer: P, reason: Status): void;
 }

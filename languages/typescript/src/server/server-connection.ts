@@ -10,7 +10,9 @@ import { ClosedError, Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
 import type { Event, Identity, ReceivedHello, ServerSession, Welcome } from "../session/index.js";
 import type { ByteStream } from "../transport/transport.js";
+import { offer } from "./offer.js";
 import type { ClientIdentity, ServerHandler, ServerSettings } from "./options.js";
+import type { PeerConnection } from "./peer-connection.js";
 
 /** What the server keeps of a session. */
 export interface SessionParts {
@@ -35,8 +37,8 @@ export interface SessionOwner {
   onOver(connection: ServerConnection): void;
 }
 
-/** What is known of a client, and what is not of its schema. */
-export class ServerConnection {
+/** A client that has a connection of its own. */
+export class ServerConnection implements PeerConnection {
   /** @internal */
   readonly parts: SessionParts;
   readonly #owner: SessionOwner;
@@ -45,6 +47,7 @@ export class ServerConnection {
   #peerId = 0n;
   #clientName = "";
   #address = "";
+  #isOtherSchema = false;
   #identity: ClientIdentity | undefined;
   /** When the identity expires, on the clock of timers. */
   #expiresAt = Infinity;
@@ -91,6 +94,16 @@ export class ServerConnection {
     return this.#address;
   }
 
+  /** None: it speaks to this server alone. */
+  get topic(): string {
+    return "";
+  }
+
+  /** Whether it speaks another version of the schema. */
+  get isOtherSchema(): boolean {
+    return this.#isOtherSchema;
+  }
+
   /** Whether it is there now. */
   get isConnected(): boolean {
     return this.#isConnected;
@@ -118,6 +131,16 @@ export class ServerConnection {
     this.#connection.bodies = bodies;
   }
 
+  /** Its session says what has become of it. @internal */
+  get gone(): Status | undefined {
+    return undefined;
+  }
+
+  /** @internal */
+  route(options: CallOptions): CallOptions {
+    return options;
+  }
+
   /** How many calls are open, both ways. @internal */
   get openCount(): number {
     return this.#connection.outbound.openCount + this.#connection.inbound.openCount;
@@ -135,6 +158,7 @@ export class ServerConnection {
     this.#peerId = welcome.peerId ?? 0n;
     this.#clientName = hello.clientName ?? "";
     this.#address = stream.peerAddress;
+    this.#isOtherSchema = (hello.fingerprint ?? 0n) !== this.parts.protocol.fingerprint;
     this.#identity = identity;
     this.#connection.identity = identityOf(identity, this.#peerId);
     this.#expiresAt = identity?.expiresAt === undefined ? Infinity : now() + (identity.expiresAt.getTime() - Date.now());
@@ -179,22 +203,14 @@ export class ServerConnection {
     const wasConnected = this.#isConnected;
     this.#isConnected = false;
     this.#connection.stop(new ClosedError(status.code, status.message));
-    if (wasConnected) this.#tellDisconnected(status);
+    if (wasConnected) this.#tell("onClientDisconnected", status);
+    this.#tell("onClientGone", status);
     this.#owner.onOver(this);
   }
 
   /** Sends a message, where that is possible at once. @internal */
   offer(member: Member, body: Body): boolean {
-    const { session } = this.parts;
-    if (session.phase !== "open" || !session.canSend(member, body.bytes.length)) return false;
-    try {
-      session.send(member, body.bytes, now(), { compressed: body.compressed });
-    } catch {
-      // It is closing, say.
-      return false;
-    }
-    this.#connection.driver.scheduleFlush();
-    return true;
+    return offer(this.#connection.driver, member, body);
   }
 
   #onSessionEvent(event: Event): void {
@@ -207,7 +223,7 @@ export class ServerConnection {
     if (!this.#isConnected) return;
     this.#isConnected = false;
     const reason = this.#closedBy ?? new ClosedError("UNAVAILABLE", error?.message ?? "the connection was lost");
-    this.#tellDisconnected(reason);
+    this.#tell("onClientDisconnected", reason);
     if (this.parts.session.phase === "over") this.stop(reason);
     else this.#owner.onDetached(this);
   }
@@ -227,11 +243,11 @@ export class ServerConnection {
     }
   }
 
-  #tellDisconnected(reason: Status): void {
+  #tell(what: "onClientDisconnected" | "onClientGone", reason: Status): void {
     try {
-      this.parts.handler.onClientDisconnected?.(this.#peer, reason);
+      this.parts.handler[what]?.(this.#peer, reason);
     } catch (error) {
-      this.parts.onError(error, "onClientDisconnected failed");
+      this.parts.onError(error, `${what} failed`);
     }
   }
 }

@@ -4,20 +4,24 @@ import { randomBytes } from "node:crypto";
 
 import { synchronous } from "../client/choices.js";
 import { protobuf, type BoundCodec, type Compression } from "../codec/index.js";
-import { Bodies } from "../connection/bodies.js";
+import { AttachedCore } from "../attach/attached-core.js";
+import type { AttachOptions } from "../attach/options.js";
+import { Bodies, type Body } from "../connection/bodies.js";
 import { sessionSettings } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import { Status } from "../errors.js";
-import type { Protocol } from "../protocol.js";
+import type { Member, Protocol } from "../protocol.js";
 import { CodecId, CompressionId, ServerSession, type ReceivedHello, type Settings, type Welcome } from "../session/index.js";
 import { SERVER, refuseUnknown, resolveSettings } from "../settings/settings.js";
 import { parseUrl } from "../settings/url.js";
-import type { ByteStream } from "../transport/transport.js";
+import type { ByteStream, Transport } from "../transport/transport.js";
 import type { Broadcast } from "./broadcast.js";
+import type { Core, PeerClass } from "./core.js";
 import { greet, type Greeted } from "./handshake.js";
 import { listen, listenerSettings, type Listener } from "./listen.js";
 import type { ClientIdentity, ServerHandler, ServerOptions, ServerSettings } from "./options.js";
 import type { Peer } from "./peer.js";
+import type { PeerConnection } from "./peer-connection.js";
 import { ServerConnection } from "./server-connection.js";
 import { Sessions, hashSecret } from "./sessions.js";
 
@@ -31,17 +35,14 @@ const REFUSAL_STEP_MS = 50;
 const MAX_REFUSED = 64;
 
 /** A generated server. */
-export type ServerClass<S> = new (core: ServerCore) => S;
-
-/** A generated peer. */
-export type PeerClass<P> = new (connection: ServerConnection) => P;
+export type ServerClass<S> = new (core: Core) => S;
 
 /** A server: handlers for its clients' messages, and typed calls of each client. */
 export abstract class Server<P extends Peer> {
-  readonly #core: ServerCore;
+  readonly #core: Core;
 
   /** @internal */
-  constructor(core: ServerCore) {
+  constructor(core: Core) {
     this.#core = core;
   }
 
@@ -57,6 +58,18 @@ export abstract class Server<P extends Peer> {
     return new type(await ServerCore.listen(peerType, protocol, endpoint, handler as ServerHandler<unknown>, options));
   }
 
+  /** Serves a topic of a broker. */
+  protected static async attachTo<S extends Server<P>, P extends Peer, H extends ServerHandler<P>>(
+    type: ServerClass<S>,
+    peerType: PeerClass<P>,
+    protocol: Protocol,
+    endpoint: string | Transport,
+    handler: H,
+    options: AttachOptions = {},
+  ): Promise<S> {
+    return new type(await AttachedCore.attach(peerType, protocol, endpoint, handler as ServerHandler<unknown>, options));
+  }
+
   /** Where clients connect to, with the ports that the system has chosen. */
   get urls(): readonly string[] {
     return this.#core.urls;
@@ -64,7 +77,7 @@ export abstract class Server<P extends Peer> {
 
   /** The clients that are connected now. */
   get peers(): readonly P[] {
-    return this.#core.connected().map((connection) => this.#core.peerOf(connection) as P);
+    return this.#core.peers() as readonly P[];
   }
 
   /** Resolves when the server has stopped. */
@@ -86,13 +99,13 @@ export abstract class Server<P extends Peer> {
     await this.close();
   }
 
-  protected broadcast<B extends Broadcast>(type: new (connections: () => Iterable<ServerConnection>) => B, except?: Peer): B {
-    return new type(() => this.#core.connected().filter((connection) => connection !== except?.connection));
+  protected broadcast<B extends Broadcast>(type: new (send: (member: Member, message: unknown) => number) => B, except?: Peer): B {
+    return new type((member, message) => this.#core.broadcast(member, message, except?.connection));
   }
 }
 
 /** The connections and sessions of a server. */
-export class ServerCore {
+export class ServerCore implements Core {
   readonly #peerType: PeerClass<unknown>;
   readonly #protocol: Protocol;
   readonly #handler: ServerHandler<unknown>;
@@ -150,12 +163,28 @@ export class ServerCore {
     return this.#listeners.map(({ url }) => url);
   }
 
-  connected(): ServerConnection[] {
-    return [...this.#sessions.all].filter(({ isConnected }) => isConnected);
+  peers(): readonly unknown[] {
+    return this.#connected().map((connection) => this.#peers.get(connection));
   }
 
-  peerOf(connection: ServerConnection): unknown {
-    return this.#peers.get(connection);
+  broadcast(member: Member, message: unknown, except: PeerConnection | undefined): number {
+    // Encoded once for each codec.
+    const encoded = new Map<Bodies, Body>();
+    let count = 0;
+    for (const connection of this.#connected()) {
+      if (connection === except) continue;
+      let body = encoded.get(connection.bodies);
+      if (body === undefined) {
+        body = connection.bodies.encode(member, message);
+        encoded.set(connection.bodies, body);
+      }
+      if (connection.offer(member, body)) count += 1;
+    }
+    return count;
+  }
+
+  #connected(): ServerConnection[] {
+    return [...this.#sessions.all].filter(({ isConnected }) => isConnected);
   }
 
   async close(): Promise<number> {

@@ -24,10 +24,13 @@ import type { SessionStreams } from "./streams.js";
 const NAME_LEN = 256;
 const NOTHING = new Uint8Array();
 /** What this side understands beyond the version: see docs/protocol.md, "Extensions". */
-export const EXTENSIONS: ReadonlyMap<string, Uint8Array> = new Map([
-  ["ends-cancelled", NOTHING],
-  ["error-metadata", NOTHING],
-]);
+export function extensionsOf({ description }: Protocol): ReadonlyMap<string, Uint8Array> {
+  const names = ["ends-cancelled", "error-metadata"];
+  if (description !== undefined) {
+    names.push("schema-description");
+  }
+  return new Map(names.map((name) => [name, NOTHING]));
+}
 
 /** What a client may say at each connect. */
 export interface BeginOptions {
@@ -94,7 +97,7 @@ export class ClientSession extends Session {
       clientVersion: name(version),
       sessionSecret: this.#secret,
       awaited,
-      extensions: EXTENSIONS,
+      extensions: extensionsOf(protocol),
     });
     if (hello.length > MAX_HELLO) {
       throw new ConnectError("INVALID_ARGUMENT", `a HELLO of ${hello.length} bytes: ${MAX_HELLO} are allowed (credential)`);

@@ -11,6 +11,7 @@ import { Fault, MessageFault } from "../wire/fault.js";
 import { ACK, ACK_REQUIRED, COMPRESSED, ITEM, META, MORE, REDELIVERED, SEQUENCE, URGENT } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, readPayload, type Payload } from "../wire/payload.js";
+import { DESCRIBE, describe } from "./describe.js";
 import { ANSWER, type Inbound } from "./exchange.js";
 import { PROVOKED } from "./outgoing.js";
 import { FAILED, FORGOTTEN, HANDLED, NEW } from "./received.js";
@@ -59,6 +60,9 @@ export function handleMessage(s: State, frame: Frame): void {
     if (payload.topic.startsWith("$") && !isCall) {
       return handleNotice(s, frame, payload);
     }
+    if (isCall && frame.variant === DESCRIBE) {
+      return describe(s, frame, payload);
+    }
     const member = memberOf(s, frame, isCall);
     if (isCall) {
       handleCall(s, frame, member, payload);
@@ -70,7 +74,7 @@ export function handleMessage(s: State, frame: Frame): void {
       throw error;
     }
     if (error.code !== "UNIMPLEMENTED" || s.sameSchema) {
-      s.limit(id);
+      s.limitSent(id);
     }
     if (!isCall) {
       s.consume(s.receiveWindow, 1, size);
@@ -173,7 +177,7 @@ function handleCall(s: State, frame: Frame, member: Member, { metadata, topic, b
 /** A call that has no place. While handlers wait for the peer to read it may not know better. */
 function refuse(s: State, frame: Frame, text: string): void {
   if (!s.isHolding) {
-    s.limit(frame.id);
+    s.limitSent(frame.id);
   }
   reject(s, frame, "RESOURCE_EXHAUSTED", text);
 }

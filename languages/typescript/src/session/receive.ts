@@ -189,7 +189,7 @@ function handlePeerFault(s: State, frame: Frame): void {
 function handlePing(s: State, frame: Frame): void {
   s.limit(frame.id);
   if (s.outgoing.pongs < MAX_PONGS) {
-    s.control(PONG, frame.id, frame.buffer.slice(frame.start, frame.end), true, PROVOKED);
+    s.overtaking(PONG, frame.id, frame.buffer.slice(frame.start, frame.end), PROVOKED);
   }
 }
 
@@ -211,7 +211,7 @@ function handleCancel(s: State, frame: Frame): void {
   if (call?.interest !== ANSWER) {
     return s.ignoreLate(frame);
   }
-  if (!s.cancels.take(s.now)) {
+  if (!s.topics && !s.cancels.take(s.now)) {
     throw new Fault("more than 1000 calls cancelled a second", { code: "RESOURCE_EXHAUSTED", id: frame.id });
   }
   call.interest = END;

@@ -12,7 +12,7 @@ import { ACK, CLOSE, ERROR, HELLO, frameName } from "../wire/header.js";
 import { MAX_HELLO, readHello, writeWelcome } from "../wire/handshake.js";
 import type { Hello, Welcome } from "../wire/messages.js";
 import { writeText } from "../wire/text.js";
-import { EXTENSIONS } from "./client.js";
+import { extensionsOf } from "./client.js";
 import type { MsgId } from "./event.js";
 import { reject } from "./message.js";
 import { OutFrame, Outgoing } from "./outgoing.js";
@@ -163,11 +163,11 @@ export class ServerSession extends Session {
       serverName: limits.name,
       serverVersion: limits.version,
       awaited,
-      extensions: EXTENSIONS,
+      extensions: extensionsOf(protocol),
       ...welcome,
     };
     // Nothing may overtake the answer.
-    s.control(ACK, hello.id, writeWelcome(hello.sessionId, answer), true);
+    s.overtaking(ACK, hello.id, writeWelcome(hello.sessionId, answer));
     opened(s, { maxBody: hello.maxBody, maxCalls: undefined, awaited: hello.awaited }, resumed);
     s.emit({ type: "connected", welcome: answer, resumed });
     sendWaiting(s);

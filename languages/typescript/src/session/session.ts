@@ -164,7 +164,7 @@ export abstract class Session {
     }
     if (s.keepalive.isDue(now)) {
       const id = s.nextId();
-      s.control(PING, id, NOTHING, true);
+      s.overtaking(PING, id, NOTHING);
       s.keepalive.pinged(id, now);
     }
     s.relieve();

@@ -135,6 +135,10 @@ export class State {
   lateOut = 0;
   lateIn = 0;
 
+  /** What this side's schema is, where the peer is told, and how often it was. */
+  readonly description: string | undefined;
+  described = 0;
+
   /** What the peer may send, by number. */
   readonly members = new Map<number, Member>();
   /** What streams need; nothing where no call of the protocol has one. */
@@ -152,6 +156,7 @@ export class State {
     readonly server: boolean,
   ) {
     this.limits = withDefaults(settings);
+    this.description = protocol.description;
     this.keepalive = new Keepalive(this.limits.pingInterval, 0);
     for (const member of server ? protocol.clientToServer : protocol.serverToClient) {
       this.members.set(member.number, member);
@@ -200,7 +205,7 @@ export class State {
         }
         this.#events[this.#polled++] = undefined as unknown as Event;
         const { type } = event;
-        if ((isOwed || this.#held.length > 0) && (type === "request" || type === "message" || type === "requestItem" || type === "requestEnd")) {
+        if ((isOwed || this.#held.length > 0) && (type === "request" || type === "message" || type === "requestItem" || type === "requestEnd" || type === "notice")) {
           this.#held.push(event);
           continue;
         }
@@ -227,6 +232,11 @@ export class State {
 
   control(type: number, id: bigint, body: Uint8Array, urgent: boolean, role: number = OWN): void {
     this.outgoing.push(new OutFrame(type, urgent && id !== 0n ? URGENT : 0, id, body, NOTHING, 0, undefined, role), urgent);
+  }
+
+  /** A frame of no exchange, which has no flags, and goes before what waits. */
+  overtaking(type: number, id: bigint, body: Uint8Array, role: number = OWN): void {
+    this.outgoing.push(new OutFrame(type, 0, id, body, NOTHING, 0, undefined, role), true);
   }
 
   /** Answers an exchange with an error of the session. */
@@ -400,6 +410,13 @@ export class State {
   limit(id: bigint, what = UNWANTED): void {
     if (!this.unwanted.take(this.now)) {
       throw new Fault(`more than 200 ${what} a second`, { code: "RESOURCE_EXHAUSTED", id });
+    }
+  }
+
+  /** What others have sent, and a broker passes on, is not its fault. */
+  limitSent(id: bigint): void {
+    if (!this.topics) {
+      this.limit(id);
     }
   }
 

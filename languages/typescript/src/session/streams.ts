@@ -154,7 +154,7 @@ function handleItem(s: State, frame: Frame): void {
     if (!(error instanceof MessageFault)) {
       throw error;
     }
-    s.limit(id);
+    s.limitSent(id);
     s.refused(true);
     s.endStreams(call);
     s.disown(call);

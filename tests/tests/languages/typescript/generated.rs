@@ -81,13 +81,27 @@ fn generate(set: &Set, folder: &Path, sides: Sides) {
 
 /// Writes the code of `lab.proto` into a folder.
 pub(super) fn generate_lab(folder: &Path) {
+    generate_edited_lab(folder, &[]);
+}
+
+/// Writes the code of another version of `lab.proto`, in which these texts have others in their place.
+pub(super) fn generate_edited_lab(folder: &Path, edits: &[(&str, &str)]) {
     let include = Path::new(ROOT).join("tests/proto");
+    let mut schema = fs::read_to_string(include.join("lab.proto")).expect("lab.proto");
+    for (before, after) in edits {
+        assert!(schema.contains(before), "{before}");
+        schema = schema.replace(before, after);
+    }
+    fs::create_dir_all(folder).expect("a folder");
+    let edited = folder.join("lab.proto");
+    fs::write(&edited, schema).expect("written");
     Builder::new()
+        .include(folder)
         .include(&include)
         .without_rust()
         .emit_rerun_if_changed(false)
         .emitter_into(folder, TypeScript::new())
-        .compile(&[include.join("lab.proto")])
+        .compile(&[edited])
         .unwrap_or_else(|why| panic!("lab.proto: {why}"));
 }
 

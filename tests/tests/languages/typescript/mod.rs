@@ -9,5 +9,6 @@ mod lint;
 mod node;
 mod own_tests;
 mod package;
+mod schemas;
 mod server;
 mod tools;

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    generated::generate_lab,
+    generated::generate_edited_lab,
     tools::{ROOT, Tools},
 };
 
@@ -108,8 +108,13 @@ pub(super) struct Programs {
 
 impl Programs {
     pub(super) fn bundle(tools: &Tools, name: &str) -> Self {
+        Self::of_edited_lab(tools, name, &[])
+    }
+
+    /// With another version of the schema, in which these texts have others in their place.
+    pub(super) fn of_edited_lab(tools: &Tools, name: &str, edits: &[(&str, &str)]) -> Self {
         let folder = tools.project(name);
-        generate_lab(&folder.join("generated"));
+        generate_edited_lab(&folder.join("generated"), edits);
         let source = Path::new(ROOT).join("tests/tests/languages/typescript/programs");
         let files = ["lab-client.ts", "lab-server.ts"].map(|file| {
             let copy = folder.join(file);

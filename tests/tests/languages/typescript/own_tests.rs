@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use msip_broker::Broker;
 use msip_tests::{Authority, programs};
+use tokio::task::spawn_blocking;
 
 use super::tools::{ROOT, tools};
 
@@ -34,8 +36,17 @@ fn certificates(folder: &Path) {
     }
 }
 
-#[test]
-fn clients_and_servers_pass_their_own_tests() {
+/// A broker for the tests of services, which is there as long as the test runs.
+async fn broker() -> String {
+    let binding = Broker::builder().listen("tcp://127.0.0.1:0").bind().await;
+    let broker = binding.expect("a broker");
+    let url = broker.local_urls().next().expect("a place").to_string();
+    tokio::spawn(broker.serve_until(std::future::pending()));
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_and_servers_pass_their_own_tests() {
     let Some(tools) = tools() else { return };
     let source = Path::new(ROOT).join("languages/typescript/tests");
     let entries = source.read_dir().expect("a folder");
@@ -53,6 +64,9 @@ fn clients_and_servers_pass_their_own_tests() {
     let mut node = tools.node();
     node.current_dir(ROOT);
     node.env("MSIP_TEST_CERTIFICATES", &folder);
+    node.env("MSIP_TEST_BROKER", broker().await);
     node.args(["--enable-source-maps", "--test"]).args(bundles);
-    programs::run(&mut node).unwrap_or_else(|why| panic!("{why}"));
+    let run = spawn_blocking(move || programs::run(&mut node));
+    let run = run.await.expect("no panic");
+    run.unwrap_or_else(|why| panic!("{why}"));
 }

@@ -1,6 +1,7 @@
 //! Clients in Rust talk with a server in Node.js.
 
 use futures_util::stream;
+use msip_broker::Broker;
 use msip_runtime::{
     Client, Reconnect,
     transport::{ClientTls, Pem},
@@ -13,6 +14,8 @@ use msip_tests::{
     proxy::{Plan, Proxy},
     soon,
 };
+
+use tokio::task::JoinHandle;
 
 use super::{
     node::{Node, Programs},
@@ -61,6 +64,9 @@ async fn everything_is_said_over_each_transport() {
         let client = soon("a client", client).await.expect(place);
         node.until("connected rust").await;
         talk(&client, &mut node).await;
+        // Its acknowledgment is of the handler, which fails.
+        let error = said(client.save_ind(SaveInd { number: 13 }).await);
+        assert!(error.contains("not thirteen"), "{error}");
         assert_eq!(client.act_req(act("tell 7")).await.expect("told").done, "1");
         while !matches!(next(&mut events).await, SeenByClient::Note(7)) {}
         client.close().await;
@@ -84,8 +90,6 @@ async fn talk(client: &Client<Lab>, node: &mut Node) {
     for line in ["note 1", "tick", "save 3"] {
         node.until(line).await;
     }
-    let error = said(client.save_ind(SaveInd { number: 13 }).await);
-    assert!(error.contains("not thirteen"), "{error}");
     for (what, text) in [
         ("fail", "no such thing"),
         ("panic", "the handler failed"),
@@ -139,6 +143,64 @@ async fn talk(client: &Client<Lab>, node: &mut Node) {
     {
         assert_eq!(answer.expect("echoed").text, number.to_string());
     }
+}
+
+/// The same handler as a service of a broker, which is started anew meanwhile.
+#[tokio::test]
+async fn everything_is_said_through_a_broker() {
+    let Some(tools) = tools() else { return };
+    let programs = Programs::bundle(tools, "server_attached");
+    let (target, first) = broker().await;
+    let proxy = Proxy::start(target.parse().expect("an address")).await;
+    let url = format!("{}/lab", proxy.url());
+    let mut node = Node::start(tools, &programs.server, &["attach", &url]);
+    node.line().await;
+    let client = lab(&format!("tcp://{target}/lab")).await;
+    node.until("connected rust").await;
+    talk(&client, &mut node).await;
+    assert_eq!(client.act_req(act("tell 7")).await.expect("told").done, "1");
+    client.close().await;
+    node.until("gone UNAVAILABLE").await;
+
+    // A broker that knows nothing of it.
+    let another = lab(&format!("tcp://{target}/lab")).await;
+    another.note_ind(note(5)).await.expect("sent");
+    node.until("note 5").await;
+    let (target, _second) = broker().await;
+    proxy.aim(target.parse().expect("an address"));
+    first.abort();
+    proxy.cut();
+    node.until("gone").await;
+    let client = lab(&format!("tcp://{target}/lab")).await;
+    // Until the service is there nobody answers, and nobody hears.
+    let served = async { while client.echo_req(echo("hi")).await.is_err() {} };
+    soon("the service", served).await;
+    client.save_ind(SaveInd { number: 6 }).await.expect("saved");
+    node.until("save 6").await;
+    node.end_input();
+    node.until("closed 0").await;
+    node.ended().await;
+}
+
+/// A broker in a task of its own, and where it listens.
+async fn broker() -> (String, JoinHandle<()>) {
+    let binding = Broker::builder().listen("tcp://127.0.0.1:0").bind().await;
+    let broker = binding.expect("a broker");
+    let url = broker.local_urls().next().expect("a place");
+    let place = url.address().authority().to_owned();
+    let serving = tokio::spawn(async move {
+        broker.serve_until(std::future::pending()).await;
+    });
+    (place, serving)
+}
+
+async fn lab(url: &str) -> Client<Lab> {
+    let (handler, _events) = LabClient::new();
+    let connecting = Client::<Lab>::builder(url)
+        .handler(handler)
+        .name("rust")
+        .connect();
+    soon("a client", connecting).await.expect("connected")
 }
 
 /// Resets, truncations and silence, each way: the server's sessions go on.

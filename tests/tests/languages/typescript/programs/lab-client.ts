@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 
 import { Status, json, messagePack, type ClientOptions } from "msip";
 import { gzip, transport } from "msip/node";
-import { LAB_JSON, LabClient, type LabClientHandler } from "./generated/lab.js";
+import { LAB_DESCRIPTION, LAB_JSON, LabClient, type LabClientHandler } from "./generated/lab.js";
 
 const [url = "", part = ""] = process.argv.slice(2);
 
@@ -71,6 +71,26 @@ const PARTS: Record<string, () => Promise<void>> = {
     assert.equal((await Promise.all(Array.from({ length: 500 }, (_, at) => lab.echoReq({ text: String(at) })))).at(-1)?.text, "499");
     assert.ok((await lab.connection.ping()) >= 0);
     await lab.close();
+  },
+
+  /** A server compares the schemas before it handles anything. */
+  async described() {
+    const said = (error: unknown): string => (error instanceof Status ? `${error.code}: ${error.message}` : String(error));
+    for (const description of [undefined, LAB_DESCRIPTION]) {
+      try {
+        const lab = await connect({}, { description });
+        try {
+          const { text } = await lab.echoReq({ text: "understood" });
+          console.log(text);
+          await lab.close();
+        } catch {
+          // What the call says is that it was not accepted.
+          console.log(said(await lab.connection.closed));
+        }
+      } catch (error) {
+        console.log(said(error));
+      }
+    }
   },
 
   /** What a broker carries, at the topic of the URL. */

@@ -1,6 +1,8 @@
 // A server of the protocol `lab`, which says where it listens and what it sees, until its input ends:
 //
 //     node lab-server.mjs <URL>...
+//
+// After the word `attach` it serves the topic of one URL through a broker.
 
 import { Status, json, messagePack } from "msip";
 import { gzip } from "msip/node";
@@ -54,15 +56,15 @@ const handler: LabServerHandler = {
   },
   onClientConnected: (peer: LabPeer) => console.log(`connected ${peer.connection.clientName}`),
   onClientDisconnected: (_, { code }) => console.log(`disconnected ${code}`),
+  onClientGone: (_, { code }) => console.log(`gone ${code}`),
 };
 
 const [url = "", ...also] = process.argv.slice(2);
-const server = await LabServer.listen(url, handler, {
-  also,
-  codecs: [json(LAB_JSON), messagePack(LAB_JSON)],
-  compressions: [gzip],
-  onError: (error, what) => console.log(`${what}: ${String(error)}`),
-});
+const onError = (error: unknown, what: string): void => console.log(`${what}: ${String(error)}`);
+const server =
+  url === "attach"
+    ? await LabServer.attach(also[0] ?? "", handler, { onError, reconnectMinMs: 1, reconnectMaxMs: 50 })
+    : await LabServer.listen(url, handler, { also, codecs: [json(LAB_JSON), messagePack(LAB_JSON)], compressions: [gzip], onError });
 for (const listening of server.urls) console.log(listening);
 process.stdin.resume().once("end", () => {
   void server.close().then((cutOff) => {

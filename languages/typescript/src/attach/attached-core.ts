@@ -1,0 +1,236 @@
+/** A server that is attached to a broker: its connection, and the clients that the broker introduces. */
+
+import { chosenCodec } from "../client/choices.js";
+import { ClientConnection } from "../client/client-connection.js";
+import type { ClientHandler, Reconnect } from "../client/options.js";
+import { protobuf, type Codec } from "../codec/index.js";
+import type { Connection } from "../connection/connection.js";
+import { now } from "../connection/driver.js";
+import { streams } from "../connection/inbound-streams.js";
+import { ConnectError, Status } from "../errors.js";
+import { transport } from "../node/transport.js";
+import type { Member, Protocol } from "../protocol.js";
+import { offer } from "../server/offer.js";
+import type { Core, PeerClass } from "../server/core.js";
+import type { ServerHandler } from "../server/options.js";
+import type { PeerConnection } from "../server/peer-connection.js";
+import { readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
+import { CLIENT, resolveSettings, type ClientSettings } from "../settings/settings.js";
+import type { Transport } from "../transport/transport.js";
+import { BROKER_PROTOCOL, type PresenceInd } from "../wire/broker.js";
+import type { AttachedPeer } from "./attached-peer.js";
+import { BROKER_MEMBERS, Demux, type DemuxOwner } from "./demux.js";
+import type { AttachOptions } from "./options.js";
+import { checkTopicFilter } from "./topic-filter.js";
+
+/** The first service of a topic may say that others are to have its schema (docs/protocol.md, "Subscribe"). */
+const SCHEMA_RULE_STRICT = 1;
+
+/** Codes by which a broker refuses a topic for good. */
+const REFUSALS: readonly string[] = ["PERMISSION_DENIED", "FAILED_PRECONDITION", "INVALID_ARGUMENT"];
+
+/** What holds the connection. */
+class Link {
+  constructor(readonly connection: ClientConnection) {}
+}
+
+export class AttachedCore implements Core, DemuxOwner {
+  readonly handler: ServerHandler<unknown>;
+  readonly fingerprint: bigint;
+  readonly #peerType: PeerClass<unknown>;
+  readonly #protocol: Protocol;
+  readonly #options: AttachOptions;
+  readonly #endpoint: Transport;
+  readonly #topic: string;
+  readonly #settings: ClientSettings;
+  readonly #onError: (error: unknown, what: string) => void;
+  #connection!: Connection;
+  #demux!: Demux;
+  #link: ClientConnection | undefined;
+  /** Whether it is the first service of its topic. */
+  #isFirst = false;
+  #isStopping = false;
+  #isRefused = false;
+  readonly closed: Promise<void>;
+  #resolveClosed: () => void = () => {};
+
+  private constructor(peerType: PeerClass<unknown>, protocol: Protocol, endpoint: Transport, handler: ServerHandler<unknown>, options: AttachOptions) {
+    this.#peerType = peerType;
+    this.#protocol = protocol;
+    this.#options = options;
+    this.handler = handler;
+    this.fingerprint = protocol.fingerprint;
+    this.#topic = endpoint.settings.get("topic") ?? "";
+    checkTopicFilter(this.#topic);
+    const settings = new Map(endpoint.settings);
+    settings.delete("topic");
+    this.#endpoint = { addresses: endpoint.addresses, settings, connect: (address, signal) => endpoint.connect(address, signal) };
+    this.#settings = resolveSettings(CLIENT, settings, { ...options }) as unknown as ClientSettings;
+    this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  static async attach(
+    peerType: PeerClass<unknown>,
+    protocol: Protocol,
+    endpoint: string | Transport,
+    handler: ServerHandler<unknown>,
+    options: AttachOptions,
+  ): Promise<AttachedCore> {
+    const { tls } = options;
+    const to = typeof endpoint === "string" ? transport(endpoint, tls === undefined ? {} : { tls }) : endpoint;
+    const core = new AttachedCore(peerType, protocol, to, handler, options);
+    await core.#open();
+    return core;
+  }
+
+  get urls(): readonly string[] {
+    return this.#endpoint.addresses.map((address) => `${address}?topic=${this.#topic}`);
+  }
+
+  peers(): readonly unknown[] {
+    return this.#demux.peers.map(({ peer }) => peer);
+  }
+
+  makePeer(connection: AttachedPeer): unknown {
+    return new this.#peerType(connection);
+  }
+
+  onError(error: unknown, what: string): void {
+    this.#onError(error, what);
+  }
+
+  broadcast(member: Member, message: unknown, except: PeerConnection | undefined): number {
+    const { driver, bodies } = this.#connection;
+    const body = bodies.encode(member, message);
+    let topics: Iterable<string>;
+    if (except !== undefined) {
+      const others = this.#demux.peers.filter((peer) => peer !== except && peer.topic === except.topic);
+      topics = others.map(({ topic, name }) => `${topic}/$to/${name}`);
+    } else if (this.#topic.includes("+")) topics = new Set(this.#demux.peers.map(({ topic }) => topic));
+    else topics = [this.#topic];
+    let count = 0;
+    for (const topic of topics) if (offer(driver, member, body, topic)) count += 1;
+    return count;
+  }
+
+  /** Why this client is not served: it came before a service that is strict. The broker refuses those that come later. */
+  refusalOf({ protocol = "", fingerprint = 0n }: PresenceInd): Status | undefined {
+    const { name, fingerprint: ours } = this.#protocol;
+    if (this.#options.schema !== "strict" || !this.#isFirst) return undefined;
+    if (fingerprint === 0n || fingerprint === ours || (protocol !== "" && protocol !== name)) return undefined;
+    const hex = (number: bigint): string => number.toString(16).padStart(16, "0");
+    const text = `the service of topic \`${this.#topic}\` has the schema ${hex(ours)} of \`${name}\`, the client ${hex(fingerprint)}, and the service is strict`;
+    return new Status("FAILED_PRECONDITION", text);
+  }
+
+  onSubscriptionEnded(topic: string): void {
+    if (topic !== this.#hears || this.#isStopping) return;
+    this.#onError(new Status("PERMISSION_DENIED", "the broker has ended the subscription"), `the service of \`${this.#topic}\` has ended`);
+    void this.#link?.close();
+  }
+
+  async close(): Promise<number> {
+    if (this.#isStopping) {
+      await this.closed;
+      return 0;
+    }
+    this.#isStopping = true;
+    const { drainTimeoutMs } = this.#settings;
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(), drainTimeoutMs);
+    const late = new Promise<void>((resolve) => ended.signal.addEventListener("abort", () => resolve()));
+    // The broker gives it nothing new, and what it has been given is handled.
+    await Promise.race([this.#unsubscribe(), late, this.closed]);
+    await Promise.race([this.#demux.idle(), late, this.closed]);
+    clearTimeout(timer);
+    const cutOff = this.#demux.openCount;
+    if (cutOff > 0) this.#demux.stopAll(new Status("UNAVAILABLE", "the server is shutting down"));
+    await this.#link?.close();
+    await this.closed;
+    return cutOff;
+  }
+
+  get #hears(): string {
+    return `${this.#topic}/$in`;
+  }
+
+  async #open(): Promise<void> {
+    const { clientToServer, serverToClient, description } = this.#protocol;
+    // To the broker a service is a client, which says what servers say.
+    const reversed: Protocol = {
+      name: BROKER_PROTOCOL,
+      fingerprint: 0n,
+      ...(description !== undefined && { description }),
+      clientToServer: serverToClient,
+      serverToClient: clientToServer,
+    };
+    const { tls: _tls, schema: _schema, onConnectFailure, onClosedByBroker, ...options } = this.#options;
+    const handler: ClientHandler<unknown> = {
+      onConnected: (_, { resumed }) => (resumed ? undefined : this.#subscribe()),
+      onSessionLost: (reason) => this.#demux.stopAll(reason),
+      onConnectFailure: (error, attempt) => this.#afterFailure(error) ?? onConnectFailure?.(error, attempt) ?? "backoff",
+      onClosedByServer: (status) => onClosedByBroker?.(status) ?? "backoff",
+    };
+    const codec = ofTopic(chosenCodec(this.#endpoint.settings, options.codec), this.#protocol);
+    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, codec, handler }, streams, (connection) => {
+      this.#connection = connection;
+      this.#demux = new Demux(connection, this);
+      return this.#demux;
+    });
+    this.#link = link.connection;
+    void this.#link.closed.then(() => this.#resolveClosed());
+  }
+
+  /** Asks for the clients, in a new session. */
+  async #subscribe(): Promise<void> {
+    this.#demux.stopAll(new Status("UNKNOWN", "the broker has lost the session"));
+    const { name, fingerprint } = this.#protocol;
+    const rule = this.#options.schema === "strict" ? { schemaRule: SCHEMA_RULE_STRICT } : {};
+    const id = subscribe(this.#session, this.#hears, now(), { byPeer: true, protocol: name, fingerprint, ...rule });
+    try {
+      const answer = await this.#connection.outbound.awaitAnswer(id);
+      this.#isFirst = answer.type === "subscribed" && !readSubscribed(answer.body).protocol;
+    } catch (error) {
+      this.#isRefused = error instanceof Status && REFUSALS.includes(error.code);
+      throw error;
+    }
+  }
+
+  async #unsubscribe(): Promise<void> {
+    try {
+      await this.#connection.outbound.awaitAnswer(unsubscribe(this.#session, this.#hears, now()));
+    } catch {
+      // Without a connection nothing new comes either.
+    }
+  }
+
+  /** A topic that is refused is not asked for again. */
+  #afterFailure(error: ConnectError): Reconnect | undefined {
+    if (!this.#isRefused) return undefined;
+    this.#onError(error, `the service of \`${this.#topic}\` has ended`);
+    return "stop";
+  }
+
+  get #session(): ClientSession {
+    return this.#connection.driver.session as ClientSession;
+  }
+}
+
+/** The codec of a topic: bound to the protocol that is spoken there, while the broker itself is told everything in protobuf. */
+function ofTopic(codec: Codec, protocol: Protocol): Codec {
+  if (codec === protobuf) return codec;
+  return {
+    ...codec,
+    bind: () => {
+      const bound = codec.bind(protocol);
+      const broker = protobuf.bind(protocol);
+      return {
+        encode: (member, message) => (BROKER_MEMBERS.includes(member) ? broker : bound).encode(member, message),
+        decode: (member, body) => bound.decode(member, body),
+      };
+    },
+  };
+}

@@ -1,0 +1,22 @@
+/** What a server is made with that is attached to a broker. */
+
+import type { ClientHandler, ClientOptions } from "../client/options.js";
+import type { TlsOptions } from "../node/tls.js";
+
+/**
+ * How a server is attached: the settings of its connection to the broker, which are those of a client, and what only code can say. The
+ * URL wins over settings here.
+ */
+export interface AttachOptions extends Omit<ClientOptions, "handler" | "topic" | "description" | "webSocket" | "bufferDisconnected"> {
+  /** For `tls://` and `wss://`, where the endpoint is a URL. */
+  readonly tls?: TlsOptions;
+  /**
+   * Which clients are served that have another version of the schema: `any`, or with `strict` none, where this is the first service of the
+   * topic.
+   */
+  readonly schema?: "any" | "strict";
+  /** An attempt to connect again has failed, as a client's handler hears of it. By default it tries again. */
+  readonly onConnectFailure?: NonNullable<ClientHandler<unknown>["onConnectFailure"]>;
+  /** The broker has closed the session, as a client's handler hears of it. By default it comes back. */
+  readonly onClosedByBroker?: NonNullable<ClientHandler<unknown>["onClosedByServer"]>;
+}
