@@ -17,7 +17,7 @@ use crate::router::{Dialect, Totals};
 type Instrument = (&'static str, Unit, bool, &'static str, &'static str);
 
 /// Those that there are. No label has a value that a peer chooses.
-pub(super) const INSTRUMENTS: [Instrument; 19] = {
+pub(super) const INSTRUMENTS: [Instrument; 20] = {
     use Unit::{Bytes, Count, Seconds};
     [
         (
@@ -133,6 +133,13 @@ pub(super) const INSTRUMENTS: [Instrument; 19] = {
             "messages that went to another instance than the first",
         ),
         (
+            "msip_broker_inflated_bodies_total",
+            Count,
+            true,
+            "",
+            "compressed bodies that were inflated, once for all their receivers",
+        ),
+        (
             "msip_broker_dead_letters_total",
             Count,
             true,
@@ -237,6 +244,7 @@ fn set(admin: &Admin, totals: &Totals) {
         ("msip_broker_dropped_messages_total", totals.dropped),
         ("msip_broker_failed_deliveries_total", totals.failed),
         ("msip_broker_handed_over_total", totals.handed_over),
+        ("msip_broker_inflated_bodies_total", totals.inflated),
         ("msip_broker_dead_letters_total", totals.dead_letters),
     ] {
         counter!(name).absolute(value);

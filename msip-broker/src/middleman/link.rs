@@ -244,7 +244,7 @@ impl<'a> Link<'a> {
         match item {
             OutboxItem::Publication(delivery) => self.deliver(&delivery, texts),
             OutboxItem::Exchange(assigned) => self.hold(*assigned, now, texts),
-            OutboxItem::SubscriptionEnded(filter) => {
+            OutboxItem::SubscriptionEnded(filter, _) => {
                 let topic = match &filter {
                     Filter::Literal(topic) => topic,
                     Filter::Pattern(filter) => filter.as_str().as_bytes(),

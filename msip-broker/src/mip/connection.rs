@@ -166,7 +166,7 @@ impl<'a> Connection<'a> {
                 Poll::Ready(Ok(())) => writer.taken.reverse(),
             }
             // They come alone. A MIP peer can be told by nothing but the end of its connection.
-            if let Some(OutboxItem::SubscriptionEnded(_)) = writer.taken.first() {
+            if let Some(OutboxItem::SubscriptionEnded(..)) = writer.taken.first() {
                 return Err(Ending::SubscriptionEnded);
             }
         }

@@ -13,7 +13,7 @@ use prost::Message as _;
 use super::Shared;
 use crate::{
     access::{Access, Rights, Uses},
-    router::{ClientAt, Presence, TopicSpoken},
+    router::{ClientAt, EndReason, Presence, SubscriptionEnd, TopicSpoken},
     topic::{self, Filter, TopicFilter},
 };
 
@@ -97,12 +97,22 @@ pub(super) fn topic_of(client: &ClientAt) -> String {
 }
 
 /// What a peer is told whose subscription has ended.
-pub(super) fn subscription_ended(filter: &Filter) -> Result<UntypedMessage, Status> {
+pub(super) fn subscription_ended(
+    filter: &Filter,
+    why: SubscriptionEnd,
+) -> Result<UntypedMessage, Status> {
     let topic = match filter {
         Filter::Literal(topic) => String::from_utf8_lossy(topic).into_owned(),
         Filter::Pattern(filter) => filter.as_str().to_owned(),
     };
-    let said = SubscriptionEndedInd { topic };
+    let (code, text) = match why {
+        SubscriptionEnd::NotAllowed => (String::new(), String::new()),
+        SubscriptionEnd::SlowConsumer => {
+            let (code, text) = EndReason::SlowConsumer.told();
+            (code.name().to_owned(), text.to_owned())
+        }
+    };
+    let said = SubscriptionEndedInd { topic, code, text };
     let body = ServerToClient {
         message: Some(server_to_client::Message::SubscriptionEndedInd(said)),
     };

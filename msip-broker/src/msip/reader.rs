@@ -292,6 +292,7 @@ impl<'a> Reader<'a> {
             protocol: protocol.map(str::to_owned),
             fingerprint: fingerprint.unwrap_or_default(),
             is_by_peer: request.is_by_peer(),
+            has_own_window: request.has_own_window(),
             is_strict: request.is_strict(),
             ..router::SubscribeRequest::new(Filter::Pattern(filter))
         };

@@ -197,8 +197,8 @@ impl<'a> Writer<'a> {
                     };
                     self.sender.push(&message).await?;
                 }
-                OutboxItem::SubscriptionEnded(filter) => {
-                    let Ok(message) = presence::subscription_ended(&filter) else {
+                OutboxItem::SubscriptionEnded(filter, why) => {
+                    let Ok(message) = presence::subscription_ended(&filter, why) else {
                         continue;
                     };
                     self.sender.flush().await?;
@@ -230,13 +230,13 @@ impl<'a> Writer<'a> {
             };
             return match pushed {
                 Ok(too_large) => {
-                    self.session.count_dropped(too_large);
+                    self.not_sent(&delivery, too_large);
                     Ok(())
                 }
                 Err(msip_runtime::PushFramesError::NotSent(error)) => Err(error),
                 Err(error) => {
                     tracing::debug!(%error, "a publication is not sent");
-                    self.session.count_dropped(publication.count as usize);
+                    self.not_sent(&delivery, publication.count as usize);
                     Ok(())
                 }
             };
@@ -245,6 +245,7 @@ impl<'a> Writer<'a> {
         for frame in publication.iter() {
             let at = delivery.client.as_ref();
             let Some((message, options)) = self.message(frame, publication, at) else {
+                self.not_sent(&delivery, 1);
                 continue;
             };
             match self.handle.send(&message, &options).await {
@@ -254,12 +255,20 @@ impl<'a> Writer<'a> {
                     | SendError::Metadata(_)),
                 ) => {
                     tracing::debug!(%error, "a message is not sent");
-                    self.session.count_dropped(1);
+                    self.not_sent(&delivery, 1);
                 }
                 sent => sent?,
             }
         }
         Ok(())
+    }
+
+    /// So many messages are larger than the peer accepts, or cannot be inflated for it. They take no more of a window.
+    fn not_sent(&self, delivery: &Delivery, count: usize) {
+        if count > 0 {
+            self.session.count_dropped(count);
+            finished_with(self.session, delivery, count);
+        }
     }
 
     /// The message of a frame, and its metadata.
@@ -318,6 +327,9 @@ impl<'a> Writer<'a> {
                     Err(error) => break error,
                 }
             };
+            if let CallError::NotSent(_) = &error {
+                finished_with(&session, &delivery, 1);
+            }
             let failed = Failed {
                 delivery: &delivery,
                 frame,
@@ -333,6 +345,15 @@ impl<'a> Writer<'a> {
 
 fn locked(open: &Mutex<OpenWork>) -> MutexGuard<'_, OpenWork> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The peer is not to say that it has finished with so many messages.
+fn finished_with(session: &SessionHandle, delivery: &Delivery, count: usize) {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    match &delivery.client {
+        Some(client) => session.credit(&client.topic, client.peer(), count),
+        None => session.credit(&delivery.publication.topic, "", count),
+    }
 }
 
 /// What there was to be taken.

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -67,6 +67,8 @@ pub(super) struct Counters {
     pub(super) handed_over: AtomicU64,
     /// Messages that went to `$dead/T`.
     pub(super) dead_letters: AtomicU64,
+    /// Compressed bodies that were inflated.
+    pub(super) inflated: AtomicU64,
 }
 
 /// What is behind the lock.
@@ -148,7 +150,11 @@ impl Router {
         publication: &Arc<Publication>,
         inflate: impl FnOnce() -> Option<Bytes>,
     ) -> Option<Bytes> {
-        self.0.inflated.body(publication, inflate)
+        self.0.inflated.body(publication, || {
+            let body = inflate()?;
+            self.counters().inflated.fetch_add(1, Relaxed);
+            Some(body)
+        })
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {

@@ -1,22 +1,26 @@
 //! The queue of one session.
 
 mod item;
+mod pace;
 mod peers;
 mod queue;
+mod topics;
+mod window;
 
 use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use super::{
-    ClientAt, EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection,
-    patience::Patience, progress::Progress,
-};
+use bytes::Bytes;
+
+use super::{ClientAt, EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection};
 use crate::topic::Filter;
-pub use item::{Delivery, OutboxItem, Target};
+pub use item::{Delivery, OutboxItem, SubscriptionEnd, Target};
+use pace::Pace;
 use peers::PeerQueues;
 use queue::{Capacity, Queue};
+use topics::{Full, TopicQueues};
 
 /// Whether somebody writes what the queue has.
 #[derive(Debug)]
@@ -54,24 +58,24 @@ pub(super) struct Outbox {
     peers: Option<Box<PeerQueues>>,
     /// Whether it is their turn.
     is_turn_of_peers: bool,
+    /// What waits at the topics that have a window of their own.
+    topics: Option<Box<TopicQueues>>,
+    /// Whether it is their turn.
+    is_turn_of_topics: bool,
     writer: Writer,
     status: Status,
     /// Routes older than this one do not know what the session may hear.
     min_generation: u64,
-    /// How its writer gets on, while the queue is long.
-    progress: Option<Progress>,
-    /// How long publishers wait for it while others wait for them.
-    patience: Patience,
-    /// Publishers that wait until this queue is shorter.
-    pushed_back: Vec<Waker>,
+    /// How its writer gets on, and who waits for it.
+    pace: Pace,
     /// Subscriptions that have ended, of which the session is not told yet. Each once.
-    ended: Vec<Filter>,
+    ended: Vec<(Filter, SubscriptionEnd)>,
     /// How many messages were queued.
     pub(super) queued: u64,
 }
 
 /// Why an item was not queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rejected {
     /// It was dropped, and counted.
     Dropped,
@@ -81,6 +85,8 @@ pub(super) enum Rejected {
     Gone,
     /// There was no place for it: the session has to end for this reason.
     Overflow(EndReason),
+    /// There was no place for it: the subscription to this topic, which has a window of its own, has to end.
+    TopicOverflow(Bytes),
     /// There was no place for it among what waits of other clients.
     Crowded,
 }
@@ -91,14 +97,14 @@ impl Outbox {
             key,
             peers: None,
             is_turn_of_peers: false,
+            topics: None,
+            is_turn_of_topics: false,
             queue: Queue::default(),
             // Nobody has come yet.
             writer: Writer::Woken,
             status: Status::Connected,
             min_generation: 0,
-            progress: None,
-            patience: Patience::default(),
-            pushed_back: Vec::new(),
+            pace: Pace::default(),
             ended: Vec::new(),
             queued: 0,
         }
@@ -110,17 +116,23 @@ impl Outbox {
 
     /// How many messages wait.
     pub(super) fn count(&self) -> usize {
-        self.queue.count() + self.peers.as_ref().map_or(0, |peers| peers.count())
+        let peers = self.peers.as_ref().map_or(0, |peers| peers.count());
+        let topics = self.topics.as_ref().map_or(0, |topics| topics.count());
+        self.queue.count() + peers + topics
     }
 
     /// How many bytes they keep.
     pub(super) fn bytes(&self) -> usize {
-        self.queue.bytes() + self.peers.as_ref().map_or(0, |peers| peers.bytes())
+        let peers = self.peers.as_ref().map_or(0, |peers| peers.bytes());
+        let topics = self.topics.as_ref().map_or(0, |topics| topics.bytes());
+        self.queue.bytes() + peers + topics
     }
 
     /// How many messages were dropped.
     pub(super) fn dropped(&self) -> u64 {
-        self.queue.dropped + self.peers.as_ref().map_or(0, |peers| peers.dropped)
+        let peers = self.peers.as_ref().map_or(0, |peers| peers.dropped);
+        let topics = self.topics.as_ref().map_or(0, |topics| topics.dropped());
+        self.queue.dropped + peers + topics
     }
 
     /// What was taken cannot be delivered.
@@ -138,7 +150,7 @@ impl Outbox {
         limits: &Limits,
         wakes: &mut WakeList,
     ) -> Result<bool, (Rejected, OutboxItem)> {
-        let (bytes, count) = item.size();
+        let count = item.size().1;
         match self.status {
             Status::Ended(_) => return Err((Rejected::Gone, item)),
             _ if generation < self.min_generation && !FaultInjection::TakeByOldRights.is_on() => {
@@ -153,33 +165,93 @@ impl Outbox {
         if let Some(client) = item.client().cloned() {
             return self.push_of_client(&client, item, limits, wakes);
         }
-        let item = match self.queue.replace_state(item) {
+        let topic = self.topics.as_ref().and_then(|it| it.topic_of(&item));
+        if let Some(topic) = topic {
+            return self.push_at_topic(&topic, item, now, limits, wakes);
+        }
+        let most = self.capacity(limits);
+        match self.queue.push(item, now, most) {
             Ok(()) => {
                 self.queued = self.queued.saturating_add(count as u64);
-                return Ok(self.queued(now, limits, wakes));
+                Ok(self.queued(now, limits, wakes))
             }
-            Err(item) => item,
-        };
+            Err(item) if item.is_droppable() || FaultInjection::DropSilently.is_on() => {
+                Err((Rejected::Dropped, item))
+            }
+            Err(item) => Err((Rejected::Overflow(self.overflow()), item)),
+        }
+    }
+
+    /// Why a session ends for which there was no place.
+    fn overflow(&self) -> EndReason {
+        match self.status {
+            Status::Away => EndReason::Overflow,
+            _ => EndReason::SlowConsumer,
+        }
+    }
+
+    /// Adds what is heard at a topic with a window of its own.
+    fn push_at_topic(
+        &mut self,
+        topic: &Bytes,
+        item: OutboxItem,
+        now: Duration,
+        limits: &Limits,
+        wakes: &mut WakeList,
+    ) -> Result<bool, (Rejected, OutboxItem)> {
+        let count = item.size().1;
         let most = self.capacity(limits);
-        let is_droppable = item.is_droppable();
-        if is_droppable && !self.queue.make_place_among_droppable(bytes, count, most) {
-            self.queue.drop_counted(count);
-            return Err((Rejected::Dropped, item));
-        }
-        if !self.queue.make_place(bytes, count, most, now) {
-            if is_droppable || FaultInjection::DropSilently.is_on() {
-                self.queue.drop_counted(count);
-                return Err((Rejected::Dropped, item));
+        let topics = self.topics.get_or_insert_default();
+        let rejected = match topics.push(topic, item, now, most, limits) {
+            Ok(is_long) => {
+                self.queued = self.queued.saturating_add(count as u64);
+                self.wake_writer(wakes);
+                return Ok(is_long && self.status == Status::Connected);
             }
-            let reason = match self.status {
-                Status::Away => EndReason::Overflow,
-                _ => EndReason::SlowConsumer,
-            };
-            return Err((Rejected::Overflow(reason), item));
+            Err(rejected) => rejected,
+        };
+        Err(match rejected {
+            (Full::Dropped, item) => (Rejected::Dropped, item),
+            // It may be made again, or go to another one.
+            (Full::Overflow(_), item @ OutboxItem::Exchange(_)) => (Rejected::Crowded, item),
+            (Full::Overflow(_), item) if self.status == Status::Away => {
+                (Rejected::Overflow(self.overflow()), item)
+            }
+            (Full::Overflow(topic), item) => (Rejected::TopicOverflow(topic), item),
+        })
+    }
+
+    /// The session hears this topic with a window of its own from here on.
+    pub(super) fn open_window(&mut self, topic: &Bytes) {
+        self.topics.get_or_insert_default().open(topic);
+    }
+
+    /// It does not any more. Returns what waited.
+    pub(super) fn close_window(&mut self, topic: &[u8], wakes: &mut WakeList) -> Vec<OutboxItem> {
+        let Some(topics) = &mut self.topics else {
+            return Vec::new();
+        };
+        let left = topics.close(topic, wakes);
+        if topics.is_empty() {
+            self.queue.dropped = self.queue.dropped.saturating_add(topics.dropped());
+            self.topics = None;
         }
-        self.queued = self.queued.saturating_add(count as u64);
-        self.queue.append(item);
-        Ok(self.queued(now, limits, wakes))
+        left
+    }
+
+    /// The session hears this topic no longer. Returns what waited that others can have; the rest is dropped.
+    pub(super) fn leave_topic(&mut self, topic: &[u8], wakes: &mut WakeList) -> Vec<OutboxItem> {
+        let left = self.close_window(topic, wakes).into_iter();
+        let (left, dropped): (Vec<_>, Vec<_>) = left.partition(OutboxItem::is_for_one);
+        for item in dropped {
+            self.queue.drop_counted(item.size().1);
+        }
+        left
+    }
+
+    /// At which topic with a window of its own messages of this topic are heard.
+    pub(super) fn own_window_of(&self, topic: &Bytes) -> Option<Bytes> {
+        self.topics.as_ref()?.heard_at(topic)
     }
 
     /// Adds what a client has sent to an instance that hears it apart. Returns whether that client should wait.
@@ -245,8 +317,14 @@ impl Outbox {
         }
     }
 
-    /// The instance has finished with messages of a client.
+    /// The instance has finished with messages of a client; where that has no name, a client with those of its topic.
     pub(super) fn credit(&mut self, topic: &[u8], peer: &str, messages: u32, wakes: &mut WakeList) {
+        if peer.is_empty()
+            && let Some(topics) = &mut self.topics
+            && topics.credit(topic, messages)
+        {
+            self.wake_writer(wakes);
+        }
         if let Some(peers) = &mut self.peers
             && peers.credit(topic, peer, messages)
         {
@@ -293,18 +371,12 @@ impl Outbox {
         self.is_waited_for_until(now, limits).is_some()
     }
 
-    /// Until when publishers wait for it, unless its writer makes it shorter or takes more by then. They do not where it is
-    /// short, nor where the writer has stopped, nor where others have waited for it long enough: then it fills up, and the
-    /// session ends.
+    /// Until when publishers wait for it. They do not where it is short.
     fn is_waited_for_until(&mut self, now: Duration, limits: &Limits) -> Option<Duration> {
-        if !self.is_congested(limits) {
-            return None;
+        match self.is_congested(limits) {
+            true => self.pace.waited_for_until(now, limits),
+            false => None,
         }
-        // It is its writer alone that begins it anew: what makes the queue short for a moment is not (LOGs that are dropped).
-        let progress = self.progress.get_or_insert(Progress::new(now));
-        let until = progress.waited_for_until(limits.push_back);
-        let goes_on = until > now && !self.patience.is_over();
-        (goes_on || FaultInjection::WaitForStuck.is_on()).then_some(until)
     }
 
     /// Whether it is long. One that is away has nobody who could make it shorter.
@@ -314,26 +386,26 @@ impl Outbox {
                 || self.queue.count() > limits.outgoing_messages / 2)
     }
 
-    /// Wakes `task` when the queue is short again. `starved` is since when others wait for the same publisher, if they do.
-    /// Returns when to look again at the latest; nothing where the publisher need not wait.
+    /// Wakes `task` when the queue is short again: that of this topic, where it has a window of its own. `starved` is since when
+    /// others wait for the same publisher, if they do. Returns when to look again at the latest; nothing where the publisher need
+    /// not wait.
     pub(super) fn wait_until_short(
         &mut self,
+        topic: Option<&Bytes>,
         starved: Option<Duration>,
         now: Duration,
         limits: &Limits,
         task: &mut Context<'_>,
     ) -> Option<Duration> {
-        let until = self.is_waited_for_until(now, limits)?;
-        let left = self.patience.wait(starved, now, limits.push_back);
-        let until = match FaultInjection::WaitForStuck.is_on() {
-            true => until,
-            false => until.min(now.saturating_add(left?)),
-        };
-        let waker = task.waker();
-        if !self.pushed_back.iter().any(|one| one.will_wake(waker)) {
-            self.pushed_back.push(waker.clone());
+        if let Some(topic) = topic {
+            let topics = self.topics.as_mut();
+            let topics = topics.filter(|_| self.status == Status::Connected)?;
+            return topics.wait_until_short(topic, starved, now, limits, task.waker());
         }
-        Some(until)
+        match self.is_congested(limits) {
+            true => self.pace.wait(starved, now, limits, task.waker()),
+            false => None,
+        }
     }
 
     /// Since when it has had nothing to write, if it has nothing.
@@ -346,9 +418,7 @@ impl Outbox {
 
     /// The writer has written a part of what it took.
     pub(super) fn wrote(&mut self, bytes: usize, now: Duration) {
-        if let Some(progress) = &mut self.progress {
-            progress.took(bytes, now);
-        }
+        self.pace.wrote(bytes, now);
     }
 
     /// Ready when the session has ended: for a writer that cannot write what it took, and is woken by the end.
@@ -369,7 +439,15 @@ impl Outbox {
     /// How much may wait now.
     fn capacity(&self, limits: &Limits) -> Capacity {
         let (bytes, count) = match self.status {
-            Status::Away => (limits.session_bytes, limits.session_messages),
+            // Of all that waits.
+            Status::Away => {
+                let topics = self.topics.as_ref();
+                let at_topics = topics.map_or((0, 0), |it| (it.bytes(), it.count()));
+                (
+                    limits.session_bytes.saturating_sub(at_topics.0),
+                    limits.session_messages.saturating_sub(at_topics.1),
+                )
+            }
             // It was woken and has not had a chance to write: publishers wait for it, and what they send until then is bounded
             // by what they read at once.
             _ if !matches!(self.writer, Writer::Busy(_)) => (
@@ -391,6 +469,9 @@ impl Outbox {
         mut may_hear: impl FnMut(&OutboxItem) -> bool,
     ) -> Vec<OutboxItem> {
         let mut gone = self.queue.take_out(&mut may_hear);
+        if let Some(topics) = &mut self.topics {
+            gone.extend(topics.take_out(&mut may_hear));
+        }
         if let Some(peers) = &mut self.peers {
             gone.extend(peers.take_out(may_hear));
         }
@@ -417,7 +498,7 @@ impl Outbox {
         }
         if !self.ended.is_empty() {
             let ended = std::mem::take(&mut self.ended).into_iter();
-            taken.extend(ended.map(OutboxItem::SubscriptionEnded));
+            taken.extend(ended.map(|(filter, why)| OutboxItem::SubscriptionEnded(filter, why)));
             self.writer = Writer::Busy(None);
             return Poll::Ready(Ok(()));
         }
@@ -432,11 +513,7 @@ impl Outbox {
             any = true;
         }
         if !self.is_congested(limits) {
-            self.progress = None;
-            self.patience.begin_again();
-            self.pushed_back
-                .drain(..)
-                .for_each(|waker| wakes.push(Some(waker)));
+            self.pace.is_short(wakes);
         }
         if !any {
             if let Some(peers) = &mut self.peers
@@ -455,15 +532,39 @@ impl Outbox {
             self.queue.shrink();
             return Poll::Pending;
         }
-        if let Some(progress) = &mut self.progress {
-            progress.caught_up(now);
-        }
+        self.pace.caught_up(now);
         self.writer = Writer::Busy(None);
         Poll::Ready(Ok(()))
     }
 
-    /// The next item: of the clients that are heard apart, and of all else, in turn.
+    /// The next item: of the topics with a window of their own, and of all else, in turn.
     fn pop(
+        &mut self,
+        now: Duration,
+        limits: &Limits,
+        wakes: &mut WakeList,
+    ) -> Option<(OutboxItem, usize)> {
+        if self.topics.is_none() {
+            return self.pop_other(now, limits, wakes);
+        }
+        self.is_turn_of_topics = !self.is_turn_of_topics;
+        let first = match self.is_turn_of_topics {
+            true => None,
+            false => self.pop_other(now, limits, wakes),
+        };
+        if first.is_some() {
+            return first;
+        }
+        let topics = self.topics.as_mut();
+        let second = topics.and_then(|topics| topics.pop(now, limits, wakes));
+        match self.is_turn_of_topics && second.is_none() {
+            true => self.pop_other(now, limits, wakes),
+            false => second,
+        }
+    }
+
+    /// The next item: of the clients that are heard apart, and of all else, in turn.
+    fn pop_other(
         &mut self,
         now: Duration,
         limits: &Limits,
@@ -488,12 +589,16 @@ impl Outbox {
         }
         self.status = Status::Away;
         self.writer = Writer::Woken;
-        self.progress = None;
-        self.pushed_back
-            .drain(..)
-            .for_each(|waker| wakes.push(Some(waker)));
+        self.pace.suspend(wakes);
         let mut left = self.queue.take_out(|item| !item.is_for_one());
         self.queue.retain(OutboxItem::is_kept_while_away);
+        if let Some(topics) = &mut self.topics {
+            left.extend(topics.take_out(|item| !item.is_for_one()));
+            for item in topics.take_out(OutboxItem::is_kept_while_away) {
+                self.queue.drop_counted(item.size().1);
+            }
+            topics.suspend(wakes);
+        }
         if let Some(peers) = &mut self.peers {
             left.extend(peers.take_out(|item| !item.is_for_one()));
             for item in peers.take_out(OutboxItem::is_kept_while_away) {
@@ -524,12 +629,13 @@ impl Outbox {
         if let Some(peers) = &mut self.peers {
             left.extend(peers.leave(|_| true, wakes).0);
         }
+        if let Some(topics) = &mut self.topics {
+            left.extend(topics.end(wakes));
+        }
         self.status = Status::Ended(reason);
         self.queue.shrink();
         self.ended = Vec::new();
-        self.pushed_back
-            .drain(..)
-            .for_each(|waker| wakes.push(Some(waker)));
+        self.pace.release(wakes);
         if let Writer::Parked(waker, _) | Writer::Busy(Some(waker)) =
             std::mem::replace(&mut self.writer, Writer::Woken)
         {
@@ -549,18 +655,25 @@ impl Outbox {
     }
 
     /// A subscription has ended, and the session is to be told, now or when it comes back. At most so many of them wait.
-    pub(super) fn subscription_ended(&mut self, filter: Filter, most: usize, wakes: &mut WakeList) {
+    pub(super) fn subscription_ended(
+        &mut self,
+        filter: Filter,
+        why: SubscriptionEnd,
+        most: usize,
+        wakes: &mut WakeList,
+    ) {
         let is_over = matches!(self.status, Status::Ended(_));
-        if is_over || self.ended.len() >= most || self.ended.contains(&filter) {
+        let is_known = self.ended.iter().any(|(ended, _)| *ended == filter);
+        if is_over || self.ended.len() >= most || is_known {
             return;
         }
-        self.ended.push(filter);
+        self.ended.push((filter, why));
         self.wake_writer(wakes);
     }
 
     /// It is subscribed to again.
     pub(super) fn subscribed(&mut self, filter: &Filter) {
-        self.ended.retain(|ended| ended != filter);
+        self.ended.retain(|(ended, _)| ended != filter);
     }
 
     /// What waits in the urgent queue, in the other one, and of LOG and METRIC.

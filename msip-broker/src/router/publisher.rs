@@ -13,8 +13,13 @@ use msip_session::MsgKind;
 
 use super::{
     Dialect, Publication, Refused, Request, Router, SessionHandle, SessionKey, StateKey, WakeList,
-    fault_injection::FaultInjection, rate::Rate, route::Route, routes::LONG, sending::Sending,
-    session::Session, sync::lock,
+    fault_injection::FaultInjection,
+    rate::Rate,
+    route::Route,
+    routes::LONG,
+    sending::{Congested, Sending, is_same},
+    session::Session,
+    sync::lock,
 };
 use crate::topic::Internal;
 
@@ -38,8 +43,8 @@ pub struct Publisher {
 /// Those for whom a publisher waits.
 #[derive(Debug, Default)]
 struct PushBack {
-    /// Sessions whose outboxes were long when they were given something.
-    congested: Vec<Arc<Session>>,
+    /// Sessions whose outboxes were long when they were given something; at which topic, where that has a window of its own.
+    congested: Vec<Congested>,
     /// When to look at these again, at the latest.
     congested_until: Duration,
     /// Since when it waits for them.
@@ -227,9 +232,9 @@ impl Publisher {
                 waits.waits_since = now;
             }
             waits.congested_until = now.saturating_add(self.router.limits().push_back);
-            for session in congested {
-                if !waits.congested.iter().any(|one| Arc::ptr_eq(one, &session)) {
-                    waits.congested.push(session);
+            for new in congested {
+                if !waits.congested.iter().any(|one| is_same(one, &new)) {
+                    waits.congested.push(new);
                 }
             }
         }
@@ -304,9 +309,10 @@ impl Publisher {
         if !waits.congested.is_empty() {
             let starved = self.starved_since(waits);
             let mut next: Option<Duration> = None;
-            waits.congested.retain(|one| {
-                let until =
-                    one.with_outbox(|outbox| outbox.wait_until_short(starved, now, limits, task));
+            waits.congested.retain(|(one, topic)| {
+                let until = one.with_outbox(|outbox| {
+                    outbox.wait_until_short(topic.as_ref(), starved, now, limits, task)
+                });
                 next = next.into_iter().chain(until).min();
                 until.is_some()
             });
@@ -330,7 +336,10 @@ impl Publisher {
         let receivers = plans.flat_map(|plan| plan.receivers(self.turn));
         let others = receivers.filter(|one| {
             one.key != self.session.key
-                && !waits.congested.iter().any(|other| Arc::ptr_eq(one, other))
+                && !waits
+                    .congested
+                    .iter()
+                    .any(|(other, _)| Arc::ptr_eq(one, other))
         });
         let idle = others.filter_map(|one| one.idle_since()).take(FEW).min()?;
         Some(idle.max(waits.waits_since))

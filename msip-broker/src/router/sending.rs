@@ -18,6 +18,14 @@ use super::{
     session::Session,
 };
 
+/// A session, and the topic that it hears with a window of its own.
+pub(super) type Congested = (Arc<Session>, Option<Bytes>);
+
+/// Whether they are the same.
+pub(super) fn is_same((one, at): &Congested, (other, other_at): &Congested) -> bool {
+    Arc::ptr_eq(one, other) && at == other_at
+}
+
 /// Messages on their way. What finds no place in one outbox goes another way, where there is one.
 pub(super) struct Sending<'a> {
     router: &'a Router,
@@ -30,7 +38,7 @@ pub(super) struct Sending<'a> {
     /// For how many they were dropped.
     pub(super) dropped: u32,
     /// Sessions with outboxes that are long now.
-    pub(super) congested: Vec<Arc<Session>>,
+    pub(super) congested: Vec<Congested>,
     /// Who sends them, for instances that hear each client apart.
     client: Option<Arc<Client>>,
     /// Instances, and topics, where so much waits of this client that it should wait.
@@ -44,6 +52,8 @@ pub(super) struct Sending<'a> {
     /// What has to find another way, since the one that was tried is out of date.
     again: Vec<Again>,
     over: Vec<(Arc<Session>, EndReason)>,
+    /// Subscriptions with a window of their own for which there was no place.
+    over_topics: Vec<(Arc<Session>, Bytes)>,
 }
 
 /// What looks for another way.
@@ -89,6 +99,7 @@ impl<'a> Sending<'a> {
             unplaced: Vec::new(),
             again: Vec::new(),
             over: Vec::new(),
+            over_topics: Vec::new(),
         }
     }
 
@@ -163,6 +174,7 @@ impl<'a> Sending<'a> {
         };
         let at = client.clone();
         let generation = route.generation;
+        let topic = pending.publication.topic.clone();
         let item = OutboxItem::Publication(Delivery {
             publication: pending.publication,
             target: pending.target,
@@ -179,11 +191,11 @@ impl<'a> Sending<'a> {
                     if is_congested && self.own() == Some(client.client.key) {
                         self.held_up.push((to.clone(), client.topic));
                     }
-                } else if is_congested
-                    && to.key != self.from
-                    && !self.congested.iter().any(|one| Arc::ptr_eq(one, to))
-                {
-                    self.congested.push(to.clone());
+                } else if is_congested && to.key != self.from {
+                    let new = (to.clone(), to.own_window_of(&topic));
+                    if !self.congested.iter().any(|one| is_same(one, &new)) {
+                        self.congested.push(new);
+                    }
                 }
                 return;
             }
@@ -199,13 +211,17 @@ impl<'a> Sending<'a> {
                 return;
             }
             Rejected::Overflow(reason) => self.over.push((to.clone(), reason)),
+            Rejected::TopicOverflow(ref topic) => {
+                self.over_topics.push((to.clone(), topic.clone()))
+            }
             Rejected::Crowded => {
                 self.is_crowded = true;
                 delivery.tried.push(to.key);
             }
             Rejected::Stale | Rejected::Gone => {}
         }
-        if is_for_all && rejected != Rejected::Stale {
+        // Where another topic of the session ends there is a place for it.
+        if is_for_all && !matches!(rejected, Rejected::Stale | Rejected::TopicOverflow(_)) {
             return;
         }
         self.again.push(Again::Messages(Pending {
@@ -385,7 +401,11 @@ impl<'a> Sending<'a> {
 
     /// Ends sessions that are over their limits, and sends what has to go another way, until there is nothing of either.
     pub(super) fn finish(&mut self) {
-        while !self.over.is_empty() || !self.again.is_empty() {
+        while !self.over.is_empty() || !self.over_topics.is_empty() || !self.again.is_empty() {
+            for (session, topic) in std::mem::take(&mut self.over_topics) {
+                let left = self.router.end_slow(&session, &topic, self.wakes);
+                self.hand_over(left);
+            }
             for (session, reason) in std::mem::take(&mut self.over) {
                 if session.key == self.from {
                     // What it has sent is that of a client which has gone, from here on.
@@ -470,6 +490,7 @@ impl<'a> Sending<'a> {
                     request.tried.pop();
                 }
                 Rejected::Overflow(reason) => self.over.push((chosen, reason)),
+                Rejected::TopicOverflow(topic) => self.over_topics.push((chosen, topic)),
                 Rejected::Crowded => self.is_crowded = true,
                 Rejected::Gone | Rejected::Dropped => {}
             }
@@ -509,7 +530,7 @@ impl<'a> Sending<'a> {
                 }
                 OutboxItem::Presence(_)
                 | OutboxItem::TopicSpoken(_)
-                | OutboxItem::SubscriptionEnded(_) => {}
+                | OutboxItem::SubscriptionEnded(..) => {}
             }
         }
     }

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
     Dialect, EndReason, Limits, OutboxItem, Publication, SessionKey, WakeList,
     client::Client,
@@ -78,6 +80,11 @@ impl Session {
         wakes: &mut WakeList,
     ) -> Result<bool, (Rejected, OutboxItem)> {
         self.with_outbox(|outbox| outbox.push(item, generation, now, &self.limits, wakes))
+    }
+
+    /// At which topic with a window of its own messages of this topic are heard.
+    pub(super) fn own_window_of(&self, topic: &Bytes) -> Option<Bytes> {
+        lock(&self.outbox).own_window_of(topic)
     }
 
     /// Changes the queue, and what is known of it without its lock.
@@ -213,7 +220,8 @@ impl SessionHandle {
         self.0.with_outbox(|outbox| outbox.wrote(bytes, now));
     }
 
-    /// The instance has finished with so many messages of a client of `T`, deliveries included: it may be sent more of them.
+    /// The instance has finished with so many messages of a client of `T`, deliveries included: it may be sent more of them. With
+    /// no name of a client: a client of `T` has, whose subscription has a window of its own.
     pub fn credit(&self, topic: &[u8], peer: &str, messages: u32) {
         let mut wakes = WakeList::new();
         self.0

@@ -15,7 +15,7 @@ use msip_session::{
 use super::{
     DEAD_CODE, DEAD_TEXT, DEAD_TOPIC, Delivery, Dialect, EndReason, Exchange, Failed, Limits,
     OutboxItem, Presence, Publication, Published, Publisher, Refused, Request, Router,
-    SessionHandle, StateKey, SubscribeRequest, Subscribed, Target, WakeList,
+    SessionHandle, StateKey, SubscribeRequest, Subscribed, SubscriptionEnd, Target, WakeList,
 };
 use crate::{
     access::{Filters, Grant, Principal, PrincipalLimits, Rights, Role},
@@ -29,6 +29,7 @@ mod instances;
 mod interleavings;
 mod matrix;
 mod outboxes;
+mod own_windows;
 mod rights;
 mod routing;
 mod sessions;

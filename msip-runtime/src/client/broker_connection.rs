@@ -36,9 +36,8 @@ pub struct ToBroker {}
 /// within `login_timeout`, the sends of all wait. A client whose topic the broker refuses then, or whose `on_connected` fails, is closed: its
 /// `on_connect_failure` hears of it, [`closed`](ConnectionInfo::closed) has the error, and the others go on.
 ///
-/// The clients share the window of the session for one-way messages, which is 1 MiB: those that wait for a slow handler take of it
-/// until they are handled, and the others wait once it is used up. Calls and their answers do not. A client that hears much and
-/// handles it slowly is better on a connection of its own.
+/// Each client has a window of its own for one-way messages: one whose handler is slow holds up no other. Where more waits for it
+/// than the broker keeps for a slow session, it is closed, and the others go on.
 ///
 /// What differs from a client with a connection of its own is in docs/broker.md, "Many topics in one connection".
 ///

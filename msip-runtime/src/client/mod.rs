@@ -455,16 +455,20 @@ where
         }
     }
 
-    fn subscription_ended(context: &Client<P>, topic: &str) {
+    fn subscription_ended(context: &Client<P>, topic: &str, why: Status) {
         let shared = &context.shared;
         let own = shared.topic.as_ref().map(|topic| topic.name().as_str());
         if own == Some(topic) {
             tracing::warn!(
                 topic,
+                %why,
                 "the broker has ended the subscription: its services are not heard any more"
             );
-            let text = format!("the broker has ended the subscription to {topic}");
-            let status = Status::new(crate::Code::PermissionDenied, text);
+            let text = format!(
+                "the broker has ended the subscription to {topic}: {}",
+                why.message()
+            );
+            let status = Status::new(why.code(), text);
             if shared.on_link.is_some() {
                 shared.end_at_topic(CloseReason::ClosedByPeer(status));
             }

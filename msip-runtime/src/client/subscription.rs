@@ -51,7 +51,7 @@ impl Shared {
         let Some(topic) = &self.topic else {
             return Ok(());
         };
-        let ask = spoken.ask(topic.name());
+        let ask = spoken.ask(topic.name(), self.on_link.is_some());
         let address = self.address();
         let url = || {
             address
@@ -98,8 +98,8 @@ impl Shared {
 }
 
 impl Spoken {
-    /// The subscription of a client of this protocol.
-    fn ask(&self, topic: &Topic) -> SubscribeAsk {
+    /// The subscription of a client of this protocol, which may have a window of its own.
+    fn ask(&self, topic: &Topic, own_window: bool) -> SubscribeAsk {
         SubscribeAsk {
             is_unsubscribe: false,
             kind: MsgKind::State,
@@ -108,6 +108,7 @@ impl Spoken {
                 protocol: self.protocol.name.to_string(),
                 fingerprint: self.protocol.fingerprint,
                 by_peer: true,
+                own_window,
                 ..Subscribe::default()
             }),
         }
@@ -118,7 +119,7 @@ impl Spoken {
         Some(SubscribeAsk {
             is_unsubscribe: true,
             subscribe: None,
-            ..self.ask(shared.topic.as_ref()?.name())
+            ..self.ask(shared.topic.as_ref()?.name(), false)
         })
     }
 }

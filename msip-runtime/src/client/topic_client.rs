@@ -192,8 +192,8 @@ where
         ClientSide::<P, H>::topic_speaks(&self.client, topic);
     }
 
-    fn ended(&self) {
-        ClientSide::<P, H>::subscription_ended(&self.client, &self.topic);
+    fn ended(&self, why: Status) {
+        ClientSide::<P, H>::subscription_ended(&self.client, &self.topic, why);
     }
 
     fn schema(&self) -> &Arc<OwnSchema> {

@@ -73,5 +73,6 @@ pub(crate) use shared::{ConnectionShared, Terms};
 pub(crate) use signal::{Raised, Signal};
 pub(crate) use stream::{Answers, Opening, Requests, Sending, upload};
 pub(crate) use subscription_table::{RefusedSubscription, SubscribeAsk};
+pub(crate) use subscriptions::why_ended;
 pub(crate) use suspended::SuspendedTimer;
 pub(crate) use way::Way;

@@ -13,10 +13,13 @@ use super::{
     subscription_table::{Asked, RefusedSubscription, SubscribeAsk, Subscriptions},
 };
 use crate::{
-    CallError, MsgKind, Status, Unsupported,
+    CallError, Code, MsgKind, Status, Unsupported,
     dialect::{Carries, Feature},
 };
-use msip_session::{Outcome, SubscribeReply, wire};
+use msip_session::{
+    Outcome, SubscribeReply,
+    wire::{self, broker::SubscriptionEndedInd},
+};
 
 impl ConnectionShared {
     /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most. Returns the body of that.
@@ -165,6 +168,15 @@ fn check_subscription(carries: &Carries, ask: &SubscribeAsk) -> Result<(), Unsup
         }
     }
     carries.check_filter(&ask.topic)
+}
+
+/// Why the broker has ended a subscription.
+pub(crate) fn why_ended(ended: &SubscriptionEndedInd) -> Status {
+    if ended.code.is_empty() {
+        return Status::permission_denied("what allowed it was withdrawn");
+    }
+    let code = Code::from_name(&ended.code).unwrap_or(Code::Unknown);
+    Status::new(code, ended.text.clone())
 }
 
 /// The side of a broker.

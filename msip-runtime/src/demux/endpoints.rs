@@ -28,7 +28,7 @@ pub(crate) trait ClientEndpoint: Send + Sync {
     }
 
     /// The broker has ended the subscription to the topic.
-    fn ended(&self);
+    fn ended(&self, why: Status);
 
     /// What a service is told that asks for the schema of the client.
     fn schema(&self) -> &Arc<OwnSchema>;

@@ -5,10 +5,9 @@
 //! to it. Each runs the ordinary dispatch of its protocol in a task, by the session that all of them share: answers,
 //! acknowledgments, streams, deadlines and cancellations go by the numbers of their exchanges, and need no sorting.
 //!
-//! One-way messages count against the credit of the session. What a client of a service sends is granted again as it is sorted,
-//! since it has a window of its own besides, which the broker keeps to ([`PeerWindow`](crate::service::PeerWindow)): a client
-//! whose handlers are slow holds up no other. What comes for a client endpoint is granted as it is handled, as on a direct
-//! connection.
+//! One-way messages count against the credit of the session, which is granted again as they are sorted: each client of a service,
+//! and each client endpoint, has a window of its own besides, which the broker keeps to
+//! ([`PeerWindow`](crate::service::PeerWindow)). One whose handlers are slow holds up no other.
 
 mod endpoints;
 mod grant;

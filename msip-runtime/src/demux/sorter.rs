@@ -6,10 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{
-    endpoints::Endpoints,
-    table::{Found, Table},
-};
+use super::{endpoints::Endpoints, table::Table};
 use crate::{
     Code, MsgKind, Status, Variant, VariantLabel,
     connection::CallToAnswer,
@@ -97,11 +94,8 @@ impl Sorter {
             let len = rest.iter().position(|message| !is_same(message));
             let (run, others) = rest.split_at(len.unwrap_or(rest.len()));
             rest = others;
-            let found = self.table.add_bare(topic, run, memory);
-            match found {
-                Found::GrantsLater => continue,
-                Found::GrantsNow => {}
-                Found::Nobody => unknown += run.len(),
+            if !self.table.add_bare(topic, run, memory) {
+                unknown += run.len();
             }
             granted.items = granted
                 .items
@@ -137,27 +131,25 @@ impl Sorter {
             let sorted =
                 self.receiver
                     .check_awaited(call)
-                    .and_then(|()| match self.table.add(incoming) {
-                        Ok(Found::Nobody) => Err(nobody()),
-                        sorted => sorted.map(|_| ()),
+                    .and_then(|()| match self.table.add(incoming)? {
+                        true => Ok(()),
+                        false => Err(nobody()),
                     });
             if let Err(status) = sorted {
                 self.receiver.responder(call, None).fail(&status);
             }
             return;
         }
-        let sorted = self.table.add(incoming);
-        let is_granted = match sorted {
-            Ok(Found::GrantsLater) => return,
-            Ok(Found::GrantsNow) => Ok(()),
-            Ok(Found::Nobody) => Err(nobody()),
+        let sorted = match self.table.add(incoming) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(nobody()),
             Err(status) => Err(status),
         };
         // A message that came by a datagram took no credit.
-        if payload_len > 0 || is_granted.is_err() {
+        if payload_len > 0 || sorted.is_err() {
             self.receiver.handled(payload_len);
         }
-        let Err(status) = is_granted else {
+        let Err(status) = sorted else {
             return;
         };
         match reply {

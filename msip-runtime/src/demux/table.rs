@@ -17,11 +17,11 @@ use super::{
     endpoints::{Command, Endpoint, EndpointId, Endpoints, Introduced, VirtualPeer},
     grant::Grant,
     inform::{self, PRESENCE},
-    window::ClientWindow,
+    window::EndpointWindow,
 };
 use crate::{
     Code, DisconnectReason, Draining, Identity, Metadata, SendError, Status,
-    connection::{ConnectionShared, Terms},
+    connection::{ConnectionShared, Terms, why_ended},
     describe::OwnSchema,
     options::NO_OPTIONS,
     raw::Handle,
@@ -52,10 +52,11 @@ pub(super) struct Table {
     is_draining: bool,
 }
 
-/// What has an inbox of its own.
+/// What has an inbox of its own, and a window.
 struct Open {
     id: EndpointId,
     handlers: Handlers,
+    window: Arc<EndpointWindow>,
     peer: Option<OpenPeer>,
 }
 
@@ -69,19 +70,8 @@ struct Handlers {
 struct OpenPeer {
     /// `T/$in/<peer>`.
     key: Bytes,
-    window: Arc<ClientWindow>,
     peer: Arc<dyn VirtualPeer>,
     sender: Option<Arc<Metadata>>,
-}
-
-/// Who has what came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// One whose messages have a window of their own: the session grants at once.
-    GrantsNow,
-    /// One that tells the session when it has handled them.
-    GrantsLater,
-    Nobody,
 }
 
 impl Table {
@@ -149,9 +139,9 @@ impl Table {
     pub(super) fn connected(&mut self, terms: &Terms) {
         self.terms = terms.clone();
         for (_, open) in &self.open {
+            open.window.resumed(terms.connection);
             match &open.peer {
                 Some(peer) => {
-                    peer.window.resumed(terms.connection);
                     // Its client is the same, and nothing has happened to it.
                     let sender = peer.sender.clone();
                     open.handlers.inbox.resumed(Terms {
@@ -184,12 +174,18 @@ impl Table {
             if !self.begun.insert(id) {
                 continue;
             }
-            let inbox = Arc::new(Inbox::of_session());
+            // What it hears itself: of nobody in particular.
+            let window = self.window(&Arc::from(client.topic()), &Arc::from(""));
+            let inbox = Arc::new(Inbox::with_window(Arc::clone(&window) as Arc<dyn PeerWindow>));
             inbox.connected(self.terms.clone());
             let task = self.tasks.spawn(client.begin(&self.connection, &inbox));
             let topic = Bytes::copy_from_slice(client.topic().as_bytes());
-            let (handlers, peer) = (Handlers { inbox, task }, None);
-            let key = self.open.insert(Open { id, handlers, peer });
+            let key = self.open.insert(Open {
+                id,
+                handlers: Handlers { inbox, task },
+                window,
+                peer: None,
+            });
             self.by_topic.insert(topic, key);
         }
     }
@@ -210,63 +206,67 @@ impl Table {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    /// Hands over one-way messages of this topic.
+    fn window(&self, topic: &Arc<str>, peer: &Arc<str>) -> Arc<EndpointWindow> {
+        Arc::new(EndpointWindow::new(
+            Arc::clone(topic),
+            Arc::clone(peer),
+            self.terms.connection,
+            self.endpoints.clone(),
+        ))
+    }
+
+    /// Hands over one-way messages of this topic. `false` where nobody has them.
     pub(super) fn add_bare(
         &mut self,
         topic: &[u8],
         messages: &[BareMessage],
         memory: &Bytes,
-    ) -> Found {
+    ) -> bool {
         if topic.starts_with(b"$") {
             for message in messages {
                 let body = memory.get(message.body()).unwrap_or_default();
                 self.told(topic, body);
             }
-            return Found::GrantsNow;
+            return true;
         }
         let Some(open) = self.find(topic) else {
-            return Found::Nobody;
+            return false;
         };
-        let found = open.grants();
-        if let Some(peer) = &open.peer
-            && !peer.window.received(messages.len())
-        {
-            return Found::Nobody;
+        if !open.window.received(messages.len()) {
+            return false;
         }
         open.handlers.inbox.add_bare(messages, memory);
-        found
+        true
     }
 
-    /// Hands over a message with metadata, a delivery or a call.
+    /// Hands over a message with metadata, a delivery or a call. `false` where nobody has it.
     ///
     /// # Errors
     ///
     /// The broker has forwarded more of its sender than it may.
-    pub(super) fn add(&mut self, incoming: Box<Incoming>) -> Result<Found, Status> {
+    pub(super) fn add(&mut self, incoming: Box<Incoming>) -> Result<bool, Status> {
         let topic = incoming.topic.as_str().as_bytes();
         if topic.starts_with(b"$") {
             if matches!(incoming.reply, ReplyTo::Call(_)) {
-                return Ok(Found::Nobody);
+                return Ok(false);
             }
             if !incoming.compressed {
                 self.told(topic, &incoming.body);
             }
-            return Ok(Found::GrantsNow);
+            return Ok(true);
         }
         let Some(open) = self.find(topic) else {
-            return Ok(Found::Nobody);
+            return Ok(false);
         };
-        let found = open.grants();
-        if let Some(peer) = &open.peer
-            && incoming.payload_len > 0
+        if incoming.payload_len > 0
             && !matches!(incoming.reply, ReplyTo::Call(_))
-            && !peer.window.received(1)
+            && !open.window.received(1)
         {
-            let text = "more messages of this client than its window allows";
+            let text = "more messages than the window allows";
             return Err(Status::new(Code::ResourceExhausted, text));
         }
         open.handlers.inbox.add_message(incoming);
-        Ok(found)
+        Ok(true)
     }
 
     /// The schema of the client or the service that hears this topic.
@@ -318,22 +318,22 @@ impl Table {
                 }
             }
             Some(server_to_client::Message::SubscriptionEndedInd(ended)) => {
-                self.subscription_ended(&ended.topic);
+                self.subscription_ended(&ended.topic, &why_ended(&ended));
             }
             _ => {}
         }
     }
 
-    fn subscription_ended(&self, filter: &str) {
+    fn subscription_ended(&self, filter: &str, why: &Status) {
         for (_, endpoint) in self.endpoints.all() {
             if let Endpoint::Client(client) = endpoint
                 && client.topic() == filter
             {
-                client.ended();
+                client.ended(why.clone());
             }
         }
-        let text = "the broker has ended the subscription";
-        self.refused(filter, &Status::new(Code::PermissionDenied, text));
+        let text = format!("the broker has ended the subscription: {}", why.message());
+        self.refused(filter, &Status::new(why.code(), text));
     }
 
     fn presence(&mut self, about: &PresenceInd) {
@@ -371,13 +371,8 @@ impl Table {
             return;
         };
         let (topic, peer) = (Arc::from(&*about.topic), Arc::from(&*about.peer));
-        let window = Arc::new(ClientWindow::new(
-            Arc::clone(&topic),
-            Arc::clone(&peer),
-            self.terms.connection,
-            self.endpoints.clone(),
-        ));
-        let inbox = Arc::new(Inbox::of_peer(Arc::clone(&window) as Arc<dyn PeerWindow>));
+        let window = self.window(&topic, &peer);
+        let inbox = Arc::new(Inbox::with_window(Arc::clone(&window) as Arc<dyn PeerWindow>));
         let introduced = Introduced {
             topic: &topic,
             peer: &peer,
@@ -401,9 +396,9 @@ impl Table {
         let open = self.open.insert(Open {
             id,
             handlers: Handlers { inbox, task },
+            window,
             peer: Some(OpenPeer {
                 key: key.clone(),
-                window,
                 peer,
                 sender,
             }),
@@ -522,15 +517,6 @@ impl Table {
                 tracing::warn!(peer, %error, "the broker has not disconnected a client");
             }
         });
-    }
-}
-
-impl Open {
-    fn grants(&self) -> Found {
-        match self.peer {
-            Some(_) => Found::GrantsNow,
-            None => Found::GrantsLater,
-        }
     }
 }
 

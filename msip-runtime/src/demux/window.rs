@@ -1,4 +1,4 @@
-//! The window of one client of a service: how many one-way messages the broker may forward of it.
+//! The window of one endpoint: how many one-way messages the broker may forward to a client, or of one client of a service.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,19 +9,20 @@ use super::{
 use crate::service::PeerWindow;
 use msip_session::wire::Credit;
 
-/// What the broker may forward of a client at first, and by each new connection of the session (docs/protocol.md, "Typed
+/// What the broker may forward at first, and by each new connection of the session (docs/protocol.md, "Typed
 /// traffic").
 const ITEMS: u32 = 256;
 const BYTES: u32 = 256 * 1024;
 
-/// What may wait of a client, with what came by earlier connections and is not handled yet.
+/// What may wait, with what came by earlier connections and is not handled yet.
 const MAX_WAITING: u32 = 4 * ITEMS;
 
-/// The window of one client.
+/// The window of one endpoint.
 #[derive(Debug)]
-pub(super) struct ClientWindow {
-    pub(super) topic: Arc<str>,
-    pub(super) peer: Arc<str>,
+pub(super) struct EndpointWindow {
+    topic: Arc<str>,
+    /// The client of a service; of a client endpoint empty, since what it hears is its own.
+    peer: Arc<str>,
     endpoints: Endpoints,
     state: Mutex<State>,
 }
@@ -36,7 +37,7 @@ struct State {
     waiting: u32,
 }
 
-impl ClientWindow {
+impl EndpointWindow {
     pub(super) fn new(
         topic: Arc<str>,
         peer: Arc<str>,
@@ -79,7 +80,7 @@ impl ClientWindow {
     }
 }
 
-impl PeerWindow for ClientWindow {
+impl PeerWindow for EndpointWindow {
     fn handled(&self, credit: Credit, connection: u64) {
         let mut state = self.lock();
         state.waiting = state.waiting.saturating_sub(credit.items);
@@ -106,14 +107,14 @@ impl PeerWindow for ClientWindow {
 mod tests {
     use super::*;
 
-    fn window() -> (ClientWindow, Endpoints) {
+    fn window() -> (EndpointWindow, Endpoints) {
         let endpoints = Endpoints::default();
-        let window = ClientWindow::new("T".into(), "x".into(), 1, endpoints.clone());
+        let window = EndpointWindow::new("T".into(), "x".into(), 1, endpoints.clone());
         (window, endpoints)
     }
 
     /// So many have come, and were handled.
-    fn handle(window: &ClientWindow, items: u32, bytes: u32, connection: u64) {
+    fn handle(window: &EndpointWindow, items: u32, bytes: u32, connection: u64) {
         assert!(window.received(items as usize));
         window.handled(Credit { items, bytes }, connection);
     }

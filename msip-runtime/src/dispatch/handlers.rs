@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Answered, DisconnectReason, Status, VariantLabel,
     call::Serving,
+    connection::why_ended,
     middleware::ExchangeContext,
     protocol::Variant,
     service::{Received, Receiver, caught, log_panic, panicked, poll_told},
@@ -391,7 +392,7 @@ where
                 D::topic_speaks(&self.context, &spoken);
             }
             Ok(Some(broker::server_to_client::Message::SubscriptionEndedInd(ended))) => {
-                D::subscription_ended(&self.context, &ended.topic);
+                D::subscription_ended(&self.context, &ended.topic, why_ended(&ended));
             }
             _ => {}
         }

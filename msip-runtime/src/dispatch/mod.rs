@@ -55,8 +55,8 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     }
 
     /// A broker has ended the subscription to a topic.
-    fn subscription_ended(context: &Self::Context, topic: &str) {
-        let _ = (context, topic);
+    fn subscription_ended(context: &Self::Context, topic: &str, why: Status) {
+        let _ = (context, topic, why);
     }
 
     /// The client that a server's context is of.

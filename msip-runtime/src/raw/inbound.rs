@@ -15,13 +15,14 @@ use super::{
 };
 use crate::{
     DisconnectReason, MsgKind, Status, Variant,
+    connection::why_ended,
     service::{Received, Receiver, SubscriptionEvent},
 };
 use msip_session::{
     BareMessage,
     wire::{
         Credit,
-        broker::{self, ServerToClient, server_to_client},
+        broker::{self, ServerToClient, SubscriptionEndedInd, server_to_client},
     },
 };
 
@@ -93,15 +94,15 @@ enum Next {
     Disconnected(DisconnectReason),
 }
 
-/// The topic of a subscription that a broker says it has ended, where a message says so.
-fn subscription_ended(exchange: &UntypedExchange) -> Option<String> {
+/// The subscription that a broker says it has ended, where a message says so.
+fn subscription_ended(exchange: &UntypedExchange) -> Option<SubscriptionEndedInd> {
     let message = &exchange.message;
     if message.topic() != broker::TOPIC || !matches!(exchange.reply, Reply::Nobody) {
         return None;
     }
     let said = ServerToClient::decode(message.body().ok()?).ok()?;
     match said.message? {
-        server_to_client::Message::SubscriptionEndedInd(ended) => Some(ended.topic),
+        server_to_client::Message::SubscriptionEndedInd(ended) => Some(ended),
         _ => None,
     }
 }
@@ -126,9 +127,9 @@ impl Inbound {
         Some(match next {
             Next::Messages => Event::Messages(self.take_messages()),
             Next::Exchange(exchange) => match subscription_ended(&exchange) {
-                Some(topic) => Event::SubscriptionLost {
-                    topic,
-                    status: Status::permission_denied("what allowed it was withdrawn"),
+                Some(ended) => Event::SubscriptionLost {
+                    status: why_ended(&ended),
+                    topic: ended.topic,
                 },
                 None => Event::Exchange(exchange),
             },

@@ -98,6 +98,7 @@ impl SubscribeOptions {
                 true => wire::SchemaRule::Strict.into(),
                 false => wire::SchemaRule::Unspecified.into(),
             },
+            own_window: false,
         };
         ask(MsgKind::State, filter, subscribe, is_unsubscribe)
     }
@@ -287,6 +288,13 @@ impl SubscribeRequest {
     pub fn is_by_peer(&self) -> bool {
         let subscribe = self.request.subscribe.as_ref();
         subscribe.is_some_and(|subscribe| subscribe.by_peer)
+    }
+
+    /// Whether what a client hears at its topic has a window of its own, since its session has other clients besides.
+    #[must_use]
+    pub fn has_own_window(&self) -> bool {
+        let subscribe = self.request.subscribe.as_ref();
+        subscribe.is_some_and(|subscribe| subscribe.own_window)
     }
 
     /// Whether a first service refuses others with another schema: see [`SubscribeOptions::strict`].

@@ -23,8 +23,9 @@ use msip_session::{BareMessage, Incoming, SubscribeRequest, wire::Credit};
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
-    /// Where it is a part of what the session receives, sorted by topic.
-    virtual_role: Option<VirtualRole>,
+    /// Where it has a part of what the session receives, sorted by topic: who is told of one-way messages that were handled. The
+    /// session has been told when they were sorted.
+    window: Option<Arc<dyn PeerWindow>>,
     is_closed: AtomicBool,
     /// The service has taken all that is here, and waits for more, or for what wakes its task.
     is_awaited: AtomicBool,
@@ -135,16 +136,7 @@ pub(crate) enum SubscriptionEvent {
     Refused(RefusedSubscription),
 }
 
-/// Who is told of one-way messages that were handled, where what a session receives is sorted by topic.
-#[derive(Debug)]
-enum VirtualRole {
-    /// The session, as in an inbox of its own.
-    OfSession,
-    /// The sender alone; the session has been told when they were sorted.
-    OfPeer(Arc<dyn PeerWindow>),
-}
-
-/// How many one-way messages one of many senders in a session may send.
+/// How many one-way messages may be sent to one of the many who receive by a session.
 pub(crate) trait PeerWindow: fmt::Debug + Send + Sync {
     /// So much of what came by the connection of this number has been handled.
     fn handled(&self, credit: Credit, connection: u64);
@@ -239,18 +231,10 @@ impl Inbox {
         state.queue.is_empty() && state.reader.is_some()
     }
 
-    /// One for a part of what a session receives: the session grants as what is there is handled.
-    pub(crate) fn of_session() -> Self {
+    /// One for a part of what a session receives, which has this window.
+    pub(crate) fn with_window(window: Arc<dyn PeerWindow>) -> Self {
         Self {
-            virtual_role: Some(VirtualRole::OfSession),
-            ..Self::default()
-        }
-    }
-
-    /// One for what a session receives of one of many senders.
-    pub(crate) fn of_peer(window: Arc<dyn PeerWindow>) -> Self {
-        Self {
-            virtual_role: Some(VirtualRole::OfPeer(window)),
+            window: Some(window),
             ..Self::default()
         }
     }
@@ -258,15 +242,12 @@ impl Inbox {
     /// Whether it has a part of what the session receives. Its service is polled by a task of its own.
     #[inline]
     pub(super) fn is_virtual(&self) -> bool {
-        self.virtual_role.is_some()
+        self.window.is_some()
     }
 
     /// Who is told of one-way messages that were handled, instead of the session.
     pub(super) fn window(&self) -> Option<&dyn PeerWindow> {
-        match &self.virtual_role {
-            Some(VirtualRole::OfPeer(window)) => Some(&**window),
-            Some(VirtualRole::OfSession) | None => None,
-        }
+        self.window.as_deref()
     }
 
     /// Adds messages and calls that lie in this memory.

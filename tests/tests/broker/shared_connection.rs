@@ -415,7 +415,8 @@ async fn what_waits_for_the_handler_of_one_client_does_not_hold_up_the_calls_of_
     let sampler = connection.client::<Sampler>("probes").await;
     let sampler = sampler.expect("is allowed");
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
-    for number in 0..200 {
+    // More than the window of the session.
+    for number in 0..3000 {
         room.says(number).await;
     }
     other_room.says(1).await;

@@ -129,6 +129,7 @@ async fn tell(peer: &UntypedPeer, topic: &str) {
 async fn end(peer: &UntypedPeer, topic: &str) {
     let ended = broker::SubscriptionEndedInd {
         topic: topic.to_owned(),
+        ..broker::SubscriptionEndedInd::default()
     };
     let told = broker::ServerToClient {
         message: Some(server_to_client::Message::SubscriptionEndedInd(ended)),

@@ -6,7 +6,7 @@ use super::{Control, Entry, Router};
 use crate::{
     access::{Access, Checked, Grant, Role, Uses},
     router::{
-        OutboxItem, Refused, SessionHandle, SessionKey, Target, WakeList,
+        OutboxItem, Refused, SessionHandle, SessionKey, SubscriptionEnd, Target, WakeList,
         fault_injection::FaultInjection,
     },
     topic::{self, Filter, Internal, TopicFilter},
@@ -195,12 +195,13 @@ impl Control {
                 }
                 _ => false,
             },
-            OutboxItem::SubscriptionEnded(_) => true,
+            OutboxItem::SubscriptionEnded(..) => true,
         };
         entry.session.with_outbox(|outbox| {
             outbox.require_generation(generation);
             for filter in gone {
-                outbox.subscription_ended(filter, entry.session.limits.subscriptions, &mut wakes);
+                let most = entry.session.limits.subscriptions;
+                outbox.subscription_ended(filter, SubscriptionEnd::NotAllowed, most, &mut wakes);
             }
             if !FaultInjection::KeepQueued.is_on() {
                 given_up.extend(outbox.withdraw(may_hear));

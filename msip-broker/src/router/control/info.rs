@@ -91,6 +91,8 @@ pub struct Totals {
     pub failed: u64,
     /// How many messages went to another instance than the first.
     pub handed_over: u64,
+    /// How many compressed bodies were inflated, for all receivers of them together.
+    pub inflated: u64,
     /// How many messages went to `$dead/T`.
     pub dead_letters: u64,
 }
@@ -176,6 +178,7 @@ impl Router {
             dropped: counters.dropped.load(Relaxed),
             failed: counters.failed.load(Relaxed),
             handed_over: counters.handed_over.load(Relaxed),
+            inflated: counters.inflated.load(Relaxed),
             dead_letters: counters.dead_letters.load(Relaxed),
             ..Totals::default()
         };

@@ -35,6 +35,8 @@ pub struct SubscribeRequest {
     pub fingerprint: u64,
     /// Whether it is of typed traffic: of a client of `T`, or of an instance that hears each client of `T/$in` apart.
     pub is_by_peer: bool,
+    /// Whether what a client of `T` hears there has a window of its own: the session has other clients besides.
+    pub has_own_window: bool,
     /// Whether, if it is the first service, others with another schema are refused.
     pub is_strict: bool,
 }
@@ -48,6 +50,7 @@ impl SubscribeRequest {
             protocol: None,
             fingerprint: 0,
             is_by_peer: false,
+            has_own_window: false,
             is_strict: false,
         }
     }
@@ -132,9 +135,27 @@ impl Router {
         control
             .subscriptions
             .insert(&request.filter, &session.0, terms);
-        session
-            .0
-            .with_outbox(|outbox| outbox.subscribed(&request.filter));
+        let topic = match &request.filter {
+            Filter::Pattern(filter) if request.is_by_peer && filter.is_literal() => {
+                Some(Bytes::copy_from_slice(filter.as_str().as_bytes()))
+            }
+            _ => None,
+        };
+        let moved = session.0.with_outbox(|outbox| {
+            outbox.subscribed(&request.filter);
+            match &topic {
+                Some(topic) if request.has_own_window => {
+                    outbox.open_window(topic);
+                    Vec::new()
+                }
+                Some(topic) => outbox.close_window(topic, &mut wakes),
+                None => Vec::new(),
+            }
+        });
+        // It has given up a window of its own.
+        for item in moved {
+            let _ = session.0.push(item, generation, now, &mut wakes);
+        }
         let replayed = control.replay(&session.0, &request.filter, generation, now, &mut wakes);
         let Some(replayed) = replayed else {
             // Half of what is kept would look like all of it.
@@ -231,7 +252,7 @@ impl Control {
     }
 
     /// Removes a subscription, if there is one. Returns whether it was by peer.
-    fn unsubscribe(&mut self, key: SessionKey, filter: &Filter) -> Option<bool> {
+    pub(super) fn unsubscribe(&mut self, key: SessionKey, filter: &Filter) -> Option<bool> {
         let entry = self.sessions.get_mut(&key)?;
         let is_by_peer = entry.subscriptions.remove(filter)?.is_by_peer;
         self.changed();
@@ -324,7 +345,10 @@ impl Control {
                 });
                 match session.push(item, generation, now, wakes) {
                     Ok(_) => count = count.saturating_add(1),
-                    Err((Rejected::Overflow(_) | Rejected::Crowded, _)) => return None,
+                    Err((
+                        Rejected::Overflow(_) | Rejected::TopicOverflow(_) | Rejected::Crowded,
+                        _,
+                    )) => return None,
                     Err(_) => {}
                 }
             }

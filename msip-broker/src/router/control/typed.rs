@@ -8,8 +8,8 @@ use msip_session::wire::Code;
 use super::{Control, Difference, Router, SubscribeRequest};
 use crate::{
     router::{
-        ClientAt, OutboxItem, Refused, SessionKey, TopicSpoken, WakeList, client::Client,
-        fault_injection::FaultInjection, session::Session, subscriptions::Spoken,
+        ClientAt, OutboxItem, Refused, SessionKey, SubscriptionEnd, TopicSpoken, WakeList,
+        client::Client, fault_injection::FaultInjection, session::Session, subscriptions::Spoken,
     },
     topic::{self, Filter, Internal, TopicFilter},
 };
@@ -53,6 +53,31 @@ impl Router {
         if !is_there && !FaultInjection::KeepStrangers.is_on() {
             instance.with_outbox(|outbox| outbox.client_gone(at, wakes));
         }
+    }
+
+    /// Ends the subscription of a client to a topic, which takes too little of what waits there, and tells it. Returns what others
+    /// can have.
+    pub(in crate::router) fn end_slow(
+        &self,
+        session: &Arc<Session>,
+        topic: &Bytes,
+        wakes: &mut WakeList,
+    ) -> Vec<OutboxItem> {
+        let text = str::from_utf8(topic).ok();
+        let Some(filter) = text.and_then(|text| TopicFilter::new(text).ok()) else {
+            return Vec::new();
+        };
+        let filter = Filter::Pattern(filter);
+        let mut control = self.control();
+        if control.unsubscribe(session.key, &filter).is_none() {
+            return session.with_outbox(|outbox| outbox.leave_topic(topic, wakes));
+        }
+        let left = control.leaves(session, &filter, wakes);
+        let most = session.limits.subscriptions;
+        session.with_outbox(|outbox| {
+            outbox.subscription_ended(filter, SubscriptionEnd::SlowConsumer, most, wakes);
+        });
+        left
     }
 
     /// The client of a session, if it is there.
@@ -262,10 +287,11 @@ impl Control {
         wakes: &mut WakeList,
     ) -> Vec<OutboxItem> {
         if served(filter).is_none() {
-            if let Some(about) = literal(filter) {
-                self.client_gone(session, &about, wakes);
-            }
-            return Vec::new();
+            let Some(about) = literal(filter) else {
+                return Vec::new();
+            };
+            self.client_gone(session, &about, wakes);
+            return session.with_outbox(|outbox| outbox.leave_topic(&about, wakes));
         }
         let serves = |about: &[u8]| self.hears_apart(session.key, &topic::services(about));
         let (left, known) =

@@ -25,8 +25,18 @@ pub enum OutboxItem {
     Presence(Arc<Presence>),
     /// The first service of a topic has come, of which this is a client.
     TopicSpoken(Arc<TopicSpoken>),
-    /// A subscription has ended, since what allowed it was withdrawn. It comes before all else, and alone.
-    SubscriptionEnded(Filter),
+    /// A subscription has ended. It comes before all else, and alone.
+    SubscriptionEnded(Filter, SubscriptionEnd),
+}
+
+/// Why a subscription has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscriptionEnd {
+    /// What allowed it was withdrawn.
+    NotAllowed,
+    /// It has a window of its own, and its client takes too little of what waits.
+    SlowConsumer,
 }
 
 /// Messages on their way to one session.
@@ -59,7 +69,7 @@ impl OutboxItem {
         match self {
             Self::Publication(delivery) => delivery.client.as_ref(),
             Self::Exchange(assigned) => assigned.client.as_ref(),
-            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(_) => None,
+            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(..) => None,
         }
     }
 
@@ -74,7 +84,7 @@ impl OutboxItem {
             Self::Presence(presence) => (presence.topic.len() + presence.peer.len() + 64, 1),
             Self::TopicSpoken(spoken) => (spoken.topic.len() + spoken.protocol.len() + 64, 1),
             // It never waits among the others.
-            Self::SubscriptionEnded(_) => (0, 0),
+            Self::SubscriptionEnded(..) => (0, 0),
         }
     }
 
@@ -83,7 +93,7 @@ impl OutboxItem {
         match self {
             Self::Publication(delivery) => delivery.target != Target::Everyone,
             Self::Exchange(_) => true,
-            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(_) => false,
+            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(..) => false,
         }
     }
 
@@ -116,7 +126,7 @@ impl OutboxItem {
                 is_acked || delivery.publication.kind == MsgKind::State
             }
             Self::Exchange(_) => false,
-            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(_) => true,
+            Self::Presence(_) | Self::TopicSpoken(_) | Self::SubscriptionEnded(..) => true,
         }
     }
 

@@ -3,8 +3,6 @@
 //! The clients of an instance take turns (deficit round robin), and each has a window of messages that the instance has not
 //! finished with (`window`). What is beyond it waits here, and holds up nobody but this client.
 
-mod window;
-
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -14,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{OutboxItem, queue::Queue};
+use super::{OutboxItem, queue::Queue, window::Window};
 use crate::router::{
     Presence, SessionKey, WakeList,
     client::{Client, ClientAt},
@@ -22,7 +20,6 @@ use crate::router::{
     open_calls::ClientCalls,
     peer_sizes::PeerSizes,
 };
-use window::Window;
 
 /// How many clients an instance is introduced to by what they send, before it has taken note of those that came before.
 const MAX_UNTOLD: usize = 16 * 1024;
@@ -97,7 +94,7 @@ impl PeerQueue {
             OutboxItem::Exchange(assigned) => assigned.open.of_client(&self.calls),
             OutboxItem::Presence(_)
             | OutboxItem::TopicSpoken(_)
-            | OutboxItem::SubscriptionEnded(_) => {}
+            | OutboxItem::SubscriptionEnded(..) => {}
         }
     }
 

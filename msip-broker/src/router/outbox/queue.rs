@@ -84,6 +84,32 @@ impl Queue {
         });
     }
 
+    /// Adds an item where there is place for it: in that of an older STATE, or of LOG and METRIC and of what has expired. Gives it
+    /// back where there is none.
+    pub(super) fn push(
+        &mut self,
+        item: OutboxItem,
+        now: Duration,
+        most: Capacity,
+    ) -> Result<(), OutboxItem> {
+        let (bytes, count) = item.size();
+        let item = match self.replace_state(item) {
+            Ok(()) => return Ok(()),
+            Err(item) => item,
+        };
+        let is_droppable = item.is_droppable();
+        if is_droppable && !self.make_place_among_droppable(bytes, count, most)
+            || !self.make_place(bytes, count, most, now)
+        {
+            if is_droppable || FaultInjection::DropSilently.is_on() {
+                self.drop_counted(count);
+            }
+            return Err(item);
+        }
+        self.append(item);
+        Ok(())
+    }
+
     /// Whether a STATE waits in the place of which this one comes.
     pub(super) fn has_older_state(&self, item: &OutboxItem) -> bool {
         let key = item.state_key();

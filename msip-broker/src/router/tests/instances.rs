@@ -44,7 +44,7 @@ pub(super) fn told(peer: &Peer) -> Vec<String> {
                 spoken.protocol, spoken.fingerprint
             )]
         }
-        OutboxItem::SubscriptionEnded(_) => vec!["subscription ended".to_owned()],
+        OutboxItem::SubscriptionEnded(..) => vec!["subscription ended".to_owned()],
         OutboxItem::Presence(presence) => {
             let care = presence.introduction.as_deref();
             let what = match care {

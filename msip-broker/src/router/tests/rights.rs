@@ -345,8 +345,10 @@ fn a_grant_ends_with_the_right_to_serve() {
 fn told(one: &Peer) -> Vec<String> {
     let items = one.items().into_iter();
     let ended = items.filter_map(|item| match item {
-        OutboxItem::SubscriptionEnded(Filter::Pattern(filter)) => Some(filter.as_str().to_owned()),
-        OutboxItem::SubscriptionEnded(Filter::Literal(topic)) => {
+        OutboxItem::SubscriptionEnded(Filter::Pattern(filter), _) => {
+            Some(filter.as_str().to_owned())
+        }
+        OutboxItem::SubscriptionEnded(Filter::Literal(topic), _) => {
             Some(String::from_utf8_lossy(&topic).into_owned())
         }
         _ => None,

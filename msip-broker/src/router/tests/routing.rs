@@ -155,7 +155,7 @@ fn what_waits_for_a_service_that_may_serve_no_longer_goes_to_another() {
     // It is told that it serves no longer, and nothing else.
     let left = one.items();
     assert!(
-        matches!(&left[..], [OutboxItem::SubscriptionEnded(_)]),
+        matches!(&left[..], [OutboxItem::SubscriptionEnded(..)]),
         "{left:?}"
     );
     assert_eq!(two.items().len(), 4);

@@ -99,12 +99,12 @@ pub struct DisconnectReq {
 pub struct DisconnectRsp {}
 
 /// An instance of a service has finished with some of a client's one-way messages, deliveries included. Of each client and topic it
-/// is sent 256 messages and 256 KiB ahead of that.
+/// is sent 256 messages and 256 KiB ahead of that. So is a client whose subscription has a window of its own.
 #[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct PeerCredit {
-    /// The client, as it is named in "T/$in/\<peer>".
+    /// The client, as it is named in "T/$in/\<peer>". Empty from a client, of what it hears itself.
     #[prost(string, tag = "1")]
     pub peer: ::std::string::String,
     /// How many messages it has finished with since it last said so.
@@ -172,13 +172,20 @@ pub struct PresenceInd {
     pub looks_after: bool,
 }
 
-/// A subscription of the client has ended, since what allowed it was withdrawn.
+/// A subscription of the client has ended.
+#[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct SubscriptionEndedInd {
     /// The topic or the filter, as the client has written it.
     #[prost(string, tag = "1")]
     pub topic: ::std::string::String,
+    /// The name of the code that says why, such as "RESOURCE_EXHAUSTED". Empty means "PERMISSION_DENIED": what allowed it was withdrawn.
+    #[prost(string, tag = "2")]
+    pub code: ::std::string::String,
+    /// The text that says why.
+    #[prost(string, tag = "3")]
+    pub text: ::std::string::String,
 }
 
 /// Whether a client is there.

@@ -124,6 +124,10 @@ pub struct Subscribe {
     /// What an instance of a service accepts of the others at its topic. The first one's rule holds.
     #[prost(enumeration = "SchemaRule", tag = "6")]
     pub schema_rule: i32,
+    /// Of "T", by_peer: what the client hears there has a window of its own, since its session has other clients besides. It tells by
+    /// a PeerCredit without a peer what it has handled.
+    #[prost(bool, tag = "7")]
+    pub own_window: bool,
 }
 
 /// The body of the ACK of a SUBSCRIBE with by_peer: what the first service of the topic speaks. Empty where there is none yet.

@@ -173,6 +173,7 @@ impl Vector {
             schema_rule: self
                 .take("subscribe.schema_rule")
                 .map_or(0, |name| SchemaRule::from_str_name(name).unwrap().into()),
+            own_window: self.text("subscribe.own_window") == "true",
         }
     }
 

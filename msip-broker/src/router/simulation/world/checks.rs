@@ -31,7 +31,7 @@ pub(super) fn show_lanes(lanes: [Vec<&OutboxItem>; 3]) -> [Vec<Shown>; 3] {
             }
             OutboxItem::Presence(_)
             | OutboxItem::TopicSpoken(_)
-            | OutboxItem::SubscriptionEnded(_) => {
+            | OutboxItem::SubscriptionEnded(..) => {
                 panic!("nobody asked for it")
             }
         }

@@ -19,7 +19,7 @@ impl World {
         let mut taken = self.sims[at]
             .handle
             .poll_take(self.now, most, &mut items, &mut task);
-        if let [OutboxItem::SubscriptionEnded(_), ..] = items[..] {
+        if let [OutboxItem::SubscriptionEnded(..), ..] = items[..] {
             // They come alone, and before all else.
             items.clear();
             taken = self.sims[at]
@@ -76,7 +76,7 @@ impl World {
                     self.take_presence(at, &presence)?;
                     continue;
                 }
-                OutboxItem::TopicSpoken(_) | OutboxItem::SubscriptionEnded(_) => continue,
+                OutboxItem::TopicSpoken(_) | OutboxItem::SubscriptionEnded(..) => continue,
             };
             if let Some(of) = of {
                 self.take_of_client(at, &of, &numbers)?;
