@@ -1,12 +1,13 @@
 //! A client of typed topics, as the instances of their services are told of it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{
     About, Introduction, Presence, SessionKey,
     fault_injection::FaultInjection,
+    small_map::SmallMap,
     sync::{Mutex, lock},
 };
 use crate::access::Principal;
@@ -19,7 +20,7 @@ pub(super) struct Client {
     pub(super) principal: Principal,
     about: Option<Box<About>>,
     /// Where it takes part in typed traffic, by topic.
-    parts: Mutex<HashMap<Bytes, Part>>,
+    parts: Mutex<SmallMap<Bytes, Part>>,
 }
 
 /// How a client takes part in a topic.
@@ -65,7 +66,7 @@ impl Client {
     /// It takes part in a topic from here on, if it has not, and speaks this there.
     pub(super) fn comes(&self, topic: &Bytes, spoken: Option<(String, u64)>) {
         let mut parts = lock(&self.parts);
-        let part = parts.entry(topic.clone()).or_default();
+        let part = parts.get_or_default(topic);
         if spoken.is_some() {
             part.spoken = spoken;
         }
@@ -109,7 +110,7 @@ impl Client {
         is_handed_over: bool,
     ) -> Presence {
         let mut parts = lock(&self.parts);
-        let part = parts.entry(topic.clone()).or_default();
+        let part = parts.get_or_default(topic);
         let carer = *part.carer.get_or_insert(instance);
         let about = self.about.as_deref().cloned().unwrap_or_default();
         let (protocol, fingerprint) = part

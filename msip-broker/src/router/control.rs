@@ -20,6 +20,7 @@ use super::{
     rate::{Rate, Rates},
     routes::Routes,
     session::Session,
+    small_map::SmallMap,
     subscriptions::Subscriptions,
     sync::{Mutex, MutexGuard, lock},
 };
@@ -114,7 +115,7 @@ enum Turn {
 struct Entry {
     session: Arc<Session>,
     rights: Arc<Rights>,
-    subscriptions: HashMap<Filter, Held>,
+    subscriptions: SmallMap<Filter, Held>,
     grants: HashMap<TopicFilter, Grant>,
     /// The topics of which services were told that it is there.
     present: HashSet<Bytes>,
@@ -190,7 +191,7 @@ impl Router {
             Entry {
                 session: session.clone(),
                 rights,
-                subscriptions: HashMap::new(),
+                subscriptions: SmallMap::default(),
                 grants: HashMap::new(),
                 present: HashSet::new(),
                 expires_at: None,

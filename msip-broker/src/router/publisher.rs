@@ -1,7 +1,6 @@
 //! The way of a message: from a connection into the outboxes of those who hear it.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::{Context, Poll},
@@ -19,6 +18,7 @@ use super::{
     routes::LONG,
     sending::{Congested, Sending, is_same},
     session::Session,
+    small_map::SmallMap,
     sync::lock,
 };
 use crate::topic::Internal;
@@ -28,7 +28,7 @@ use crate::topic::Internal;
 pub struct Publisher {
     router: Router,
     session: Arc<Session>,
-    plans: HashMap<Bytes, Arc<Plan>>,
+    plans: SmallMap<Bytes, Arc<Plan>>,
     /// What the principal may send, as of this version of its rights.
     rate: Option<Rate>,
     rate_version: Option<u64>,
@@ -118,7 +118,7 @@ impl Publisher {
         Self {
             router: router.clone(),
             session: session.0.clone(),
-            plans: HashMap::new(),
+            plans: SmallMap::default(),
             rate: None,
             rate_version: None,
             push_back: None,

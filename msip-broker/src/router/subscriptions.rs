@@ -150,13 +150,19 @@ impl Subscriptions {
                 subscriber.is_by_peer = is_by_peer;
                 subscriber.spoken = spoken;
             }
-            None => list.push(Subscriber {
-                session: session.clone(),
-                group,
-                is_literal: matches!(filter, Filter::Literal(_)),
-                is_by_peer,
-                spoken,
-            }),
+            None => {
+                // Most topics have one.
+                if list.is_empty() {
+                    list.reserve_exact(1);
+                }
+                list.push(Subscriber {
+                    session: session.clone(),
+                    group,
+                    is_literal: matches!(filter, Filter::Literal(_)),
+                    is_by_peer,
+                    spoken,
+                });
+            }
         }
     }
 

@@ -39,27 +39,37 @@ pub(super) struct PeerQueues {
     count: usize,
     /// How many messages were dropped.
     pub(super) dropped: u64,
+    /// What clients had while something of them waited, for the next ones.
+    spare: Vec<Box<Waiting>>,
 }
 
 type Key = (Bytes, Arc<str>);
 
-/// What waits of a client.
+/// What waits of a client. Small while the client is silent: an instance has many.
 #[derive(Debug)]
 struct PeerQueue {
     client: Arc<Client>,
     /// What the instance is told of it, before anything else of it.
     first: VecDeque<Arc<Presence>>,
-    queue: Queue,
+    /// There while something waits.
+    waiting: Option<Box<Waiting>>,
     /// What it is told at last: that the client has gone.
     last: Option<Arc<Presence>>,
-    /// What the instance has not finished with.
-    sent: Window,
-    calls: Arc<ClientCalls>,
-    deficit: i64,
+    /// What the instance has not finished with. There while that is something.
+    sent: Option<Box<Window>>,
+    /// There while calls are open.
+    calls: Option<Arc<ClientCalls>>,
     /// Whether the instance has taken the introduction.
     is_told: bool,
     is_ready: bool,
     awaits_call: bool,
+}
+
+/// What a client has while something of it waits.
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: Queue,
+    deficit: i64,
     pushed_back: Vec<Waker>,
 }
 
@@ -74,11 +84,12 @@ enum Next {
 
 impl PeerQueue {
     fn next(&self) -> Next {
-        match self.queue.peek() {
+        let first = self.waiting.as_ref();
+        match first.and_then(|waiting| waiting.queue.peek()) {
             None => Next::Nothing,
-            Some(OutboxItem::Exchange(_)) if self.calls.is_full() => Next::AwaitsCall,
+            Some(OutboxItem::Exchange(_)) if self.has_too_many_calls() => Next::AwaitsCall,
             Some(OutboxItem::Publication(delivery)) => {
-                match self.sent.affordable(&delivery.publication) {
+                match Window::affordable(self.sent.as_deref(), &delivery.publication) {
                     0 => Next::AwaitsCredit,
                     count => Next::Some(count),
                 }
@@ -90,8 +101,13 @@ impl PeerQueue {
     /// It is sent: it counts until the instance has finished with it.
     fn count_sent(&mut self, item: &mut OutboxItem) {
         match item {
-            OutboxItem::Publication(delivery) => self.sent.push(&delivery.publication),
-            OutboxItem::Exchange(assigned) => assigned.open.of_client(&self.calls),
+            OutboxItem::Publication(delivery) => {
+                let sent = self.sent.get_or_insert_default();
+                sent.push(&delivery.publication);
+            }
+            OutboxItem::Exchange(assigned) => {
+                assigned.open.of_client(self.calls.get_or_insert_default());
+            }
             OutboxItem::Presence(_)
             | OutboxItem::TopicSpoken(_)
             | OutboxItem::SubscriptionEnded(..) => {}
@@ -99,7 +115,54 @@ impl PeerQueue {
     }
 
     fn has_something(&self) -> bool {
-        !self.first.is_empty() || self.queue.count() > 0 || self.last.is_some()
+        !self.first.is_empty() || self.size().1 > 0 || self.last.is_some()
+    }
+
+    /// How many bytes wait, and how many messages.
+    fn size(&self) -> (usize, usize) {
+        let waiting = self.waiting.as_ref();
+        waiting.map_or((0, 0), |waiting| {
+            (waiting.queue.bytes(), waiting.queue.count())
+        })
+    }
+
+    fn has_too_many_calls(&self) -> bool {
+        self.calls.as_ref().is_some_and(|calls| calls.is_full())
+    }
+
+    /// What waited is to be taken out, as far as it is not to stay.
+    fn take_out(&mut self, stays: impl FnMut(&OutboxItem) -> bool) -> Vec<OutboxItem> {
+        let waiting = self.waiting.as_mut();
+        waiting.map_or_else(Vec::new, |waiting| waiting.queue.take_out(stays))
+    }
+
+    /// Nobody waits until less does.
+    fn release(&mut self, wakes: &mut WakeList) {
+        if let Some(waiting) = &mut self.waiting {
+            let pushed_back = std::mem::take(&mut waiting.pushed_back);
+            for waker in pushed_back {
+                wakes.push(Some(waker));
+            }
+        }
+    }
+
+    /// Holds no memory that it does not need. Returns what is to be kept for others.
+    fn rest(&mut self) -> Option<Box<Waiting>> {
+        if self.first.is_empty() {
+            self.first = VecDeque::new();
+        }
+        // That of the calls, too, if there are any.
+        if self
+            .calls
+            .as_ref()
+            .is_some_and(|calls| Arc::strong_count(calls) == 1)
+        {
+            self.calls = None;
+        }
+        let is_silent = |waiting: &mut Box<Waiting>| {
+            waiting.queue.count() == 0 && waiting.pushed_back.is_empty()
+        };
+        self.waiting.take_if(is_silent)
     }
 }
 
@@ -156,15 +219,13 @@ impl PeerQueues {
             PeerQueue {
                 client: of.client.clone(),
                 first,
-                queue: Queue::default(),
+                waiting: None,
                 last: None,
-                sent: Window::default(),
-                calls: Arc::default(),
-                deficit: 0,
+                sent: None,
+                calls: None,
                 is_told: false,
                 is_ready: false,
                 awaits_call: false,
-                pushed_back: Vec::new(),
             }
         });
         // It has come again before the instance was told that it had gone.
@@ -203,7 +264,7 @@ impl PeerQueues {
         let Some(queue) = peers.and_then(|peers| peers.get_mut(&client.peer)) else {
             return false;
         };
-        if !queue.is_told && queue.queue.count() == 0 {
+        if !queue.is_told && queue.size().1 == 0 {
             // Clients that come and go faster than the instance hears of them leave nothing here.
             self.remove(topic, &client.peer, wakes);
             if self.ready.len() > 2 * self.len + 64 {
@@ -219,7 +280,7 @@ impl PeerQueues {
         }
         queue.last = Some(Arc::new(client.presence(topic, false)));
         // Nobody gives credit for one that has gone.
-        queue.sent.clear();
+        queue.sent = None;
         self.make_ready(topic, &client.peer);
         true
     }
@@ -228,7 +289,8 @@ impl PeerQueues {
     pub(super) fn has_older_state(&self, of: &ClientAt, item: &OutboxItem) -> bool {
         let peers = self.topics.get(&of.topic);
         let queue = peers.and_then(|peers| peers.get(of.peer()));
-        queue.is_some_and(|queue| queue.queue.has_older_state(item))
+        let waiting = queue.and_then(|queue| queue.waiting.as_ref());
+        waiting.is_some_and(|waiting| waiting.queue.has_older_state(item))
     }
 
     /// Adds an item. Returns whether its client should wait.
@@ -239,12 +301,23 @@ impl PeerQueues {
         item: OutboxItem,
         max_bytes: usize,
     ) -> bool {
+        let spare = self.spare.pop();
         let queue = self.queue(of, instance);
-        let (bytes, count) = (queue.queue.bytes(), queue.queue.count());
-        if let Err(item) = queue.queue.replace_state(item) {
-            queue.queue.append(item);
+        let (bytes, count) = queue.size();
+        let unused = match &queue.waiting {
+            Some(_) => spare,
+            None => {
+                queue.waiting = Some(spare.unwrap_or_default());
+                None
+            }
+        };
+        if let Some(waiting) = &mut queue.waiting
+            && let Err(item) = waiting.queue.replace_state(item)
+        {
+            waiting.queue.append(item);
         }
-        let added = (queue.queue.bytes(), queue.queue.count());
+        let added = queue.size();
+        self.spare.extend(unused);
         self.bytes = self.bytes - bytes + added.0;
         self.count = self.count - count + added.1;
         self.make_ready(&of.topic, &of.client.peer);
@@ -267,15 +340,15 @@ impl PeerQueues {
         waker: &Waker,
     ) -> bool {
         let queue = self.topics.get(topic).and_then(|peers| peers.get(peer));
-        let waiting = queue.map(|queue| (queue.queue.bytes(), queue.queue.count()));
+        let waiting = queue.map(PeerQueue::size);
         if !waiting.is_some_and(|waiting| self.is_long(waiting, max_bytes)) {
             return false;
         }
         let queue = self.topics.get_mut(topic).and_then(|it| it.get_mut(peer));
-        if let Some(queue) = queue
-            && !queue.pushed_back.iter().any(|one| one.will_wake(waker))
+        if let Some(waiting) = queue.and_then(|queue| queue.waiting.as_mut())
+            && !waiting.pushed_back.iter().any(|one| one.will_wake(waker))
         {
-            queue.pushed_back.push(waker.clone());
+            waiting.pushed_back.push(waker.clone());
         }
         true
     }
@@ -292,8 +365,11 @@ impl PeerQueues {
         let Some(queue) = peers.get_mut(peer) else {
             return false;
         };
-        if !FaultInjection::IgnoreCredit.is_on() {
-            queue.sent.finished(messages as usize);
+        if let Some(sent) = &mut queue.sent
+            && !FaultInjection::IgnoreCredit.is_on()
+        {
+            sent.finished(messages as usize);
+            queue.sent.take_if(|sent| sent.is_empty());
         }
         let name = queue.client.peer.clone();
         self.make_ready(&topic, &name);
@@ -331,28 +407,36 @@ impl PeerQueues {
                 }
                 return Some((OutboxItem::Presence(presence), 0));
             }
-            let waiting = (queue.queue.bytes(), queue.queue.count());
-            queue.queue.pass_over_expired(now);
+            let waiting = queue.size();
+            if let Some(waiting) = &mut queue.waiting {
+                waiting.queue.pass_over_expired(now);
+            }
             // At once, since a client that has gone may leave nothing but what has expired.
-            let before = (queue.queue.bytes(), queue.queue.count());
+            let before = queue.size();
             self.bytes -= waiting.0 - before.0;
             self.count -= waiting.1 - before.1;
-            let popped = match queue.next() {
-                Next::Some(_) if queue.deficit <= 0 => {
-                    queue.deficit += PeerSizes::current().quantum;
+            let popped = match (queue.next(), &mut queue.waiting) {
+                (Next::Some(_), Some(waiting)) if waiting.deficit <= 0 => {
+                    waiting.deficit += PeerSizes::current().quantum;
                     if !FaultInjection::NoTurns.is_on() {
                         self.ready.rotate_left(1);
                     }
                     None
                 }
-                Next::Some(count) => queue.queue.pop_up_to(count).map(|(mut item, bytes)| {
-                    queue.deficit -= i64::try_from(bytes.saturating_add(64)).unwrap_or(i64::MAX);
-                    queue.count_sent(&mut item);
-                    (item, bytes)
-                }),
-                next => {
+                (Next::Some(count), Some(waiting)) => {
+                    let mut popped = waiting.queue.pop_up_to(count);
+                    if let Some((item, bytes)) = &mut popped {
+                        let bytes = bytes.saturating_add(64);
+                        waiting.deficit -= i64::try_from(bytes).unwrap_or(i64::MAX);
+                        queue.count_sent(item);
+                    }
+                    popped
+                }
+                (next, waiting) => {
                     queue.is_ready = false;
-                    queue.deficit = 0;
+                    if let Some(waiting) = waiting {
+                        waiting.deficit = 0;
+                    }
                     self.ready.pop_front();
                     match (next, queue.last.take()) {
                         (Next::Nothing, Some(presence)) => {
@@ -370,20 +454,21 @@ impl PeerQueues {
                     None
                 }
             };
-            let after = (queue.queue.bytes(), queue.queue.count());
+            let after = queue.size();
             self.bytes = self.bytes - before.0 + after.0;
             self.count = self.count - before.1 + after.1;
-            if !queue.pushed_back.is_empty() {
-                let woken = std::mem::take(&mut queue.pushed_back);
-                match self.is_long(after, max_bytes) {
-                    false => woken.into_iter().for_each(|waker| wakes.push(Some(waker))),
-                    true => {
-                        let peers = self.topics.get_mut(&topic);
-                        if let Some(queue) = peers.and_then(|peers| peers.get_mut(&peer)) {
-                            queue.pushed_back = woken;
-                        }
-                    }
+            let is_waited_for = queue
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| !waiting.pushed_back.is_empty());
+            if is_waited_for && !self.is_long(after, max_bytes) {
+                let peers = self.topics.get_mut(&topic);
+                if let Some(queue) = peers.and_then(|peers| peers.get_mut(&peer)) {
+                    queue.release(wakes);
                 }
+            }
+            if popped.is_none() {
+                self.rest(&topic, &peer);
             }
             if popped.is_some() {
                 return popped;
@@ -391,18 +476,36 @@ impl PeerQueues {
         }
     }
 
+    /// A client is silent: it holds no memory that it does not need.
+    fn rest(&mut self, topic: &Bytes, peer: &Arc<str>) {
+        /// So many are kept.
+        const FEW: usize = 64;
+        let peers = self.topics.get_mut(topic);
+        let Some(mut left) = peers.and_then(|it| it.get_mut(peer)?.rest()) else {
+            return;
+        };
+        self.dropped = self.dropped.saturating_add(left.queue.dropped);
+        left.queue.dropped = 0;
+        left.deficit = 0;
+        left.queue.shrink();
+        if self.spare.len() < FEW {
+            self.spare.push(left);
+        }
+    }
+
     fn remove(&mut self, topic: &Bytes, peer: &Arc<str>, wakes: &mut WakeList) {
         let Some(peers) = self.topics.get_mut(topic) else {
             return;
         };
-        if let Some(queue) = peers.remove(peer) {
+        if let Some(mut queue) = peers.remove(peer) {
+            let (bytes, count) = queue.size();
             self.len -= 1;
             self.untold -= usize::from(!queue.is_told);
-            self.bytes -= queue.queue.bytes();
-            self.count -= queue.queue.count();
-            self.dropped = self.dropped.saturating_add(queue.queue.dropped);
-            for waker in queue.pushed_back {
-                wakes.push(Some(waker));
+            self.bytes -= bytes;
+            self.count -= count;
+            queue.release(wakes);
+            if let Some(waiting) = queue.waiting {
+                self.dropped = self.dropped.saturating_add(waiting.queue.dropped);
             }
         }
         if peers.is_empty() {
@@ -414,8 +517,8 @@ impl PeerQueues {
     pub(super) fn park(&mut self, waker: &Waker) -> bool {
         for (topic, peer) in &self.awaiting_calls {
             let queue = self.topics.get(topic).and_then(|peers| peers.get(peer));
-            if let Some(queue) = queue {
-                queue.calls.wake_when_one_ends(waker);
+            if let Some(calls) = queue.and_then(|queue| queue.calls.as_ref()) {
+                calls.wake_when_one_ends(waker);
             }
         }
         self.look_at_calls()
@@ -427,7 +530,7 @@ impl PeerQueues {
         for (topic, peer) in std::mem::take(&mut self.awaiting_calls) {
             let queue = self.topics.get_mut(&topic);
             match queue.and_then(|it| it.get_mut(&peer)) {
-                Some(queue) if queue.calls.is_full() => {
+                Some(queue) if queue.has_too_many_calls() => {
                     self.awaiting_calls.push((topic, peer));
                 }
                 Some(queue) => {
@@ -456,9 +559,9 @@ impl PeerQueues {
         // The order of a table is another one in each run.
         all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (_, queue) in all {
-            out.extend(queue.queue.take_out(&mut stays));
-            bytes += queue.queue.bytes();
-            count += queue.queue.count();
+            out.extend(queue.take_out(&mut stays));
+            bytes += queue.size().0;
+            count += queue.size().1;
         }
         (self.bytes, self.count) = (bytes, count);
         out
@@ -469,12 +572,9 @@ impl PeerQueues {
         let mut keys = Vec::new();
         for (topic, peers) in &mut self.topics {
             for (peer, queue) in peers {
-                queue.sent.clear();
+                queue.sent = None;
                 keys.push((topic.clone(), peer.clone()));
-                queue
-                    .pushed_back
-                    .drain(..)
-                    .for_each(|waker| wakes.push(Some(waker)));
+                queue.release(wakes);
             }
         }
         keys.sort_unstable();
@@ -495,8 +595,8 @@ impl PeerQueues {
         for one in &clients {
             let peers = self.topics.get_mut(&one.topic);
             if let Some(queue) = peers.and_then(|peers| peers.get_mut(&one.client.peer)) {
-                let (bytes, count) = (queue.queue.bytes(), queue.queue.count());
-                left.extend(queue.queue.take_out(|_| false));
+                let (bytes, count) = queue.size();
+                left.extend(queue.take_out(|_| false));
                 self.bytes -= bytes;
                 self.count -= count;
             }
@@ -513,9 +613,12 @@ impl PeerQueues {
                 topic: topic.clone(),
                 client: queue.client.key,
                 first: queue.first.iter().map(|it| &**it).collect(),
-                lanes: queue.queue.lanes(),
+                lanes: queue.waiting.as_ref().map_or_else(
+                    || [Vec::new(), Vec::new(), Vec::new()],
+                    |waiting| waiting.queue.lanes(),
+                ),
                 is_gone: queue.last.is_some(),
-                sent: queue.sent.messages(),
+                sent: queue.sent.as_ref().map_or(0, |sent| sent.messages()),
             })
         });
         all.collect()

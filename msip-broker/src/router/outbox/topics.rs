@@ -63,7 +63,9 @@ impl TopicQueue {
     fn sendable(&self) -> u32 {
         match self.queue.peek() {
             None => 0,
-            Some(OutboxItem::Publication(delivery)) => self.sent.affordable(&delivery.publication),
+            Some(OutboxItem::Publication(delivery)) => {
+                Window::affordable(Some(&self.sent), &delivery.publication)
+            }
             Some(_) => 1,
         }
     }

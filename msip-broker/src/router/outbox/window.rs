@@ -20,16 +20,22 @@ impl Window {
         self.messages
     }
 
-    /// For how many of these messages it has room.
-    pub(super) fn affordable(&self, publication: &Publication) -> u32 {
+    /// Whether nothing is in it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    /// For how many of these messages it has room; nothing is in it where there is none.
+    pub(super) fn affordable(window: Option<&Self>, publication: &Publication) -> u32 {
         if FaultInjection::IgnoreWindow.is_on() {
             return publication.count;
         }
         let sizes = PeerSizes::current();
-        let messages = sizes.window_messages.saturating_sub(self.messages);
+        let taken = window.map_or((0, 0), |window| (window.messages, window.bytes));
+        let messages = sizes.window_messages.saturating_sub(taken.0);
         let most = u32::try_from(messages).unwrap_or(u32::MAX);
         let most = most.min(publication.count);
-        let mut left = sizes.window_bytes.saturating_sub(self.bytes);
+        let mut left = sizes.window_bytes.saturating_sub(taken.1);
         if left > 0 && publication.frames.len() <= left {
             return most;
         }
