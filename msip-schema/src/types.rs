@@ -125,6 +125,9 @@ pub struct Field {
     pub cardinality: Cardinality,
     /// The oneof that the field is a member of (never that of a proto3 `optional`).
     pub oneof: Option<String>,
+    /// Whether each value of a list of numbers is written with a tag of its own (`packed = false`), rather than all as one. Read
+    /// either way, and no part of the fingerprint.
+    pub expanded: bool,
     /// The comment above it.
     pub doc: String,
     /// Whether it is marked as deprecated.

@@ -22,6 +22,7 @@ mod node_path;
 mod option_lists;
 mod options;
 mod outline_text;
+mod packed;
 mod parse;
 mod parser_errors;
 mod pool;

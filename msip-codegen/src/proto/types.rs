@@ -15,6 +15,7 @@ use prost_types::{
 use super::deprecated::is_deprecated;
 use super::files::Files;
 use super::node_path::NodePath;
+use super::packed::is_expanded;
 use super::report::Report;
 use super::source_info::tag;
 use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, meant};
@@ -236,6 +237,7 @@ impl<'a> Lowering<'a> {
         let oneof = field.oneof_index.filter(|_| !field.proto3_optional());
         let oneof =
             oneof.and_then(|index| scope.message.oneof_decl.get(usize::try_from(index).ok()?));
+        let expanded = is_expanded(field.options.as_ref(), &cardinality, &ty);
         Field {
             name: field.name().to_owned(),
             json_name: field.json_name.clone(),
@@ -243,6 +245,7 @@ impl<'a> Lowering<'a> {
             ty,
             cardinality,
             oneof: oneof.map(|oneof| oneof.name().to_owned()),
+            expanded,
             doc: at.doc(),
             deprecated: field.options.as_ref().is_some_and(|options| {
                 is_deprecated(options.deprecated(), &options.uninterpreted_option)

@@ -19,6 +19,7 @@ fn field(name: &str, number: u32, ty: FieldType, cardinality: Cardinality) -> Fi
         ty,
         cardinality,
         oneof: None,
+        expanded: false,
         doc: String::new(),
         deprecated: false,
         span: Span::NONE,
@@ -39,6 +40,7 @@ fn message_type(name: &str) -> FieldType {
 fn message(package: &str, doc: &str, fields: Vec<Field>) -> TypeDef {
     TypeDef::Message(MessageType {
         package: package.to_owned(),
+        expanded: false,
         doc: doc.to_owned(),
         fields,
         ..MessageType::default()

@@ -75,7 +75,7 @@ impl Module<'_, '_> {
                 self.write_sized(field.number, "raw");
                 self.out.dedent();
             }
-            Cardinality::Repeated if is_packable(field) => {
+            Cardinality::Repeated if is_packable(field) && !field.expanded => {
                 self.out
                     .line(format_args!("if {local} := self.{attribute}:"));
                 self.out.indent();

@@ -62,6 +62,7 @@ fn message() -> MessageType {
         ty: FieldType::Uint64,
         cardinality: msip_schema::Cardinality::Implicit,
         oneof: None,
+        expanded: false,
         doc: String::new(),
         deprecated: false,
         span: Span::NONE,

@@ -97,7 +97,7 @@ fn write_field(
             let write = statement(types, ty, own_tag, &value, &full, out);
             out.line(format_args!("if ({value} !== undefined) {write}"));
         }
-        Cardinality::Repeated if is_packed(ty) => {
+        Cardinality::Repeated if is_packed(ty) && !field.expanded => {
             let write = statement(types, ty, 0, "item", &full, out);
             out.line(format_args!(
                 "if ({value} !== undefined && {value}.length > 0) {{"

@@ -101,7 +101,7 @@ pub(super) fn wire_type(ty: &FieldType) -> u32 {
 /// The wire type of what has a length before it.
 pub(super) const LENGTH_DELIMITED: u32 = 2;
 
-/// Whether many values of the type are packed.
+/// Whether many values of the type may be packed.
 pub(super) fn is_packed(ty: &FieldType) -> bool {
     wire_type(ty) != LENGTH_DELIMITED
 }

@@ -22,6 +22,7 @@ fn field(name: &str, number: u32, ty: FieldType) -> Field {
         ty,
         cardinality,
         oneof: None,
+        expanded: false,
         doc: String::new(),
         deprecated: false,
         span: Span::new(number),

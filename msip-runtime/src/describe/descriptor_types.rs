@@ -109,6 +109,7 @@ fn field_of(message: &DescriptorProto, field: &FieldDescriptorProto) -> Field {
             .oneof_index
             .filter(|_| !field.proto3_optional())
             .map(|index| index.to_string()),
+        expanded: false,
         doc: String::new(),
         deprecated: false,
         span: Span::NONE,

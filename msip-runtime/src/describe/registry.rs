@@ -266,6 +266,7 @@ impl MessageShape {
             ty: shape.ty,
             cardinality: shape.cardinality,
             oneof,
+            expanded: false,
             doc: doc.to_owned(),
             deprecated: false,
             span: Span::NONE,

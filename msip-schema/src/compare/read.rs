@@ -392,6 +392,7 @@ fn field(line: &str) -> Option<Field> {
         ty,
         cardinality,
         oneof,
+        expanded: false,
         doc: String::new(),
         deprecated: false,
         span: Span::NONE,

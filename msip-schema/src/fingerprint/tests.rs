@@ -157,6 +157,14 @@ fn what_is_not_on_the_wire_changes_nothing() {
 }
 
 #[test]
+fn packing_changes_nothing_since_both_are_read() {
+    let text = "package p; ClientToServer { M m_ind = 1; } ServerToClient { M m_ind = 1; }
+        message M { repeated int32 numbers = 1; }";
+    let expanded = text.replace("repeated", "expanded repeated");
+    assert_eq!(fingerprint(text), fingerprint(&expanded));
+}
+
+#[test]
 fn what_is_on_the_wire_changes_it() {
     let mut seen = BTreeMap::from([(fingerprint(SOURCE), "the source")]);
     for (what, text) in [

@@ -42,6 +42,21 @@ fn deprecated_items_and_comments_of_oneofs_are_written() {
 }
 
 #[test]
+fn lists_that_are_not_packed_are_written() {
+    let text = written(
+        "package p; ClientToServer { M m_ind = 1; } ServerToClient { M m_ind = 1; }
+        message M { repeated int32 a = 1; expanded repeated int32 b = 2; deprecated expanded repeated int32 c = 3; }",
+    );
+    for line in [
+        "repeated int32 a = 1;",
+        "repeated int32 b = 2 [packed = false];",
+        "repeated int32 c = 3 [packed = false, deprecated = true];",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+}
+
+#[test]
 fn options_are_written_where_names_do_not_say_it() {
     for (member, expected) in [
         ("M a_req = 1;", "M a_req = 1;"),

@@ -72,6 +72,9 @@ fn write_field(scope: &Scope<'_>, field: &Field, out: &mut Text) {
     {
         options.push(format!("json_name = {}", quoted(name)));
     }
+    if field.expanded {
+        options.push("packed = false".to_owned());
+    }
     if field.deprecated {
         options.push(DEPRECATED.to_owned());
     }

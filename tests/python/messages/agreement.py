@@ -15,7 +15,7 @@ from schemas import Contents, load
 
 
 def same(message: GoogleMessage, expected: GoogleMessage) -> bool:
-    """Whether two messages say the same. The bytes inside of an `Any` may differ: lists that are not packed are packed by us."""
+    """Whether two messages say the same. The bytes inside of an `Any` may differ: its maps may be in another order."""
     if message.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True):
         return True
     pool = message.DESCRIPTOR.file.pool
@@ -27,7 +27,10 @@ def compare(google: type[GoogleMessage], ours: type[Message], theirs: GoogleMess
     """Compares what each side makes of a message of the other."""
     message = ours.from_bytes(theirs.SerializeToString())
     assert message.unknown_fields == b"", "every field is known"
-    assert same(google.FromString(message.to_bytes()), theirs), "written again"
+    written = message.to_bytes()
+    assert same(google.FromString(written), theirs), "written again"
+    # Lists are packed where theirs are, which reading does not tell.
+    assert len(written) == theirs.ByteSize(), "written again, with another length"
     pool = google.DESCRIPTOR.file.pool
     text = json_format.MessageToJson(theirs, descriptor_pool=pool)
     assert same(google.FromString(ours.from_json(text).to_bytes()), theirs), f"of JSON {text}"

@@ -67,6 +67,13 @@ class Bytes(unittest.TestCase):
         single = b"\x88\x02\x02"
         self.assertEqual(sampler.Kinds.from_bytes(single).many_sint64, [1])
 
+    def test_lists_are_written_as_the_schema_says(self) -> None:
+        expanded = b"\xd0\x02\x01\xd0\x02\x80\x01"
+        self.assertEqual(sampler.Kinds(loose_int32=[1, 128]).to_bytes(), expanded)
+        self.assertEqual(sampler.Kinds.from_bytes(expanded).loose_int32, [1, 128])
+        self.assertEqual(sampler.Kinds.from_bytes(b"\xd2\x02\x03\x01\x80\x01").loose_int32, [1, 128])
+        self.assertEqual(sampler.Kinds(many_int32=[1, 128]).to_bytes(), b"\x82\x02\x03\x01\x80\x01")
+
     def test_entries_of_maps_may_miss_parts(self) -> None:
         for entry, expected in (
             (b"", {"": fleet.Everything.Part()}),

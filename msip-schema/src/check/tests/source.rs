@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A text between slashes, `/like this/`, is the comment of what follows; `deprecated` comes before a type, a field
-//! or a value, and after a method.
+//! or a value, and after a method; `expanded` before the type of a field that has `packed = false`.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -267,6 +267,7 @@ impl Parser {
                 continue;
             }
             let deprecated = self.eat("deprecated").is_some();
+            let expanded = self.eat("expanded").is_some();
             let (cardinality, ty) = self.field_type(oneof.is_some());
             let name = self.next();
             self.expect("=");
@@ -279,6 +280,7 @@ impl Parser {
                 ty,
                 cardinality,
                 oneof: oneof.map(str::to_owned),
+                expanded,
                 doc,
                 deprecated,
                 span: name.span,

@@ -64,6 +64,7 @@ fn types(random: &mut Random) -> Types {
                 ty,
                 cardinality,
                 oneof,
+                expanded: false,
                 doc: String::new(),
                 deprecated: false,
                 span: Span::NONE,
