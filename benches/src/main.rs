@@ -7,10 +7,12 @@ mod broker;
 mod codegen;
 mod contenders;
 mod instructions;
+mod languages;
 mod problem;
 mod relay;
 mod report;
 mod run;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,8 @@ enum Command {
     /// Passes MIP frames on, to be measured.
     #[command(hide = true)]
     PlainLoop(broker::PlainLoopJob),
+    /// Measures the packages for Python and Node, compared with what users of these languages have otherwise.
+    Languages(languages::LanguagesJob),
     #[command(flatten)]
     Contend(msip_load::Command),
 }
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Codegen(job) => msip_load::exit(codegen::codegen(&job)),
         Command::Broker(job) => msip_load::exit(broker::broker(&job)),
         Command::PlainLoop(job) => msip_load::exit(broker::plain_loop(&job)),
+        Command::Languages(job) => msip_load::exit(languages::languages(&job)),
         Command::Contend(command) => {
             msip_load::exit_contender(msip_load::run_program::<Own>(command))
         }

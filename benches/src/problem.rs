@@ -45,6 +45,22 @@ pub(crate) enum Problem {
         "`--server {0}`: expected NAME=PROGRAM, where NAME begins with `msip`, `nats`, `redis` or `mosquitto`"
     )]
     Server(String),
+    #[error("{name} {said}")]
+    Tool {
+        name: String,
+        said: String,
+        #[source]
+        source: Option<io::Error>,
+    },
+    #[error("{contender} failed at `{load}`")]
+    Trial {
+        contender: String,
+        load: String,
+        #[source]
+        source: Box<crate::languages::TrialError>,
+    },
+    #[error("not measured, and CI is set: {0}")]
+    Skipped(String),
     #[error("cannot run a process")]
     Process(#[source] io::Error),
     #[error("cannot print")]

@@ -1,4 +1,4 @@
-/** connect-es over HTTP/2, as its documentation shows it for gRPC: `server`, or `client PORT LOAD AMOUNT`. */
+/** connect-es over HTTP/2: `PROTOCOL server`, or `PROTOCOL client PORT LOAD AMOUNT WARM_UP`, where PROTOCOL is `grpc` or `connect`. */
 
 import { createServer } from "node:http2";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -7,11 +7,11 @@ import { type Note, NoteSchema } from "#es/notes_pb";
 import { Bench } from "#es/rpc_pb";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
-import { connectNodeAdapter, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { connectNodeAdapter, createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 
 import { play } from "./load";
 
-const [role, port, kind, amount] = process.argv.slice(2);
+const [protocol, role, port, ...load] = process.argv.slice(2);
 
 if (role === "server") {
   const handler = connectNodeAdapter({
@@ -38,7 +38,12 @@ if (role === "server") {
   // As the other contender's: without it, a call waits for what the kernel gathers.
   const createConnection = (): Socket => connect({ host: "127.0.0.1", port: Number(port), noDelay: true });
   const sessionManager = new Http2SessionManager(baseUrl, undefined, { createConnection });
-  const client = createClient(Bench, createGrpcTransport({ baseUrl, sessionManager }));
+  // Its own protocol is JSON unless it is told otherwise, and gRPC is not.
+  const transport =
+    protocol === "grpc"
+      ? createGrpcTransport({ baseUrl, sessionManager })
+      : createConnectTransport({ baseUrl, sessionManager, httpVersion: "2", useBinaryFormat: true });
+  const client = createClient(Bench, transport);
   async function* notes(count: number): AsyncGenerator<Note> {
     for (let number = 0; number < count; number += 1) yield create(NoteSchema, { number: BigInt(number), data });
   }
@@ -46,6 +51,6 @@ if (role === "server") {
     call: async (number: bigint) => (await client.echo({ number, data }, { timeoutMs: 30_000 })).number,
     tell: (count: number) => client.tell(notes(count)),
   };
-  await play(caller, kind ?? "", Number(amount));
+  await play(caller, load);
   sessionManager.abort();
 }

@@ -1,8 +1,5 @@
 /** The loads of a client, the same for every contender: who answers, and how fast, is the contender's alone. */
 
-/** Both: an interpreter compiles what it has run often enough. */
-const WARM_UP = { seconds: 1, calls: 2000 };
-
 /** What a contender can do. */
 export interface Caller {
   /** Makes a call, and returns the number of its answer. */
@@ -11,12 +8,12 @@ export interface Caller {
   tell(count: number): Promise<{ count: bigint; sum: bigint }>;
 }
 
-/** Plays one load, and prints how much of it there was in a second; how much there was, and this process's time for it. */
-export async function play(caller: Caller, kind: string, amount: number): Promise<void> {
-  if (kind === "start") {
-    await calls(caller, 1, 0);
-    return;
-  }
+/**
+ * Plays one load, and prints how much of it there was in a second; how much there was, and this process's time for it. The arguments are
+ * `LOAD AMOUNT WARM_UP`, the last being how many calls come first: an interpreter compiles what it has run often enough.
+ */
+export async function play(caller: Caller, [kind = "", ...numbers]: string[]): Promise<void> {
+  const [amount = 0, warmUp = 0] = numbers.map(Number);
   const begun = process.cpuUsage();
   let figure: number;
   let total: number;
@@ -25,8 +22,12 @@ export async function play(caller: Caller, kind: string, amount: number): Promis
     await tell(caller, few);
     figure = many / (await tell(caller, many));
     total = few + many;
+  } else if (kind === "start") {
+    const { count, seconds } = await calls(caller, 1, 0);
+    figure = count / seconds;
+    total = count;
   } else {
-    const warm = await calls(caller, Number(kind), WARM_UP.seconds, WARM_UP.calls);
+    const warm = await calls(caller, Number(kind), 0, warmUp);
     const { count, seconds } = await calls(caller, Number(kind), amount);
     figure = count / seconds;
     total = warm.count + count;

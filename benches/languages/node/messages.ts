@@ -32,13 +32,27 @@ export interface Kind<T> {
 /** Measures, and prints. */
 export function measure<S, L>(kinds: { small: Kind<S>; large: Kind<L> }): void {
   const seconds = Number(process.argv[2]);
-  console.log(JSON.stringify({ small: figures(kinds.small, seconds), large: figures(kinds.large, seconds) }));
+  console.log(JSON.stringify([figures("small", kinds.small, seconds), figures("large", kinds.large, seconds)]));
 }
 
-function figures<T>({ message, encode, decode }: Kind<T>, seconds: number): number[] {
+/** What is printed of one message: its length, and how often each thing is done in a second. */
+interface Figures {
+  message: string;
+  bytes: number;
+  rates: [string, number][];
+}
+
+function figures<T>(name: string, { message, encode, decode }: Kind<T>, seconds: number): Figures {
   const bytes = encode(message);
   deepEqual(decode(bytes), message);
-  return [rate(() => encode(message), seconds), rate(() => decode(bytes), seconds), bytes.length];
+  return {
+    message: name,
+    bytes: bytes.length,
+    rates: [
+      ["encode", rate(() => encode(message), seconds)],
+      ["decode", rate(() => decode(bytes), seconds)],
+    ],
+  };
 }
 
 /** How many a second, of the fastest of five runs: what is slower is other load on the machine. */

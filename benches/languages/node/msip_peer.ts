@@ -1,4 +1,4 @@
-/** MSIP, by its package for TypeScript: `server`, or `client PORT LOAD AMOUNT`. */
+/** MSIP, by its package for TypeScript: `server`, or `client PORT LOAD AMOUNT WARM_UP`. */
 
 import { BenchClient } from "#ours/bench";
 import { BenchServer } from "#ours/bench.server";
@@ -6,7 +6,7 @@ import { transport } from "msip/node";
 
 import { play } from "./load";
 
-const [role, port, kind, amount] = process.argv.slice(2);
+const [role, port, ...load] = process.argv.slice(2);
 
 if (role === "server") {
   let count = 0n;
@@ -34,6 +34,6 @@ if (role === "server") {
       return client.tallyReq({});
     },
   };
-  await play(caller, kind ?? "", Number(amount));
+  await play(caller, load);
   await client.close();
 }

@@ -1,4 +1,4 @@
-"""gRPC on asyncio (grpc.aio): `server`, or `client PORT LOAD AMOUNT`."""
+"""gRPC on asyncio (grpc.aio): `server`, or `client PORT LOAD AMOUNT WARM_UP`."""
 
 import asyncio
 import sys
@@ -47,9 +47,9 @@ class Caller(load.Caller):
         return tally.count, tally.sum
 
 
-async def client(port: str, kind: str, amount: float) -> None:
+async def client(port: str, kind: str, amount: str, warm_up: str) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        await load.play(Caller(rpc_pb2_grpc.BenchStub(channel)), kind, amount)
+        await load.play(Caller(rpc_pb2_grpc.BenchStub(channel)), kind, float(amount), int(warm_up))
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
         run = uvloop.run
     else:
         run = asyncio.run
-    run(server() if sys.argv[1] == "server" else client(sys.argv[2], sys.argv[3], float(sys.argv[4])))
+    run(server() if sys.argv[1] == "server" else client(*sys.argv[2:]))
 
 
 main()

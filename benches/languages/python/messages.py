@@ -72,7 +72,7 @@ def main() -> None:
         from better.notes import Large, Small
 
         encode, decode = bytes, (lambda kind: kind.parse)
-    figures = {}
+    figures = []
     sizes = (("small", lambda: Small(**SMALL), read_small), ("large", lambda: large(Small, Large), read_large))
     for name, make, read in sizes:
         message = make()
@@ -80,13 +80,14 @@ def main() -> None:
         parse = decode(type(message))
         if parse(encoded) != message:
             sys.exit(f"{contender}: a {name} message does not come back")
-        figures[name] = [
-            rate(partial(encode, message), seconds),
-            rate(partial(parse, encoded), seconds),
-            len(encoded),
-            rate(lambda: encode(make()), seconds),
-            rate(lambda: read(parse(encoded)), seconds),
-        ]
+        calls = {
+            "encode": partial(encode, message),
+            "decode": partial(parse, encoded),
+            "make and encode": lambda: encode(make()),
+            "decode and read all": lambda: read(parse(encoded)),
+        }
+        rates = [(what, rate(call, seconds)) for what, call in calls.items()]
+        figures.append({"message": name, "bytes": len(encoded), "rates": rates})
     print(json.dumps(figures))
 
 

@@ -1,4 +1,4 @@
-"""MSIP, by its package for Python: `server`, or `client PORT LOAD AMOUNT`."""
+"""MSIP, by its package for Python: `server`, or `client PORT LOAD AMOUNT WARM_UP`."""
 
 import asyncio
 import sys
@@ -48,9 +48,9 @@ class Caller(load.Caller):
         return tally.count, tally.sum
 
 
-async def client(port: str, kind: str, amount: float) -> None:
+async def client(port: str, kind: str, amount: str, warm_up: str) -> None:
     async with BenchClient(f"tcp://127.0.0.1:{port}") as client:
-        await load.play(Caller(client), kind, amount)
+        await load.play(Caller(client), kind, float(amount), int(warm_up))
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
         run = uvloop.run
     else:
         run = asyncio.run
-    run(server() if sys.argv[1] == "server" else client(sys.argv[2], sys.argv[3], float(sys.argv[4])))
+    run(server() if sys.argv[1] == "server" else client(*sys.argv[2:]))
 
 
 main()

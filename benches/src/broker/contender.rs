@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{TrialError, usage, wire::Wire};
-use crate::problem::Problem;
+use super::{TrialError, wire::Wire};
+use crate::{problem::Problem, usage};
 
 /// How long a broker may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -13,7 +13,6 @@ mod round_trips;
 mod slow;
 mod table;
 mod throughput;
-mod usage;
 mod wire;
 
 use std::{io, time::Duration};

@@ -10,7 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{problem::Problem, run::Report};
+pub(crate) use self::tables::machine;
+use crate::{languages, problem::Problem, run::Report};
 
 /// What to make of a run's JSON.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,13 +31,25 @@ pub(crate) struct ReportJob {
 pub(crate) fn report(job: &ReportJob) -> Result<(), Problem> {
     let report: Report = serde_json::from_str(&read(&job.json)?).map_err(Problem::Json)?;
     if let Some(page) = &job.page {
-        let text = page::fill(&read(page)?, |name| tables::table(&report, name))?;
-        write(page, &text)?;
+        update(page, |name, old| {
+            if languages::is_table(name) {
+                return Some(old.to_owned());
+            }
+            tables::table(&report, name)
+        })?;
     }
     if let Some(folder) = &job.charts {
         draw(&report, folder)?;
     }
     Ok(())
+}
+
+/// Writes each marked table of a page anew. `table` knows them by name, and is told what is there.
+pub(crate) fn update(
+    page: &Path,
+    table: impl Fn(&str, &str) -> Option<String>,
+) -> Result<(), Problem> {
+    write(page, &page::fill(&read(page)?, table)?)
 }
 
 /// Draws the charts of a run.

@@ -94,7 +94,7 @@ pub(super) fn table(report: &Report, name: &str) -> Option<String> {
 }
 
 /// Where and how it was measured.
-fn machine(report: &Report) -> String {
+pub(crate) fn machine(report: &Report) -> String {
     let Report {
         processor,
         processors,

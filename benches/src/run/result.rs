@@ -29,7 +29,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(shortened: Option<String>) -> Result<Self, Problem> {
+    pub(crate) fn new(shortened: Option<String>) -> Result<Self, Problem> {
         let read = |path: &str| fs::read_to_string(path).map_err(Problem::Process);
         let cpuinfo = read("/proc/cpuinfo")?;
         let name = cpuinfo.lines().find_map(|line| {

@@ -40,7 +40,6 @@ fn message_type(name: &str) -> FieldType {
 fn message(package: &str, doc: &str, fields: Vec<Field>) -> TypeDef {
     TypeDef::Message(MessageType {
         package: package.to_owned(),
-        expanded: false,
         doc: doc.to_owned(),
         fields,
         ..MessageType::default()

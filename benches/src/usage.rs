@@ -6,7 +6,7 @@ use std::{fs, io, time::Duration};
 const TICKS: u64 = 100;
 
 /// The processor time of a process since it began.
-pub(super) fn processor_time(id: u32) -> io::Result<Duration> {
+pub(crate) fn processor_time(id: u32) -> io::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The second field is the program's name in parentheses, and may hold anything.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
@@ -20,7 +20,7 @@ pub(super) fn processor_time(id: u32) -> io::Result<Duration> {
 }
 
 /// The resident memory of a process, in bytes.
-pub(super) fn memory(id: u32) -> io::Result<f64> {
+pub(crate) fn memory(id: u32) -> io::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let kib = status
         .lines()
