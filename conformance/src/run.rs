@@ -89,10 +89,18 @@ impl Job {
         let mut all = Vec::new();
         for case in &self.cases {
             let begun = Instant::now();
-            let playing = self.begin(case, &mut client, &mut server);
+            // A driver that is being started is waited for: it could not be told to end.
+            let started = self.start(&mut client, &mut server).await;
+            let playing = async {
+                match started {
+                    Ok(()) => self.begin(case, client.as_ref(), server.as_ref()).await,
+                    Err(error) => Outcome::Failed(error),
+                }
+            };
             let outcome = tokio::select! {
-                outcome = playing => outcome,
+                biased;
                 _ = stop.wait_for(|stop| *stop) => break,
+                outcome = playing => outcome,
             };
             if !matches!(outcome, Outcome::NotOffered(_)) {
                 reset(&mut client).await;
@@ -114,21 +122,23 @@ impl Job {
         all
     }
 
-    /// Plays a case, with drivers that are started where they do not run.
+    /// Starts the drivers that do not run.
+    async fn start(
+        &self,
+        client: &mut Option<Process>,
+        server: &mut Option<Process>,
+    ) -> Result<(), String> {
+        keep(client, self.client.as_ref()).await?;
+        keep(server, self.server.as_ref()).await
+    }
+
+    /// Plays a case, where both offer it.
     async fn begin(
         &self,
         case: &Case,
-        client: &mut Option<Process>,
-        server: &mut Option<Process>,
+        client: Option<&Process>,
+        server: Option<&Process>,
     ) -> Outcome {
-        let started = async {
-            keep(client, self.client.as_ref()).await?;
-            keep(server, self.server.as_ref()).await
-        };
-        if let Err(error) = started.await {
-            return Outcome::Failed(error);
-        }
-        let (client, server) = (client.as_ref(), server.as_ref());
         let needs = [case.needs, self.ways.needs()].concat();
         match lacking(&needs, client, server) {
             Some(profile) => Outcome::NotOffered(profile),
