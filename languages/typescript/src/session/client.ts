@@ -15,6 +15,7 @@ import { fromUtf8, utf8 } from "../wire/proto.js";
 import { cut, readText } from "../wire/text.js";
 import { failAll } from "./drain.js";
 import { EndedCalls } from "./ended.js";
+import { pushControl } from "./frames.js";
 import { ReceivedDeliveries } from "./received.js";
 import { awaitedCalls, opened, refused, sendWaiting } from "./resume.js";
 import { Session } from "./session.js";
@@ -102,7 +103,7 @@ export class ClientSession extends Session {
     if (hello.length > MAX_HELLO) {
       throw new ConnectError("INVALID_ARGUMENT", `a HELLO of ${hello.length} bytes: ${MAX_HELLO} are allowed (credential)`);
     }
-    s.control(HELLO, this.#helloId, hello, false);
+    pushControl(s, HELLO, this.#helloId, hello, false);
   }
 
   /** A session that has ended leaves nothing to the next one but the numbers of its exchanges. */

@@ -8,7 +8,10 @@ import { ClosedError, Status, type Code } from "../errors.js";
 import { Fault } from "../wire/fault.js";
 import { CLOSE, ERROR } from "../wire/header.js";
 import { writeText } from "../wire/text.js";
+import { wake } from "./credit.js";
+import { disown, endOutbound, endStreams, failOutbound } from "./ending.js";
 import type { Outbound } from "./exchange.js";
+import { pushControl, sendClose } from "./frames.js";
 import { OWN } from "./outgoing.js";
 import { ANYTHING, type State } from "./state.js";
 
@@ -27,7 +30,7 @@ export function beginClose(s: State, status: Status): void {
   s.closing = true;
   startDraining(s, status.message);
   s.pendingClose = status;
-  s.sendClose();
+  sendClose(s);
 }
 
 /** Either side has said CLOSE. */
@@ -43,7 +46,7 @@ export function startDraining(s: State, reason: string): void {
     s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrain);
   }
   // Whoever waits is told why it waits in vain.
-  s.wake(ANYTHING);
+  wake(s, ANYTHING);
 }
 
 /** What is due in a session that drains. */
@@ -59,7 +62,7 @@ export function handleDrainTimeout(s: State): void {
   if (s.now >= drain.deadline && drain.lingerUntil === Infinity) {
     s.waiting = [];
     s.droppable = undefined;
-    s.sendClose();
+    sendClose(s);
     end(s, new ClosedError("UNAVAILABLE", `${drain.reason}: not finished in time`));
   } else if (isDrained(s)) {
     linger(s);
@@ -105,9 +108,9 @@ export function handleFault(s: State, fault: Fault): void {
   const text = isTls ? "TLS, where MSIP is spoken without it" : fault.message;
   if (!fault.foreign || wasOpen || s.server) {
     const body = writeText(fault.code, text);
-    s.control(ERROR, fault.foreign ? 0n : fault.id, body, true, OWN);
+    pushControl(s, ERROR, fault.foreign ? 0n : fault.id, body, true, OWN);
     if (wasOpen && !fault.foreign) {
-      s.control(CLOSE, 0n, body, true);
+      pushControl(s, CLOSE, 0n, body, true);
     }
   }
   end(s, new ClosedError(fault.code, text));
@@ -132,9 +135,9 @@ export function wasSent(exchange: Outbound): boolean {
 /** Fails an exchange whose answer will not come. */
 export function lose(s: State, exchange: Outbound, reason: string): void {
   const [code, text]: [Code, string] = wasSent(exchange) ? ["UNKNOWN", "it may have been handled"] : ["UNAVAILABLE", "not sent"];
-  s.endOutbound(exchange);
+  endOutbound(s, exchange);
   if (!exchange.abandoned) {
-    s.fail(exchange, code, `${reason}: ${text}`, code === "UNAVAILABLE");
+    failOutbound(s, exchange, code, `${reason}: ${text}`, code === "UNAVAILABLE");
   }
 }
 
@@ -146,8 +149,8 @@ export function failAll(s: State, reason: string): void {
     }
   }
   for (const call of s.inbound.values()) {
-    s.endStreams(call);
-    s.disown(call);
+    endStreams(s, call);
+    disown(s, call);
   }
   s.dropped += s.waiting.filter((frame) => !frame.exchange).length + (s.droppable?.size ?? 0);
   s.waiting = [];
@@ -157,5 +160,5 @@ export function failAll(s: State, reason: string): void {
   s.starved.clear();
   s.inboundDeliveries.clear();
   s.ended.clearKept();
-  s.wake(ANYTHING);
+  wake(s, ANYTHING);
 }

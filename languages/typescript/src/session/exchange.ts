@@ -6,8 +6,8 @@
 
 import type { Member } from "../protocol.js";
 import type { OutFrame } from "./outgoing.js";
-import type { ReceiveWindow, SendWindow } from "./window.js";
 import type { SendOptions } from "./session.js";
+import type { ReceiveWindow, SendWindow } from "./window.js";
 
 export const CALL = 0;
 export const DELIVERING = 1;

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { endOutbound, endStreams, failOutbound } from "./ending.js";
 import type { MsgId } from "./event.js";
 import { CALL, type Outbound } from "./exchange.js";
+import { pushCancel } from "./frames.js";
 import type { State } from "./state.js";
 
 /** Nobody waits for an exchange any more. */
@@ -16,7 +18,7 @@ export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
     if (isUnsent) {
       withdrawItems(s, exchange);
     } else if (cancels && s.phase === "open") {
-      s.cancelFrame(exchange);
+      pushCancel(s, exchange);
     }
     if (!isUnsent && s.peerEndsCancelled && s.phase !== "over") {
       // It counts at the peer until its handler has ended, and so it does here.
@@ -24,14 +26,14 @@ export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
       s.abandoned++;
       exchange.deadline = Infinity;
       s.lateOut += exchange.streaming ? 32 : 0;
-      s.endStreams(exchange);
+      endStreams(s, exchange);
       return;
     }
     s.lateOut += isUnsent ? 0 : 1;
   } else {
     s.lateOut++;
   }
-  s.endOutbound(exchange);
+  endOutbound(s, exchange);
   s.blockedStreams.delete(id);
 }
 
@@ -58,7 +60,7 @@ export function expire(s: State): void {
   for (const table of [s.calls, s.deliveries]) {
     for (const exchange of table.values()) {
       if (exchange.deadline <= s.now) {
-        s.fail(exchange, "DEADLINE_EXCEEDED", "no answer in time");
+        failOutbound(s, exchange, "DEADLINE_EXCEEDED", "no answer in time");
         // The peer knows the deadline of a call without streams itself.
         giveUp(s, exchange, exchange.streaming);
       } else {

@@ -11,8 +11,11 @@ import { Fault, MessageFault } from "../wire/fault.js";
 import { ACK, ACK_REQUIRED, COMPRESSED, ITEM, META, MORE, REDELIVERED, SEQUENCE, URGENT } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, readPayload, type Payload } from "../wire/payload.js";
+import { expectLate, ignoreLate, limit, limitSent } from "./allowance.js";
+import { consume, watch } from "./credit.js";
 import { DESCRIBE, describe } from "./describe.js";
 import { ANSWER, type Inbound } from "./exchange.js";
+import { pushControl, pushError } from "./frames.js";
 import { PROVOKED } from "./outgoing.js";
 import { FAILED, FORGOTTEN, HANDLED, NEW } from "./received.js";
 import type { State } from "./state.js";
@@ -27,7 +30,7 @@ const BARE: Payload = { metadata: undefined, topic: "", body: NOTHING };
 export function handleMessage(s: State, frame: Frame): void {
   const { flags, id } = frame;
   if (flags & ITEM) {
-    return s.streams ? s.streams.handleItem(s, frame) : s.ignoreLate(frame);
+    return s.streams ? s.streams.handleItem(s, frame) : ignoreLate(s, frame);
   }
   if (frame.accepting === s.server) {
     throw new Fault("a message id that only the other side chooses", { id });
@@ -42,7 +45,7 @@ export function handleMessage(s: State, frame: Frame): void {
     if (!s.receiveWindow.accept(size, (flags & URGENT) !== 0)) {
       throw new Fault("a message beyond the credit that was granted", { code: "RESOURCE_EXHAUSTED", id });
     }
-    s.watch(s.receiveWindow);
+    watch(s, s.receiveWindow);
     if (isAnswered && isDuplicate(s, frame)) {
       return;
     }
@@ -53,7 +56,7 @@ export function handleMessage(s: State, frame: Frame): void {
     isRead = true;
     if (isAnswered && s.closing && !s.pendingClose) {
       if (!isCall) {
-        s.consume(s.receiveWindow, 1, size);
+        consume(s, s.receiveWindow, 1, size);
       }
       return reject(s, frame, "UNAVAILABLE", "not accepted");
     }
@@ -74,10 +77,10 @@ export function handleMessage(s: State, frame: Frame): void {
       throw error;
     }
     if (error.code !== "UNIMPLEMENTED" || s.sameSchema) {
-      s.limitSent(id);
+      limitSent(s, id);
     }
     if (!isCall) {
-      s.consume(s.receiveWindow, 1, size);
+      consume(s, s.receiveWindow, 1, size);
     }
     if (isAnswered || !isRead) {
       reject(s, frame, error.code, error.message);
@@ -176,8 +179,8 @@ function handleCall(s: State, frame: Frame, member: Member, { metadata, topic, b
 
 /** A call that has no place. While handlers wait for the peer to read it may not know better. */
 function refuse(s: State, frame: Frame, text: string): void {
-  if (!s.isHolding) {
-    s.limitSent(frame.id);
+  if (!s.events.isHolding) {
+    limitSent(s, frame.id);
   }
   reject(s, frame, "RESOURCE_EXHAUSTED", text);
 }
@@ -210,10 +213,10 @@ function acceptMessage(s: State, frame: Frame, member: Member, { metadata, topic
 
 /** The broker itself says something, in a protocol of its own. */
 function handleNotice(s: State, frame: Frame, { topic, body }: Payload): void {
-  s.consume(s.receiveWindow, 1, frame.end - frame.start);
+  consume(s, s.receiveWindow, 1, frame.end - frame.start);
   if (frame.flags & ACK_REQUIRED) {
     s.received.end(Number(frame.id & SEQUENCE), HANDLED);
-    s.control(ACK, frame.id, NOTHING, (frame.flags & URGENT) !== 0, PROVOKED);
+    pushControl(s, ACK, frame.id, NOTHING, (frame.flags & URGENT) !== 0, PROVOKED);
   }
   s.emit({ type: "notice", topic, variant: frame.variant, body, compressed: (frame.flags & COMPRESSED) !== 0 });
 }
@@ -225,14 +228,14 @@ function isDuplicate(s: State, frame: Frame): boolean {
     return false;
   }
   if (!(frame.flags & REDELIVERED)) {
-    s.limit(frame.id);
+    limit(s, frame.id);
   }
-  s.consume(s.receiveWindow, 1, frame.end - frame.start);
+  consume(s, s.receiveWindow, 1, frame.end - frame.start);
   const urgent = (frame.flags & URGENT) !== 0;
   if (state === HANDLED) {
-    s.control(ACK, frame.id, NOTHING, urgent, PROVOKED);
+    pushControl(s, ACK, frame.id, NOTHING, urgent, PROVOKED);
   } else if (state === FAILED || state === FORGOTTEN) {
-    s.pushError(frame.id, urgent, "ABORTED", state === FAILED ? "failed earlier" : "older than the window of 4096 deliveries");
+    pushError(s, frame.id, urgent, "ABORTED", state === FAILED ? "failed earlier" : "older than the window of 4096 deliveries");
   }
   return true;
 }
@@ -249,10 +252,10 @@ export function reject(s: State, frame: Frame, code: Code, text: string): void {
       s.received.end(Number(id & SEQUENCE), FAILED);
     } else {
       s.ended.end(id);
-      s.refused((flags & MORE) !== 0);
+      expectLate(s, (flags & MORE) !== 0);
     }
   }
   // "Not accepted" must not overtake the CLOSE that explains it.
   const urgent = (flags & URGENT) !== 0 && text !== "not accepted";
-  s.pushError(id, urgent, code, text);
+  pushError(s, id, urgent, code, text);
 }

@@ -12,12 +12,15 @@ import { readCredit } from "../wire/credit.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, readPayload } from "../wire/payload.js";
 import { MAX_LONG_TEXT, readText } from "../wire/text.js";
-import { ANSWER, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
+import { UNEARNED, ignoreLate, limit } from "./allowance.js";
 import { end, startDraining } from "./drain.js";
-import { PROVOKED } from "./outgoing.js";
+import { endOutbound, endStreams, failOutbound } from "./ending.js";
+import { ANSWER, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
+import { pushOvertaking } from "./frames.js";
 import { handleMessage, withoutIdentity } from "./message.js";
+import { PROVOKED } from "./outgoing.js";
 import { flushWaiting } from "./send.js";
-import { UNEARNED, type State } from "./state.js";
+import type { State } from "./state.js";
 import { creditOverflow } from "./window.js";
 
 /** How many PONGs wait to be written, at most. */
@@ -57,7 +60,7 @@ function handleOpen(s: State, frame: Frame): void {
       return handleCancel(s, frame);
     case CLOSE: {
       if (s.closeReceived) {
-        s.limit(id, CONNECTION_ENDS);
+        limit(s, id, CONNECTION_ENDS);
       }
       const [code, text] = readText(frame.buffer.subarray(frame.start, frame.end));
       s.closeReceived = true;
@@ -90,10 +93,10 @@ function handleAnswer(s: State, frame: Frame): void {
   const exchange = exchangeOf(s, frame);
   const more = (flags & MORE) !== 0;
   if (!exchange || (exchange.abandoned && more)) {
-    return s.ignoreLate(frame);
+    return ignoreLate(s, frame);
   }
   if (exchange.abandoned) {
-    return s.endOutbound(exchange);
+    return endOutbound(s, exchange);
   }
   const size = frame.end - frame.start;
   const { receive } = exchange;
@@ -124,7 +127,7 @@ function handleAnswer(s: State, frame: Frame): void {
     s.emit({ type: "answerItem", id, body, compressed, size, connection: s.connection });
     return;
   }
-  s.endOutbound(exchange);
+  endOutbound(s, exchange);
   if (exchange.type === DELIVERING || exchange.type === UNSUBSCRIBING) {
     s.emit({ type: "acknowledged", id });
   } else if (exchange.type === SUBSCRIBING) {
@@ -144,18 +147,18 @@ function unreadable(s: State, exchange: Outbound, error: Error): void {
   if (!(error instanceof MessageFault)) {
     throw error;
   }
-  s.endOutbound(exchange);
-  s.fail(exchange, "INTERNAL", `the answer cannot be read: ${error.message}`);
+  endOutbound(s, exchange);
+  failOutbound(s, exchange, "INTERNAL", `the answer cannot be read: ${error.message}`);
 }
 
 
 function handleError(s: State, frame: Frame): void {
   const exchange = exchangeOf(s, frame);
   if (!exchange) {
-    return s.ignoreLate(frame);
+    return ignoreLate(s, frame);
   }
   if (exchange.abandoned) {
-    return s.endOutbound(exchange);
+    return endOutbound(s, exchange);
   }
   let metadata: Metadata | undefined;
   let text = NOTHING;
@@ -174,7 +177,7 @@ function handleError(s: State, frame: Frame): void {
   const isCertain =
     code === "UNAVAILABLE" &&
     ((message === "not received" && exchange.wasSent && !frame.delivery) || (message === "not accepted" && s.closeReceived));
-  s.endOutbound(exchange);
+  endOutbound(s, exchange);
   const options = metadata && { headers: metadata.headers ?? new Map<string, string>(), details: metadata.details ?? [] };
   s.emit({ type: "failed", id: frame.id, status: new Status(code, message, options), repeatable: isCertain });
 }
@@ -187,9 +190,9 @@ function handlePeerFault(s: State, frame: Frame): void {
 }
 
 function handlePing(s: State, frame: Frame): void {
-  s.limit(frame.id);
+  limit(s, frame.id);
   if (s.outgoing.pongs < MAX_PONGS) {
-    s.overtaking(PONG, frame.id, frame.buffer.slice(frame.start, frame.end), PROVOKED);
+    pushOvertaking(s, PONG, frame.id, frame.buffer.slice(frame.start, frame.end), PROVOKED);
   }
 }
 
@@ -200,22 +203,22 @@ function handlePong(s: State, frame: Frame): void {
   }
   const exchange = s.calls.get(id);
   if (exchange?.type !== PINGING) {
-    return s.limit(id);
+    return limit(s, id);
   }
-  s.endOutbound(exchange);
+  endOutbound(s, exchange);
   s.emit({ type: "pong", id });
 }
 
 function handleCancel(s: State, frame: Frame): void {
   const call = s.inbound.get(frame.id);
   if (call?.interest !== ANSWER) {
-    return s.ignoreLate(frame);
+    return ignoreLate(s, frame);
   }
   if (!s.topics && !s.cancels.take(s.now)) {
     throw new Fault("more than 1000 calls cancelled a second", { code: "RESOURCE_EXHAUSTED", id: frame.id });
   }
   call.interest = END;
-  s.endStreams(call);
+  endStreams(s, call);
   if (call.started) {
     s.emit({ type: "cancelled", id: frame.id });
   }
@@ -224,10 +227,10 @@ function handleCancel(s: State, frame: Frame): void {
 function handleCredit(s: State, frame: Frame): void {
   const { id } = frame;
   if (id !== 0n) {
-    return s.streams ? s.streams.handleCredit(s, frame) : s.ignoreLate(frame);
+    return s.streams ? s.streams.handleCredit(s, frame) : ignoreLate(s, frame);
   }
   if (s.sendWindow.uncredited <= 0) {
-    s.limit(id, UNEARNED);
+    limit(s, id, UNEARNED);
   }
   if (!s.sendWindow.grant(...readCredit(frame))) {
     throw creditOverflow(id);

@@ -9,21 +9,23 @@ import { MessageFault } from "../wire/fault.js";
 import { ACK, COMPRESSED, META, SEQUENCE, URGENT } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, prefix } from "../wire/payload.js";
+import { endInbound } from "./ending.js";
 import type { MsgId } from "./event.js";
 import type { Inbound } from "./exchange.js";
+import { pushControl, statusFrame } from "./frames.js";
 import { OutFrame, RESPONSE } from "./outgoing.js";
 import { FAILED, HANDLED } from "./received.js";
 import type { State } from "./state.js";
 
 /** Answers a call with a message. */
 export function answer(s: State, id: MsgId, body: Uint8Array, metadata: Metadata | undefined, compressed: boolean): void {
-  const call = s.endInbound(id);
+  const call = endInbound(s, id);
   if (!call) {
     return;
   }
   if (body.length > s.peerMaxBody) {
     const text = `an answer of ${body.length} bytes, where the caller accepts ${s.peerMaxBody} (its setting \`max_body\`)`;
-    return reply(s, s.statusFrame(id, call.urgent, new Status("RESOURCE_EXHAUSTED", text)));
+    return reply(s, statusFrame(s, id, call.urgent, new Status("RESOURCE_EXHAUSTED", text)));
   }
   const timed = call.timed ? { ...metadata, responseTimeUs: Math.round(s.limits.unixTime() * 1000) } : metadata;
   replyWith(s, call, body, timed, compressed ? COMPRESSED : 0);
@@ -37,7 +39,7 @@ export function replyWith(s: State, call: Inbound, body: Uint8Array, metadata: M
       before = prefix(metadata, undefined);
     } catch (error) {
       const text = `the answer's metadata cannot be sent: ${(error as MessageFault).message}`;
-      return reply(s, s.statusFrame(call.id, call.urgent, new Status("INTERNAL", text)));
+      return reply(s, statusFrame(s, call.id, call.urgent, new Status("INTERNAL", text)));
     }
   }
   const all = flags | (call.urgent ? URGENT : 0) | (metadata ? META : 0);
@@ -63,13 +65,13 @@ export function fail(s: State, id: MsgId, status: Status): void {
     s.received.end(Number(id & SEQUENCE), FAILED);
     // Without a connection the delivery comes again, and is answered then.
     if (s.phase === "open") {
-      s.outgoing.push(s.statusFrame(id, urgent, status));
+      s.outgoing.push(statusFrame(s, id, urgent, status));
     }
     return;
   }
-  const call = s.endInbound(id);
+  const call = endInbound(s, id);
   if (call) {
-    reply(s, s.statusFrame(id, call.urgent, status));
+    reply(s, statusFrame(s, id, call.urgent, status));
   }
 }
 
@@ -82,6 +84,6 @@ export function acknowledge(s: State, id: MsgId): void {
   s.inboundDeliveries.delete(id);
   s.received.end(Number(id & SEQUENCE), HANDLED);
   if (s.phase === "open") {
-    s.control(ACK, id, NOTHING, urgent, RESPONSE);
+    pushControl(s, ACK, id, NOTHING, urgent, RESPONSE);
   }
 }

@@ -8,8 +8,12 @@ import { ClosedError, Status } from "../errors.js";
 import { ACCEPTING, ACK, ACK_REQUIRED, DELIVERY, ERROR, EVENT, ITEM, MORE, PUBLISH } from "../wire/header.js";
 import { MAX_HELLO } from "../wire/handshake.js";
 import { BESIDE_BODY } from "../wire/payload.js";
-import { CALL, END, PINGING, SUBSCRIBING, type Outbound } from "./exchange.js";
+import { expectLate } from "./allowance.js";
+import { wake } from "./credit.js";
 import { end, lose, wasSent } from "./drain.js";
+import { disown, endOutbound, endStreams } from "./ending.js";
+import { CALL, END, PINGING, SUBSCRIBING, type Outbound } from "./exchange.js";
+import { pushCancel, pushError } from "./frames.js";
 import { Keepalive } from "./keepalive.js";
 import { FRAME_COST, OutFrame, PROVOKED, RESPONSE } from "./outgoing.js";
 import { flushWaiting } from "./send.js";
@@ -62,8 +66,8 @@ export function suspend(s: State): void {
   s.droppable = undefined;
   for (const call of s.inbound.values()) {
     if (call.streaming || call.interest === END) {
-      s.endStreams(call);
-      s.disown(call);
+      endStreams(s, call);
+      disown(s, call);
     }
   }
   s.blockedMessage = false;
@@ -89,7 +93,7 @@ export function awaitedCalls(s: State): bigint[] {
   for (const exchange of s.calls.values()) {
     if (exchange.abandoned) {
       // The peer cancels what is not named.
-      s.endOutbound(exchange);
+      endOutbound(s, exchange);
     } else if (exchange.type === CALL && exchange.wasSent) {
       awaited.push(exchange);
     }
@@ -122,15 +126,15 @@ export function opened(s: State, terms: PeerTerms, isResumed: boolean): void {
     for (const exchange of s.calls.values()) {
       if (exchange.abandoned) {
         // It was given up after it had been named as awaited.
-        s.cancelFrame(exchange);
+        pushCancel(s, exchange);
       } else if (exchange.type >= SUBSCRIBING) {
         resubscribe(s, exchange);
       }
     }
     for (const call of s.inbound.values()) {
       if (!awaited.has(call.id)) {
-        s.endStreams(call);
-        s.disown(call);
+        endStreams(s, call);
+        disown(s, call);
       }
     }
   }
@@ -139,7 +143,7 @@ export function opened(s: State, terms: PeerTerms, isResumed: boolean): void {
 /** After a handshake, and what has to be said of it: sends what waits. */
 export function sendWaiting(s: State): void {
   flushWaiting(s);
-  s.wake(ANYTHING);
+  wake(s, ANYTHING);
 }
 
 function resubscribe(s: State, exchange: Outbound): void {
@@ -166,8 +170,8 @@ function answerAwaited(s: State, id: bigint): void {
     return;
   }
   const [code, text] = reply ? (["UNKNOWN", "reply lost"] as const) : (["UNAVAILABLE", "not received"] as const);
-  s.pushError(id, false, code, text, PROVOKED);
-  s.refused(false);
+  pushError(s, id, false, code, text, PROVOKED);
+  expectLate(s, false);
 }
 
 /** The transport is gone. */

@@ -10,9 +10,11 @@ import { MessageFault } from "../wire/fault.js";
 import { ACCEPTING, ACK_REQUIRED, COMPRESSED, DELIVERY, HEADER_LEN, META, MORE, PING, REDELIVERED, SEQUENCE, URGENT } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
 import { NO_TOPIC, prefix } from "../wire/payload.js";
+import { wake } from "./credit.js";
 import { Droppable } from "./droppable.js";
 import type { MsgId } from "./event.js";
 import { CALL, DELIVERING, PINGING, type Outbound } from "./exchange.js";
+import { sendClose } from "./frames.js";
 import { FRAME_COST, OutFrame } from "./outgoing.js";
 import { DELIVERY_WINDOW } from "./received.js";
 import type { SendOptions } from "./session.js";
@@ -289,9 +291,9 @@ export function flushWaiting(s: State): void {
     }
   }
   if (s.sendWindow.isOpen && s.waiting.length === 0 && !droppable?.size) {
-    s.wake(CREDITS);
+    wake(s, CREDITS);
   }
-  s.sendClose();
+  sendClose(s);
 }
 
 export function ping(s: State, payload: Uint8Array): MsgId {

@@ -12,8 +12,10 @@ import { ACK, CLOSE, ERROR, HELLO, frameName } from "../wire/header.js";
 import { MAX_HELLO, readHello, writeWelcome } from "../wire/handshake.js";
 import type { Hello, Welcome } from "../wire/messages.js";
 import { writeText } from "../wire/text.js";
+import { limit } from "./allowance.js";
 import { extensionsOf } from "./client.js";
 import type { MsgId } from "./event.js";
+import { pushOvertaking } from "./frames.js";
 import { reject } from "./message.js";
 import { OutFrame, Outgoing } from "./outgoing.js";
 import { awaitedCalls, opened, sendWaiting, suspend } from "./resume.js";
@@ -96,7 +98,7 @@ export class ServerSession extends Session {
     super(protocol, settings, true, sessionStreams);
     const { s } = this;
     s.onSubscribe = (frame) => {
-      s.limit(frame.id);
+      limit(s, frame.id);
       reject(s, frame, "UNIMPLEMENTED", "topics need a broker, and this is a direct connection");
     };
     const bytes = s.limits.random(8);
@@ -167,7 +169,7 @@ export class ServerSession extends Session {
       ...welcome,
     };
     // Nothing may overtake the answer.
-    s.overtaking(ACK, hello.id, writeWelcome(hello.sessionId, answer));
+    pushOvertaking(s, ACK, hello.id, writeWelcome(hello.sessionId, answer));
     opened(s, { maxBody: hello.maxBody, maxCalls: undefined, awaited: hello.awaited }, resumed);
     s.emit({ type: "connected", welcome: answer, resumed });
     sendWaiting(s);

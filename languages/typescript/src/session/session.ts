@@ -10,8 +10,12 @@ import { Fault } from "../wire/fault.js";
 import { PING } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING } from "../wire/payload.js";
+import { consume, relieve, wake } from "./credit.js";
 import { beginClose, end, handleDrainTimeout, handleFault, isFinished, linger } from "./drain.js";
+import { endInbound } from "./ending.js";
 import type { AnswerItem, Event, Message, MsgId, RequestItem } from "./event.js";
+import { ANSWER } from "./exchange.js";
+import { pushOvertaking } from "./frames.js";
 import { cancel, expire } from "./give-up.js";
 import { handleFrame } from "./receive.js";
 import { acknowledge, answer, fail } from "./reply.js";
@@ -85,8 +89,8 @@ export abstract class Session {
 
   /** Whether the driver should not read from its transport now: the peer does not read what it is owed. */
   get isPaused(): boolean {
-    const { outgoing, limits, inboundBytes, isHolding } = this.s;
-    return outgoing.provoked > this.#mostProvoked || (isHolding && inboundBytes > limits.maxCallBytes / 2);
+    const { outgoing, limits, inboundBytes, events } = this.s;
+    return outgoing.provoked > this.#mostProvoked || (events.isHolding && inboundBytes > limits.maxCallBytes / 2);
   }
 
   /** How much of what reading alone leads to may wait: what the peer's open calls lead to. */
@@ -164,16 +168,29 @@ export abstract class Session {
     }
     if (s.keepalive.isDue(now)) {
       const id = s.nextId();
-      s.overtaking(PING, id, NOTHING);
+      pushOvertaking(s, PING, id, NOTHING);
       s.keepalive.pinged(id, now);
     }
-    s.relieve();
+    relieve(s);
     handleDrainTimeout(s);
   }
 
   /** What happened next. */
   poll(): Event | undefined {
-    return this.s.poll();
+    const { s } = this;
+    for (;;) {
+      const event = s.events.next(s.outgoing.owed > s.limits.outgoingQueue);
+      if (event?.type !== "request") {
+        return event;
+      }
+      const call = s.inbound.get(event.id);
+      if (call?.interest === ANSWER) {
+        call.started = true;
+        return event;
+      }
+      // Nobody waits for it any more: its handler does not begin.
+      endInbound(s, event.id);
+    }
   }
 
   /** What is to be written next: at most 64 KiB, empty where there is nothing. It counts as handed to the transport. */
@@ -185,7 +202,7 @@ export abstract class Session {
         flushWaiting(s);
       }
       if (s.hasPlace) {
-        s.wake(PLACE);
+        wake(s, PLACE);
         if (s.blockedStreams.size > 0) {
           s.streams?.wake(s);
         }
@@ -250,7 +267,7 @@ export abstract class Session {
     }
     const window = event.type === "message" ? s.receiveWindow : (s.inbound.get(event.id) ?? s.calls.get(event.id))?.receive;
     if (window && event.size > 0) {
-      s.consume(window, 1, event.size);
+      consume(s, window, 1, event.size);
     }
   }
 

@@ -1,29 +1,26 @@
 /**
- * What a session knows, and the few things that all of its parts do with it.
+ * What a session knows. What its parts do with it is in the modules of these parts.
  *
  * @module
  */
 
-import { Status, type Code } from "../errors.js";
+import type { Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
 import { Decoder, type Frame } from "../wire/decoder.js";
-import { Fault } from "../wire/fault.js";
-import { ACCEPTING, CANCEL, CLOSE, CREDIT, ERROR, EVENT, META, PUBLISH, URGENT } from "../wire/header.js";
 import { MAX_HELLO } from "../wire/handshake.js";
-import { writeCredit } from "../wire/credit.js";
-import { BESIDE_BODY, MAX_ERROR_METADATA, NOTHING, prefix } from "../wire/payload.js";
-import { MAX_LONG_TEXT, MAX_TEXT, writeText } from "../wire/text.js";
+import { ACCEPTING, EVENT, PUBLISH } from "../wire/header.js";
 import { TokenBucket } from "./bucket.js";
 import type { Droppable } from "./droppable.js";
 import { EndedCalls } from "./ended.js";
 import type { Event } from "./event.js";
-import { ANSWER, CALL, DELIVERING, NONE, type Inbound, type Outbound, type Streams } from "./exchange.js";
+import { EventQueue } from "./event-queue.js";
+import type { Inbound, Outbound } from "./exchange.js";
 import { Keepalive } from "./keepalive.js";
-import { OWN, OutFrame, Outgoing, PROVOKED, RESPONSE } from "./outgoing.js";
+import { Outgoing, type OutFrame } from "./outgoing.js";
 import { ReceivedDeliveries } from "./received.js";
 import { withDefaults, type Limits, type Settings } from "./settings.js";
 import type { SessionStreams } from "./streams.js";
-import { CONNECTION_WINDOW, RELIEF, ReceiveWindow, SendWindow } from "./window.js";
+import { CONNECTION_WINDOW, ReceiveWindow, SendWindow } from "./window.js";
 
 export type Phase = "idle" | "handshake" | "open" | "suspended" | "over";
 
@@ -33,10 +30,6 @@ export const CREDITS = 2;
 export const CALLS = 4;
 export const ANYTHING = 7;
 
-/** How many frames of a stream may be under way when its exchange ends. */
-const LATE_FRAMES = 32;
-const UNWANTED = "unwanted frames";
-export const UNEARNED = "CREDITs beyond one for each message";
 const DEFAULT_MAX_BODY = 4_194_304;
 
 /** What drains: either side has said CLOSE. */
@@ -68,10 +61,7 @@ export class State {
   readonly decoder = new Decoder(MAX_HELLO);
   readonly outgoing = new Outgoing();
   keepalive: Keepalive;
-  #events: Event[] = [];
-  #polled = 0;
-  /** What handlers get once the peer has read some of what it is owed. */
-  #held: Event[] = [];
+  readonly events = new EventQueue();
 
   /** Calls, pings and subscriptions of this side, by id, and its deliveries, in their order. */
   calls = new Map<bigint, Outbound>();
@@ -189,257 +179,6 @@ export class State {
 
   /** Notes what happened. */
   emit(event: Event): void {
-    this.#events.push(event);
-  }
-
-  /** What happened next. What begins a handler waits while the peer is owed more than it reads. */
-  poll(): Event | undefined {
-    for (;;) {
-      const isOwed = this.outgoing.owed > this.limits.outgoingQueue;
-      let event = isOwed ? undefined : this.#held.shift();
-      if (!event) {
-        event = this.#events[this.#polled];
-        if (!event) {
-          this.#events.length = this.#polled = 0;
-          return undefined;
-        }
-        this.#events[this.#polled++] = undefined as unknown as Event;
-        const { type } = event;
-        if ((isOwed || this.#held.length > 0) && (type === "request" || type === "message" || type === "requestItem" || type === "requestEnd" || type === "notice")) {
-          this.#held.push(event);
-          continue;
-        }
-      }
-      if (event.type === "request") {
-        const call = this.inbound.get(event.id);
-        if (call?.interest !== ANSWER) {
-          // Nobody waits for it any more: its handler does not begin.
-          this.endInbound(event.id);
-          continue;
-        }
-        call.started = true;
-      }
-      return event;
-    }
-  }
-
-  /** Whether handlers wait for the peer to read. */
-  get isHolding(): boolean {
-    return this.#held.length > 0;
-  }
-
-  // Frames of this side.
-
-  control(type: number, id: bigint, body: Uint8Array, urgent: boolean, role: number = OWN): void {
-    this.outgoing.push(new OutFrame(type, urgent && id !== 0n ? URGENT : 0, id, body, NOTHING, 0, undefined, role), urgent);
-  }
-
-  /** A frame of no exchange, which has no flags, and goes before what waits. */
-  overtaking(type: number, id: bigint, body: Uint8Array, role: number = OWN): void {
-    this.outgoing.push(new OutFrame(type, 0, id, body, NOTHING, 0, undefined, role), true);
-  }
-
-  /** Answers an exchange with an error of the session. */
-  pushError(id: bigint, urgent: boolean, code: Code, text: string, role: number = PROVOKED): void {
-    this.control(ERROR, id, writeText(code, text), urgent, role);
-  }
-
-  /** Answers an exchange with an error of what is above the session, and with what goes with it. */
-  statusFrame(id: bigint, urgent: boolean, status: Status): OutFrame {
-    let { message } = status;
-    if (status.code === "UNAVAILABLE" && (message === "not received" || message === "not accepted")) {
-      // Those two texts are the session's own statements.
-      message += ", says the handler";
-    }
-    let flags = urgent ? URGENT : 0;
-    let before = NOTHING;
-    const { headers, details } = status;
-    if (this.errorMetadata && (headers.size > 0 || details.length > 0)) {
-      try {
-        before = prefix({ headers, details }, undefined, MAX_ERROR_METADATA);
-        flags |= META;
-      } catch {
-        // What cannot be sent is left out: the text says enough.
-      }
-    }
-    const text = writeText(status.code, message, this.errorMetadata ? MAX_LONG_TEXT : MAX_TEXT);
-    if (before.length + text.length > this.peerMaxBody + BESIDE_BODY) {
-      before = NOTHING;
-      flags &= ~META;
-    }
-    return new OutFrame(ERROR, flags, id, text, before, 0, undefined, RESPONSE);
-  }
-
-  cancelFrame(exchange: Outbound): void {
-    this.control(CANCEL, exchange.id, NOTHING, exchange.urgent);
-  }
-
-  /** Sends CLOSE once nothing waits that is to go before it. */
-  sendClose(): void {
-    const close = this.pendingClose;
-    if (close && this.waiting.length === 0 && !this.droppable?.size) {
-      this.pendingClose = undefined;
-      this.control(CLOSE, 0n, writeText(close.code, close.message), false);
-    }
-  }
-
-  // Credit.
-
-  /** Something of a window was handled. */
-  consume(window: ReceiveWindow, items: number, bytes: number): void {
-    if (window.consume(items, bytes)) {
-      this.grant(window);
-    } else {
-      this.watch(window);
-    }
-  }
-
-  grant(window: ReceiveWindow): void {
-    this.starved.delete(window);
-    const [items, bytes] = window.grant();
-    if (this.phase === "open") {
-      this.control(CREDIT, window.id, writeCredit(items, bytes), window.urgent, PROVOKED);
-    }
-  }
-
-  /** A window that is used up is granted after a while what was handled. */
-  watch(window: ReceiveWindow): void {
-    if (window.isUsedUp && window.usedUpSince === undefined) {
-      window.usedUpSince = this.now;
-      this.starved.add(window);
-    }
-  }
-
-  relieve(): void {
-    for (const window of this.starved) {
-      if (this.now < window.usedUpSince! + RELIEF) {
-        break;
-      }
-      this.starved.delete(window);
-      if (window.hasPending) {
-        this.grant(window);
-      } else {
-        window.isOverdue = true;
-      }
-    }
-  }
-
-  // The end of exchanges.
-
-  /** Whoever was refused for want of this may try again. */
-  wake(what: number): void {
-    if (this.blocked & what) {
-      this.blocked = 0;
-      this.emit({ type: "writable", id: 0n });
-    }
-  }
-
-  /** Closes an exchange of this side. */
-  endOutbound(exchange: Outbound): void {
-    if (exchange.type === DELIVERING) {
-      this.deliveries.delete(exchange.id);
-      this.keptCost -= exchange.cost;
-    } else {
-      this.calls.delete(exchange.id);
-      if (exchange.type === CALL) {
-        this.openCalls--;
-        this.abandoned -= exchange.abandoned ? 1 : 0;
-      }
-    }
-    if (exchange.streaming) {
-      this.endStreams(exchange);
-      this.lateOut += LATE_FRAMES;
-    }
-    this.wake(exchange.type === CALL ? CALLS : CREDITS);
-  }
-
-  endStreams(streams: Streams): void {
-    if (streams.receive) {
-      this.starved.delete(streams.receive);
-    }
-    streams.send = streams.receive = undefined;
-    if (this.blockedStreams.delete(streams.id)) {
-      this.emit({ type: "writable", id: streams.id });
-    }
-  }
-
-  /** The handler of a call of the peer has ended. Returns it where its answer is awaited. */
-  endInbound(id: bigint): Inbound | undefined {
-    const call = this.inbound.get(id);
-    if (!call) {
-      return undefined;
-    }
-    this.inbound.delete(id);
-    this.inboundBytes -= call.size;
-    this.lateIn += 1;
-    if (call.streaming) {
-      this.endStreams(call);
-      this.lateIn += LATE_FRAMES;
-    }
-    if (call.interest === ANSWER) {
-      return call;
-    }
-    if (call.interest === NONE) {
-      this.orphans--;
-    } else if (this.phase === "open") {
-      this.pushError(id, call.urgent, "CANCELLED", "given up by its caller", RESPONSE);
-    }
-    return undefined;
-  }
-
-  /** Nobody waits for a call of the peer any more. */
-  disown(call: Inbound): void {
-    if (call.interest === NONE) {
-      return;
-    }
-    if (call.interest === ANSWER && call.started) {
-      this.emit({ type: "cancelled", id: call.id });
-    }
-    call.interest = NONE;
-    this.orphans++;
-  }
-
-  /** An exchange of this side has failed. */
-  fail(exchange: Outbound, code: Code, text: string, repeatable = false): void {
-    this.emit({ type: "failed", id: exchange.id, status: new Status(code, text), repeatable });
-  }
-
-  // What a peer may not do too often.
-
-  /** A frame that only costs us: too many of them are a fault. */
-  limit(id: bigint, what = UNWANTED): void {
-    if (!this.unwanted.take(this.now)) {
-      throw new Fault(`more than 200 ${what} a second`, { code: "RESOURCE_EXHAUSTED", id });
-    }
-  }
-
-  /** What others have sent, and a broker passes on, is not its fault. */
-  limitSent(id: bigint): void {
-    if (!this.topics) {
-      this.limit(id);
-    }
-  }
-
-  /** A frame for an exchange that is not open: it may have been under way when that ended. */
-  ignoreLate(frame: Frame): void {
-    const isOwn = frame.accepting === this.server;
-    if (isOwn ? frame.id !== 0n && this.lateOut > 0 : this.lateIn > 0) {
-      if (isOwn) {
-        this.lateOut--;
-      } else {
-        this.lateIn--;
-      }
-    } else {
-      this.limit(frame.id);
-    }
-  }
-
-  /** A call was refused: its caller may cancel it, and send items of it, before it has the answer. */
-  refused(streaming: boolean): void {
-    this.lateIn += streaming ? 1 + LATE_FRAMES : 1;
-  }
-
-  allowLate(frames: number): void {
-    this.lateOut += frames;
+    this.events.push(event);
   }
 }

@@ -12,14 +12,18 @@ import { ACK, COMPRESSED, HEADER_LEN, ITEM, MORE, URGENT } from "../wire/header.
 import { readCredit } from "../wire/credit.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, NO_TOPIC } from "../wire/payload.js";
+import { UNEARNED, expectLate, ignoreLate, limit, limitSent } from "./allowance.js";
+import { watch } from "./credit.js";
+import { disown, endInbound, endStreams, failOutbound } from "./ending.js";
 import type { MsgId } from "./event.js";
 import { ANSWER, CALL, type Streams } from "./exchange.js";
+import { pushError } from "./frames.js";
 import { giveUp } from "./give-up.js";
 import { read } from "./message.js";
 import { OutFrame, RESPONSE } from "./outgoing.js";
 import { replyWith } from "./reply.js";
 import type { Session } from "./session.js";
-import { UNEARNED, type State } from "./state.js";
+import type { State } from "./state.js";
 import { creditOverflow, type ReceiveWindow } from "./window.js";
 
 /** What a session needs for streams. */
@@ -92,7 +96,7 @@ export function sendAnswerItem({ s }: Session, id: MsgId, body: Uint8Array, comp
 
 /** Ends a stream of answers. */
 export function endAnswers({ s }: Session, id: MsgId, metadata?: Metadata): void {
-  const call = s.endInbound(id);
+  const call = endInbound(s, id);
   if (call) {
     replyWith(s, call, NOTHING, metadata, 0);
   }
@@ -118,7 +122,7 @@ function accept(s: State, window: ReceiveWindow, size: number, id: bigint): void
   if (!window.accept(size, false)) {
     throw new Fault("an item of a stream beyond the credit that was granted", { code: "RESOURCE_EXHAUSTED", id });
   }
-  s.watch(window);
+  watch(s, window);
 }
 
 function handleItem(s: State, frame: Frame): void {
@@ -126,7 +130,7 @@ function handleItem(s: State, frame: Frame): void {
   const call = s.inbound.get(id);
   const window = call?.interest === ANSWER ? call.receive : undefined;
   if (!call || !window) {
-    return s.ignoreLate(frame);
+    return ignoreLate(s, frame);
   }
   const last = !(flags & MORE);
   const size = frame.end - frame.start;
@@ -154,11 +158,11 @@ function handleItem(s: State, frame: Frame): void {
     if (!(error instanceof MessageFault)) {
       throw error;
     }
-    s.limitSent(id);
-    s.refused(true);
-    s.endStreams(call);
-    s.disown(call);
-    s.pushError(id, call.urgent, error.code, `an item of variant ${variant} cannot be read: ${error.message}`);
+    limitSent(s, id);
+    expectLate(s, true);
+    endStreams(s, call);
+    disown(s, call);
+    pushError(s, id, call.urgent, error.code, `an item of variant ${variant} cannot be read: ${error.message}`);
   }
 }
 
@@ -168,7 +172,7 @@ function handleCredit(s: State, frame: Frame): void {
   const call = s.inbound.get(id);
   const streams = exchange?.type === CALL && exchange.streaming ? exchange : call?.interest === ANSWER && call.streaming ? call : undefined;
   if (!streams || exchange?.abandoned) {
-    return s.ignoreLate(frame);
+    return ignoreLate(s, frame);
   }
   const { send } = streams;
   const isEarned = (send?.uncredited ?? streams.lateCredits) > 0;
@@ -181,7 +185,7 @@ function handleCredit(s: State, frame: Frame): void {
     streams.lateCredits = Math.max(0, streams.lateCredits - 1);
   }
   if (!isEarned) {
-    s.limit(id, UNEARNED);
+    limit(s, id, UNEARNED);
   }
   if (s.blockedStreams.delete(id)) {
     s.emit({ type: "writable", id });
@@ -193,18 +197,18 @@ function handleCredit(s: State, frame: Frame): void {
 function endAll(s: State, text: string): void {
   for (const call of s.inbound.values()) {
     if (call.streaming && call.interest === ANSWER) {
-      s.pushError(call.id, call.urgent, "UNAVAILABLE", text, RESPONSE);
+      pushError(s, call.id, call.urgent, "UNAVAILABLE", text, RESPONSE);
       // Items and credit may be under way.
-      s.refused(true);
-      s.endStreams(call);
-      s.disown(call);
+      expectLate(s, true);
+      endStreams(s, call);
+      disown(s, call);
     }
   }
   if (s.closing) {
     for (const exchange of s.calls.values()) {
       if (exchange.streaming && !exchange.abandoned) {
         giveUp(s, exchange, true);
-        s.fail(exchange, "UNAVAILABLE", text);
+        failOutbound(s, exchange, "UNAVAILABLE", text);
       }
     }
   }
