@@ -86,7 +86,7 @@ pub(super) enum Rejected {
     /// There was no place for it: the session has to end for this reason.
     Overflow(EndReason),
     /// There was no place for it: the subscription to this topic, which has a window of its own, has to end.
-    TopicOverflow(Bytes),
+    TopicOverflow(Box<Bytes>),
     /// There was no place for it among what waits of other clients.
     Crowded,
 }

@@ -212,7 +212,7 @@ impl<'a> Sending<'a> {
             }
             Rejected::Overflow(reason) => self.over.push((to.clone(), reason)),
             Rejected::TopicOverflow(ref topic) => {
-                self.over_topics.push((to.clone(), topic.clone()))
+                self.over_topics.push((to.clone(), (**topic).clone()))
             }
             Rejected::Crowded => {
                 self.is_crowded = true;
@@ -490,7 +490,7 @@ impl<'a> Sending<'a> {
                     request.tried.pop();
                 }
                 Rejected::Overflow(reason) => self.over.push((chosen, reason)),
-                Rejected::TopicOverflow(topic) => self.over_topics.push((chosen, topic)),
+                Rejected::TopicOverflow(topic) => self.over_topics.push((chosen, *topic)),
                 Rejected::Crowded => self.is_crowded = true,
                 Rejected::Gone | Rejected::Dropped => {}
             }

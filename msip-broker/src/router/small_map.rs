@@ -7,6 +7,10 @@ use std::{borrow::Borrow, collections::HashMap, hash::Hash};
 pub(super) struct SmallMap<K, V> {
     first: Option<(K, V)>,
     /// There where there were more.
+    #[expect(
+        clippy::box_collection,
+        reason = "a map takes 48 bytes where there is none"
+    )]
     others: Option<Box<HashMap<K, V>>>,
 }
 

@@ -40,6 +40,7 @@ pub(super) struct PeerQueues {
     /// How many messages were dropped.
     pub(super) dropped: u64,
     /// What clients had while something of them waited, for the next ones.
+    #[expect(clippy::vec_box, reason = "they go to a client and back as they are")]
     spare: Vec<Box<Waiting>>,
 }
 

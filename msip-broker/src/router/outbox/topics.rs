@@ -51,7 +51,7 @@ pub(super) enum Full {
     /// It is of a kind that may be dropped.
     Dropped,
     /// There is no place, and most of it is taken by what waits at this topic.
-    Overflow(Bytes),
+    Overflow(Box<Bytes>),
 }
 
 impl TopicQueue {
@@ -187,7 +187,7 @@ impl TopicQueues {
                     key(*one).cmp(&key(*other))
                 });
                 let longest = longest.map_or(topic, |(longest, _)| longest);
-                Err((Full::Overflow(longest.clone()), item))
+                Err((Full::Overflow(Box::new(longest.clone())), item))
             }
         }
     }
@@ -289,7 +289,7 @@ impl TopicQueues {
         (self.bytes, self.count) = (0, 0);
         let mut all: Vec<_> = self.topics.iter_mut().collect();
         // The order of a table is another one in each run.
-        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all.sort_unstable_by_key(|(topic, _)| *topic);
         for (_, queue) in all {
             out.extend(queue.queue.take_out(&mut stays));
             self.bytes += queue.queue.bytes();
