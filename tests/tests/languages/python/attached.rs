@@ -20,13 +20,13 @@ use tokio::{
 
 use super::programs::{program, said};
 
-/// A broker in a task, and the URL of a topic there.
+/// A broker in a task, and its URL.
 async fn broker() -> (String, JoinHandle<()>) {
-    let broker = Broker::builder()
-        .listen("tcp://127.0.0.1:0")
-        .bind()
-        .await
-        .expect("listens");
+    broker_at("tcp://127.0.0.1:0").await
+}
+
+async fn broker_at(url: &str) -> (String, JoinHandle<()>) {
+    let broker = Broker::builder().listen(url).bind().await.expect("listens");
     let url = broker.local_urls().next().expect("a URL").clone();
     let serving = tokio::spawn(async move {
         broker.serve_until(pending()).await;
@@ -226,4 +226,36 @@ async fn instances_share_the_work_and_one_that_leaves_loses_no_call() {
     soon("the end", client.close()).await;
     assert!(second.line().await.starts_with("gone "));
     second.end().await;
+}
+
+#[tokio::test]
+async fn clients_have_gone_with_a_broker_and_come_again_with_the_next_one() {
+    let (url, serving) = broker().await;
+    let settings = "reconnect_min=1ms&reconnect_max=20ms";
+    let service = Service::start(&format!("{url}/lab?{settings}")).await;
+    let Some(mut service) = service else {
+        return;
+    };
+    let (client, _events) = client(&format!("{url}/lab?{settings}")).await;
+    client.echo_req(echo("hello")).await.expect("answered");
+    let connected = service.line().await;
+    let gone = connected.replace("connected", "gone");
+    let gone = gone.trim_end_matches(" at lab");
+    serving.abort();
+    drop(serving.await);
+    let (_, _serving) = broker_at(&url).await;
+    let answered = async {
+        while client.echo_req(echo("again")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("an answer", answered).await;
+    // Another client by its number, so that either may be told first.
+    let mut lines = [service.line().await, service.line().await];
+    lines.sort();
+    assert!(lines[0].starts_with("connected "), "{lines:?}");
+    assert_eq!(lines[1], gone);
+    soon("the end", client.close()).await;
+    assert!(service.line().await.starts_with("gone "));
+    service.end().await;
 }
