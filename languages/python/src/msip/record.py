@@ -7,7 +7,7 @@ use the class. Here the constructor is compiled when the first object is made, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 __all__ = ["field", "record"]
 
@@ -46,9 +46,9 @@ def record(cls: T) -> T:
     namespace["__eq__"] = _equals
     namespace["__repr__"] = _shown
     namespace["__hash__"] = None
-    made = type(cls)(cls.__name__, cls.__bases__, namespace)
+    made: Any = type(cls)(cls.__name__, cls.__bases__, namespace)
     made.__qualname__ = cls.__qualname__
-    return made
+    return cast(T, made)
 
 
 def _first_init(self: Any, *arguments: Any, **named: Any) -> None:

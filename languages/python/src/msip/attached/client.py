@@ -92,8 +92,8 @@ class PeerInbound(Inbound):
     def _taken(self, event: events.Message) -> None:
         self._window.handled(event.size)
 
-    def _worked(self, task: asyncio.Task[None]) -> None:
-        super()._worked(task)
+    def _worked(self, _: asyncio.Task[None]) -> None:
+        super()._worked(_)
         if self._worker is None and not self._inbox and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 

@@ -44,7 +44,11 @@ class Subscriber(TypingProtocol):
 class Receiver(TypingProtocol):
     """What handles what comes: an `Inbound`, or many of them."""
 
-    codec: BodyCodec | None
+    @property
+    def codec(self) -> BodyCodec | None: ...
+
+    @codec.setter
+    def codec(self, codec: BodyCodec | None) -> None: ...
 
     def hold(self) -> None: ...
 
