@@ -128,13 +128,12 @@ impl Sorter {
             {
                 return self.describe(call, &own);
             }
-            let sorted =
-                self.receiver
-                    .check_awaited(call)
-                    .and_then(|()| match self.table.add(incoming)? {
-                        true => Ok(()),
-                        false => Err(nobody()),
-                    });
+            let sorted = self.receiver.check_awaited(call).and_then(|()| {
+                match self.table.add(incoming)? {
+                    true => Ok(()),
+                    false => Err(nobody()),
+                }
+            });
             if let Err(status) = sorted {
                 self.receiver.responder(call, None).fail(&status);
             }

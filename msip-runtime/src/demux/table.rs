@@ -176,7 +176,9 @@ impl Table {
             }
             // What it hears itself: of nobody in particular.
             let window = self.window(&Arc::from(client.topic()), &Arc::from(""));
-            let inbox = Arc::new(Inbox::with_window(Arc::clone(&window) as Arc<dyn PeerWindow>));
+            let inbox = Arc::new(Inbox::with_window(
+                Arc::clone(&window) as Arc<dyn PeerWindow>
+            ));
             inbox.connected(self.terms.clone());
             let task = self.tasks.spawn(client.begin(&self.connection, &inbox));
             let topic = Bytes::copy_from_slice(client.topic().as_bytes());
@@ -372,7 +374,9 @@ impl Table {
         };
         let (topic, peer) = (Arc::from(&*about.topic), Arc::from(&*about.peer));
         let window = self.window(&topic, &peer);
-        let inbox = Arc::new(Inbox::with_window(Arc::clone(&window) as Arc<dyn PeerWindow>));
+        let inbox = Arc::new(Inbox::with_window(
+            Arc::clone(&window) as Arc<dyn PeerWindow>
+        ));
         let introduced = Introduced {
             topic: &topic,
             peer: &peer,
