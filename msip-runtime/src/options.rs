@@ -416,8 +416,9 @@ impl CallOptions {
             .is_some_and(|outgoing| outgoing.is_passed_on)
     }
 
-    /// States who has sent it; the other side believes that of an accepting side only.
-    pub(crate) fn stating(mut self, identity: Option<&Identity>) -> Self {
+    /// States who has sent it: for a broker, whose clients believe it. Of any side but an accepting one it is ignored.
+    #[must_use]
+    pub fn stating(mut self, identity: Option<&Identity>) -> Self {
         if let Some(identity) = identity {
             let outgoing = self.metadata_mut();
             outgoing.is_passed_on = true;

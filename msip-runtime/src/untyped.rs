@@ -28,9 +28,9 @@ pub use crate::body::json_message::{JsonError, JsonMessage, JsonTranslator};
 pub use crate::body::key::key_of_member;
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
-    Acknowledgment, Event, Forwarded, Grant, Handle, Inbound, MessageRef, Messages, Reply,
-    Requests, Responder, Responses, Service, SubscribeOptions, SubscribeRequest, Subscribed,
-    Untyped, UntypedExchange, UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable,
-    decompress, relay,
+    Acknowledgment, Event, Forwarded, Grant, Handle, Inbound, MessageRef, Messages, NotRelayedCall,
+    Relayed, RelayedCall, Reply, Requests, Responder, Responses, Service, SubscribeOptions,
+    SubscribeRequest, Subscribed, Untyped, UntypedExchange, UntypedMessage, UntypedPeer,
+    UntypedSender, VariantRow, VariantTable, decompress, relay,
 };
 pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

@@ -3,13 +3,18 @@
 use std::{pin::pin, sync::Arc};
 
 use msip_runtime::{
-    CallError, CallOptions, SendError,
-    untyped::{Forwarded, Handle, Requests, Responder, UntypedMessage},
+    CallError, CallOptions, Identity, SendError, Status,
+    untyped::{
+        Forwarded, Handle, NotRelayedCall, Relayed, RelayedCall, Requests, Responder,
+        UntypedMessage,
+    },
 };
+
+use msip_session::wire::Topic;
 
 #[cfg(feature = "middleman")]
 use super::foreign::Foreign;
-use super::{Shared, presence::topic_of, requests::Unbroken, status};
+use super::{Shared, open_work::WorkStarter, requests::Unbroken, status};
 use crate::router::{
     Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, SessionKey, WakeList,
 };
@@ -20,8 +25,10 @@ pub(crate) struct MsipCall {
     /// Whose it is.
     pub(crate) caller: SessionHandle,
     pub(crate) message: UntypedMessage,
-    /// Its deadline, its metadata, and who the caller is.
+    /// Its deadline, its metadata, and who the caller is, where it has a name.
     pub(crate) options: CallOptions,
+    /// Who the caller is, where that is nothing but a peer: stated to an instance that does not hear it apart.
+    pub(super) unnamed: Option<Arc<Identity>>,
     pub(crate) responder: Responder,
     pub(crate) requests: Option<Requests>,
     /// Whether it may run more than once.
@@ -62,8 +69,9 @@ pub(super) enum Call {
 }
 
 /// The call that the router has given to a service; `None` for one of another kind, and there is none.
-pub(super) fn take_apart(assigned: Assigned) -> Option<(Call, Attempt)> {
-    let at = assigned.client().map(topic_of);
+///
+/// `at` is where the instance hears this client, if it hears each apart.
+pub(super) fn take_apart(assigned: Assigned, at: Option<Topic>) -> Option<(Call, Attempt)> {
     let (request, open) = assigned.into_parts();
     let Request {
         topic,
@@ -86,23 +94,188 @@ pub(super) fn take_apart(assigned: Assigned) -> Option<(Call, Attempt)> {
     Some((call, attempt))
 }
 
+/// Answers a call that cannot be sent to its instance.
+pub(super) fn refuse(assigned: Assigned, why: Status) {
+    let (request, _) = assigned.into_parts();
+    request.exchange.refuse(Refused {
+        code: why.code(),
+        text: why.message().to_owned().into(),
+    });
+}
+
 /// A call at one of the instances of a service, where it counts as open.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) topic: bytes::Bytes,
     /// Where the instance hears this client, if it hears each apart.
-    at: Option<String>,
+    at: Option<Topic>,
     /// The instances that have had it, with this one.
     pub(super) tried: Vec<SessionKey>,
     pub(super) open: OpenCall,
+}
+
+impl Attempt {
+    /// The message as the instance hears it.
+    fn heard(&self, message: &UntypedMessage) -> UntypedMessage {
+        let message = message.clone();
+        match &self.at {
+            Some(at) => message.to_known_topic(at.clone()),
+            None => message,
+        }
+    }
+
+    /// The options that the instance is sent.
+    fn options(&self, options: &CallOptions, unnamed: Option<&Identity>) -> CallOptions {
+        let options = options.clone();
+        match &self.at {
+            Some(_) => options,
+            None => options.stating(unnamed),
+        }
+    }
 }
 
 #[cfg(feature = "middleman")]
 impl Attempt {
     /// The topic at which the instance hears the caller.
     pub(super) fn heard_at(&self) -> String {
-        let of_all = || String::from_utf8_lossy(&self.topic).into_owned();
-        self.at.clone().unwrap_or_else(of_all)
+        match &self.at {
+            Some(at) => at.as_str().to_owned(),
+            None => String::from_utf8_lossy(&self.topic).into_owned(),
+        }
+    }
+}
+
+/// What the calls at one instance have in common.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) shared: Arc<Shared>,
+    /// Begins what takes its time: streams.
+    pub(super) work: WorkStarter,
+}
+
+/// A call that an instance has, and that nothing waits for here.
+#[derive(Debug)]
+struct PassedOn {
+    caller: SessionHandle,
+    message: UntypedMessage,
+    options: CallOptions,
+    unnamed: Option<Arc<Identity>>,
+    is_idempotent: bool,
+    key: Option<String>,
+    attempt: Attempt,
+    instance: Arc<Instance>,
+}
+
+/// Makes the call at `service`. Its outcome is passed on by who finds it. The call comes back where that is not enough: its request is a
+/// stream, or the service takes no more calls now.
+pub(super) fn relay(
+    call: Box<MsipCall>,
+    attempt: Attempt,
+    service: &Handle,
+    instance: &Arc<Instance>,
+) -> Option<(Box<MsipCall>, Attempt)> {
+    if call.requests.is_some() {
+        return Some((call, attempt));
+    }
+    let MsipCall {
+        caller,
+        message,
+        options,
+        unnamed,
+        responder,
+        is_idempotent,
+        key,
+        requests: _,
+    } = *call;
+    let heard = attempt.heard(&message);
+    let sent = attempt.options(&options, unnamed.as_deref());
+    let call = PassedOn {
+        caller,
+        message,
+        options,
+        unnamed,
+        is_idempotent,
+        key,
+        attempt,
+        instance: Arc::clone(instance),
+    };
+    let NotRelayedCall {
+        call,
+        responder,
+        error,
+    } = service.relay(&heard, &sent, responder, call).err()?;
+    match error {
+        None => {
+            let (call, attempt) = call.taken_back(responder);
+            Some((Box::new(call), attempt))
+        }
+        Some(error) if call.is_for_another(&error) => {
+            let another = Forwarded::Another(responder, error);
+            call.ended(Relayed::Ended(another));
+            None
+        }
+        Some(error) => {
+            responder.fail(&error.into());
+            call.attempt.open.answered();
+            None
+        }
+    }
+}
+
+impl PassedOn {
+    /// The call as it was before it was passed on.
+    fn taken_back(self, responder: Responder) -> (MsipCall, Attempt) {
+        let call = MsipCall {
+            caller: self.caller,
+            message: self.message,
+            options: self.options,
+            unnamed: self.unnamed,
+            responder,
+            requests: None,
+            is_idempotent: self.is_idempotent,
+            key: self.key,
+        };
+        (call, self.attempt)
+    }
+}
+
+impl RelayedCall for PassedOn {
+    fn is_for_another(&self, error: &CallError) -> bool {
+        is_for_another(error, self.is_idempotent, &self.attempt)
+    }
+
+    fn ended(self, end: Relayed) {
+        match end {
+            Relayed::Ended(Forwarded::Another(responder, error)) => {
+                let instance = Arc::clone(&self.instance);
+                let (call, attempt) = self.taken_back(responder);
+                again(call, attempt, error, &instance.shared);
+            }
+            Relayed::Ended(end) => ended(&end, &self.attempt, &self.instance.shared),
+            Relayed::Stream(responder, responses) => {
+                let Self {
+                    attempt, instance, ..
+                } = self;
+                let shared = Arc::clone(&instance.shared);
+                instance.work.begin(async move {
+                    let forwarded = responder
+                        .forward_unless(std::future::ready(Ok(responses)), |_| false)
+                        .await;
+                    ended(&forwarded, &attempt, &shared);
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a call that has ended so goes to another instance.
+fn is_for_another(error: &CallError, is_idempotent: bool, attempt: &Attempt) -> bool {
+    match error {
+        CallError::NotSent(error) => is_of_connection(error),
+        // It may have run.
+        CallError::ConnectionLost => is_idempotent && attempt.tried.len() < MAX_TRIES,
+        _ => false,
     }
 }
 
@@ -113,35 +286,26 @@ pub(super) async fn pass_on(
     service: Handle,
     shared: Arc<Shared>,
 ) {
-    let message = match &attempt.at {
-        None => call.message.clone(),
-        Some(at) => match call.message.clone().to_topic(at.as_str()) {
-            Ok(message) => message,
-            Err(status) => return call.responder.fail(&status),
-        },
-    };
+    let message = attempt.heard(&call.message);
     let MsipCall {
         responder,
         options,
+        unnamed,
         requests,
         is_idempotent,
         ..
     } = *call;
+    let sent = attempt.options(&options, unnamed.as_deref());
     if let Some(requests) = requests {
         // In a box, since most calls have one request.
-        let opened = Box::pin(service.open_stream(&message, Unbroken(requests), &options));
+        let opened = Box::pin(service.open_stream(&message, Unbroken(requests), &sent));
         let forwarded = responder.forward_unless(opened, |_| false).await;
         return ended(&forwarded, &attempt, &shared);
     }
-    let may_have_it = |error: &CallError| match error {
-        CallError::NotSent(error) => is_of_connection(error),
-        // It may have run.
-        CallError::ConnectionLost => is_idempotent && attempt.tried.len() < MAX_TRIES,
-        _ => false,
-    };
+    let may_have_it = |error: &CallError| is_for_another(error, is_idempotent, &attempt);
     let forwarded = {
         // Pinned where it is made, so that the future of a call, which is moved into its box, holds it once.
-        let opened = pin!(service.open(&message, &options));
+        let opened = pin!(service.open(&message, &sent));
         responder.forward_unless(opened, may_have_it).await
     };
     let (responder, error) = match forwarded {
@@ -152,6 +316,7 @@ pub(super) async fn pass_on(
         caller: call.caller,
         message: call.message,
         options,
+        unnamed,
         responder,
         requests: None,
         is_idempotent,
@@ -216,7 +381,10 @@ mod tests {
 
     #[test]
     fn what_every_open_call_holds_is_small() {
-        let call = returned_len(pass_on);
-        assert!(call <= 2432, "{call} bytes");
+        let call = size_of::<PassedOn>();
+        assert!(call <= 400, "{call} bytes");
+        // Of those that wait for the service to take more, and of streams of requests.
+        let waiting = returned_len(pass_on);
+        assert!(waiting <= 2512, "{waiting} bytes");
     }
 }

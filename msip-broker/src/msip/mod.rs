@@ -9,6 +9,7 @@ mod call;
 mod foreign;
 #[cfg(feature = "middleman")]
 mod foreign_pass;
+mod heard_at;
 mod link;
 mod open_work;
 mod presence;
@@ -136,6 +137,12 @@ impl fmt::Debug for BrokerService {
         f.debug_struct("BrokerService")
             .field("router", &self.0.router)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 

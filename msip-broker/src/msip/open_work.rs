@@ -44,8 +44,39 @@ struct ReadySlots(Mutex<Ready>);
 #[derive(Default)]
 struct Ready {
     slots: Vec<usize>,
+    /// Work that was begun elsewhere.
+    begun: Vec<Work>,
     /// The task that polls them, while it waits for one.
     task: Option<Waker>,
+    /// Nobody polls them any more.
+    is_over: bool,
+}
+
+/// Begins work from wherever it is found, without the lock of what is open.
+#[derive(Clone)]
+pub(super) struct WorkStarter(Arc<ReadySlots>);
+
+impl WorkStarter {
+    /// Hands it to the task that polls what is open. It is dropped where that has ended.
+    pub(super) fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let task = {
+            let mut ready = self.0.lock();
+            if ready.is_over {
+                return;
+            }
+            ready.begun.push(Box::pin(work));
+            ready.task.take()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl fmt::Debug for WorkStarter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkStarter").finish_non_exhaustive()
+    }
 }
 
 impl ReadySlots {
@@ -88,6 +119,15 @@ impl OpenWork {
     /// Begins some work at once, so that what it sends keeps its turn; the rest of it is done by [`poll`](Self::poll), whose
     /// task is woken for it.
     pub(super) fn begin(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.begin_boxed(Box::pin(work));
+    }
+
+    /// What begins work from elsewhere.
+    pub(super) fn starter(&self) -> WorkStarter {
+        WorkStarter(Arc::clone(&self.ready))
+    }
+
+    fn begin_boxed(&mut self, work: Work) {
         let number = self.free.pop().unwrap_or_else(|| {
             let number = self.slots.len();
             let waker = SlotWaker {
@@ -102,28 +142,31 @@ impl OpenWork {
             number
         });
         if let Some(slot) = self.slots.get_mut(number) {
-            slot.work = Some(Box::pin(work));
+            slot.work = Some(work);
         }
         self.poll_slot(number);
     }
 
     /// Polls what was woken. Ready once nothing is open.
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        if self.len() == 0 {
-            return Poll::Ready(());
-        }
-        std::mem::swap(&mut self.ready.lock().slots, &mut self.polled);
+        let begun = {
+            let mut ready = self.ready.lock();
+            std::mem::swap(&mut ready.slots, &mut self.polled);
+            std::mem::take(&mut ready.begun)
+        };
         let mut polled = std::mem::take(&mut self.polled);
         for number in polled.drain(..) {
             self.poll_slot(number);
         }
         self.polled = polled;
+        for work in begun {
+            self.begin_boxed(work);
+        }
         if self.len() == 0 {
             self.release();
-            return Poll::Ready(());
         }
         let mut ready = self.ready.lock();
-        if ready.slots.is_empty() {
+        if ready.slots.is_empty() && ready.begun.is_empty() {
             match &mut ready.task {
                 Some(known) => known.clone_from(task.waker()),
                 unknown => *unknown = Some(task.waker().clone()),
@@ -133,7 +176,10 @@ impl OpenWork {
             drop(ready);
             task.waker().wake_by_ref();
         }
-        Poll::Pending
+        match self.len() {
+            0 => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
     }
 
     /// Ready where fewer than so many are open; else the task is woken when one has ended.
@@ -177,6 +223,18 @@ impl OpenWork {
             self.free = (0..self.slots.len()).collect();
             self.polled = Vec::new();
         }
+    }
+}
+
+impl Drop for OpenWork {
+    fn drop(&mut self) {
+        let begun = {
+            let mut ready = self.ready.lock();
+            ready.is_over = true;
+            std::mem::take(&mut ready.begun)
+        };
+        // Outside of the lock: whoever waits for it is told.
+        drop(begun);
     }
 }
 
@@ -274,6 +332,33 @@ mod tests {
         assert!(open.poll_fewer_than(1000, &task).is_ready());
         assert_eq!(ended.load(Relaxed), 1000);
         assert!(open.slots.capacity() <= KEPT_SLOTS && open.free.len() <= KEPT_SLOTS);
+    }
+
+    #[test]
+    fn work_that_is_begun_elsewhere_wakes_the_task_and_is_dropped_where_that_has_ended() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut task = Context::from_waker(&waker);
+        let ended = Arc::<AtomicUsize>::default();
+        let mut open = OpenWork::default();
+        let starter = open.starter();
+        assert!(open.poll(&mut task).is_ready(), "nothing is open");
+        let gate = Gate::default();
+        starter.begin(gate.clone().wait(Arc::clone(&ended)));
+        assert_eq!(woken.0.load(Relaxed), 1, "the task that has looked");
+        assert!(open.poll(&mut task).is_pending());
+        gate.open();
+        assert!(open.poll(&mut task).is_ready());
+        assert_eq!(ended.load(Relaxed), 1);
+        let held = Arc::new(());
+        let of_work = Arc::clone(&held);
+        starter.begin(async move { drop(of_work) });
+        assert_eq!(Arc::strong_count(&held), 2, "it has not been polled");
+        drop(open);
+        assert_eq!(Arc::strong_count(&held), 1, "nobody polls it");
+        let of_work = Arc::clone(&held);
+        starter.begin(async move { drop(of_work) });
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! What a service and the broker tell each other about clients: the protocol `msip.broker.v1` (docs/protocol.md, "Subscribe").
 
+use bytes::Bytes;
 use msip_runtime::{
     Code, MsgKind, Status, Variant,
     untyped::{MessageRef, UntypedMessage},
 };
-use msip_session::wire::broker::{
-    ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd,
-    ServerToClient, SubscriptionEndedInd, TOPIC, TopicInd, client_to_server, server_to_client,
+use msip_session::wire::{
+    Topic,
+    broker::{
+        ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd,
+        ServerToClient, SubscriptionEndedInd, TOPIC, TopicInd, client_to_server, server_to_client,
+    },
 };
 use prost::Message as _;
 
@@ -19,6 +23,9 @@ use crate::{
 
 /// What begins the topic that a service of `T` asks the broker at: `$broker/T`.
 const BROKER: &str = "$broker/";
+
+/// The longest topic, in bytes (docs/protocol.md, "Limits").
+const MAX_TOPIC: u16 = 255;
 
 const DISCONNECT_RSP: Variant = Variant::new(1, "disconnect_rsp", MsgKind::Command);
 const PRESENCE_IND: Variant = Variant::new(2, "presence_ind", MsgKind::Event);
@@ -91,9 +98,15 @@ pub(super) fn credit<'a>(message: &MessageRef<'a>) -> Option<(&'a [u8], PeerCred
 }
 
 /// Where an instance hears a client.
-pub(super) fn topic_of(client: &ClientAt) -> String {
+///
+/// # Errors
+///
+/// It is too long with the client's name.
+pub(super) fn topic_of(client: &ClientAt) -> Result<Topic, Status> {
     let topic = String::from_utf8_lossy(&client.topic);
-    format!("{topic}/{}/{}", topic::SERVICES, client.peer())
+    let topic = format!("{topic}/{}/{}", topic::SERVICES, client.peer());
+    Topic::new(Bytes::from(topic), MAX_TOPIC)
+        .map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// What a peer is told whose subscription has ended.

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    future::poll_fn,
+    future::{Future as _, poll_fn},
+    pin::pin,
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -10,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use msip_runtime::{
-    Status,
+    Identity, Status,
     untyped::{
         Event, Inbound, MessageRef, Messages, Reply, SubscribeRequest, Subscribed, UntypedExchange,
         UntypedPeer,
@@ -75,13 +76,29 @@ impl<'a> Reader<'a> {
 
     /// Reads until the session has ended.
     pub(super) async fn run(&mut self, inbound: &mut Inbound) {
-        while let Some(event) = inbound.next().await {
+        loop {
+            let event = {
+                let (wakes, mut next) = (&mut self.wakes, pin!(inbound.next()));
+                let next = poll_fn(|task| {
+                    let polled = next.as_mut().poll(task);
+                    if polled.is_pending() {
+                        // Once for all that was read together: else one of them runs for each message that it is given.
+                        wakes.wake();
+                    }
+                    polled
+                });
+                next.await
+            };
+            let Some(event) = event else {
+                break;
+            };
             self.handle(event);
-            self.wakes.wake();
             if self.publisher.wait_until().is_some() {
+                self.wakes.wake();
                 Box::pin(self.push_back()).await;
             }
         }
+        self.wakes.wake();
         if let Some(listed) = self.listed.take() {
             listed.closed("its session has ended");
         }
@@ -241,8 +258,13 @@ impl<'a> Reader<'a> {
 
     /// Hands a call to a service.
     fn request(&mut self, exchange: UntypedExchange) {
-        let options = exchange.options_with_identity();
         let metadata = exchange.metadata();
+        // Where an instance hears each client apart, its topic says as much as an identity without a name.
+        let unnamed = metadata.shared_identity().filter(|it| is_unnamed(it));
+        let options = match unnamed {
+            Some(_) => exchange.options(),
+            None => exchange.options_with_identity(),
+        };
         let is_idempotent = metadata.is_idempotent();
         let key = metadata.key().map(str::to_owned);
         let UntypedExchange {
@@ -265,12 +287,17 @@ impl<'a> Reader<'a> {
         if let Err(refused) = check(message.topic().as_bytes()) {
             return responder.fail(&status(&refused));
         }
+        let topic = message.topic().as_bytes();
+        if self.last_topic != topic {
+            self.last_topic = Bytes::copy_from_slice(topic);
+        }
         let request = Request {
-            topic: Bytes::copy_from_slice(message.topic().as_bytes()),
+            topic: self.last_topic.clone(),
             exchange: Box::new(MsipCall {
                 caller: self.session.clone(),
                 message,
                 options,
+                unnamed,
                 responder,
                 requests,
                 is_idempotent,
@@ -366,6 +393,11 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether an identity says nothing but which peer it is.
+fn is_unnamed(identity: &Identity) -> bool {
+    identity.user.is_empty() && identity.service.is_empty() && identity.roles.is_empty()
 }
 
 fn answer(request: SubscribeRequest, outcome: Result<(), Status>) {

@@ -19,7 +19,8 @@ use tokio::{task::yield_now, time::timeout};
 use super::foreign_pass;
 use super::{
     Shared,
-    call::{self, Call},
+    call::{self, Call, Instance},
+    heard_at::HeardAt,
     link::{Link, LinkWatch},
     open_work::OpenWork,
     presence,
@@ -49,6 +50,8 @@ pub(super) struct Writer<'a> {
     watch: LinkWatch,
     /// Deliveries and calls that are open.
     open: Arc<Mutex<OpenWork>>,
+    instance: Arc<Instance>,
+    heard_at: HeardAt,
 }
 
 impl<'a> Writer<'a> {
@@ -58,6 +61,11 @@ impl<'a> Writer<'a> {
         peer: &UntypedPeer,
         link: &'a Link,
     ) -> Self {
+        let open = OpenWork::default();
+        let instance = Instance {
+            shared: Arc::clone(shared),
+            work: open.starter(),
+        };
         Self {
             shared,
             session,
@@ -65,7 +73,9 @@ impl<'a> Writer<'a> {
             sender: peer.sender(),
             link,
             watch: link.watch(),
-            open: Arc::default(),
+            open: Arc::new(Mutex::new(open)),
+            instance: Arc::new(instance),
+            heard_at: HeardAt::default(),
         }
     }
 
@@ -167,12 +177,25 @@ impl<'a> Writer<'a> {
                 OutboxItem::Exchange(assigned) => {
                     // What came before it goes first.
                     self.sender.flush().await?;
-                    if let Some((call, attempt)) = call::take_apart(*assigned) {
+                    let heard_at = assigned
+                        .client()
+                        .map(|client| self.heard_at.topic_of(client));
+                    let at = match heard_at.transpose() {
+                        Ok(at) => at.cloned(),
+                        Err(status) => {
+                            call::refuse(*assigned, status);
+                            continue;
+                        }
+                    };
+                    if let Some((call, attempt)) = call::take_apart(*assigned, at) {
                         let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
                         match call {
                             Call::Msip(call) => {
-                                let work = call::pass_on(call, attempt, service, shared);
-                                locked(&self.open).begin(work);
+                                let left = call::relay(call, attempt, &service, &self.instance);
+                                if let Some((call, attempt)) = left {
+                                    let work = call::pass_on(call, attempt, service, shared);
+                                    locked(&self.open).begin(work);
+                                }
                             }
                             #[cfg(feature = "middleman")]
                             Call::Foreign(call) => {
@@ -220,12 +243,14 @@ impl<'a> Writer<'a> {
         }
         if is_bare(publication.frames.first_chunk()) {
             let pushed = match &delivery.client {
-                Some(client) => {
-                    let topic = presence::topic_of(client);
-                    self.sender
-                        .push_frames_at(&topic, &publication.frames)
-                        .await
-                }
+                Some(client) => match self.heard_at.topic_of(client) {
+                    Ok(topic) => {
+                        self.sender
+                            .push_frames_at(topic.as_str(), &publication.frames)
+                            .await
+                    }
+                    Err(status) => Err(SendError::Refused(status).into()),
+                },
                 None => self.sender.push_frames(&publication.frames).await,
             };
             return match pushed {
@@ -300,7 +325,10 @@ impl<'a> Writer<'a> {
             message = inflated.to_topic(topic).ok()?;
         }
         match client {
-            Some(client) => Some((message.to_topic(presence::topic_of(client)).ok()?, options)),
+            Some(client) => {
+                let topic = presence::topic_of(client).ok()?;
+                Some((message.to_known_topic(topic), options))
+            }
             None => Some((message, options)),
         }
     }

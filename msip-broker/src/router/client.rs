@@ -40,6 +40,14 @@ pub struct ClientAt {
     pub(super) client: Arc<Client>,
 }
 
+impl PartialEq for ClientAt {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.client, &other.client) && self.topic == other.topic
+    }
+}
+
+impl Eq for ClientAt {}
+
 impl ClientAt {
     /// The client's name in `T/$in/<peer>`.
     pub fn peer(&self) -> &str {

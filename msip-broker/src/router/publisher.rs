@@ -252,7 +252,8 @@ impl Publisher {
         now: Duration,
         wakes: &mut WakeList,
     ) -> Result<SessionKey, (Refused, Request)> {
-        if let Err(refused) = self.plan(&request.topic, now, wakes).request.clone() {
+        let plan = self.plan(&request.topic, now, wakes);
+        if let Err(refused) = plan.request.clone() {
             return Err((refused, request));
         }
         if let Some(rate) = &self.rate {
@@ -263,7 +264,7 @@ impl Publisher {
         }
         let mut sending = Sending::new(&self.router, self.session.key, now, wakes)
             .of_client(&self.session.client);
-        let assigned = sending.assign(request);
+        let assigned = sending.assign(request, Some(&plan.route));
         sending.finish();
         let (old, held_up) = (sending.unplaced, sending.held_up);
         self.router.bury(old, &Refused::no_service(), now, wakes);

@@ -419,7 +419,7 @@ impl<'a> Sending<'a> {
                 match again {
                     Again::Messages(pending) => self.send(pending),
                     Again::Call(request) => {
-                        if let Err((why, request)) = self.assign(request) {
+                        if let Err((why, request)) = self.assign(request, None) {
                             request.exchange.refuse(why);
                         }
                     }
@@ -428,13 +428,18 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Gives a call to the service with the fewest open ones of those that have not had it.
+    /// Gives a call to the service with the fewest open ones of those that have not had it. `known` is the way of its topic, if that
+    /// was just seen to be up to date.
     pub(super) fn assign(
         &mut self,
         mut request: Request,
+        known: Option<&Arc<Route>>,
     ) -> Result<SessionKey, (Refused, Request)> {
+        let mut known = known.cloned();
         loop {
-            let route = self.router.route(&request.topic);
+            let route = known
+                .take()
+                .unwrap_or_else(|| self.router.route(&request.topic));
             let may = |one: &Session| one.is_connected() && !request.tried.contains(&one.key);
             let chosen = match request.exchange.sticky_key() {
                 Some(key) => {

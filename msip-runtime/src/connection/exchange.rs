@@ -7,7 +7,7 @@ use tokio::time::{timeout, timeout_at};
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue, no_session},
-    deadline::Deadline,
+    deadline::{Deadline, PROTOCOL_TIMEOUT},
     exchange_table::OpenedExchange,
     message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
@@ -200,6 +200,16 @@ impl ConnectionShared {
             // Every caller has taken its answer out before.
             Outcome::Answer { .. } => CallError::ConnectionLost,
         }
+    }
+
+    /// What a relayed call fails with, of which it was not known whether its answer is a stream.
+    pub(crate) fn failure_of_stream(&self, outcome: Outcome) -> CallError {
+        self.failure(outcome, PROTOCOL_TIMEOUT)
+    }
+
+    /// The metadata of an outcome, without the details of an error.
+    pub(crate) fn metadata_of(outcome: &Outcome) -> Option<Metadata> {
+        metadata_of(outcome)
     }
 
     /// Opens an exchange, waiting for capacity for `limit` at most.

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::{recv_buffer::RecvBuffer, reply_slot::ReplySlot, wake_list::WakeList};
+use super::{
+    recv_buffer::RecvBuffer,
+    relayed_call::{BegunStream, Relay, RelayEnd, RelayTarget},
+    reply_slot::ReplySlot,
+    wake_list::WakeList,
+};
 use crate::body::Encoding;
 use msip_session::{Outcome, Slot, StreamSide, Token};
 
@@ -20,6 +25,12 @@ enum OpenExchange {
         slot: Slot,
         recv_buffer: Arc<RecvBuffer>,
     },
+    /// Its outcome answers a call of another connection's peer. It becomes a stream if items come.
+    Relayed {
+        slot: Slot,
+        number: u64,
+        target: Box<dyn RelayTarget>,
+    },
     /// Nobody here waits for its outcome.
     Unattended { slot: Slot },
     /// The stream is complete; what was not read of it is in its buffer.
@@ -32,6 +43,8 @@ pub(super) struct ExchangeTable {
     rows: Slab<OpenExchange>,
     /// How many exchanges have ended for a caller that waits.
     completed: u64,
+    /// How many calls were relayed.
+    relayed: u64,
 }
 
 /// A free row, claimed for the exchange that is about to be opened.
@@ -60,6 +73,15 @@ impl VacantExchange<'_> {
         OpenedExchange { token, reply }
     }
 
+    /// The exchange is open, and its outcome goes to `target`.
+    pub(super) fn insert_relayed(self, slot: Slot, number: u64, target: Box<dyn RelayTarget>) {
+        self.0.insert(OpenExchange::Relayed {
+            slot,
+            number,
+            target,
+        });
+    }
+
     /// The exchange is open, and nobody waits for its outcome.
     pub(super) fn insert_unattended(self, slot: Slot) {
         self.0.insert(OpenExchange::Unattended { slot });
@@ -84,6 +106,12 @@ impl ExchangeTable {
         self.completed
     }
 
+    /// The number of the next call that is relayed.
+    pub(super) fn next_relayed(&mut self) -> u64 {
+        self.relayed += 1;
+        self.relayed
+    }
+
     #[inline]
     pub(super) fn vacant_entry(&mut self) -> VacantExchange<'_> {
         VacantExchange(self.rows.vacant_entry())
@@ -97,6 +125,7 @@ impl ExchangeTable {
         outcome: Outcome,
         encoding: &Encoding,
         wakes: &mut WakeList,
+        relays: &mut Vec<Relay>,
     ) -> Option<StreamSide> {
         match self.rows.get_mut(token.index())? {
             OpenExchange::Unary { reply, .. } | OpenExchange::FailFast { reply, .. } => {
@@ -114,12 +143,71 @@ impl ExchangeTable {
                 recv_buffer.close(outcome, wakes);
                 Some(StreamSide::Caller(slot))
             }
+            OpenExchange::Relayed { .. } => {
+                if let OpenExchange::Relayed { target, .. } = self.rows.remove(token.index()) {
+                    let end = RelayEnd::Outcome(outcome, encoding.clone());
+                    relays.push(Relay::Ended(target, end));
+                }
+                None
+            }
             OpenExchange::Unattended { .. } => {
                 self.rows.remove(token.index());
                 None
             }
             OpenExchange::Ended => None,
         }
+    }
+
+    /// Takes a relayed call out that is open, unless its answers are a stream. Returns its slot at the session, and what waits for
+    /// its outcome.
+    pub(super) fn take_relayed(
+        &mut self,
+        token: Token,
+        number: u64,
+    ) -> Option<(Slot, Box<dyn RelayTarget>)> {
+        match self.rows.get(token.index())? {
+            OpenExchange::Relayed { number: known, .. } if *known == number => {}
+            _ => return None,
+        }
+        match self.rows.try_remove(token.index())? {
+            OpenExchange::Relayed { slot, target, .. } => Some((slot, target)),
+            _ => None,
+        }
+    }
+
+    /// Items come for a relayed call: what waits for its outcome is handed a stream.
+    #[inline(never)]
+    fn begin_stream(&mut self, token: Token, encoding: &Encoding, relays: &mut Vec<Relay>) {
+        let Some(row) = self.rows.get_mut(token.index()) else {
+            return;
+        };
+        let &mut OpenExchange::Relayed { slot, .. } = row else {
+            return;
+        };
+        let recv_buffer = Arc::new(RecvBuffer::default());
+        recv_buffer.open(StreamSide::Caller(slot));
+        let begun = BegunStream {
+            token,
+            recv_buffer: Arc::clone(&recv_buffer),
+            encoding: encoding.clone(),
+        };
+        let streaming = OpenExchange::Streaming { slot, recv_buffer };
+        if let OpenExchange::Relayed { target, .. } = std::mem::replace(row, streaming) {
+            relays.push(Relay::Ended(target, RelayEnd::Stream(begun)));
+        }
+    }
+
+    /// Where items go that have come.
+    pub(super) fn recv_buffer_for_items(
+        &mut self,
+        token: Token,
+        encoding: &Encoding,
+        relays: &mut Vec<Relay>,
+    ) -> Option<&Arc<RecvBuffer>> {
+        if let OpenExchange::Relayed { .. } = self.rows.get(token.index())? {
+            self.begin_stream(token, encoding, relays);
+        }
+        self.recv_buffer(token)
     }
 
     /// Whether an exchange that was just opened ends with its connection.
@@ -156,6 +244,7 @@ impl ExchangeTable {
             OpenExchange::Unary { slot, .. }
             | OpenExchange::FailFast { slot, .. }
             | OpenExchange::Unattended { slot }
+            | OpenExchange::Relayed { slot, .. }
             | OpenExchange::Streaming { slot, .. } => Some(slot),
             OpenExchange::Ended => None,
         }

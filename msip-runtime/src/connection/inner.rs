@@ -8,6 +8,7 @@ use super::{
     fault_injection::FaultInjection,
     instruments::{Instruments, OpenCalls, Seen, Waits},
     login_gate::LoginGate,
+    relayed_call::Relay,
     running_calls::RunningCalls,
     schema_teller::SchemaTeller,
     signal::Signal,
@@ -48,6 +49,8 @@ pub(crate) struct ConnectionInner {
     pub(super) next_session: Option<Arc<Signal>>,
     /// Whom to wake when the lock is released.
     pub(super) wakes: WakeList,
+    /// What is done for relayed calls when the lock is released.
+    pub(super) relays: Vec<Relay>,
     /// What a client has asked a broker for. In a box, since nearly none does.
     pub(super) subscriptions: Option<Box<Subscriptions>>,
     /// What a peer is told that asks for the schema.
@@ -326,7 +329,8 @@ impl ConnectionInner {
             self.dropped += session.dropped();
         }
         self.detach(lost);
-        self.running_calls.end_all(&mut self.wakes);
+        let relayed = self.running_calls.end_all(&mut self.wakes);
+        self.relays.extend(relayed.into_all().map(Relay::Cancelled));
         self.raise_draining();
         let seen = self.seen();
         self.instruments.disconnected(|| seen);

@@ -7,6 +7,7 @@
 
 mod batch;
 mod call;
+mod call_to_answer;
 mod cancellation;
 mod capacity;
 mod channels;
@@ -35,6 +36,8 @@ mod received_items;
 mod receiving;
 mod recv_buffer;
 mod recv_stream;
+mod relay;
+mod relayed_call;
 mod reply_slot;
 mod running_calls;
 mod schema_teller;
@@ -53,6 +56,7 @@ mod wake_list;
 mod way;
 
 pub(crate) use batch::BatchTerms;
+pub(crate) use call_to_answer::CallToAnswer;
 pub use cancellation::Cancellation;
 pub(crate) use closed_link::ClosedLink;
 pub(crate) use deadline::PROTOCOL_TIMEOUT;
@@ -66,7 +70,8 @@ pub(crate) use parked::ParkedConnection;
 pub(crate) use received_items::ReceivedItems;
 pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use recv_stream::Taken;
-pub(crate) use running_calls::CallToAnswer;
+pub(crate) use relay::NotRelayed;
+pub(crate) use relayed_call::{BegunStream, Caller, RelayEnd, RelayTarget};
 pub(crate) use send_stream::StreamTarget;
 pub(crate) use serving::Completion;
 pub(crate) use shared::{ConnectionShared, Terms};

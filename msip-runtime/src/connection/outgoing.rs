@@ -12,6 +12,7 @@ use super::{
     message::Outgoing,
     metadata::{add_key, append, encode_metadata},
     recv_buffer::RecvBuffer,
+    relayed_call::RelayTarget,
     reply_slot::ReplySlot,
 };
 use crate::{
@@ -245,6 +246,31 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 let shape = self.shape(true);
                 let slot = session.call(head, shape, entry.token(), deadline.at, write)?;
                 Ok(entry.insert_streaming(slot, Arc::clone(recv_buffer)))
+            },
+        )
+    }
+
+    /// Opens a call whose outcome goes to `target`, whether that is one answer or a stream. Returns its token, and the number of the
+    /// relayed call.
+    pub(super) fn call_relayed<T: RelayTarget + 'static>(
+        &self,
+        state: &mut ConnectionInner,
+        deadline: Deadline,
+        target: &mut Option<Box<T>>,
+    ) -> Result<(Token, u64), NotSent> {
+        self.attempt(
+            state,
+            deadline.wire_ms,
+            |session, exchanges, head, write| {
+                let number = exchanges.next_relayed();
+                let entry = exchanges.vacant_entry();
+                let shape = self.shape(true);
+                let slot = session.call(head, shape, entry.token(), deadline.at, write)?;
+                let token = entry.token();
+                if let Some(target) = target.take() {
+                    entry.insert_relayed(slot, number, target);
+                }
+                Ok((token, number))
             },
         )
     }

@@ -41,13 +41,23 @@ impl ConnectionInner {
     }
 
     fn hand_over_items(&mut self, received: &mut ReceivedItems) {
+        let Self {
+            exchanges,
+            running_calls,
+            encoding,
+            wakes,
+            relays,
+            ..
+        } = self;
         let recv_buffer = match received.inlet.take() {
-            Some(ItemTarget::Answers(token)) => self.exchanges.recv_buffer(token),
-            Some(ItemTarget::Requests(slot)) => self.running_calls.request_stream(slot),
+            Some(ItemTarget::Answers(token)) => {
+                exchanges.recv_buffer_for_items(token, encoding, relays)
+            }
+            Some(ItemTarget::Requests(slot)) => running_calls.request_stream(slot),
             None => None,
         };
         match recv_buffer {
-            Some(recv_buffer) => recv_buffer.extend(&mut received.items, &mut self.wakes),
+            Some(recv_buffer) => recv_buffer.extend(&mut received.items, wakes),
             None => received.items.clear(),
         }
     }

@@ -1,6 +1,6 @@
 //! Receiving: what has come is passed to the exchange, the call or the stream that it is for.
 
-use super::{ConnectionInner, running_calls::RequestsEnd};
+use super::{ConnectionInner, relayed_call::Relay, running_calls::RequestsEnd};
 use msip_session::{InboundSlot, Item, Outcome, Session, StreamSide, Token};
 impl ConnectionInner {
     /// An exchange of this side has ended.
@@ -10,21 +10,29 @@ impl ConnectionInner {
             exchanges,
             encoding,
             wakes,
+            relays,
             subscriptions,
             ..
         } = self;
         if let Some(subscriptions) = subscriptions {
             subscriptions.ended(token, &outcome);
         }
-        if let Some(end) = exchanges.complete(token, outcome, encoding, wakes) {
+        if let Some(end) = exchanges.complete(token, outcome, encoding, wakes, relays) {
             self.wake_stream_sender(end);
         }
     }
 
     /// An item of a response stream has come.
     pub(crate) fn push_item(&mut self, token: Token, item: Item) {
-        if let Some(recv_buffer) = self.exchanges.recv_buffer(token) {
-            recv_buffer.push(item, &mut self.wakes);
+        let Self {
+            exchanges,
+            encoding,
+            wakes,
+            relays,
+            ..
+        } = self;
+        if let Some(recv_buffer) = exchanges.recv_buffer_for_items(token, encoding, relays) {
+            recv_buffer.push(item, wakes);
         }
     }
 
@@ -68,13 +76,15 @@ impl ConnectionInner {
     fn stop(&mut self, slot: InboundSlot, end: RequestsEnd) {
         self.running_calls
             .end_request_stream(slot, end, &mut self.wakes);
-        self.running_calls.cancel(slot, &mut self.wakes);
+        let relayed = self.running_calls.cancel(slot, &mut self.wakes);
+        self.relays.extend(relayed.map(Relay::Cancelled));
         self.wake_stream_sender(StreamSide::Callee(slot));
     }
 
     /// A call that is served here has been answered.
     #[inline]
     pub(super) fn end_call(&mut self, slot: InboundSlot) {
+        self.running_calls.forget_relayed(slot);
         if self.running_calls.is_empty() && !self.stream_senders.is_awaiting_credit() {
             // As with nearly every call: it was done at once.
             return;

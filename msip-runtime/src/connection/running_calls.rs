@@ -5,22 +5,17 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::task::AbortHandle;
 
 use super::{
-    cancellation::Cancellation, recv_buffer::RecvBuffer, signal::Signal, wake_list::WakeList,
+    cancellation::Cancellation,
+    recv_buffer::RecvBuffer,
+    relayed_call::{RelayedCalls, RelayedTo},
+    signal::Signal,
+    wake_list::WakeList,
 };
 use crate::sync::{AtomicU64, Ordering};
 use msip_session::{
     InboundSlot, Item, Outcome, StreamSide,
-    wire::{Code, ErrorText, Metadata, MsgId},
+    wire::{Code, ErrorText, Metadata},
 };
-
-/// A call of the peer that must be answered, whatever happens to its handler.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CallToAnswer {
-    pub(crate) slot: InboundSlot,
-    pub(crate) generation: u64,
-    /// The call's own id: its slot is used again when it is over.
-    pub(crate) id: MsgId,
-}
 
 /// A call whose handler did not end at once, or that was cancelled.
 #[derive(Debug)]
@@ -76,6 +71,8 @@ struct SpecialCalls {
     cancel_flags: HashMap<InboundSlot, Arc<Signal>>,
     /// The headers of answers, of the calls whose handlers have set some.
     answer_metadata: HashMap<InboundSlot, Box<Metadata>>,
+    /// Where those go on that were relayed. They end without being looked for here.
+    relayed: RelayedCalls,
 }
 
 impl SpecialCalls {
@@ -94,6 +91,19 @@ impl RunningCalls {
 
     fn special(&mut self) -> &mut SpecialCalls {
         self.special.get_or_insert_default()
+    }
+
+    /// A call was relayed, and is cancelled where it went if it is cancelled here.
+    pub(super) fn relayed(&mut self, slot: InboundSlot, to: RelayedTo) {
+        self.special().relayed.insert(slot, to);
+    }
+
+    /// A call has ended that may have been relayed.
+    #[inline]
+    pub(super) fn forget_relayed(&mut self, slot: InboundSlot) {
+        if let Some(special) = &mut self.special {
+            special.relayed.take(slot);
+        }
     }
 
     /// How many calls were cancelled and have not ended, at any time.
@@ -137,8 +147,8 @@ impl RunningCalls {
         special.answer_metadata.remove(&slot)
     }
 
-    /// The caller has given a call up: its handler is dropped.
-    pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+    /// The caller has given a call up: its handler is dropped. Returns where it was relayed to.
+    pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) -> Option<RelayedTo> {
         match self.handlers.insert(slot, RunningCall::Cancelled) {
             Some(RunningCall::Cancelled) => {}
             before => {
@@ -149,6 +159,7 @@ impl RunningCalls {
             }
         }
         self.raise_flag(slot, wakes);
+        self.special.as_mut()?.relayed.take(slot)
     }
 
     /// A call has been answered.
@@ -161,12 +172,12 @@ impl RunningCalls {
         self.end_request_stream(slot, RequestsEnd::Answered, wakes);
     }
 
-    /// The session has ended, and with it all calls.
-    pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
+    /// The session has ended, and with it all calls. Returns where they were relayed to.
+    pub(super) fn end_all(&mut self, wakes: &mut WakeList) -> RelayedCalls {
         self.handlers.clear();
         self.cancelled.store(0, Ordering::Relaxed);
         let Some(special) = self.special.take() else {
-            return;
+            return RelayedCalls::default();
         };
         for (_, flag) in special.cancel_flags {
             flag.raise_with(wakes);
@@ -174,6 +185,7 @@ impl RunningCalls {
         for (_, recv_buffer) in special.request_streams {
             recv_buffer.close(RequestsEnd::ConnectionLost.outcome(), wakes);
         }
+        special.relayed
     }
 
     fn raise_flag(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
@@ -218,7 +230,7 @@ impl RunningCalls {
         let Some(special) = &mut self.special else {
             return;
         };
-        if special.is_empty() {
+        if special.is_empty() && special.relayed.is_empty() {
             self.special = None;
             return;
         }

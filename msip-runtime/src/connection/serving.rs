@@ -4,8 +4,8 @@ use prost::Message as _;
 use tokio::task::AbortHandle;
 
 use super::{
-    ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
-    running_calls::CallToAnswer,
+    ConnectionInner, ConnectionShared, Outgoing, Terms, call_to_answer::CallToAnswer,
+    cancellation::Cancellation,
 };
 use crate::{Code, MetadataError, Status, Variant, metadata::check_header, sync::Ordering};
 use msip_session::{
@@ -252,7 +252,7 @@ impl ConnectionInner {
         }
     }
 
-    fn is_call_awaited(&self, call: CallToAnswer) -> bool {
+    pub(super) fn is_call_awaited(&self, call: CallToAnswer) -> bool {
         let awaits = |session: &Session| session.is_awaited(call.slot, call.id);
         self.generation == call.generation && self.session.as_ref().is_some_and(awaits)
     }
@@ -260,7 +260,7 @@ impl ConnectionInner {
 
 /// Answers a call with metadata.
 #[inline(never)]
-fn reply_with_metadata(
+pub(super) fn reply_with_metadata(
     session: &mut Session,
     slot: InboundSlot,
     reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,

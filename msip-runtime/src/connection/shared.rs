@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     channels::Role, clock::Clock, draining::Draining, fault_injection::FaultInjection,
-    inner::ConnectionInner, metadata::CorrelationIds, signal::Raised,
+    inner::ConnectionInner, metadata::CorrelationIds, relayed_call::pass_on, signal::Raised,
 };
 use crate::{
     CloseReason, Dropped, Identity, MemoryUse, Metadata, Status, Unsupported,
@@ -76,7 +76,7 @@ pub(crate) struct Terms {
 }
 
 /// The lock of a connection. When it is released the tasks are woken that were found to have something to do
-/// meanwhile, and not before.
+/// meanwhile, and not before; and what has become of relayed calls is passed on.
 pub(crate) struct ConnectionGuard<'a>(
     /// There until it is dropped.
     Option<MutexGuard<'a, ConnectionInner>>,
@@ -85,7 +85,7 @@ pub(crate) struct ConnectionGuard<'a>(
 impl Drop for ConnectionGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.wakes.is_empty() {
+        if !self.wakes.is_empty() || !self.relays.is_empty() {
             release_and_wake(self.0.take());
         }
     }
@@ -96,8 +96,12 @@ impl Drop for ConnectionGuard<'_> {
 fn release_and_wake(inner: Option<MutexGuard<'_, ConnectionInner>>) {
     if let Some(mut inner) = inner {
         let mut wakes = inner.wakes.take();
+        let relays = std::mem::take(&mut inner.relays);
         drop(inner);
         wakes.wake_all();
+        if !relays.is_empty() {
+            pass_on(relays);
+        }
     }
 }
 
@@ -129,14 +133,18 @@ impl ConnectionGuard<'_> {
     /// Releases the lock and wakes the due tasks, where these may be many: memory for them is swapped with `memory`,
     /// which is empty, rather than allocated each time. Returns how many were woken.
     pub(crate) fn release_with(mut self, memory: &mut Vec<Waker>) -> usize {
-        if self.wakes.is_empty() {
+        if self.wakes.is_empty() && self.relays.is_empty() {
             return 0;
         }
         let mut wakes = self.wakes.take_leaving(std::mem::take(memory));
+        let relays = std::mem::take(&mut self.relays);
         drop(self);
         let woken = wakes.len();
         wakes.wake_all();
         *memory = wakes.into_memory();
+        if !relays.is_empty() {
+            pass_on(relays);
+        }
         woken
     }
 }

@@ -35,6 +35,23 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
+    /// The answers to a call that was relayed, of which the first has come.
+    pub(super) fn begun(
+        connection: &Arc<ConnectionShared>,
+        recv_stream: RecvStream,
+        token: Token,
+        timeout: Duration,
+        encoding: Encoding,
+    ) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            recv_stream,
+            token,
+            timeout,
+            encoding,
+        }
+    }
+
     /// The next answer, or the end.
     pub(crate) fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<Taken> {
         self.recv_stream

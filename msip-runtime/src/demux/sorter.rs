@@ -76,12 +76,7 @@ impl Sorter {
     /// Sorts the messages that come next without metadata, or a call.
     fn sort_bare(&mut self, first: BareMessage) {
         if first.call.is_some() {
-            // It was just seen.
-            if let Some(message) = self.receiver.take_bare() {
-                let incoming = self.receiver.incoming(message);
-                self.sort(Box::new(incoming));
-            }
-            return;
+            return self.sort_calls();
         }
         let (messages, memory) = self.receiver.take_run();
         let mut granted = Credit { items: 0, bytes: 0 };
@@ -111,6 +106,32 @@ impl Sorter {
         }
         if granted.items > 0 {
             self.receiver.handled_many(granted);
+        }
+    }
+
+    /// Sorts the calls that come next without metadata. Whoever takes them looks whether they are awaited still.
+    fn sort_calls(&mut self) {
+        let is_closed = self.receiver.is_closed();
+        let (calls, memory) = self.receiver.take_calls();
+        if is_closed {
+            return;
+        }
+        let mut unknown = Vec::new();
+        let mut rest = calls;
+        while let Some(first) = rest.first() {
+            let topic = memory.get(first.topic()).unwrap_or_default();
+            let is_same =
+                |call: &BareMessage| memory.get(call.topic()).unwrap_or_default() == topic;
+            let len = rest.iter().position(|call| !is_same(call));
+            let (run, others) = rest.split_at(len.unwrap_or(rest.len()));
+            rest = others;
+            if !self.table.add_calls(topic, run, memory) {
+                unknown.extend(run.iter().filter_map(|call| Some((call.call?, call.id))));
+            }
+        }
+        for (slot, id) in unknown {
+            let call = self.receiver.call(slot, id);
+            self.receiver.responder(call, None).fail(&nobody());
         }
     }
 

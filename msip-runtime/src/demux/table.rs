@@ -241,6 +241,22 @@ impl Table {
         true
     }
 
+    /// Hands over calls that were read together. `false` where nobody hears the topic.
+    pub(super) fn add_calls(
+        &mut self,
+        topic: &[u8],
+        calls: &[BareMessage],
+        memory: &Bytes,
+    ) -> bool {
+        match self.find(topic).filter(|_| !topic.starts_with(b"$")) {
+            Some(open) => {
+                open.handlers.inbox.add_bare(calls, memory);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Hands over a message with metadata, a delivery or a call. `false` where nobody has it.
     ///
     /// # Errors

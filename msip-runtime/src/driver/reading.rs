@@ -231,9 +231,11 @@ impl Received {
         let Some(session) = state.session() else {
             return Ok(());
         };
-        if let Some(topic_len) = session.handle_topic(frame) {
-            let bare = BareMessage::with_topic(frame, topic_len);
-            if state.is_told(bare, batch.memory()) {
+        if let Some(bare) = session.handle_topic(frame) {
+            if bare.call.is_some() {
+                handled.calls += cost(bare.body_len(), false);
+                handled.add_bare(bare, batch.len());
+            } else if state.is_told(bare, batch.memory()) {
                 self.pass_on(bare.to_incoming(batch.memory()), batch, handled);
             } else {
                 handled.add_bare(bare, batch.len());
@@ -280,6 +282,8 @@ impl Received {
             }
             Some(FastFrame::Answer(token)) => {
                 handled.has_freed_capacity = true;
+                // Items of the same call may have come before it.
+                state.hand_over(&mut self.items);
                 let body = frame.payload_after(0);
                 handled.calls += cost(body.len(), false);
                 state.complete(token, Outcome::message(frame.header.variant, body));

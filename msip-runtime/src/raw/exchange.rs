@@ -58,7 +58,7 @@ impl UntypedExchange {
     #[must_use]
     pub fn options(&self) -> CallOptions {
         let mut options = CallOptions::new();
-        if let Some(metadata) = &self.metadata {
+        if let Some(metadata) = self.metadata.as_ref().filter(|it| it.says_something()) {
             options = options.pass_on(metadata);
         }
         if let Some(deadline) = self.deadline {

@@ -38,8 +38,13 @@ impl Handle {
         }
     }
 
+    /// The connection that it sends by.
+    pub(super) fn connection(&self) -> &Arc<ConnectionShared> {
+        &self.connection
+    }
+
     /// These options, for whoever sends by this handle.
-    fn options<'a>(&self, options: &'a CallOptions) -> Cow<'a, CallOptions> {
+    pub(super) fn options<'a>(&self, options: &'a CallOptions) -> Cow<'a, CallOptions> {
         if self.login == 0 {
             return Cow::Borrowed(options);
         }

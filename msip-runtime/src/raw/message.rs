@@ -53,6 +53,13 @@ impl UntypedMessage {
         Ok(self)
     }
 
+    /// The same, where it is known to be a topic.
+    #[must_use]
+    pub fn to_known_topic(mut self, topic: Topic) -> Self {
+        self.set_topic(topic);
+        self
+    }
+
     /// The same, where the topic is known to be one.
     pub(crate) fn at(mut self, topic: Option<&Topic>) -> Self {
         self.topic = topic.cloned();

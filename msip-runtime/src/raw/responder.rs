@@ -11,8 +11,8 @@ use futures_core::Stream;
 
 use super::{Responses, UntypedMessage};
 use crate::{
-    CallError, Cancellation, Code, MetadataError, ResponseMetadata, Status,
-    connection::{Completion, ConnectionShared, Terms},
+    CallError, Cancellation, Code, Metadata, MetadataError, ResponseMetadata, Status,
+    connection::{Caller, Completion, ConnectionShared, Terms},
     service::{self, Receiver},
 };
 use msip_session::wire::{Credit, MsgId};
@@ -40,6 +40,27 @@ impl Responder {
     /// Answers with one message.
     pub fn answer(self, message: &UntypedMessage) {
         self.0.answer(message);
+    }
+
+    /// The call that it answers.
+    #[inline]
+    pub(super) fn caller(&self) -> Caller<'_> {
+        self.0.caller()
+    }
+
+    /// The connection of the caller.
+    pub(super) fn connection(&self) -> &Arc<ConnectionShared> {
+        self.0.connection()
+    }
+
+    /// The call was answered, by whom its outcome was passed on.
+    pub(super) fn was_answered(self) {
+        self.0.was_answered();
+    }
+
+    /// Ends a stream of answers, or says that there is none.
+    pub(super) fn end(self) {
+        self.0.end();
     }
 
     /// Answers with an error.
@@ -145,9 +166,13 @@ impl Responder {
     }
 
     fn forward_headers(&self, from: &ResponseMetadata) {
-        let Some(metadata) = from.get() else {
-            return;
-        };
+        if let Some(metadata) = from.get() {
+            self.set_headers(&metadata);
+        }
+    }
+
+    /// Sets all headers of another answer.
+    pub(super) fn set_headers(&self, metadata: &Metadata) {
         for (name, value) in metadata.headers() {
             // What came within the limits of one connection is within those of another; what is malformed stays here.
             if let Err(error) = self.set_header(name, value) {

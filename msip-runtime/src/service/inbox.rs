@@ -102,6 +102,15 @@ impl BareMessages {
         (rest.get(..len).unwrap_or_default(), &self.memory)
     }
 
+    /// The calls up to the next one-way message, and their memory.
+    pub(super) fn take_calls(&mut self) -> (&[BareMessage], &Bytes) {
+        let rest = self.messages.get(self.taken..).unwrap_or_default();
+        let is_message = |message: &BareMessage| message.call.is_none();
+        let len = rest.iter().position(is_message).unwrap_or(rest.len());
+        self.taken += len;
+        (rest.get(..len).unwrap_or_default(), &self.memory)
+    }
+
     /// The body of one of them.
     #[inline]
     pub(super) fn body(&self, message: &BareMessage) -> Body<'_> {

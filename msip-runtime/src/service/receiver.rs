@@ -246,6 +246,15 @@ impl<A: Outgoing> Receiver<A> {
         (messages, memory)
     }
 
+    /// Takes the calls that come next, in one piece of memory.
+    pub(crate) fn take_calls(&mut self) -> (&[BareMessage], &bytes::Bytes) {
+        let (calls, memory) = self.bare.take_calls();
+        for call in calls {
+            self.turn.count_bare(call);
+        }
+        (calls, memory)
+    }
+
     /// The body of a message that was just taken.
     #[inline]
     pub(crate) fn body(&self, message: &BareMessage) -> Body<'_> {

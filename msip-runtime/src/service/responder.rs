@@ -12,7 +12,7 @@ use super::panics::{panicked, poll_next_caught};
 use crate::{
     Answered, Cancellation, Code, ItemStream, MetadataError, SendError, Status, VariantLabel,
     body::Encoding,
-    connection::{CallToAnswer, ConnectionShared, Outgoing, StreamTarget},
+    connection::{CallToAnswer, Caller, ConnectionShared, Outgoing, StreamTarget},
     metadata::now_us,
 };
 use msip_session::Reply;
@@ -160,6 +160,26 @@ impl SessionResponder {
     /// The cancellation of this call: the answer is not awaited any longer.
     pub(crate) fn cancellation(&self) -> Cancellation {
         self.connection.cancellation(self.call)
+    }
+
+    /// The call that it answers.
+    #[inline]
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller {
+            connection: &*self.connection,
+            call: self.call,
+            takes_plain: self.encoding.is_identity() && !self.wants_time,
+        }
+    }
+
+    /// The connection of the caller.
+    pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
+        &self.connection
+    }
+
+    /// The call was answered without it.
+    pub(crate) fn was_answered(mut self) {
+        self.is_done = true;
     }
 
     /// Sets a header of the answer.

@@ -94,7 +94,7 @@ const fn of_item(flags: Flags) -> Flags {
     flags.without(Flags::URGENT).without(Flags::COMPRESSED)
 }
 
-/// The topic of a one-way message that has a topic and a body and nothing else: no metadata, no flag. `None` for any other
+/// The topic of a one-way message, or of a call, that has a topic and a body and nothing else: no metadata, no other flag. `None` for any other
 /// frame, and where one of its parts is over its limit or malformed: the slow path answers why.
 pub(super) fn topic_of(frame: FrameRef<'_>, side: Side, limits: &Limits) -> Option<u8> {
     let &Header {
@@ -109,7 +109,9 @@ pub(super) fn topic_of(frame: FrameRef<'_>, side: Side, limits: &Limits) -> Opti
     let (len, rest) = payload.split_first_chunk()?;
     let len = u8::try_from(u16::from_be_bytes(*len)).ok()?;
     let (topic, body) = rest.split_at_checked(len.into())?;
-    let is_usual = flags == Flags::NONE
+    let is_message = flags == Flags::NONE;
+    let is_call = flags == Flags::ACK_REQUIRED && !id.is_delivery() && id.sequence() != 0;
+    let is_usual = (is_message || is_call)
         && frame_type == FrameType::opening(side.reverse())
         && id.chosen_by() != side
         && kind.known().is_ok()
@@ -195,13 +197,15 @@ impl BareMessage {
         }
     }
 
-    /// The message in a frame that [`Session::handle_topic`](super::Session::handle_topic) has accepted, with what that has
-    /// returned.
-    #[must_use]
-    pub fn with_topic(frame: FrameRef<'_>, topic_len: u8) -> Self {
+    /// The message, or the call, in a frame that has a topic of this length.
+    pub(super) fn with_topic(
+        frame: FrameRef<'_>,
+        topic_len: u8,
+        call: Option<InboundSlot>,
+    ) -> Self {
         Self {
             prefix_len: NO_TOPIC_LEN.saturating_add(topic_len),
-            ..Self::new(frame, None)
+            ..Self::new(frame, call)
         }
     }
 

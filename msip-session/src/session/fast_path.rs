@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{
-    FastFrame, Phase, Session, Slot, Token,
+    BareMessage, FastFrame, InboundSlot, Phase, Session, Slot, Token,
     bare::{BareFrame, topic_of},
     fault_injection::FaultInjection,
     frame_writer::{Prefix, announced_len},
@@ -35,44 +35,50 @@ impl Session {
                 self.watch_window();
                 Some(FastFrame::Message)
             }
-            BareFrame::Call => {
-                if self.is_close_begun
-                    || self.is_short_of_memory()
-                    || FaultInjection::WindowOverAllIds.is_on()
-                {
-                    return None;
-                }
-                let payload_len = to_usize(header.payload_len);
-                // Where it is refused, nothing has happened, and the slow path answers why.
-                let slot = self.inbound.begin(header.msg_id, false, payload_len).ok()?;
-                Some(FastFrame::Call(slot))
-            }
+            BareFrame::Call => self.begin_bare_call(header).map(FastFrame::Call),
             BareFrame::Answer => {
-                let token = self.outbound.answer_unary(header.msg_id)?;
+                let id = header.msg_id;
+                let token = self.outbound.answer_call(id, &mut self.streams)?;
                 Some(FastFrame::Answer(token))
             }
             BareFrame::AnswerItem | BareFrame::RequestItem => None,
         }
     }
 
-    /// Handles a one-way message that has a topic and a body and nothing else, where the session
-    /// [allows topics](Self::allow_topics). Returns the length of its topic, for [`BareMessage::with_topic`]. `None` for any
-    /// other frame: nothing has happened, and it is one for [`handle_frame`](Self::handle_frame).
-    ///
-    /// [`BareMessage::with_topic`]: super::BareMessage::with_topic
+    /// Begins a call that has nothing but a body, or a topic and a body. `None` where it is refused: nothing has happened, and the
+    /// slow path answers why.
+    #[inline]
+    fn begin_bare_call(&mut self, header: &Header) -> Option<InboundSlot> {
+        if self.is_close_begun
+            || self.is_short_of_memory()
+            || FaultInjection::WindowOverAllIds.is_on()
+        {
+            return None;
+        }
+        let payload_len = to_usize(header.payload_len);
+        self.inbound.begin(header.msg_id, false, payload_len).ok()
+    }
+
+    /// Handles a one-way message, or a call, that has a topic and a body and nothing else, where the session
+    /// [allows topics](Self::allow_topics). `None` for any other frame: nothing has happened, and it is one for
+    /// [`handle_frame`](Self::handle_frame).
     #[inline(never)]
-    pub fn handle_topic(&mut self, frame: FrameRef<'_>) -> Option<u8> {
+    pub fn handle_topic(&mut self, frame: FrameRef<'_>) -> Option<BareMessage> {
         if !self.allows_topics || self.phase != Phase::Open {
             return None;
         }
         let topic_len = topic_of(frame, self.config.side, &self.config.limits)?;
+        if frame.header.flags == Flags::ACK_REQUIRED {
+            let slot = self.begin_bare_call(frame.header)?;
+            return Some(BareMessage::with_topic(frame, topic_len, Some(slot)));
+        }
         let payload_len = frame.header.payload_len;
         if !self.receive_window.accept(payload_len, false) {
             return None;
         }
         self.unhandled.add(payload_len);
         self.watch_window();
-        Some(topic_len)
+        Some(BareMessage::with_topic(frame, topic_len, None))
     }
 
     /// Sends a message that is not answered, if there is a connection with capacity and credit, and nothing that goes

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 #[cfg(any(test, fuzzing))]
-use super::{BareMessage, Event, Fault};
+use super::{Event, Fault};
 use super::{
     Blocked::{self, Closing, NoCapacity},
     InboundSlot, Item, ItemBatch, ItemHead, ItemTarget, Phase, Session, Slot, StreamSide,
@@ -180,10 +180,7 @@ impl Session {
             None => match self.handle_fast(FrameRef::from(&frame)) {
                 Some(fast) => Ok(Some(fast.into_event(&frame))),
                 None => match self.handle_topic(FrameRef::from(&frame)) {
-                    Some(topic_len) => {
-                        let message = BareMessage::with_topic(FrameRef::from(&frame), topic_len);
-                        Ok(Some(Event::Incoming(message.to_incoming(&frame.payload))))
-                    }
+                    Some(message) => Ok(Some(Event::Incoming(message.to_incoming(&frame.payload)))),
                     None => self.handle_frame(frame, now),
                 },
             },

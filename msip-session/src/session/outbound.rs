@@ -363,18 +363,21 @@ impl OutboundExchanges {
         }
     }
 
-    /// The same for a call without streams. `None` where it is another exchange, and nothing has happened.
+    /// The same for a call, whose streams end with it. `None` where it is another exchange, and nothing has happened.
     #[inline]
-    pub(super) fn answer_unary(&mut self, id: MsgId) -> Option<Token> {
+    pub(super) fn answer_call(&mut self, id: MsgId, streams: &mut StreamTable) -> Option<Token> {
         let slot = self.find(id).filter(|_| !id.is_delivery())?;
         let entry = self.entries.get(slot.index())?;
-        let is_unary = entry.class == Class::Call && entry.streams.is_none();
-        if !is_unary || !entry.kept.is_empty() {
+        if entry.class != Class::Call || !entry.kept.is_empty() {
             return None;
         }
-        let token = entry.token;
+        let (token, key) = (entry.token, entry.streams);
         self.entries.try_remove(slot.index())?;
         self.books.calls = self.books.calls.saturating_sub(1);
+        if let Some(key) = key {
+            streams.close(key);
+            self.late_frames += LATE_FRAMES;
+        }
         Some(token)
     }
 

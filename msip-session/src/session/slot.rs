@@ -51,8 +51,10 @@ macro_rules! handle {
                 Self(index)
             }
 
+            /// The index, which the session uses for the next one when this has ended.
             #[inline]
-            pub(super) const fn index(self) -> usize {
+            #[must_use]
+            pub const fn index(self) -> usize {
                 self.0
             }
         }

@@ -130,6 +130,11 @@ impl OutboxItem {
         }
     }
 
+    /// Whether it is a STATE.
+    pub(super) fn is_state(&self) -> bool {
+        matches!(self, Self::Publication(delivery) if delivery.publication.state.is_some())
+    }
+
     /// Which STATE it is, if it is one.
     pub(super) fn state_key(&self) -> Option<(Bytes, u16, Bytes)> {
         let Self::Publication(delivery) = self else {

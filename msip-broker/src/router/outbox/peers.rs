@@ -180,8 +180,11 @@ impl PeerQueues {
 
     /// Whether there is a place for what this client sends.
     pub(super) fn has_place_for(&self, of: &ClientAt) -> bool {
-        let peers = self.topics.get(&of.topic);
-        self.untold < MAX_UNTOLD || peers.is_some_and(|peers| peers.contains_key(of.peer()))
+        let is_known = || {
+            let peers = self.topics.get(&of.topic);
+            peers.is_some_and(|peers| peers.contains_key(of.peer()))
+        };
+        self.untold < MAX_UNTOLD || is_known()
     }
 
     /// Whether the instance was introduced to a client, which has not gone.
@@ -288,6 +291,9 @@ impl PeerQueues {
 
     /// Whether an older STATE waits, in the place of which this one comes.
     pub(super) fn has_older_state(&self, of: &ClientAt, item: &OutboxItem) -> bool {
+        if !item.is_state() {
+            return false;
+        }
         let peers = self.topics.get(&of.topic);
         let queue = peers.and_then(|peers| peers.get(of.peer()));
         let waiting = queue.and_then(|queue| queue.waiting.as_ref());
@@ -318,10 +324,14 @@ impl PeerQueues {
             waiting.queue.append(item);
         }
         let added = queue.size();
+        let was_ready = std::mem::replace(&mut queue.is_ready, true);
         self.spare.extend(unused);
         self.bytes = self.bytes - bytes + added.0;
         self.count = self.count - count + added.1;
-        self.make_ready(&of.topic, &of.client.peer);
+        if !was_ready {
+            self.ready
+                .push_back((of.topic.clone(), of.client.peer.clone()));
+        }
         self.is_long(added, max_bytes)
     }
 

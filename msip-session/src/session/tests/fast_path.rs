@@ -185,33 +185,45 @@ fn a_request_waits_while_a_mebibyte_is_queued_and_a_message_does_not() {
 }
 
 #[test]
-fn an_answer_to_anything_but_a_unary_call_takes_the_slow_path() {
+fn an_answer_to_anything_but_a_call_takes_the_slow_path() {
     let mut pair = Pair::open();
     pair.client
         .session
         .deliver(&head(NOTE), Token::new(1), at(30), text("x"))
         .expect("taken");
-    pair.client
-        .session
-        .call(
-            &head(REQUEST),
-            CallShape {
-                request_stream: false,
-                response_stream: true,
-            },
-            Token::new(2),
-            at(30),
-            text("y"),
-        )
-        .expect("opened");
-    let mut decoder = Decoder::new(Limits::default().max_payload());
-    decoder.buffer().extend_from_slice(&pair.client.transmit());
-    while let Some(head) = decoder.decode().expect("frames") {
+    let mut ack = Vec::new();
+    let delivery = frame(&pair.client.transmit());
+    write_ack(&mut ack, Flags::NONE, delivery.header.msg_id);
+    assert!(!is_fast(&mut pair.client, &frame(&ack)));
+    assert_eq!(pair.client.session.open_exchanges(), 1);
+}
+
+#[test]
+fn both_paths_end_the_streams_of_a_call_with_its_answer() {
+    let (mut fast, mut slow) = (Pair::open(), Pair::open());
+    let shape = CallShape {
+        request_stream: false,
+        response_stream: true,
+    };
+    let mut acks = Vec::new();
+    for pair in [&mut fast, &mut slow] {
+        let session = &mut pair.client.session;
+        let called = session.call(&head(REQUEST), shape, Token::new(2), at(30), text("y"));
+        called.expect("opened");
+        assert_eq!(session.streams.len(), 1);
+        let call = frame(&pair.client.transmit());
         let mut ack = Vec::new();
-        write_ack(&mut ack, Flags::NONE, head.header.msg_id);
-        assert!(!is_fast(&mut pair.client, &frame(&ack)));
+        write_ack(&mut ack, Flags::NONE, call.header.msg_id);
+        acks.push(frame(&ack));
     }
-    assert_eq!(pair.client.session.open_exchanges(), 2);
+    let event = slow.client.session.handle_frame(acks[1].clone(), at(0));
+    let event = event.expect("no fault").expect("an event");
+    let taken_event = taken(&mut fast.client, &acks[0]);
+    assert_eq!(format!("{taken_event:?}"), format!("{event:?}"));
+    for pair in [&fast, &slow] {
+        assert_eq!(pair.client.session.open_exchanges(), 0);
+        assert_eq!(pair.client.session.streams.len(), 0);
+    }
 }
 
 #[test]

@@ -178,6 +178,15 @@ fn a_topic_is_fast_where_it_is_all_that_a_message_has_besides_its_body() {
             false,
         ),
         (
+            "a call",
+            frame_of(&|session| {
+                let called =
+                    session.call(&head, CallShape::UNARY, Token::new(1), at(9), text("body"));
+                called.expect("called");
+            }),
+            true,
+        ),
+        (
             "a delivery",
             frame_of(&|session| {
                 let sent = session.deliver(&head, Token::new(1), at(9), text("body"));
@@ -196,12 +205,14 @@ fn a_topic_is_fast_where_it_is_all_that_a_message_has_besides_its_body() {
     for (name, frame, is_fast) in cases {
         let mut pair = Pair::open();
         let session = &mut pair.server.session;
-        assert_eq!(session.handle_topic(FrameRef::from(&frame)), None, "{name}");
+        assert!(
+            session.handle_topic(FrameRef::from(&frame)).is_none(),
+            "{name}"
+        );
         session.allow_topics();
-        let topic_len = session.handle_topic(FrameRef::from(&frame));
-        assert_eq!(topic_len.is_some(), is_fast, "{name}");
-        if let Some(topic_len) = topic_len {
-            let message = BareMessage::with_topic(FrameRef::from(&frame), topic_len);
+        let handled = session.handle_topic(FrameRef::from(&frame));
+        assert_eq!(handled.is_some(), is_fast, "{name}");
+        if let Some(message) = handled {
             let incoming = message.to_incoming(&frame.payload);
             let parsed = Payload::parse(frame.clone(), &limits).expect("a payload");
             assert_eq!(incoming.topic, parsed.topic, "{name}");

@@ -1,0 +1,191 @@
+//! A relayed call: the outcome of an exchange of one connection answers a call of another one's peer.
+//!
+//! Nothing waits for such an outcome: it is passed on by whoever has found it, once the lock is released, and what was found together
+//! is answered under one lock of the caller's connection. So an open call that is relayed is two entries in tables, and neither a
+//! future nor a waker.
+
+use std::{
+    fmt,
+    ptr::addr_eq,
+    sync::{Arc, Weak},
+};
+
+use super::{call_to_answer::CallToAnswer, recv_buffer::RecvBuffer};
+use crate::body::Encoding;
+use msip_session::{InboundSlot, Outcome, Token};
+
+/// What waits for the outcome of a relayed call.
+pub(crate) trait RelayTarget: fmt::Debug + Send {
+    /// Whose call it is.
+    fn caller(&self) -> Caller<'_>;
+
+    /// The call was answered with the message that came.
+    fn answered(self: Box<Self>);
+
+    /// Anything else has become of it, and it is to be answered still.
+    fn ended(self: Box<Self>, end: RelayEnd);
+}
+
+/// The call that an outcome answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) connection: &'a dyn CallerConnection,
+    pub(crate) call: CallToAnswer,
+    /// It takes a body in protobuf as it comes, and nothing besides.
+    pub(crate) takes_plain: bool,
+}
+
+/// The connection of a caller.
+pub(crate) trait CallerConnection: fmt::Debug + Send + Sync {
+    /// Answers calls of its peer with these messages.
+    fn answer_all(&self, answers: &mut dyn Iterator<Item = PlainAnswer<'_>>);
+
+    /// A call of its peer waits for an exchange of another connection. That comes back where the caller does not wait any longer.
+    fn relayed(&self, call: CallToAnswer, to: RelayedTo) -> Result<(), RelayedTo>;
+}
+
+/// An answer that is a message and nothing besides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlainAnswer<'a> {
+    pub(super) call: CallToAnswer,
+    pub(super) variant: u16,
+    pub(super) body: &'a [u8],
+}
+
+/// What has become of a relayed call.
+#[derive(Debug)]
+pub(crate) enum RelayEnd {
+    /// It has ended so, at a session that writes bodies like this.
+    Outcome(Outcome, Encoding),
+    /// A stream of answers begins.
+    Stream(BegunStream),
+    /// The caller does not wait any longer, and the exchange was given up.
+    GivenUp,
+}
+
+/// The answers to a call of which it was not known that they are a stream.
+#[derive(Debug)]
+pub(crate) struct BegunStream {
+    pub(super) token: Token,
+    pub(super) recv_buffer: Arc<RecvBuffer>,
+    pub(super) encoding: Encoding,
+}
+
+/// The connection to which a call was relayed.
+pub(crate) trait CalleeConnection: fmt::Debug + Send + Sync {
+    /// Cancels the relayed call of this number, unless it has ended, or is answered by a stream.
+    fn give_up_relayed(&self, token: Token, number: u64);
+}
+
+/// Where a call of this connection's peer was relayed to, to be cancelled there.
+#[derive(Debug)]
+pub(crate) struct RelayedTo {
+    pub(super) connection: Weak<dyn CalleeConnection>,
+    pub(super) token: Token,
+    pub(super) number: u64,
+}
+
+impl RelayedTo {
+    /// The caller does not wait for the answer any longer.
+    pub(super) fn give_up(self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.give_up_relayed(self.token, self.number);
+        }
+    }
+}
+
+/// What is done for relayed calls once the lock is released under which it was found.
+#[derive(Debug)]
+pub(super) enum Relay {
+    Ended(Box<dyn RelayTarget>, RelayEnd),
+    Cancelled(RelayedTo),
+}
+
+impl Relay {
+    /// The answer, where that is a message and nothing besides, and is passed on unchanged.
+    fn plain_answer(&self) -> Option<(&dyn CallerConnection, PlainAnswer<'_>)> {
+        let Self::Ended(target, RelayEnd::Outcome(outcome, encoding)) = self else {
+            return None;
+        };
+        let Outcome::Answer {
+            variant,
+            body,
+            compressed: false,
+            metadata: None,
+        } = outcome
+        else {
+            return None;
+        };
+        let Caller {
+            connection,
+            call,
+            takes_plain,
+        } = target.caller();
+        // A body without bytes is the end of a stream.
+        let is_plain = takes_plain && encoding.is_identity() && !body.is_empty();
+        let answer = PlainAnswer {
+            call,
+            variant: *variant,
+            body,
+        };
+        is_plain.then_some((connection, answer))
+    }
+}
+
+/// Passes on what was found under a lock that has been released.
+#[inline(never)]
+pub(super) fn pass_on(relays: Vec<Relay>) {
+    answer_all(&relays);
+    for relay in relays {
+        let was_answered = relay.plain_answer().is_some();
+        match relay {
+            Relay::Ended(target, _) if was_answered => target.answered(),
+            Relay::Ended(target, end) => target.ended(end),
+            Relay::Cancelled(to) => to.give_up(),
+        }
+    }
+}
+
+/// Answers what is answered with a message and nothing besides; those of one caller that follow one another together.
+fn answer_all(relays: &[Relay]) {
+    let mut answers = relays.iter().filter_map(Relay::plain_answer).peekable();
+    while let Some((connection, first)) = answers.next() {
+        let is_same = |(other, _): &(&dyn CallerConnection, _)| addr_eq(*other, connection);
+        let mut first = Some(first);
+        let mut of_one = std::iter::from_fn(|| {
+            let next = || answers.next_if(is_same).map(|(_, answer)| answer);
+            first.take().or_else(next)
+        });
+        connection.answer_all(&mut of_one);
+    }
+}
+
+/// Where the calls of a connection's peer were relayed to, by their slots.
+#[derive(Debug, Default)]
+pub(super) struct RelayedCalls(Vec<Option<RelayedTo>>);
+
+impl RelayedCalls {
+    pub(super) fn insert(&mut self, slot: InboundSlot, to: RelayedTo) {
+        let index = slot.index();
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        if let Some(entry) = self.0.get_mut(index) {
+            *entry = Some(to);
+        }
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, slot: InboundSlot) -> Option<RelayedTo> {
+        self.0.get_mut(slot.index())?.take()
+    }
+
+    pub(super) fn into_all(self) -> impl Iterator<Item = RelayedTo> {
+        self.0.into_iter().flatten()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
