@@ -6,15 +6,13 @@ use msip_schema::{FieldType, TypeName};
 
 use super::imports::sorted;
 use super::layout::{Layout, Package};
+use super::names::TAG_TABLE;
 use super::well_known::WellKnown;
 use crate::write::{CodeEscape, StringLiterals, Writer};
 
 /// The module of the runtime that generated methods call.
 const WIRE: &str = "msip.message.wire";
 const FAILURES: &str = "msip.message.failures";
-
-/// What the names of the tables of short fields begin with; their tag follows.
-pub(super) const TAG_TABLE: &str = "_TAG_";
 
 /// How long a line of generated code is where it can be broken.
 pub(super) const LINE_LEN: usize = 88;

@@ -216,12 +216,15 @@ pub(super) fn segment(segment: &str) -> String {
     name
 }
 
+/// What the names of the tables of short fields begin with; their tag follows.
+pub(super) const TAG_TABLE: &str = "_TAG_";
+
 /// A module-level name, such as that of a message or of an imported package.
 pub(super) fn module_name(name: &str, taken: &BTreeSet<String>) -> String {
     let is_local = |name: &str| {
         let numbered = name
             .strip_prefix(['v', 'k', 'o'])
-            .or_else(|| name.strip_prefix(super::module::TAG_TABLE));
+            .or_else(|| name.strip_prefix(TAG_TABLE));
         USED_IN_METHODS.contains(&name)
             || numbered
                 .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()))

@@ -3,8 +3,6 @@
 #[cfg(any(test, fuzzing))]
 use std::time::Duration;
 
-#[cfg(any(test, fuzzing))]
-use super::{Event, Fault};
 use super::{
     Blocked::{self, Closing, NoCapacity},
     InboundSlot, Item, ItemBatch, ItemHead, ItemTarget, Phase, Session, Slot, StreamSide,
@@ -14,6 +12,8 @@ use super::{
     request::{Priority, urgency},
     streams::{StreamKey, StreamState},
 };
+#[cfg(any(test, fuzzing))]
+use super::{Event, Fault};
 #[cfg(any(test, fuzzing))]
 use crate::wire::Frame;
 use crate::wire::{Credit, Flags, FrameRef, Header, MsgId, write_credit};
