@@ -49,8 +49,11 @@ export interface Member {
   readonly compress?: boolean;
   /** Whether the call may be repeated when its fate is unknown. Default false. */
   readonly idempotent?: boolean;
-  /** The attribute that tells one STATE from another. */
-  readonly key?: string;
+  /**
+   * The key of a message, which is given in protobuf, as text: empty where the field has its default (docs/schema.md, "Keys"). Nothing where
+   * the schema names no key field.
+   */
+  readonly key?: (encoded: Uint8Array) => string;
 }
 
 /** A protocol: what the two sides say to each other. */

@@ -312,6 +312,93 @@ describe("through a broker", { skip: broker === "" && "there is no broker: MSIP_
     await direct.close();
   });
 
+  test("a broker keeps the newest STATE of each key, of clients, of a service and of its broadcasts", async () => {
+    const at = topic();
+    await serve({}, async (service, join) => {
+      const publisher = await join();
+      for (const value of [1, 2]) for (const name of ["oil", "water"]) await publisher.gauge(`${name}:${value}`, { topic: `${at}/gauges` });
+      await publisher.gaugeSaved("oil:3", { topic: `${at}/gauges` });
+      await publisher.gaugeSaved("water:3", { topic: `${at}/gauges` });
+      await publisher.gauge("water:4", { topic: `${at}/gauges`, metadata: { key: "another" } });
+      for (const value of [1, 2]) for (const name of ["oil", "water"]) service.everyone().gauge(`${name}:${value}`);
+      // The broker has all of them by now.
+      await publisher.save("done");
+      const heard = new Recorder<string>();
+      const listener = await join({
+        handler: {
+          onGauge: (message, { topic, metadata }) => heard.record(`${message} at ${topic}, ${metadata.key ?? ""}`),
+          onGaugeSaved: (message, { metadata }) => heard.record(`saved ${message}, ${metadata.key ?? ""}`),
+        },
+      });
+      await listener.connection.subscribe(`${at}/gauges`);
+      assert.deepEqual(
+        [...(await heard.until(7))].sort(),
+        [
+          `oil:2 at ${at}, oil`,
+          `oil:2 at ${at}/gauges, oil`,
+          `saved oil:3, oil`,
+          `saved water:3, water`,
+          `water:2 at ${at}, water`,
+          `water:2 at ${at}/gauges, water`,
+          `water:4 at ${at}/gauges, another`,
+        ].sort(),
+      );
+    }, { at });
+  });
+
+  test("one instance gets all messages and calls of a key", async () => {
+    const at = topic();
+    const seen = new Map<string, Set<string>>();
+    const instance = (name: string): LabServerHandler => ({
+      ...handlers,
+      onTurn(request, { metadata }) {
+        const key = metadata.key ?? "";
+        seen.set(key, (seen.get(key) ?? new Set()).add(name));
+        return request;
+      },
+      onDrive(_, { metadata }) {
+        const key = metadata.key ?? "";
+        seen.set(key, (seen.get(key) ?? new Set()).add(name));
+      },
+    });
+    const second = await LabServer.attach(`${broker}/${at}`, instance("second"));
+    await serve(
+      instance("first"),
+      async (_, join) => {
+        const client = await join();
+        for (let round = 0; round < 10; round++) {
+          const each = Array.from({ length: 16 }, (_, number) => `van ${number}`);
+          await Promise.all(each.flatMap((van) => [client.turn(`${van}:${round}`), client.drive(`${van}:${round}`)]));
+        }
+        assert.deepEqual([...seen.keys()].sort(), Array.from({ length: 16 }, (_, number) => `van ${number}`).sort());
+        for (const [key, names] of seen) assert.equal(names.size, 1, `${key}: ${[...names].join(", ")}`);
+        assert.equal(new Set([...seen.values()].flatMap((names) => [...names])).size, 2, "both have some");
+      },
+      { at },
+    );
+    await second.close();
+  });
+
+  test("a service sends a key along with what it says to one client", async () => {
+    await serve(
+      {
+        async onEcho(request, { peer }) {
+          await peer.drive("van:1");
+          await peer.gauge("oil:1");
+          await peer.gauge(":2");
+          return request;
+        },
+      },
+      async (_, join) => {
+        const heard = new Recorder<string>();
+        const record = (message: string, { metadata }: { metadata: { key?: string } }): void => heard.record(`${message} ${metadata.key ?? "without"}`);
+        const client = await join({ handler: { onDrive: record, onGauge: record } });
+        await client.echo("hi");
+        assert.deepEqual([...(await heard.until(3))], ["van:1 van", "oil:1 oil", ":2 without"]);
+      },
+    );
+  });
+
   test("clients publish to each other", async () => {
     const at = topic();
     await serve({}, async (_, join) => {

@@ -34,6 +34,13 @@ const answered = member("answered", 8, 2, 4);
 const news = member("news", 9, 1, 1);
 const update = member("update", 10, 1, 2);
 
+/** Messages with a key: a text before a colon, which is their key, and what they say. As if the text were the first field of a message. */
+const key = (encoded: Uint8Array): string => new TextDecoder().decode(encoded).split(":")[0] ?? "";
+const gauge = member("gauge", 11, 3, 1, { key });
+const gaugeSaved = member("gaugeSaved", 12, 3, 2, { key });
+const drive = member("drive", 13, 1, 2, { key });
+const turn = member("turn", 14, 2, 3, { key, answer: 1 });
+
 const toldNote = member("note", 5, 1, 1);
 const ask = member("ask", 6, 2, 3, { answer: 8 });
 
@@ -41,8 +48,8 @@ const ask = member("ask", 6, 2, 3, { answer: 8 });
 export const LAB: Protocol = {
   name: "lab",
   fingerprint: 0x1122334455667788n,
-  clientToServer: [echo, note, save, tick, count, join, shout, answered, news, update],
-  serverToClient: [member("echoed", 1, 2, 4), member("counted", 2, 2, 4), member("joined", 3, 2, 4), member("shouted", 4, 2, 4), toldNote, ask, news, update],
+  clientToServer: [echo, note, save, tick, count, join, shout, answered, news, update, gauge, gaugeSaved, drive, turn],
+  serverToClient: [member("echoed", 1, 2, 4), member("counted", 2, 2, 4), member("joined", 3, 2, 4), member("shouted", 4, 2, 4), toldNote, ask, news, update, gauge, gaugeSaved, drive],
 };
 
 type Text = RequestStream<string>;
@@ -66,6 +73,18 @@ export class LabClient extends StreamingClient {
   update(message: string, options?: CallOptions): Promise<void> {
     return this.send(update, message, options);
   }
+  gauge(message: string, options?: CallOptions): Promise<void> {
+    return this.send(gauge, message, options);
+  }
+  gaugeSaved(message: string, options?: CallOptions): Promise<void> {
+    return this.send(gaugeSaved, message, options);
+  }
+  drive(message: string, options?: CallOptions): Promise<void> {
+    return this.send(drive, message, options);
+  }
+  turn(request: string, options?: CallOptions): Promise<string> {
+    return this.call<string>(turn, request, options);
+  }
   tick(options?: CallOptions): Promise<void> {
     return this.send(tick, undefined, options);
   }
@@ -84,12 +103,21 @@ export interface LabClientHandler extends ClientHandler<LabClient> {
   onNote?(message: string, context: Context<LabClient>): void | Promise<void>;
   onNews?(message: string, context: Context<LabClient>): void | Promise<void>;
   onUpdate?(message: string, context: Context<LabClient>): void | Promise<void>;
+  onGauge?(message: string, context: Context<LabClient>): void | Promise<void>;
+  onGaugeSaved?(message: string, context: Context<LabClient>): void | Promise<void>;
+  onDrive?(message: string, context: Context<LabClient>): void | Promise<void>;
   onAsk?(request: string, context: Context<LabClient>): string | Promise<string>;
 }
 
 export class LabPeer extends Peer {
   note(message: string, options?: CallOptions): Promise<void> {
     return this.send(toldNote, message, options);
+  }
+  gauge(message: string, options?: CallOptions): Promise<void> {
+    return this.send(gauge, message, options);
+  }
+  drive(message: string, options?: CallOptions): Promise<void> {
+    return this.send(drive, message, options);
   }
   ask(request: string, options?: CallOptions): Promise<string> {
     return this.call<string>(ask, request, options);
@@ -100,6 +128,9 @@ export interface LabServerHandler extends ServerHandler<LabPeer> {
   onEcho?(request: string, context: Context<LabPeer>): string | Promise<string>;
   onNote?(message: string, context: Context<LabPeer>): void | Promise<void>;
   onSave?(message: string, context: Context<LabPeer>): void | Promise<void>;
+  onGauge?(message: string, context: Context<LabPeer>): void | Promise<void>;
+  onDrive?(message: string, context: Context<LabPeer>): void | Promise<void>;
+  onTurn?(request: string, context: Context<LabPeer>): string | Promise<string>;
   onTick?(context: Context<LabPeer>): void | Promise<void>;
   onCount?(request: string, context: Context<LabPeer>): AsyncIterable<string> | Iterable<string>;
   onJoin?(requests: AsyncIterable<string>, context: Context<LabPeer>): string | Promise<string>;
@@ -109,6 +140,9 @@ export interface LabServerHandler extends ServerHandler<LabPeer> {
 export class LabBroadcast extends Broadcast {
   note(message: string): number {
     return this.sendAll(toldNote, message);
+  }
+  gauge(message: string): number {
+    return this.sendAll(gauge, message);
   }
 }
 

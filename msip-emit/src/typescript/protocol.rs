@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msip_schema::{
-    Compression, Direction, FieldType, MsgKind, Payload, Schema, TypeDef, TypeName,
+    Compression, Direction, FieldType, Payload, Schema, TypeDef, TypeName,
     compare::Description, json_name,
 };
 
@@ -98,11 +98,10 @@ fn write_member(types: &Types<'_, '_>, member: &MemberPlan<'_>, constant: &str, 
             out.line(format_args!("{name}: {value},"));
         }
     }
-    if member.kind == MsgKind::State
-        && let Some(key) = &member.key
-    {
-        let name = super::names::property_name(key.name);
-        out.line(format_args!("key: {},", literal(&name)));
+    if let Some(key) = member.key.as_ref().and_then(|key| key.field) {
+        // In the bundles of those alone whose schema has keys.
+        let text = types.wire("keyText", out);
+        out.line(format_args!("key: (encoded) => {text}(encoded, {}),", key.number));
     }
     out.dedent();
     out.line("};");

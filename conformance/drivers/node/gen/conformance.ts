@@ -29,6 +29,7 @@ import {
   decode,
   encode,
   fromJson,
+  keyText,
   putBool,
   putBytes,
   putClose,
@@ -364,10 +365,8 @@ export function writeEverything(message: Init<Everything>, writer: Writer): void
   if (message.nesteds !== undefined) {
     for (const item of message.nesteds) putMessage(writer, 314, item, writeNested, "conformance.Everything.nesteds");
   }
-  if (message.unpacked !== undefined && message.unpacked.length > 0) {
-    const start = putOpenPacked(writer, 322);
-    for (const item of message.unpacked) putUint64(writer, 0, item, "conformance.Everything.unpacked");
-    putClosePacked(writer, start);
+  if (message.unpacked !== undefined) {
+    for (const item of message.unpacked) putUint64(writer, 320, item, "conformance.Everything.unpacked");
   }
   if (message.stringByString !== undefined) {
     for (const [key, value] of message.stringByString) {
@@ -1161,7 +1160,7 @@ export const ToServer_placeState: Member = {
   kind: 3, // STATE
   shape: 1, // ONE_WAY
   handler: "onPlaceState",
-  key: "key",
+  key: (encoded) => keyText(encoded, 1),
 };
 
 /** `trace_log` to the server. */
@@ -1425,7 +1424,7 @@ export const ToClient_placeState: Member = {
   kind: 3, // STATE
   shape: 1, // ONE_WAY
   handler: "onPlaceState",
-  key: "key",
+  key: (encoded) => keyText(encoded, 1),
 };
 
 /** `trace_log` to the client. */

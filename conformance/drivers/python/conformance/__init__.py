@@ -40,7 +40,6 @@ from msip.message.wire import (
     pack_fixed32,
     pack_int32,
     pack_sint64,
-    pack_uint64,
     read_size,
     read_varint,
     sfixed32,
@@ -585,11 +584,8 @@ class Everything(msip.message.Message):
                 size = len(raw)
                 out.append(b"\xba\x02" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
-            if v40 := self.unpacked:
-                raw = pack_uint64(v40)
-                size = len(raw)
-                out.append(b"\xc2\x02" + (SHORT[size] if size < 128 else varint(size)))
-                out.append(raw)
+            for v40 in self.unpacked:
+                out.append(b"\xc0\x02" + (SHORT[v40] if 0 <= v40 < 128 else uint64(v40)))
             for k51, v51 in self.string_by_string.items():
                 raw = k51.encode()
                 size = len(raw)

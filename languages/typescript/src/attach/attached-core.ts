@@ -7,6 +7,7 @@ import { protobuf, type Codec } from "../codec/index.js";
 import type { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import { streams } from "../connection/inbound-streams.js";
+import { encodeKeyed } from "../connection/keyed-body.js";
 import { ConnectError, Status } from "../errors.js";
 import { transport } from "../node/transport.js";
 import type { Member, Protocol } from "../protocol.js";
@@ -104,7 +105,7 @@ export class AttachedCore implements Core, DemuxOwner {
 
   broadcast(member: Member, message: unknown, except: PeerConnection | undefined): number {
     const { driver, bodies } = this.#connection;
-    const body = bodies.encode(member, message);
+    const body = encodeKeyed(bodies, member, message, this.#topic);
     let topics: Iterable<string>;
     if (except !== undefined) {
       const others = this.#demux.peers.filter((peer) => peer !== except && peer.topic === except.topic);

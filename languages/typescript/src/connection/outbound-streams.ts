@@ -15,7 +15,7 @@ const NOTHING = { bytes: new Uint8Array(0), compressed: false };
 export function callStream(outbound: Outbound, member: Member, request: unknown, options: CallOptions, isLogin: boolean): ResponseStream<unknown> {
   const exchange = answersOf(outbound, member, options);
   try {
-    outbound.beginCall(member, outbound.host.bodies.encode(member, request), options, isLogin, exchange);
+    outbound.beginCall(member, outbound.encode(member, request, options), options, isLogin, exchange);
   } catch (error) {
     exchange.fail(error);
   }

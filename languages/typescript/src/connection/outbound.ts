@@ -3,9 +3,10 @@
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
 import type { Event, MsgId, SendOptions } from "../session/index.js";
-import type { Bodies, Body } from "./bodies.js";
+import type { Bodies } from "./bodies.js";
 import { now, type Driver } from "./driver.js";
 import { OneAnswer, cancelled, type Completion, type Exchange } from "./exchange.js";
+import { encodeKeyed, type KeyedBody } from "./keyed-body.js";
 import type { CallOptions } from "./options.js";
 import { Senders, type Waiter } from "./senders.js";
 
@@ -40,7 +41,7 @@ export class Outbound {
   /** Sends a message that is not answered, or one that is acknowledged. */
   send(member: Member, message: unknown, options: CallOptions, isLogin: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      const body = this.host.bodies.encode(member, message);
+      const body = this.encode(member, message, options);
       const isDelivery = member.shape === 2;
       const limit = isDelivery ? this.#timeLimit(member, options) : (options.timeoutMs ?? this.host.writeTimeoutMs);
       const exchange = new OneAnswer(options, () => resolve(), reject);
@@ -54,17 +55,22 @@ export class Outbound {
     });
   }
 
+  /** What a message is sent with. */
+  encode(member: Member, message: unknown, { topic = this.host.topic }: CallOptions): KeyedBody {
+    return encodeKeyed(this.host.bodies, member, message, topic);
+  }
+
   /** Makes a call that has one answer. */
   call(member: Member, request: unknown, options: CallOptions, isLogin: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const body = this.host.bodies.encode(member, request);
+      const body = this.encode(member, request, options);
       const exchange = new OneAnswer(options, (event) => resolve(this.decode(member, event)), reject);
       this.beginCall(member, body, options, isLogin, exchange);
     });
   }
 
   /** Begins a call, now or once there is capacity; `begun` is told its id. */
-  beginCall(member: Member, body: Body, options: CallOptions, isLogin: boolean, exchange: Exchange, begun?: (id: MsgId) => void): void {
+  beginCall(member: Member, body: KeyedBody, options: CallOptions, isLogin: boolean, exchange: Exchange, begun?: (id: MsgId) => void): void {
     this.#begin(member, body, options, this.#timeLimit(member, options), isLogin, exchange, (sendOptions) => {
       const id = this.host.driver.session.call(member, body.bytes, now(), sendOptions);
       begun?.(id);
@@ -165,7 +171,7 @@ export class Outbound {
   /** Sends now, or once there is capacity. `start` gives the id of what is awaited. */
   #begin(
     member: Member,
-    body: Body,
+    body: KeyedBody,
     options: CallOptions,
     limitMs: number,
     isLogin: boolean,
@@ -186,6 +192,7 @@ export class Outbound {
           metadata: options.metadata,
           topic: options.topic ?? this.host.topic,
           compressed: body.compressed,
+          key: body.key,
         });
         if (id !== undefined) this.#track(id, exchange);
         driver.scheduleFlush();

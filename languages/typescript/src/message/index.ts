@@ -18,6 +18,7 @@ export type {
   ProtocolJson,
   ScalarKind,
 } from "./json/tables.js";
+export { keyText } from "./key.js";
 export { PackedFloat, type Form, type Tree, type TreeObject } from "./json/tree.js";
 export {
   Reader,

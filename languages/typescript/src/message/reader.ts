@@ -172,6 +172,11 @@ export function takeUnknown(reader: Reader, tag: number, others: Uint8Array | un
   return append(others, reader.buffer.subarray(start, reader.position));
 }
 
+/** Goes on behind the field of this tag. */
+export function skipField(reader: Reader, tag: number): void {
+  skip(reader, tag, 0);
+}
+
 function view(reader: Reader): DataView {
   const { buffer } = reader;
   return (reader.lazyView ??= new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength));

@@ -1,9 +1,10 @@
 /** A session of a client, over all of its connections. */
 
-import type { Bodies, Body } from "../connection/bodies.js";
+import type { Bodies } from "../connection/bodies.js";
 import { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import { streams } from "../connection/inbound-streams.js";
+import type { KeyedBody } from "../connection/keyed-body.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ClosedError, Status } from "../errors.js";
@@ -209,7 +210,7 @@ export class ServerConnection implements PeerConnection {
   }
 
   /** Sends a message, where that is possible at once. @internal */
-  offer(member: Member, body: Body): boolean {
+  offer(member: Member, body: KeyedBody): boolean {
     return offer(this.#connection.driver, member, body);
   }
 

@@ -6,9 +6,10 @@ import { synchronous } from "../client/choices.js";
 import { protobuf, type BoundCodec, type Compression } from "../codec/index.js";
 import { AttachedCore } from "../attach/attached-core.js";
 import type { AttachOptions } from "../attach/options.js";
-import { Bodies, type Body } from "../connection/bodies.js";
+import { Bodies } from "../connection/bodies.js";
 import { sessionSettings } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
+import { encodeKeyed, type KeyedBody } from "../connection/keyed-body.js";
 import { Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
 import { CodecId, CompressionId, ServerSession, type ReceivedHello, type Settings, type Welcome } from "../session/index.js";
@@ -169,13 +170,13 @@ export class ServerCore implements Core {
 
   broadcast(member: Member, message: unknown, except: PeerConnection | undefined): number {
     // Encoded once for each codec.
-    const encoded = new Map<Bodies, Body>();
+    const encoded = new Map<Bodies, KeyedBody>();
     let count = 0;
     for (const connection of this.#connected()) {
       if (connection === except) continue;
       let body = encoded.get(connection.bodies);
       if (body === undefined) {
-        body = connection.bodies.encode(member, message);
+        body = encodeKeyed(connection.bodies, member, message, "");
         encoded.set(connection.bodies, body);
       }
       if (connection.offer(member, body)) count += 1;

@@ -97,7 +97,8 @@ function check(s: State, member: Member, size: number): void {
 function metadataOf(s: State, member: Member, options: SendOptions | undefined, deadlineMs: number | undefined): Metadata | undefined {
   const given = options?.metadata;
   const idempotent = member.idempotent && options?.topic ? true : given?.idempotent;
-  if (!given && deadlineMs === undefined && !idempotent) {
+  const key = options?.topic ? options.key : undefined;
+  if (!given && deadlineMs === undefined && !idempotent && !key) {
     return undefined;
   }
   const metadata: { -readonly [K in keyof Metadata]: Metadata[K] } = { ...given };
@@ -109,6 +110,9 @@ function metadataOf(s: State, member: Member, options: SendOptions | undefined, 
   }
   if (idempotent) {
     metadata.idempotent = true;
+  }
+  if (key) {
+    metadata.key ??= key;
   }
   return metadata;
 }
@@ -210,8 +214,9 @@ export function send(s: State, member: Member, body: Uint8Array, options: SendOp
   const frame = openingFrame(s, member, id, body, options, 0);
   if (isDroppable(member) && s.phase === "open" && (!hasCredit(s) || s.droppable?.size)) {
     s.droppable ??= new Droppable(s.limits.outgoingQueue / 8);
-    const key = options?.stateKey ?? options?.metadata?.key ?? "";
-    s.dropped += s.droppable.add(frame, member.kind === Kind.STATE ? `${member.number} ${key} ${options?.topic ?? ""}` : undefined);
+    const key = options?.metadata?.key ?? options?.key ?? "";
+    // Neither a key nor a topic has a control character.
+    s.dropped += s.droppable.add(frame, member.kind === Kind.STATE ? `${member.number}\n${key}\n${options?.topic ?? ""}` : undefined);
     return id;
   }
   if (s.phase === "open") {

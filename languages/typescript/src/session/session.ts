@@ -34,8 +34,8 @@ export interface SendOptions {
   readonly topic?: string;
   /** Whether the body is compressed already, with the algorithm's byte in front. */
   readonly compressed?: boolean;
-  /** Of a STATE: what tells it from others of its member while it waits. */
-  readonly stateKey?: string;
+  /** The key that the schema names, where `metadata` has none: goes along to a topic, and tells STATEs of a member apart while they wait. */
+  readonly key?: string | undefined;
 }
 
 /** How an answer is sent. */

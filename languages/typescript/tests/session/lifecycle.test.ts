@@ -103,9 +103,9 @@ test("a STATE replaces an older one, and the oldest LOGs are dropped", () => {
   const pair = new Pair({ outgoingQueue: 8_000_000 }).connect();
   const { client } = pair;
   while (client.canSend(NOTE, 1)) client.send(NOTE, bytes("n"), pair.now);
-  for (let n = 0; n < 100; n++) client.send(STATE, bytes(`a${n}`), pair.now, { stateKey: "a" });
+  for (let n = 0; n < 100; n++) client.send(STATE, bytes(`a${n}`), pair.now, { key: "a" });
   for (let n = 0; n < 12; n++) client.send(LOG, bytes(`${n}`.padEnd(100_000)), pair.now);
-  client.send(STATE, bytes("b"), pair.now, { stateKey: "b" });
+  client.send(STATE, bytes("b"), pair.now, { key: "b" });
   assert(client.s.droppable!.size < 14);
   assert(client.canSend(LOG, 10));
   pair.run();
