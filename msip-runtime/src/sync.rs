@@ -1,6 +1,6 @@
 //! Mutexes and atomics: those of `std`, or under `--cfg shuttle` those whose interleavings a test controls.
 //!
-//! What senders and the driver of a connection share is built of these.
+//! What senders and the driver of a connection share is built of these, and what those who share a connection to a broker do.
 
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::{

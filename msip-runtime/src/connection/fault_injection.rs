@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 /// A fault that can be switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FaultInjection {
+pub(crate) enum FaultInjection {
     /// Whether a reply is there is asked under one lock, and the waker stored under another.
     StoreReplyWakerLate,
     /// A call that is given up is taken out of the table although it may have ended, and its token be another's.
@@ -28,6 +28,10 @@ pub(super) enum FaultInjection {
     LoseSilently,
     /// The session drains, and those who wait for that are not woken.
     DrainSilently,
+    /// Whether something is in an inbox is asked under one lock, and the waker of its reader stored under another.
+    StoreReaderLate,
+    /// What the endpoints of a connection ask for is taken under one lock, and the waker of its task stored under another.
+    StoreTaskLate,
 }
 
 #[cfg(shuttle)]
@@ -38,18 +42,18 @@ thread_local! {
 impl FaultInjection {
     /// Switches a fault on for what this thread does next, or all off.
     #[cfg(all(test, shuttle))]
-    pub(super) fn switch_on(fault: Option<Self>) {
+    pub(crate) fn switch_on(fault: Option<Self>) {
         ON.set(fault);
     }
 
     #[cfg(shuttle)]
-    pub(super) fn is_on(self) -> bool {
+    pub(crate) fn is_on(self) -> bool {
         ON.get() == Some(self)
     }
 
     #[cfg(not(shuttle))]
     #[inline]
-    pub(super) const fn is_on(self) -> bool {
+    pub(crate) const fn is_on(self) -> bool {
         let _ = self;
         false
     }

@@ -33,7 +33,7 @@ const SCHEDULES: usize = 250;
 const SCHEDULES_TO_FIND: usize = 20_000;
 
 /// Runs a scenario in many orders, without a fault and with one that has to be found.
-fn check(fault: FaultInjection, scenario: fn()) {
+pub(crate) fn check(fault: FaultInjection, scenario: fn()) {
     // Timers need a runtime, whose clock is never driven: the time is the network's. It is leaked, since it would
     // wake the tasks of a schedule that has failed.
     let runtime = tokio::runtime::Builder::new_current_thread()

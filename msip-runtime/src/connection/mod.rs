@@ -24,7 +24,7 @@ mod fault_injection;
 mod inner;
 mod instruments;
 #[cfg(all(test, shuttle))]
-mod interleavings;
+pub(crate) mod interleavings;
 mod login;
 mod login_gate;
 mod message;
@@ -62,6 +62,7 @@ pub(crate) use closed_link::ClosedLink;
 pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub(crate) use decoding::ItemReader;
 pub use draining::Draining;
+pub(crate) use fault_injection::FaultInjection;
 pub(crate) use inner::{ConnectionInner, DriverStep};
 pub(crate) use message::{Addressed, FromBody, Outgoing};
 pub(crate) use metadata::add_key;

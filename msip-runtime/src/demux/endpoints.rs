@@ -1,16 +1,15 @@
 //! The endpoints of a connection, and what they ask of it.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
 
 use super::{grant::Grant, running::Running, topic_filter::TopicFilter};
 use crate::{
-    DisconnectReason, Metadata, Status, connection::ConnectionShared, describe::OwnSchema,
-    driver::HandlerTask, service::Inbox,
+    DisconnectReason, Metadata, Status,
+    connection::{ConnectionShared, FaultInjection},
+    describe::OwnSchema,
+    driver::HandlerTask,
+    service::Inbox,
+    sync::{Mutex, MutexGuard, lock},
 };
 use msip_session::wire::broker::{PresenceInd, TopicInd};
 
@@ -200,11 +199,16 @@ impl Endpoints {
     /// What was asked for. The next command wakes the task.
     pub(super) fn take(&self, waker: &Waker) -> Vec<Command> {
         let mut state = self.lock();
+        let commands = std::mem::take(&mut state.commands);
+        if FaultInjection::StoreTaskLate.is_on() {
+            drop(state);
+            state = self.lock();
+        }
         match &mut state.waker {
             Some(known) => known.clone_from(waker),
             unknown => *unknown = Some(waker.clone()),
         }
-        std::mem::take(&mut state.commands)
+        commands
     }
 
     pub(super) fn get(&self, id: EndpointId) -> Option<Endpoint> {
@@ -220,7 +224,7 @@ impl Endpoints {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

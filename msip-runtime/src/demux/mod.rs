@@ -12,6 +12,8 @@
 mod endpoints;
 mod grant;
 mod inform;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod running;
 mod sorter;
 mod table;

@@ -1,12 +1,15 @@
 //! The window of one endpoint: how many one-way messages the broker may forward to a client, or of one client of a service.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::{
     endpoints::{Command, Endpoints},
     grant::Grant,
 };
-use crate::service::PeerWindow;
+use crate::{
+    service::PeerWindow,
+    sync::{Mutex, MutexGuard, lock},
+};
 use msip_session::wire::Credit;
 
 /// What the broker may forward at first, and by each new connection of the session (docs/protocol.md, "Typed
@@ -76,7 +79,7 @@ impl EndpointWindow {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -3,10 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -15,7 +12,8 @@ use bytes::Bytes;
 use crate::{
     DisconnectReason,
     body::Body,
-    connection::{RefusedSubscription, Terms},
+    connection::{FaultInjection, RefusedSubscription, Terms},
+    sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock},
 };
 use msip_session::{BareMessage, Incoming, SubscribeRequest, wire::Credit};
 
@@ -198,7 +196,7 @@ fn take(flag: &AtomicBool) -> bool {
 
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, InboxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Adds what has been received, in order, and leaves `received` empty. The caller polls the service next: no task
@@ -347,10 +345,22 @@ impl Inbox {
         if state.is_ending || self.is_closed() {
             return Poll::Ready(false);
         }
+        if FaultInjection::StoreReaderLate.is_on() {
+            drop(state);
+            state = self.lock();
+        }
         state.set_reader(context);
         *is_to_release = std::mem::take(&mut state.is_to_release);
         self.is_awaited.store(true, Ordering::Relaxed);
         Poll::Pending
+    }
+
+    /// How many items were there, and are taken; `None` when nothing more will come.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn poll_count(&self, context: &mut Context<'_>) -> Poll<Option<usize>> {
+        let (mut batch, mut is_to_release) = (VecDeque::new(), false);
+        let any = self.poll_next(context, &mut batch, &mut is_to_release);
+        any.map(|any| any.then_some(batch.len()))
     }
 
     /// Whether the service has nothing to do but what wakes its task: nothing was added since it found nothing here.
