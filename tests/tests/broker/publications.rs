@@ -60,6 +60,34 @@ async fn metadata_and_the_identity_of_the_sender_go_with_a_message() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_inflated_once_for_all_who_take_it_uncompressed() {
+    let broker = Broker::start().await;
+    let settings = "?compress=zstd&compress_threshold=1";
+    let url = format!("{}{settings}", broker.url);
+    let mut heard = Vec::new();
+    for name in ["one", "two", "three"] {
+        heard.push(broker.client(name).await);
+    }
+    for client in &heard {
+        client.hear("a").await;
+    }
+    let mut compressed = Client::connect(&url, "compressed").await;
+    compressed.hear("a").await;
+    let publisher = Client::connect(&url, "publisher").await;
+    let body = "x".repeat(10_000);
+    for number in 1..=2 {
+        let note = message(&NOTE, "a", &body);
+        let sent = publisher.client.deliver(&note, &CallOptions::new()).await;
+        sent.expect("is queued");
+        for client in &mut heard {
+            assert_eq!(client.next().await, format!("a {body}"));
+        }
+        assert_ne!(compressed.next().await, format!("a {body}"), "as it is");
+        assert_eq!(broker.router.totals().inflated, number);
+    }
+}
+
+#[tokio::test]
 async fn a_group_shares_what_comes() {
     let broker = Broker::start().await;
     let (mut one, mut two) = (broker.client("one").await, broker.client("two").await);
