@@ -30,43 +30,44 @@ function withoutChoices(url: string): { place: string; codecs: string | null; co
   return { place: rest === "" ? place : `${place}?${rest}`, codecs, compressions };
 }
 
-async function serve({ endpoint, url, accounts, held }: Serve): Promise<Report> {
+async function serve({ endpoint, url, accounts, held, attach }: Serve): Promise<Report> {
   const { place, codecs, compressions } = withoutChoices(url);
   const known = new Map(accounts.map((account) => [account.credential, account]));
-  const server = await ConformanceServer.listen(
-    place,
-    {
-      ...handlers(endpoint, new Set(held), TO_SERVER, TO_CLIENT),
-      onClientConnected(peer: ConformancePeer): void {
-        const resumed = isKnown(peer);
-        const id = numberOf(peer);
-        endpoints.set(id, peer);
-        const { user = "", roles = [] } = peer.connection.identity ?? {};
-        report({ case: "connected", value: { endpoint, peer: id, resumed, user, roles: [...roles] } });
-      },
-      onClientDisconnected: (peer: ConformancePeer) => report({ case: "disconnected", value: { endpoint: numberOf(peer) } }),
-    } as never,
-    {
-      ...silent,
-      name: "node",
-      codecs: codecs === "protobuf" ? [] : [json(CONFORMANCE_JSON), messagePack(CONFORMANCE_JSON)],
-      compressions: compressions === "none" ? [] : [gzip],
-      ...(known.size > 0 && {
-        authenticate: ({ credential }: { credential: Uint8Array }) => {
-          const account = known.get(new TextDecoder().decode(credential));
-          if (account === undefined) throw new Status("UNAUTHENTICATED", "unknown credential");
-          return { user: account.user, roles: account.roles };
-        },
-      }),
+  const handler = {
+    ...handlers(endpoint, new Set(held), TO_SERVER, TO_CLIENT),
+    onClientConnected(peer: ConformancePeer): void {
+      const resumed = isKnown(peer);
+      const id = numberOf(peer);
+      endpoints.set(id, peer);
+      const { user = "", roles = [] } = peer.connection.identity ?? {};
+      report({ case: "connected", value: { endpoint, peer: id, resumed, user, roles: [...roles] } });
     },
-  );
+    onClientDisconnected: (peer: ConformancePeer) => report({ case: "disconnected", value: { endpoint: numberOf(peer) } }),
+  } as never;
+  if (attach) {
+    endpoints.set(endpoint, await ConformanceServer.attach(url, handler, { ...silent, name: "node" }));
+    return { case: "serving", value: { url } };
+  }
+  const server = await ConformanceServer.listen(place, handler, {
+    ...silent,
+    name: "node",
+    codecs: codecs === "protobuf" ? [] : [json(CONFORMANCE_JSON), messagePack(CONFORMANCE_JSON)],
+    compressions: compressions === "none" ? [] : [gzip],
+    ...(known.size > 0 && {
+      authenticate: ({ credential }: { credential: Uint8Array }) => {
+        const account = known.get(new TextDecoder().decode(credential));
+        if (account === undefined) throw new Status("UNAUTHENTICATED", "unknown credential");
+        return { user: account.user, roles: account.roles };
+      },
+    }),
+  });
   endpoints.set(endpoint, server);
   return { case: "serving", value: { url: server.urls[0] ?? "" } };
 }
 
 const take = drive({
   language: "node",
-  profiles: ["core", "resume", "codecs", "gzip", "tcp", "tls", "unix", "websocket", "websocket-server", "topics"],
+  profiles: ["core", "resume", "codecs", "gzip", "tcp", "tls", "unix", "websocket", "websocket-server", "topics", "services"],
   gzip,
   transport,
   serve,

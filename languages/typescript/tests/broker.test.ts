@@ -299,6 +299,35 @@ describe("through a broker", { skip: broker === "" && "there is no broker: MSIP_
     await service.close();
   });
 
+  test("a service whose broker is gone closes without waiting for it", async () => {
+    const to = transport(`${broker}/${topic()}`);
+    const streams: { destroy(): void }[] = [];
+    const failed = signalled();
+    const service = await LabServer.attach(
+      {
+        addresses: to.addresses,
+        settings: to.settings,
+        connect: async (address, signal) => {
+          if (streams.length > 0) throw new Error("the broker is gone");
+          const stream = await to.connect(address, signal);
+          streams.push(stream);
+          return stream;
+        },
+      },
+      handlers,
+      {
+        drainTimeoutMs: 3_600_000,
+        onConnectFailure: () => {
+          failed.happened();
+          return "backoff";
+        },
+      },
+    );
+    streams[0]?.destroy();
+    await failed.promise;
+    assert.equal(await service.close(), 0);
+  });
+
   test("a topic where something else is spoken, and a URL without one, are refused", async () => {
     const at = topic();
     await serve({}, async () => {

@@ -51,6 +51,8 @@ export class AttachedCore implements Core, DemuxOwner {
   /** Whether it is the first service of its topic. */
   #isFirst = false;
   #isStopping = false;
+  /** Who waits for the loss of the connection. */
+  #onDisconnected: (() => void) | undefined;
   #isRefused = false;
   readonly closed: Promise<void>;
   #resolveClosed: () => void = () => {};
@@ -143,7 +145,7 @@ export class AttachedCore implements Core, DemuxOwner {
     const ended = new AbortController();
     const timer = setTimeout(() => ended.abort(), drainTimeoutMs);
     const late = new Promise<void>((resolve) => ended.signal.addEventListener("abort", () => resolve()));
-    // The broker gives it nothing new, and what it has been given is handled.
+    // What it has been given is handled.
     await Promise.race([this.#unsubscribe(), late, this.closed]);
     await Promise.race([this.#demux.idle(), late, this.closed]);
     clearTimeout(timer);
@@ -171,6 +173,7 @@ export class AttachedCore implements Core, DemuxOwner {
     const { tls: _tls, schema: _schema, onConnectFailure, onClosedByBroker, ...options } = this.#options;
     const handler: ClientHandler<unknown> = {
       onConnected: (_, { resumed }) => (resumed ? undefined : this.#subscribe()),
+      onDisconnected: () => this.#onDisconnected?.(),
       onSessionLost: (reason) => this.#demux.stopAll(reason),
       onConnectFailure: (error, attempt) => this.#afterFailure(error) ?? onConnectFailure?.(error, attempt) ?? "backoff",
       onClosedByServer: (status) => onClosedByBroker?.(status) ?? "backoff",
@@ -200,11 +203,16 @@ export class AttachedCore implements Core, DemuxOwner {
     }
   }
 
+  /** The broker gives it nothing new then; nor does it without a connection. */
   async #unsubscribe(): Promise<void> {
+    if (this.#session.phase !== "open") return;
+    const lost = new Promise<void>((resolve) => {
+      this.#onDisconnected = resolve;
+    });
     try {
-      await this.#connection.outbound.awaitAnswer(unsubscribe(this.#session, this.#hears, now()));
+      await Promise.race([this.#connection.outbound.awaitAnswer(unsubscribe(this.#session, this.#hears, now())), lost]);
     } catch {
-      // Without a connection nothing new comes either.
+      // The connection is lost, or about to be.
     }
   }
 
