@@ -338,7 +338,7 @@ impl<'a> Writer<'a> {
         let at = delivery.client.as_ref();
         let Some((message, options)) = self.message(frame.clone(), &delivery.publication, at)
         else {
-            return;
+            return self.not_sent(&delivery, 1);
         };
         let options = options.timeout(ACKNOWLEDGED_WITHIN);
         let (handle, shared) = (self.handle.clone(), Arc::clone(self.shared));

@@ -3,14 +3,15 @@
 use msip_broker::access::Rights;
 use msip_broker::router::Limits;
 use msip_runtime::{
-    CallOptions, Code, MsgKind, Variant,
+    CallOptions, Code, Compression, MsgKind, Variant,
     untyped::{SubscribeOptions, UntypedMessage},
+    wire::{MsgId, Side},
 };
 use msip_session::wire::broker::{
     ClientToServer, PeerCredit, Presence, PresenceInd, ServerToClient, client_to_server,
     server_to_client,
 };
-use msip_tests::proxy::Proxy;
+use msip_tests::{attack::RawMessage, proxy::Proxy};
 use prost::Message as _;
 
 use crate::fixture::{ASK, Broker, Client, JOB, NOTE, message};
@@ -164,6 +165,81 @@ async fn a_client_gets_as_far_as_its_window_and_on_with_credit() {
     for number in 256..400 {
         assert_eq!(service.next().await, format!("a/$in/{peer} {number}"));
     }
+}
+
+/// How one-way messages are sent that an instance cannot have.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Pushed,
+    WithKey,
+    Compressed,
+    Corrupt,
+    Delivered,
+}
+
+#[tokio::test]
+async fn what_an_instance_cannot_be_sent_takes_nothing_of_its_clients_window() {
+    for way in [
+        Way::Pushed,
+        Way::WithKey,
+        Way::Compressed,
+        Way::Corrupt,
+        Way::Delivered,
+    ] {
+        let broker = Broker::start().await;
+        let url = format!("{}?max_body=1KiB", broker.url);
+        let mut small = Client::connect(&url, "small").await;
+        serve(&small, "a/$in").await;
+        let client = match way {
+            Way::Pushed | Way::WithKey => broker.client("client").await,
+            _ => {
+                let settings = "?compress=zstd&compress_threshold=1KiB";
+                Client::connect(&format!("{}{settings}", broker.url), "client").await
+            }
+        };
+        let too_large = message(&JOB, "a", &"x".repeat(2048));
+        let (client, options) = (&client.client, CallOptions::new());
+        let mut sender = client.sender();
+        // More than the window.
+        for _ in 0..300 {
+            match way {
+                Way::Pushed => sender.push(&too_large).await.expect("is connected"),
+                Way::WithKey => {
+                    let with_key = CallOptions::new().key("van");
+                    let sent = client.send(&too_large, &with_key).await;
+                    sent.expect("is connected");
+                }
+                Way::Compressed => {
+                    let sent = client.send(&too_large, &options).await;
+                    sent.expect("is connected");
+                }
+                Way::Corrupt => {
+                    let sent = client.send(&corrupt("a/$in"), &options).await;
+                    sent.expect("is connected");
+                }
+                Way::Delivered => {
+                    let delivered = client.deliver(&too_large, &options).await;
+                    delivered.expect("is queued: compressed it fits");
+                }
+            }
+        }
+        sender.flush().await.expect("is connected");
+        let fits = message(&JOB, "a", "fits");
+        client.send(&fits, &options).await.expect("is connected");
+        let peer = introduced(&mut small, "a").await.peer;
+        let heard = small.next().await;
+        assert_eq!(heard, format!("a/$in/{peer} fits"), "{way:?}");
+    }
+}
+
+/// A message whose body is said to be compressed with zstd, and cannot be inflated.
+fn corrupt(topic: &str) -> UntypedMessage {
+    let garbage = RawMessage::one_way(JOB.number(), []).compressed(b"\x02garbage".to_vec());
+    let frame = garbage
+        .topic(topic.as_bytes())
+        .frame(Side::Connecting, MsgId::CONNECTION);
+    let message = UntypedMessage::from_frame(frame.into(), Compression::Zstd, 1024);
+    message.expect("is a message").0
 }
 
 #[tokio::test]
