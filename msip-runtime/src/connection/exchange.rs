@@ -7,7 +7,7 @@ use tokio::time::{timeout, timeout_at};
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue, no_session},
-    deadline::{Deadline, PROTOCOL_TIMEOUT},
+    deadline::Deadline,
     exchange_table::OpenedExchange,
     message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
@@ -178,7 +178,7 @@ impl ConnectionShared {
     }
 
     /// What an exchange that was not answered fails with.
-    pub(super) fn failure(&self, outcome: Outcome, timeout: Duration) -> CallError {
+    pub(crate) fn failure(&self, outcome: Outcome, timeout: Duration) -> CallError {
         match outcome {
             Outcome::Error(text, metadata) => CallError::Status(Status::received(text, metadata)),
             Outcome::NotReceived => CallError::NotReceived,
@@ -200,11 +200,6 @@ impl ConnectionShared {
             // Every caller has taken its answer out before.
             Outcome::Answer { .. } => CallError::ConnectionLost,
         }
-    }
-
-    /// What a relayed call fails with, of which it was not known whether its answer is a stream.
-    pub(crate) fn failure_of_stream(&self, outcome: Outcome) -> CallError {
-        self.failure(outcome, PROTOCOL_TIMEOUT)
     }
 
     /// The metadata of an outcome, without the details of an error.

@@ -1,6 +1,6 @@
 //! Relaying calls: opening the exchange that answers the call of another connection's peer, answering it, and cancelling it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     ConnectionInner, ConnectionShared, Outgoing,
@@ -28,15 +28,15 @@ pub(crate) enum NotRelayed {
 }
 
 impl BegunStream {
-    /// The answers, which come by this connection.
-    pub(crate) fn answers(self, connection: &Arc<ConnectionShared>) -> Answers {
+    /// The answers, which come by this connection and within this time.
+    pub(crate) fn answers(self, connection: &Arc<ConnectionShared>, timeout: Duration) -> Answers {
         let Self {
             token,
             recv_buffer,
             encoding,
         } = self;
         let recv_stream = RecvStream::new(recv_buffer);
-        Answers::begun(connection, recv_stream, token, PROTOCOL_TIMEOUT, encoding)
+        Answers::begun(connection, recv_stream, token, timeout, encoding)
     }
 }
 
@@ -47,7 +47,7 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
         caller: &Arc<Self>,
-        target: Box<T>,
+        mut target: Box<T>,
     ) -> Result<(), (Box<T>, NotRelayed)> {
         let prepared = || {
             self.check_carried(Feature::Streams)?;
@@ -60,6 +60,7 @@ impl ConnectionShared {
             Err(error) => return Err((target, NotRelayed::Failed(error.into()))),
         };
         let call = target.caller().call;
+        target.set_timeout(deadline.timeout.unwrap_or(PROTOCOL_TIMEOUT));
         let mut target = Some(target);
         let opened = self.try_now(Queue::Calls, true, |state| {
             outgoing.call_relayed(state, deadline, &mut target)

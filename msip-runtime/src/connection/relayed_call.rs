@@ -8,6 +8,7 @@ use std::{
     fmt,
     ptr::addr_eq,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use super::{call_to_answer::CallToAnswer, recv_buffer::RecvBuffer};
@@ -18,6 +19,9 @@ use msip_session::{InboundSlot, Outcome, Token};
 pub(crate) trait RelayTarget: fmt::Debug + Send {
     /// Whose call it is.
     fn caller(&self) -> Caller<'_>;
+
+    /// How long the outcome is waited for, before the call is made.
+    fn set_timeout(&mut self, timeout: Duration);
 
     /// The call was answered with the message that came.
     fn answered(self: Box<Self>);

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use super::{Forwarded, Handle, Responder, Responses, UntypedMessage};
@@ -58,6 +59,7 @@ struct Target<C> {
     call: C,
     /// Where it was relayed to.
     connection: Weak<ConnectionShared>,
+    timeout: Duration,
 }
 
 impl<C> fmt::Debug for Target<C> {
@@ -88,6 +90,7 @@ impl Handle {
             responder,
             call,
             connection: Arc::downgrade(connection),
+            timeout: Duration::MAX,
         });
         let relayed = connection.relay(message, &self.options(options), &caller, target);
         relayed.map_err(|(target, why)| {
@@ -112,6 +115,10 @@ impl<C: RelayedCall> RelayTarget for Target<C> {
         self.responder.caller()
     }
 
+    fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
     fn answered(self: Box<Self>) {
         let Self {
             responder, call, ..
@@ -125,6 +132,7 @@ impl<C: RelayedCall> RelayTarget for Target<C> {
             responder,
             call,
             connection,
+            timeout,
         } = *self;
         match end {
             RelayEnd::Outcome(
@@ -152,7 +160,7 @@ impl<C: RelayedCall> RelayTarget for Target<C> {
             RelayEnd::Outcome(outcome, _) => {
                 let metadata = ConnectionShared::metadata_of(&outcome);
                 let error = match connection.upgrade() {
-                    Some(connection) => connection.failure_of_stream(outcome),
+                    Some(connection) => connection.failure(outcome, timeout),
                     None => CallError::ConnectionLost,
                 };
                 if call.is_for_another(&error) {
@@ -162,12 +170,16 @@ impl<C: RelayedCall> RelayTarget for Target<C> {
                 if let Some(metadata) = metadata {
                     responder.set_headers(&metadata);
                 }
+                let forwarded = match Forwarded::is_late(&error) {
+                    true => Forwarded::GivenUp,
+                    false => Forwarded::Answered,
+                };
                 responder.fail(&error.into());
-                call.ended(Relayed::Ended(Forwarded::Answered));
+                call.ended(Relayed::Ended(forwarded));
             }
             RelayEnd::Stream(begun) => match connection.upgrade() {
                 Some(connection) => {
-                    let responses = responses(begun, &connection);
+                    let responses = responses(begun, &connection, timeout);
                     call.ended(Relayed::Stream(responder, responses));
                 }
                 None => {
@@ -183,6 +195,10 @@ impl<C: RelayedCall> RelayTarget for Target<C> {
     }
 }
 
-fn responses(begun: BegunStream, connection: &Arc<ConnectionShared>) -> Responses {
-    Responses(Streaming::answers(begun.answers(connection), None))
+fn responses(
+    begun: BegunStream,
+    connection: &Arc<ConnectionShared>,
+    timeout: Duration,
+) -> Responses {
+    Responses(Streaming::answers(begun.answers(connection, timeout), None))
 }

@@ -114,6 +114,7 @@ impl Responder {
     ) -> Forwarded {
         let cancellation = self.cancellation();
         let mut back = None;
+        let mut is_late = false;
         let is_done = {
             // Pinned where it is made: each time it is moved the future of a call would hold it once more.
             let forwarding = pin!(async {
@@ -123,7 +124,10 @@ impl Responder {
                         back = Some((self, error));
                         return;
                     }
-                    Err(error) => return self.fail(&error.into()),
+                    Err(error) => {
+                        is_late = Forwarded::is_late(&error);
+                        return self.fail(&error.into());
+                    }
                 };
                 let metadata = ResponseMetadata::new();
                 responses.0.keep_metadata(&metadata);
@@ -152,6 +156,7 @@ impl Responder {
                     Some(Err(error)) if another(&error) => back = Some((self, error)),
                     Some(Err(error)) => {
                         self.forward_headers(&metadata);
+                        is_late = Forwarded::is_late(&error);
                         self.fail(&error.into());
                     }
                 }
@@ -160,7 +165,7 @@ impl Responder {
         };
         match back {
             Some((responder, error)) => Forwarded::Another(responder, error),
-            None if is_done => Forwarded::Answered,
+            None if is_done && !is_late => Forwarded::Answered,
             None => Forwarded::GivenUp,
         }
     }
@@ -194,10 +199,17 @@ impl Responder {
 pub enum Forwarded {
     /// It is answered, with what came or with an error.
     Answered,
-    /// Nobody waited for the answer any longer.
+    /// Nobody waited for the answer any longer: it was given up, or its deadline has passed without one.
     GivenUp,
     /// It is another one's turn.
     Another(Responder, CallError),
+}
+
+impl Forwarded {
+    /// Whether a call that ends with this error has had no answer in time.
+    pub(super) fn is_late(error: &CallError) -> bool {
+        matches!(error, CallError::DeadlineExceeded { .. })
+    }
 }
 
 /// An item that was taken already, and those behind it.

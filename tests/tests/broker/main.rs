@@ -9,6 +9,7 @@ mod fixture;
 mod identities;
 mod keys;
 mod publications;
+mod relayed_calls;
 mod schemas;
 mod sessions;
 mod shared_connection;
