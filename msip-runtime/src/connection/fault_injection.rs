@@ -32,6 +32,10 @@ pub(crate) enum FaultInjection {
     StoreReaderLate,
     /// What the endpoints of a connection ask for is taken under one lock, and the waker of its task stored under another.
     StoreTaskLate,
+    /// Where a call was relayed to is kept without looking whether it was given up meanwhile.
+    RelayWithoutLooking,
+    /// A relayed call that is given up is taken out by its token alone, which may be another's.
+    GiveUpRelayedByToken,
 }
 
 #[cfg(shuttle)]

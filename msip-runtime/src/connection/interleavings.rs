@@ -6,6 +6,7 @@
 //! Run them by `.ci/interleavings`.
 
 mod network;
+mod relays;
 
 use std::{
     future::Future,

@@ -1,13 +1,14 @@
 //! A client's connection, its driver and its peer, all under `shuttle`.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use msip_session::{
-    Event, InboundSlot, Reply, ReplyTo, Session,
+    CallShape, Event, InboundSlot, Outcome, Reply, ReplyTo, RequestHead, Session, Slot, Token,
     wire::{Code, Credit, Decoder, ErrorRef, Hello, SECRET_LEN, SessionId, Side, Welcome},
 };
 use shuttle::{future::block_on, thread};
@@ -15,7 +16,7 @@ use shuttle::{future::block_on, thread};
 use crate::{
     BodyError, Envelope, MsgKind, Variant,
     body::{Body, Encoding, decode_member, encode_member, member_len},
-    connection::{ConnectionShared, DriverStep},
+    connection::{CallToAnswer, ConnectionShared, DriverStep},
     settings::Settings,
     sync::{Mutex, MutexGuard, lock},
 };
@@ -87,6 +88,10 @@ pub(super) struct Peer {
     /// The calls that it is to answer later.
     held: Vec<InboundSlot>,
     pub(super) notes: Vec<u32>,
+    /// How its own calls have ended.
+    pub(super) outcomes: Vec<(Token, Outcome)>,
+    /// How many of its calls that were relayed have ended where they went.
+    pub(super) relays_ended: usize,
     /// The driver, which waits for output.
     driver: Option<Waker>,
     /// A test that waits for something to arrive.
@@ -134,7 +139,8 @@ impl Peer {
                     self.session
                         .reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(cancelled));
                 }
-                Some(Event::Closing(_)) | None => {}
+                Some(Event::Answered { token, outcome }) => self.outcomes.push((token, outcome)),
+                Some(Event::Closing(_) | Event::Capacity) | None => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -172,12 +178,20 @@ struct Timer {
     driver: Option<Waker>,
 }
 
+/// The calls of the peer.
+#[derive(Debug, Default)]
+struct Asked {
+    calls: VecDeque<CallToAnswer>,
+    observer: Option<Waker>,
+}
+
 /// Both ends, and what is between them.
 #[derive(Debug)]
 pub(super) struct Network {
-    pub(super) client: ConnectionShared,
+    pub(super) client: Arc<ConnectionShared>,
     peer: Mutex<Peer>,
     timer: Mutex<Timer>,
+    asked: Mutex<Asked>,
     driver: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -199,7 +213,7 @@ impl Network {
             };
             config
         };
-        let client = ConnectionShared::new(&settings);
+        let client = Arc::new(ConnectionShared::new(&settings));
         let mut peer = Peer {
             session: Session::accepting(config(Side::Accepting), Duration::ZERO),
             decoder: Decoder::new(1000),
@@ -208,6 +222,8 @@ impl Network {
             is_cut: false,
             held: Vec::new(),
             notes: Vec::new(),
+            outcomes: Vec::new(),
+            relays_ended: 0,
             driver: None,
             observer: None,
         };
@@ -234,6 +250,7 @@ impl Network {
             client,
             peer: Mutex::new(peer),
             timer: Mutex::default(),
+            asked: Mutex::default(),
             driver: Mutex::new(None),
         });
         let driven = Arc::clone(&network);
@@ -320,6 +337,23 @@ impl Network {
                     true
                 }
                 Some(Event::Capacity | Event::Closing(_)) => true,
+                Some(Event::Incoming(incoming)) => {
+                    let ReplyTo::Call(slot) = incoming.reply else {
+                        panic!("{incoming:?}");
+                    };
+                    let call = CallToAnswer {
+                        slot,
+                        generation: state.generation,
+                        id: incoming.id,
+                    };
+                    drop(state);
+                    self.was_asked(call);
+                    continue;
+                }
+                Some(Event::Cancelled(slot)) => {
+                    state.cancel(slot);
+                    false
+                }
                 None => false,
                 other => panic!("{other:?}"),
             };
@@ -327,6 +361,56 @@ impl Network {
                 state.capacity_freed();
             }
         }
+    }
+
+    fn was_asked(&self, call: CallToAnswer) {
+        let mut asked = lock(&self.asked);
+        asked.calls.push_back(call);
+        let observer = asked.observer.take();
+        drop(asked);
+        observer.into_iter().for_each(Waker::wake);
+    }
+
+    /// The next call of the peer, when it is there.
+    pub(super) fn next_call(&self) -> CallToAnswer {
+        block_on(std::future::poll_fn(|task| {
+            let mut asked = lock(&self.asked);
+            if let Some(call) = asked.calls.pop_front() {
+                return Poll::Ready(call);
+            }
+            asked.observer = Some(task.waker().clone());
+            Poll::Pending
+        }))
+    }
+
+    /// The peer makes a call.
+    pub(super) fn peer_asks(&self, token: Token, said: Say) -> Slot {
+        self.at_peer(|peer| {
+            let head = RequestHead {
+                variant: ASK,
+                kind: MsgKind::Command,
+                urgent: false,
+                compressed: false,
+                deadline_ms: None,
+                metadata: &[],
+                topic: None,
+            };
+            let encode = |buffer: &mut Vec<u8>| said.encode(buffer);
+            let session = &mut peer.session;
+            session
+                .call(&head, CallShape::UNARY, token, Duration::MAX, encode)
+                .unwrap()
+        })
+    }
+
+    /// The peer gives its call up.
+    pub(super) fn peer_gives_up(&self, slot: Slot) {
+        self.at_peer(|peer| peer.session.forget(slot));
+    }
+
+    /// A call of the peer that was relayed has ended where it went.
+    pub(super) fn relay_ended(&self) {
+        self.at_peer(|peer| peer.relays_ended += 1);
     }
 
     /// Does something at the peer, and wakes the tasks that wait for it.
