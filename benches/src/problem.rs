@@ -57,7 +57,7 @@ pub(crate) enum Problem {
         contender: String,
         load: String,
         #[source]
-        source: Box<crate::languages::TrialError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("not measured, and CI is set: {0}")]
     Skipped(String),

@@ -259,7 +259,7 @@ describe("through a broker", { skip: broker === "" && "there is no broker: MSIP_
   test("a service that loses its connection goes on, and is heard by nobody to have done so", async () => {
     const at = topic();
     const to = transport(`${broker}/${at}`);
-    const streams: { destroy(): void }[] = [];
+    const streams: { end(): void }[] = [];
     const connections = new Recorder<string>();
     const saved = new Recorder<string>();
     const service = await LabServer.attach(
@@ -284,7 +284,7 @@ describe("through a broker", { skip: broker === "" && "there is no broker: MSIP_
     assert.equal(await client.echo("before"), "before");
     for (let round = 1; round <= 5; round++) {
       const sent = Promise.all(Array.from({ length: 20 }, (_, number) => client.save(String(number))));
-      streams.at(-1)?.destroy();
+      streams.at(-1)?.end();
       await sent;
       // The broker has them by then, and the service once it is back.
       const those = (await saved.until(20 * round)).slice(-20).map(Number);
@@ -301,7 +301,7 @@ describe("through a broker", { skip: broker === "" && "there is no broker: MSIP_
 
   test("a service whose broker is gone closes without waiting for it", async () => {
     const to = transport(`${broker}/${topic()}`);
-    const streams: { destroy(): void }[] = [];
+    const streams: { end(): void }[] = [];
     const failed = signalled();
     const service = await LabServer.attach(
       {
@@ -323,7 +323,7 @@ describe("through a broker", { skip: broker === "" && "there is no broker: MSIP_
         },
       },
     );
-    streams[0]?.destroy();
+    streams[0]?.end();
     await failed.promise;
     assert.equal(await service.close(), 0);
   });

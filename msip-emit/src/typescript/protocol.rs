@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use msip_schema::{
-    Compression, Direction, FieldType, Payload, Schema, TypeDef, TypeName,
-    compare::Description, json_name,
+    Compression, Direction, FieldType, Payload, Schema, TypeDef, TypeName, compare::Description,
+    json_name,
 };
 
 use super::doc;
@@ -101,7 +101,10 @@ fn write_member(types: &Types<'_, '_>, member: &MemberPlan<'_>, constant: &str, 
     if let Some(key) = member.key.as_ref().and_then(|key| key.field) {
         // In the bundles of those alone whose schema has keys.
         let text = types.wire("keyText", out);
-        out.line(format_args!("key: (encoded) => {text}(encoded, {}),", key.number));
+        out.line(format_args!(
+            "key: (encoded) => {text}(encoded, {}),",
+            key.number
+        ));
     }
     out.dedent();
     out.line("};");

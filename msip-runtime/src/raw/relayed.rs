@@ -30,10 +30,6 @@ pub trait RelayedCall: fmt::Debug + Send + 'static {
 #[derive(Debug)]
 #[must_use = "a responder that is dropped answers with an error"]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is moved once and taken apart, and a box would be an allocation for each call"
-)]
 pub enum Relayed {
     /// It is answered, nobody waited for the answer, or it is another one's turn.
     Ended(Forwarded),
@@ -77,6 +73,10 @@ impl Handle {
     /// # Errors
     ///
     /// It could not be sent, or not now.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is taken apart at once, and a box would be an allocation for each call that has to wait"
+    )]
     pub fn relay<C: RelayedCall>(
         &self,
         message: &UntypedMessage,

@@ -55,7 +55,8 @@ function streamsOf(s: State, id: MsgId): Streams | undefined {
  * Whether an item with a body of this size would be taken now. If not, a `writable` of this id follows. Of a call that is over it
  * is taken, and dropped; one that is too large is refused rather than held up.
  */
-export function canSendItem({ s }: Session, id: MsgId, size: number): boolean {
+export function canSendItem(session: Session, id: MsgId, size: number): boolean {
+  const { s } = session;
   const send = streamsOf(s, id)?.send;
   if (size > s.peerMaxBody || !send || s.phase !== "open" || (send.isOpen && s.hasPlace)) {
     return true;
@@ -68,7 +69,8 @@ export function canSendItem({ s }: Session, id: MsgId, size: number): boolean {
  * Sends an item of a stream of requests; `last` ends the stream, and the body may then be empty. What comes after the end of its call
  * is dropped. Throws as `Session.call` does.
  */
-export function sendItem({ s }: Session, id: MsgId, body: Uint8Array, last: boolean, compressed = false): void {
+export function sendItem(session: Session, id: MsgId, body: Uint8Array, last: boolean, compressed = false): void {
+  const { s } = session;
   const exchange = s.calls.get(id);
   const send = exchange?.send;
   if (!send || s.phase !== "open" || (body.length === 0 && !last)) {
@@ -85,7 +87,8 @@ export function sendItem({ s }: Session, id: MsgId, body: Uint8Array, last: bool
 }
 
 /** Sends an item of a stream of answers. Throws as `Session.call` does. */
-export function sendAnswerItem({ s }: Session, id: MsgId, body: Uint8Array, compressed = false): void {
+export function sendAnswerItem(session: Session, id: MsgId, body: Uint8Array, compressed = false): void {
+  const { s } = session;
   const call = s.inbound.get(id);
   if (!call?.send || call.interest !== ANSWER || s.phase !== "open" || body.length === 0) {
     return;
@@ -95,7 +98,8 @@ export function sendAnswerItem({ s }: Session, id: MsgId, body: Uint8Array, comp
 }
 
 /** Ends a stream of answers. */
-export function endAnswers({ s }: Session, id: MsgId, metadata?: Metadata): void {
+export function endAnswers(session: Session, id: MsgId, metadata?: Metadata): void {
+  const { s } = session;
   const call = endInbound(s, id);
   if (call) {
     replyWith(s, call, NOTHING, metadata, 0);
