@@ -16,6 +16,7 @@ mod presence;
 mod publications;
 mod reader;
 mod requests;
+mod unsent;
 mod writer;
 
 use std::{

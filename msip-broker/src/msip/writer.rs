@@ -19,12 +19,13 @@ use tokio::{task::yield_now, time::timeout};
 use super::foreign_pass;
 use super::{
     Shared,
-    call::{self, Call, Instance},
+    call::{self, Call, Instance, is_of_connection},
     heard_at::HeardAt,
     link::{Link, LinkWatch},
     open_work::OpenWork,
     presence,
     reader::CHECK,
+    unsent::{Acknowledged, Unsent},
 };
 use crate::router::{
     ClientAt, Delivery, EndReason, Failed, OutboxItem, Publication, Refused, SessionHandle,
@@ -52,6 +53,10 @@ pub(super) struct Writer<'a> {
     open: Arc<Mutex<OpenWork>>,
     instance: Arc<Instance>,
     heard_at: HeardAt,
+    /// Deliveries for which there was no connection.
+    unsent: Arc<Unsent>,
+    /// The number of the next delivery.
+    next: u64,
 }
 
 impl<'a> Writer<'a> {
@@ -76,6 +81,8 @@ impl<'a> Writer<'a> {
             open: Arc::new(Mutex::new(open)),
             instance: Arc::new(instance),
             heard_at: HeardAt::default(),
+            unsent: Arc::default(),
+            next: 0,
         }
     }
 
@@ -100,7 +107,7 @@ impl<'a> Writer<'a> {
                 break EndReason::Closed;
             }
             match self.take(&mut taken).await {
-                Take::Items => {}
+                Take::Items | Take::Unsent => {}
                 Take::ConnectionLost => continue,
                 Take::Ended(reason) => return reason,
             }
@@ -122,20 +129,27 @@ impl<'a> Writer<'a> {
         };
         // The runtime has ended what was open: whoever waits is told.
         let _ = timeout(CHECK, self.fewer_than(1)).await;
+        while let Some(unsent) = self.unsent.pop() {
+            let error = CallError::NotSent(SendError::Disconnected);
+            failed(self.shared, self.session, unsent, &error);
+        }
         reason
     }
 
-    /// Takes what waits, while there is a connection.
+    /// Takes what waits, while there is a connection, and nothing that came before is to be sent.
     async fn take(&mut self, taken: &mut Vec<OutboxItem>) -> Take {
         let Self {
             shared,
             session,
             watch,
+            unsent,
             ..
         } = self;
+        let some = poll_fn(|task| unsent.poll_some(task));
         let next = poll_fn(|task| session.poll_take(shared.now(), TAKE, taken, task));
         tokio::select! {
             biased;
+            () = some => Take::Unsent,
             took = next => match took {
                 Ok(()) => Take::Items,
                 Err(reason) => Take::Ended(reason),
@@ -169,73 +183,113 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes what was taken, and flushes.
+    /// Writes what was not sent before and what was taken, and flushes.
     async fn write(&mut self, taken: &mut Vec<OutboxItem>) -> Result<(), SendError> {
+        let mut written = Ok(());
         for item in taken.drain(..) {
-            match item {
-                OutboxItem::Publication(delivery) => self.deliver(delivery).await?,
-                OutboxItem::Exchange(assigned) => {
-                    // What came before it goes first.
-                    self.sender.flush().await?;
-                    let heard_at = assigned
-                        .client()
-                        .map(|client| self.heard_at.topic_of(client));
-                    let at = match heard_at.transpose() {
-                        Ok(at) => at.cloned(),
-                        Err(status) => {
-                            call::refuse(*assigned, status);
-                            continue;
+            self.write_unsent().await;
+            match self.write_item(item).await {
+                Err(SendError::Full) => return Err(SendError::Full),
+                // What comes after it may be for acknowledgment, and is sent by the next connection.
+                Err(error) => written = Err(error),
+                Ok(()) => {}
+            }
+        }
+        self.write_unsent().await;
+        self.sender.flush().await?;
+        written
+    }
+
+    /// Writes what was not sent before, unless the session ends.
+    async fn write_unsent(&mut self) {
+        while !self.unsent.is_empty() && self.watch.connected().await {
+            let Some(unsent) = self.unsent.pop() else {
+                return;
+            };
+            let number = unsent.number;
+            self.begin(unsent);
+            if self.unsent.contains(number) {
+                // The connection is lost, and the reader has not heard of it yet.
+                yield_now().await;
+            }
+        }
+    }
+
+    /// Flushes what is before something else, which goes on where that could not be sent.
+    async fn flush_before(&mut self) -> Result<(), SendError> {
+        match self.sender.flush().await {
+            Err(SendError::Full) => Err(SendError::Full),
+            Err(error) => {
+                tracing::debug!(%error, "messages for a peer are not sent");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn write_item(&mut self, item: OutboxItem) -> Result<(), SendError> {
+        match item {
+            OutboxItem::Publication(delivery) => self.deliver(delivery).await?,
+            OutboxItem::Exchange(assigned) => {
+                self.flush_before().await?;
+                let heard_at = assigned
+                    .client()
+                    .map(|client| self.heard_at.topic_of(client));
+                let at = match heard_at.transpose() {
+                    Ok(at) => at.cloned(),
+                    Err(status) => {
+                        call::refuse(*assigned, status);
+                        return Ok(());
+                    }
+                };
+                if let Some((call, attempt)) = call::take_apart(*assigned, at) {
+                    let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
+                    match call {
+                        Call::Msip(call) => {
+                            let left = call::relay(call, attempt, &service, &self.instance);
+                            if let Some((call, attempt)) = left {
+                                let work = call::pass_on(call, attempt, service, shared);
+                                locked(&self.open).begin(work);
+                            }
                         }
-                    };
-                    if let Some((call, attempt)) = call::take_apart(*assigned, at) {
-                        let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
-                        match call {
-                            Call::Msip(call) => {
-                                let left = call::relay(call, attempt, &service, &self.instance);
-                                if let Some((call, attempt)) = left {
-                                    let work = call::pass_on(call, attempt, service, shared);
-                                    locked(&self.open).begin(work);
-                                }
-                            }
-                            #[cfg(feature = "middleman")]
-                            Call::Foreign(call) => {
-                                let session = self.session.clone();
-                                locked(&self.open).begin(async move {
-                                    foreign_pass::pass_on(call, attempt, session, service, &shared)
-                                        .await;
-                                });
-                            }
+                        #[cfg(feature = "middleman")]
+                        Call::Foreign(call) => {
+                            let session = self.session.clone();
+                            locked(&self.open).begin(async move {
+                                foreign_pass::pass_on(call, attempt, session, service, &shared)
+                                    .await;
+                            });
                         }
                     }
                 }
-                OutboxItem::Presence(presence) => {
-                    let Ok(message) = presence::announcement(&presence) else {
-                        continue;
-                    };
-                    self.sender.push(&message).await?;
-                }
-                OutboxItem::TopicSpoken(spoken) => {
-                    let Ok(message) = presence::topic_spoken(&spoken) else {
-                        continue;
-                    };
-                    self.sender.push(&message).await?;
-                }
-                OutboxItem::SubscriptionEnded(filter, why) => {
-                    let Ok(message) = presence::subscription_ended(&filter, why) else {
-                        continue;
-                    };
-                    self.sender.flush().await?;
-                    self.handle.send(&message, &CallOptions::new()).await?;
-                }
+            }
+            OutboxItem::Presence(presence) => {
+                let Ok(message) = presence::announcement(&presence) else {
+                    return Ok(());
+                };
+                self.sender.push(&message).await?;
+            }
+            OutboxItem::TopicSpoken(spoken) => {
+                let Ok(message) = presence::topic_spoken(&spoken) else {
+                    return Ok(());
+                };
+                self.sender.push(&message).await?;
+            }
+            OutboxItem::SubscriptionEnded(filter, why) => {
+                let Ok(message) = presence::subscription_ended(&filter, why) else {
+                    return Ok(());
+                };
+                self.sender.flush().await?;
+                self.handle.send(&message, &CallOptions::new()).await?;
             }
         }
-        self.sender.flush().await
+        Ok(())
     }
 
     async fn deliver(&mut self, delivery: Delivery) -> Result<(), SendError> {
         let publication = &delivery.publication;
         if publication.wants_ack {
-            self.sender.flush().await?;
+            self.flush_before().await?;
             for frame in publication.iter() {
                 self.begin_delivery(delivery.clone(), frame);
             }
@@ -340,35 +394,49 @@ impl<'a> Writer<'a> {
         else {
             return self.not_sent(&delivery, 1);
         };
-        let options = options.timeout(ACKNOWLEDGED_WITHIN);
-        let (handle, shared) = (self.handle.clone(), Arc::clone(self.shared));
-        let (session, watch) = (self.session.clone(), self.link.watch());
-        locked(&self.open).begin(async move {
-            let error = loop {
-                match handle.deliver(&message, &options).await {
-                    Ok(()) => return,
-                    // It was not sent, and is when the session is resumed.
-                    Err(CallError::NotSent(SendError::Disconnected)) if watch.connected().await => {
-                        // The reader may not have heard of it yet.
-                        yield_now().await;
-                    }
-                    Err(error) => break error,
-                }
-            };
-            if let CallError::NotSent(_) = &error {
-                finished_with(&session, &delivery, 1);
-            }
-            let failed = Failed {
-                delivery: &delivery,
-                frame,
-                why: refused(&error),
-            };
-            let mut wakes = WakeList::new();
-            shared
-                .router
-                .failed(&session, failed, shared.now(), &mut wakes);
+        let number = self.next;
+        self.next += 1;
+        self.begin(Acknowledged {
+            number,
+            delivery,
+            frame,
+            message,
+            options: options.timeout(ACKNOWLEDGED_WITHIN),
         });
     }
+
+    /// The same, for one that may have been tried before.
+    fn begin(&self, sent: Acknowledged) {
+        let (handle, shared) = (self.handle.clone(), Arc::clone(self.shared));
+        let (session, unsent) = (self.session.clone(), Arc::clone(&self.unsent));
+        locked(&self.open).begin(async move {
+            match handle.deliver(&sent.message, &sent.options).await {
+                Ok(()) => {}
+                // Not by itself when there is a connection again: those that wait for one are woken in any order.
+                Err(CallError::NotSent(error)) if lacks_connection(&error) => unsent.put(sent),
+                Err(error) => failed(&shared, &session, sent, &error),
+            }
+        });
+    }
+}
+
+/// Whether a message was not sent since there is no connection, or no session: it is for the reader to say which.
+fn lacks_connection(error: &SendError) -> bool {
+    !matches!(error, SendError::Full) && is_of_connection(error)
+}
+
+/// A message was not acknowledged.
+fn failed(shared: &Shared, session: &SessionHandle, sent: Acknowledged, error: &CallError) {
+    if let CallError::NotSent(_) = error {
+        finished_with(session, &sent.delivery, 1);
+    }
+    let failed = Failed {
+        delivery: &sent.delivery,
+        frame: sent.frame,
+        why: refused(error),
+    };
+    let (now, mut wakes) = (shared.now(), WakeList::new());
+    shared.router.failed(session, failed, now, &mut wakes);
 }
 
 fn locked(open: &Mutex<OpenWork>) -> MutexGuard<'_, OpenWork> {
@@ -387,6 +455,8 @@ fn finished_with(session: &SessionHandle, delivery: &Delivery, count: usize) {
 /// What there was to be taken.
 enum Take {
     Items,
+    /// Something is to be sent again first.
+    Unsent,
     ConnectionLost,
     Ended(EndReason),
 }

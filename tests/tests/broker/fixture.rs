@@ -47,13 +47,22 @@ impl Broker {
         limits: Limits,
         rights: impl Fn(&str) -> Rights + Send + Sync + 'static,
     ) -> Self {
+        Self::listening("tcp://127.0.0.1:0", limits, rights).await
+    }
+
+    /// The same, at a URL with settings.
+    pub(crate) async fn listening(
+        url: &str,
+        limits: Limits,
+        rights: impl Fn(&str) -> Rights + Send + Sync + 'static,
+    ) -> Self {
         let (router, start) = (Router::new(limits), Instant::now());
         let service = BrokerService::new(
             router.clone(),
             move || start.elapsed(),
             move |peer| (Principal::new(peer.name()), Arc::new(rights(peer.name()))),
         );
-        let server = UntypedServer::builder("tcp://127.0.0.1:0")
+        let server = UntypedServer::builder(url)
             .untyped(UntypedProtocol::any().with_topics(), service)
             .bind()
             .await

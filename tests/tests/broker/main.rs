@@ -8,6 +8,7 @@ mod calls;
 mod fixture;
 mod identities;
 mod keys;
+mod order;
 mod publications;
 mod relayed_calls;
 mod schemas;

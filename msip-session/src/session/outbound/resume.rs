@@ -11,13 +11,19 @@ use crate::{
 };
 
 impl OutboundExchanges {
-    /// The session is lost: closes every exchange. `is_sent` returns whether a frame of this connection was sent.
+    /// The session is lost: closes every exchange, deliveries in the order in which they were sent, so that who sends them
+    /// elsewhere can keep it. `is_sent` returns whether a frame of this connection was sent.
     pub(in crate::session) fn take_all(
         &mut self,
         streams: &mut StreamTable,
         is_sent: impl Fn(Position) -> bool,
     ) -> Vec<Lost> {
         let mut lost = Vec::with_capacity(self.entries.len());
+        for slot in self.books.deliveries.unanswered() {
+            if let Some(entry) = self.entries.try_remove(slot.index()) {
+                lost.push(entry.lost(entry.was_sent || is_sent(entry.position)));
+            }
+        }
         for entry in self.entries.drain() {
             if entry.class != Class::Abandoned {
                 lost.push(entry.lost(entry.was_sent || is_sent(entry.position)));

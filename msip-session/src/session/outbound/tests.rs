@@ -163,3 +163,21 @@ fn a_ping_is_not_ended_by_an_ack() {
     assert_eq!(table.answer(id), None);
     assert_eq!(table.outbound.pong(id), Some(Token::new(3)));
 }
+
+#[test]
+fn deliveries_that_are_lost_with_their_session_are_in_the_order_in_which_they_were_sent() {
+    let mut table = Table::new(Side::Connecting);
+    let before: Vec<_> = (0..4).map(|token| table.deliver(token)).collect();
+    for id in before {
+        table.answer(id);
+    }
+    // These use the same slots, in another order.
+    for token in 10..13 {
+        table.deliver(token);
+    }
+    table.call(20, SOON);
+    let lost = table.outbound.take_all(&mut table.streams, |_| true);
+    let tokens: Vec<_> = lost.iter().map(|lost| lost.token.index()).collect();
+    assert_eq!(tokens, [10, 11, 12, 20]);
+    assert!(table.outbound.is_idle());
+}
