@@ -50,7 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Run(job) => msip_load::exit(run::run(&job, report::draw)),
-        Command::Report(job) => msip_load::exit(report::report(&job)),
+        Command::Report(job) => msip_load::exit(report::report(&job, languages::is_table)),
         Command::Instructions(job) => msip_load::exit(instructions::instructions(&job)),
         Command::Case(job) => msip_load::exit(instructions::run_case(&job)),
         Command::Relay(job) => msip_load::exit(relay::relay(&job)),

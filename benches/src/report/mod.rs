@@ -11,7 +11,7 @@ use std::{
 };
 
 pub(crate) use self::tables::machine;
-use crate::{languages, problem::Problem, run::Report};
+use crate::{problem::Problem, run::Report};
 
 /// What to make of a run's JSON.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,12 +27,12 @@ pub(crate) struct ReportJob {
     charts: Option<PathBuf>,
 }
 
-/// Writes what was asked for.
-pub(crate) fn report(job: &ReportJob) -> Result<(), Problem> {
+/// Writes what was asked for. Tables that another command writes stay as they are: `is_anothers` knows their names.
+pub(crate) fn report(job: &ReportJob, is_anothers: impl Fn(&str) -> bool) -> Result<(), Problem> {
     let report: Report = serde_json::from_str(&read(&job.json)?).map_err(Problem::Json)?;
     if let Some(page) = &job.page {
         update(page, |name, old| {
-            if languages::is_table(name) {
+            if is_anothers(name) {
                 return Some(old.to_owned());
             }
             tables::table(&report, name)
