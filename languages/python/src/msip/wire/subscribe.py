@@ -26,6 +26,8 @@ class Subscribe:
     by_peer: bool = False
     """The topic carries typed traffic."""
     schema_rule: int = 0
+    own_window: bool = False
+    """What is heard there has a window of its own: the session has other clients besides."""
 
     def encode(self) -> bytes:
         """The encoded message."""
@@ -37,6 +39,7 @@ class Subscribe:
             put_bytes(buffer, 4, self.grant)
         put_number(buffer, 5, self.by_peer or None)
         put_number(buffer, 6, self.schema_rule or None)
+        put_number(buffer, 7, self.own_window or None)
         return bytes(buffer)
 
     @classmethod
@@ -57,6 +60,8 @@ class Subscribe:
                     subscribe.by_peer = as_int(value) != 0
                 case 6:
                     subscribe.schema_rule = as_int(value)
+                case 7:
+                    subscribe.own_window = as_int(value) != 0
         return subscribe
 
 
