@@ -2,6 +2,7 @@
 
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
+import { Queue } from "../queue.js";
 import type { Event, Identity, Message, Metadata, MsgId, Request } from "../session/index.js";
 import type { Bodies } from "./bodies.js";
 import { now, type Driver } from "./driver.js";
@@ -204,13 +205,12 @@ function isPromise(result: unknown): result is Promise<unknown> {
 
 /** Messages and calls in order. */
 class Lane {
-  #waiting: (() => void | Promise<void>)[] = [];
-  #head = 0;
+  readonly #waiting = new Queue<() => void | Promise<void>>();
   #isBusy = false;
   #isRunning = false;
 
   get isIdle(): boolean {
-    return !this.#isBusy && this.#head === this.#waiting.length;
+    return !this.#isBusy && this.#waiting.length === 0;
   }
 
   push(work: () => void | Promise<void>): void {
@@ -218,16 +218,14 @@ class Lane {
   }
 
   clear(): void {
-    this.#waiting = [];
-    this.#head = 0;
+    this.#waiting.takeAll();
   }
 
   run(): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    while (!this.#isBusy && this.#head < this.#waiting.length) {
-      const work = this.#waiting[this.#head++];
-      const pending = work?.();
+    while (!this.#isBusy && this.#waiting.length > 0) {
+      const pending = this.#waiting.shift()?.();
       if (pending !== undefined) {
         this.#isBusy = true;
         void pending.finally(() => {
@@ -235,10 +233,6 @@ class Lane {
           this.run();
         });
       }
-    }
-    if (this.#head === this.#waiting.length || this.#head > 1024) {
-      this.#waiting = this.#waiting.slice(this.#head);
-      this.#head = 0;
     }
     this.#isRunning = false;
   }

@@ -2,6 +2,7 @@
 
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
+import { Queue } from "../queue.js";
 
 /** So many may wait; further ones fail at once. */
 const MAX_WAITING = 16_384;
@@ -9,6 +10,8 @@ const MAX_WAITING = 16_384;
 /** Somebody who wants to send. */
 export interface Waiter {
   readonly member: Member;
+  /** Who came before has a lower one. {@link Senders.add} gives it. */
+  ticket?: number;
   readonly size: number;
   /** When its time is over. */
   readonly deadline: number;
@@ -19,39 +22,10 @@ export interface Waiter {
   isDone: boolean;
 }
 
-/** A queue, first come, first served. */
-class Queue {
-  #waiting: { readonly ticket: number; readonly waiter: Waiter }[] = [];
-  #head = 0;
-
-  get length(): number {
-    return this.#waiting.length - this.#head;
-  }
-
-  get first(): { readonly ticket: number; readonly waiter: Waiter } | undefined {
-    return this.#waiting[this.#head];
-  }
-
-  push(waiter: Waiter, ticket: number): void {
-    this.#waiting.push({ ticket, waiter });
-  }
-
-  shift(): void {
-    this.#head += 1;
-    if (this.#head > 1024 || this.length === 0) this.keep(() => true);
-  }
-
-  /** Drops the others. */
-  keep(isKept: (waiter: Waiter) => boolean): void {
-    this.#waiting = this.#waiting.slice(this.#head).filter(({ waiter }) => isKept(waiter));
-    this.#head = 0;
-  }
-}
-
 /** Two queues, first come, first served: messages wait for credit, and calls, which need none, overtake those that do. */
 export class Senders {
-  readonly #messages = new Queue();
-  readonly #calls = new Queue();
+  readonly #messages = new Queue<Waiter>();
+  readonly #calls = new Queue<Waiter>();
   #lastTicket = 0;
   #nextDeadline = Infinity;
 
@@ -66,7 +40,8 @@ export class Senders {
       waiter.fail(new Status("RESOURCE_EXHAUSTED", `not sent: ${MAX_WAITING} messages wait to be sent`));
       return;
     }
-    this.#queueOf(waiter.member).push(waiter, ++this.#lastTicket);
+    waiter.ticket = ++this.#lastTicket;
+    this.#queueOf(waiter.member).push(waiter);
     this.#nextDeadline = Math.min(this.#nextDeadline, waiter.deadline);
   }
 
@@ -74,11 +49,11 @@ export class Senders {
   proceed(hasCapacity: (waiter: Waiter) => boolean): void {
     let queues = [this.#messages, this.#calls];
     for (;;) {
-      let next: Queue | undefined;
+      let next: Queue<Waiter> | undefined;
       for (const queue of queues) {
         if ((queue.first?.ticket ?? Infinity) < (next?.first?.ticket ?? Infinity)) next = queue;
       }
-      const waiter = next?.first?.waiter;
+      const waiter = next?.first;
       if (next === undefined || waiter === undefined) return;
       if (!waiter.isDone && !hasCapacity(waiter)) {
         queues = queues.filter((queue) => queue !== next);
@@ -112,12 +87,11 @@ export class Senders {
   #failThose(isFailing: (waiter: Waiter) => boolean, status: Status): void {
     const failing: Waiter[] = [];
     for (const queue of [this.#messages, this.#calls]) {
-      queue.keep((waiter) => {
-        if (waiter.isDone) return false;
-        if (!isFailing(waiter)) return true;
-        failing.push(waiter);
-        return false;
-      });
+      for (const waiter of queue.takeAll()) {
+        if (waiter.isDone) continue;
+        if (isFailing(waiter)) failing.push(waiter);
+        else queue.push(waiter);
+      }
     }
     for (const waiter of failing) {
       waiter.isDone = true;
@@ -125,7 +99,7 @@ export class Senders {
     }
   }
 
-  #queueOf(member: Member): Queue {
+  #queueOf(member: Member): Queue<Waiter> {
     return member.shape === 3 ? this.#calls : this.#messages;
   }
 }

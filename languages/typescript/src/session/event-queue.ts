@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Queue } from "../queue.js";
 import type { Event } from "./event.js";
 
 /** Which events begin a handler, or go to one. */
@@ -11,10 +12,9 @@ const HANDLED: readonly Event["type"][] = ["request", "message", "requestItem", 
 
 /** A queue, in which what is for handlers waits while the peer is owed more than it reads. */
 export class EventQueue {
-  #events: (Event | undefined)[] = [];
-  #head = 0;
+  readonly #events = new Queue<Event>();
   /** What handlers get once the peer has read some of what it is owed. */
-  #held: Event[] = [];
+  readonly #held = new Queue<Event>();
 
   push(event: Event): void {
     this.#events.push(event);
@@ -32,13 +32,8 @@ export class EventQueue {
       return held;
     }
     for (;;) {
-      const event = this.#events[this.#head];
-      if (!event) {
-        this.#events.length = this.#head = 0;
-        return undefined;
-      }
-      this.#events[this.#head++] = undefined;
-      if (!(isOwed || this.isHolding) || !HANDLED.includes(event.type)) {
+      const event = this.#events.shift();
+      if (!event || !(isOwed || this.isHolding) || !HANDLED.includes(event.type)) {
         return event;
       }
       this.#held.push(event);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Queue } from "../queue.js";
 import { HEADER_LEN, NO_KIND, PONG, URGENT, writeHeader } from "../wire/header.js";
 import { NOTHING } from "../wire/payload.js";
 import type { Outbound } from "./exchange.js";
@@ -44,48 +45,6 @@ export class OutFrame {
   }
 }
 
-/** A queue that frees what was taken. */
-class Lane {
-  #frames: (OutFrame | undefined)[] = [];
-  #head = 0;
-
-  push(frame: OutFrame): void {
-    this.#frames.push(frame);
-  }
-
-  /** The next frame that was not withdrawn. */
-  first(outgoing: Outgoing): OutFrame | undefined {
-    for (;;) {
-      const frame = this.#frames[this.#head];
-      if (!frame?.withdrawn) {
-        return frame;
-      }
-      outgoing.cost -= FRAME_COST;
-      this.shift();
-    }
-  }
-
-  shift(): void {
-    this.#frames[this.#head++] = undefined;
-    if (this.#head === this.#frames.length) {
-      this.#frames.length = this.#head = 0;
-    } else if (this.#head >= 1024 && this.#head * 2 >= this.#frames.length) {
-      this.#frames.splice(0, this.#head);
-      this.#head = 0;
-    }
-  }
-
-  get all(): readonly (OutFrame | undefined)[] {
-    return this.#frames;
-  }
-
-  takeAll(): OutFrame[] {
-    const frames = this.#frames.slice(this.#head) as OutFrame[];
-    this.#frames.length = this.#head = 0;
-    return frames.filter((frame) => !frame.withdrawn);
-  }
-}
-
 /** Frames are joined here, by all sessions, one behind the other: what was given out is not written again. */
 const SLAB = 4 * CHUNK;
 let slab = new Uint8Array(SLAB);
@@ -102,8 +61,8 @@ export class Outgoing {
   provoked = 0;
   /** How many PONGs wait. */
   pongs = 0;
-  readonly #urgent = new Lane();
-  readonly #normal = new Lane();
+  readonly #urgent = new Queue<OutFrame>();
+  readonly #normal = new Queue<OutFrame>();
   /** By how many bytes the urgent lane is ahead. */
   #ahead = 0;
   /** The rest of a body whose beginning was given out. */
@@ -150,12 +109,21 @@ export class Outgoing {
   /** Takes all frames of an exchange back of which nothing was sent. */
   withdrawAll(id: bigint): void {
     for (const lane of [this.#urgent, this.#normal]) {
-      for (const frame of lane.all) {
-        if (frame?.id === id) {
+      for (const frame of lane.all()) {
+        if (frame.id === id) {
           this.withdraw(frame);
         }
       }
     }
+  }
+
+  /** The next frame of a lane that was not withdrawn. */
+  #first(lane: Queue<OutFrame>): OutFrame | undefined {
+    while (lane.first?.withdrawn) {
+      this.cost -= FRAME_COST;
+      lane.shift();
+    }
+    return lane.first;
   }
 
   /** What is to be written next, at most 64 KiB. */
@@ -177,8 +145,8 @@ export class Outgoing {
     const limit = start + CHUNK;
     let at = start;
     for (;;) {
-      const urgent = this.#urgent.first(this);
-      const normal = this.#normal.first(this);
+      const urgent = this.#first(this.#urgent);
+      const normal = this.#first(this.#normal);
       const isUrgent = urgent !== undefined && (normal === undefined || this.#ahead <= 0);
       const frame = isUrgent ? urgent : normal;
       if (!frame) {
@@ -218,7 +186,7 @@ export class Outgoing {
 
   /** Drops all, and returns what no byte of was handed to the transport. */
   takeUnsent(): OutFrame[] {
-    const frames = [...this.#urgent.takeAll(), ...this.#normal.takeAll()];
+    const frames = [...this.#urgent.takeAll(), ...this.#normal.takeAll()].filter((frame) => !frame.withdrawn);
     for (const frame of frames) {
       frame.queued = false;
     }
