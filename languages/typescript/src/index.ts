@@ -5,6 +5,7 @@
  */
 
 export { Client, StreamingClient } from "./client/client.js";
+export type { ClientParts } from "./client/parts.js";
 export type { ClientConnection } from "./client/client-connection.js";
 export type { ClientHandler, ClientOptions, ConnectionState, Credential, Reconnect } from "./client/options.js";
 export type { CallOptions, Context, RequestStream, SendOptions } from "./connection/options.js";
@@ -12,6 +13,8 @@ export { ResponseStream } from "./connection/response-stream.js";
 export { json, messagePack, protobuf, type Codec, type Compression } from "./codec/index.js";
 export { ClosedError, ConnectError, Status, type Code, type Detail, type StatusOptions } from "./errors.js";
 export type { Kind, Member, MessageCodec, Protocol, Shape } from "./protocol.js";
+export { droppable } from "./session/droppable.js";
+export { resumption } from "./session/resume.js";
 export type { Identity, Metadata, Subscribe } from "./session/index.js";
 export type { ClientSettings, ConnectionSettings } from "./settings/settings.js";
 export { SettingError } from "./settings/values.js";

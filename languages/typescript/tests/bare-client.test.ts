@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { transport } from "../src/node/index.js";
-import { ClientSession, sessionStreams, type Event } from "../src/session/index.js";
+import { ClientSession, everyPart, type Event } from "../src/session/index.js";
 import { LAB, LabServer, Recorder, handlers, signalled } from "./lab.js";
 
 const TCP = "tcp://127.0.0.1:0";
 
 /** A session, and its newest connection. */
 class BareClient {
-  readonly session = new ClientSession(LAB, {}, sessionStreams);
+  readonly session = new ClientSession(LAB, {}, everyPart);
   readonly events = new Recorder<Event>();
   #connections = 0;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use msip_schema::{
-    Compression, Direction, FieldType, Payload, Schema, TypeDef, TypeName, compare::Description,
-    json_name,
+    Compression, Direction, FieldType, MsgKind, Payload, Schema, TypeDef, TypeName,
+    compare::Description, json_name,
 };
 
 use super::doc;
@@ -303,8 +303,9 @@ fn write_client(
         "static connect(endpoint: string | {transport}, options{optional}: {options}<{prefix}ClientHandler>): Promise<{prefix}Client> {{",
     ));
     out.indent();
+    let parts = parts(types, plan, out);
     out.line(format_args!(
-        "return {base}.open({prefix}Client, {}, endpoint, options);",
+        "return {base}.open({prefix}Client, {}, endpoint, options{parts});",
         names.constant
     ));
     out.dedent();
@@ -328,6 +329,32 @@ fn write_client(
         },
         out,
     );
+}
+
+/// The argument that names the parts of a client beside its core, some of which only some schemas need: no bundle has others.
+fn parts(types: &Types<'_, '_>, plan: &Plan<'_>, out: &mut Writer) -> String {
+    let needed = [("resumption", true), ("droppable", sends_droppable(plan))];
+    let parts: Vec<String> = needed
+        .into_iter()
+        .filter(|(_, is_needed)| *is_needed)
+        .map(|(name, _)| match out.import(types.modules.core, name) {
+            local if local == name => local,
+            local => format!("{name}: {local}"),
+        })
+        .collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(", {{ {} }}", parts.join(", ")),
+    }
+}
+
+/// Whether a client sends messages that may be dropped, rather than hold it up.
+fn sends_droppable(plan: &Plan<'_>) -> bool {
+    let members = &plan.envelope(Direction::ClientToServer).members;
+    members.iter().any(|member| {
+        matches!(member.kind, MsgKind::State | MsgKind::Log | MsgKind::Metric)
+            && matches!(member.shape, Shape::OneWay)
+    })
 }
 
 /// Whether a call of either direction has a stream.

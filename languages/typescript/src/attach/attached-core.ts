@@ -15,7 +15,7 @@ import { offer } from "../server/offer.js";
 import type { Core, PeerClass } from "../server/core.js";
 import type { ServerHandler } from "../server/options.js";
 import type { PeerConnection } from "../server/peer-connection.js";
-import { readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
+import { everyPart, readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
 import { CLIENT, resolveSettings, type ClientSettings } from "../settings/settings.js";
 import type { Transport } from "../transport/transport.js";
 import { BROKER_PROTOCOL, type PresenceInd } from "../wire/broker.js";
@@ -179,7 +179,7 @@ export class AttachedCore implements Core, DemuxOwner {
       onClosedByServer: (status) => onClosedByBroker?.(status) ?? "backoff",
     };
     const codec = ofTopic(chosenCodec(this.#endpoint.settings, options.codec), this.#protocol);
-    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, codec, handler }, streams, (connection) => {
+    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, codec, handler }, { ...everyPart, streams }, (connection) => {
       this.#connection = connection;
       this.#demux = new Demux(connection, this);
       return this.#demux;

@@ -4,7 +4,6 @@ import type { BoundCodec, Compression } from "../codec/index.js";
 import { Bodies } from "../connection/bodies.js";
 import { Connection, sessionSettings, type ConnectionParts } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
-import type { Streams } from "../connection/inbound-streams.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ConnectError, ClosedError, Status } from "../errors.js";
@@ -18,6 +17,7 @@ import { chosenCodec, chosenCompression } from "./choices.js";
 import type { ClientClass } from "./client.js";
 import { readCredential } from "./credential.js";
 import type { ClientHandler, ClientOptions, ConnectionState, Reconnect } from "./options.js";
+import type { ClientParts } from "./parts.js";
 import { pause } from "./pause.js";
 
 /** What a wait for the handshake, or for the login, is told where the connection ends before. */
@@ -33,7 +33,7 @@ export class ClientConnection {
   readonly #addresses: readonly string[];
   readonly #settings: ClientSettings;
   readonly #options: ClientOptions;
-  readonly #streams: Streams | undefined;
+  readonly #parts: ClientParts;
   readonly #handler: ClientHandler<unknown>;
   readonly #onError: (error: unknown, what: string) => void;
   readonly #sessionSettings: Settings;
@@ -59,12 +59,12 @@ export class ClientConnection {
     protocol: Protocol,
     endpoint: string | Transport,
     options: ClientOptions,
-    streams: Streams | undefined,
+    parts: ClientParts,
     inbound: ConnectionParts["inbound"],
   ) {
     this.#protocol = protocol;
     this.#options = options;
-    this.#streams = streams;
+    this.#parts = parts;
     this.#transport = typeof endpoint === "string" ? webSocket(endpoint, options.webSocket) : endpoint;
     this.#settings = resolveSettings(CLIENT, this.#transport.settings, { ...options }) as unknown as ClientSettings;
     const { topic, addressOrder } = this.#settings;
@@ -82,7 +82,7 @@ export class ClientConnection {
       version: options.version ?? "",
       bufferDisconnected: this.#settings.bufferDisconnected,
     };
-    this.#session = new ClientSession(protocol, this.#sessionSettings, streams?.session);
+    this.#session = this.#newSession();
     this.#backoff = new Backoff(this.#settings.reconnectMinMs, this.#settings.reconnectMaxMs);
     this.#connection = new Connection(
       {
@@ -92,7 +92,7 @@ export class ClientConnection {
         settings: this.#settings,
         handler: this.#handler,
         topic: topic === "" ? "" : `${topic}/$in`,
-        streams,
+        streams: parts.streams,
         onError: this.#onError,
         inbound,
         owner: {
@@ -114,12 +114,12 @@ export class ClientConnection {
     protocol: Protocol,
     endpoint: string | Transport,
     options: ClientOptions,
-    streams?: Streams,
+    parts: ClientParts,
     inbound?: ConnectionParts["inbound"],
   ): Promise<C> {
     const { description } = options;
     const described = description === undefined ? protocol : { ...protocol, description };
-    const connection = new ClientConnection(described, endpoint, options, streams, inbound);
+    const connection = new ClientConnection(described, endpoint, options, parts, inbound);
     const client = new type(connection);
     connection.#connection.peer = client;
     connection.#makeLoginClient = () => new type(connection, true);
@@ -323,7 +323,7 @@ export class ClientConnection {
         );
       }
       if (this.#session.phase === "over") {
-        this.#session = new ClientSession(this.#protocol, this.#sessionSettings, this.#streams?.session);
+        this.#session = this.#newSession();
         this.#connection.driver.session = this.#session;
         this.#welcome = undefined;
       }
@@ -340,6 +340,10 @@ export class ClientConnection {
     this.#connectedAt = now();
     this.#connection.loggedIn();
     if (this.#connection.driver.stream === undefined) this.#onStreamEnd(undefined);
+  }
+
+  #newSession(): ClientSession {
+    return new ClientSession(this.#protocol, this.#sessionSettings, { ...this.#parts, streams: this.#parts.streams?.session });
   }
 
   #awaitConnected(): Promise<Extract<Event, { type: "connected" }>> {

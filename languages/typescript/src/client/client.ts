@@ -9,6 +9,7 @@ import type { Member, Protocol } from "../protocol.js";
 import type { Transport } from "../transport/transport.js";
 import { ClientConnection } from "./client-connection.js";
 import type { ClientOptions } from "./options.js";
+import type { ClientParts } from "./parts.js";
 
 /** A generated client. */
 export type ClientClass<C> = new (connection: ClientConnection, isLogin?: boolean) => C;
@@ -28,6 +29,7 @@ export abstract class Client {
   /**
    * Connects.
    *
+   * @param parts What the client is made of beside the core, as its schema needs it.
    * @throws ConnectError where no address of the service can be connected to, or the server refuses the client.
    */
   protected static open<C extends Client, H extends object>(
@@ -35,8 +37,9 @@ export abstract class Client {
     protocol: Protocol,
     endpoint: string | Transport,
     options: ClientOptions<H> = {},
+    parts: ClientParts = {},
   ): Promise<C> {
-    return ClientConnection.open(type, protocol, endpoint, options);
+    return ClientConnection.open(type, protocol, endpoint, options, parts);
   }
 
   /** Closes: nothing new is sent, what is open may finish within `drainTimeoutMs`. Resolves when the connection has ended. */
@@ -73,8 +76,9 @@ export abstract class StreamingClient extends Client {
     protocol: Protocol,
     endpoint: string | Transport,
     options: ClientOptions<H> = {},
+    parts: ClientParts = {},
   ): Promise<C> {
-    return ClientConnection.open(type, protocol, endpoint, options, streams);
+    return ClientConnection.open(type, protocol, endpoint, options, { ...parts, streams });
   }
 
   protected callStream<T>(member: Member, request: unknown, options: CallOptions = {}): ResponseStream<T> {

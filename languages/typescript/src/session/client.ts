@@ -13,14 +13,11 @@ import { MAX_HELLO, SECRET_LEN, readWelcome, writeHello } from "../wire/handshak
 import type { Welcome } from "../wire/messages.js";
 import { fromUtf8, utf8 } from "../wire/proto.js";
 import { cut, readText } from "../wire/text.js";
-import { failAll } from "./drain.js";
-import { EndedCalls } from "./ended.js";
 import { pushControl } from "./frames.js";
-import { ReceivedDeliveries } from "./received.js";
-import { awaitedCalls, opened, refused, sendWaiting } from "./resume.js";
+import { opened, refused, sendWaiting } from "./lifecycle.js";
+import type { SessionParts } from "./parts.js";
 import { Session } from "./session.js";
 import type { Settings } from "./settings.js";
-import type { SessionStreams } from "./streams.js";
 
 const NAME_LEN = 256;
 const NOTHING = new Uint8Array();
@@ -50,9 +47,8 @@ export class ClientSession extends Session {
   #helloId = 0n;
   #welcome: Welcome | undefined;
 
-  /** @param streams {@link sessionStreams} where a call of the protocol has a stream, either way. */
-  constructor(protocol: Protocol, settings: Settings = {}, streams?: SessionStreams) {
-    super(protocol, settings, false, streams);
+  constructor(protocol: Protocol, settings: Settings = {}, parts: SessionParts = {}) {
+    super(protocol, settings, false, parts);
     this.s.onHandshake = (frame) => this.#handleAnswer(frame);
   }
 
@@ -62,15 +58,13 @@ export class ClientSession extends Session {
   }
 
   /**
-   * A transport is connected: queues the HELLO, of a new session or of one that is to be resumed. A session that has ended
-   * begins anew. `connected` or `closed` follows.
+   * A transport is connected: queues the HELLO, of a new session or of one that is to be resumed. `connected` or `closed` follows.
    */
   begin(now: number, options: BeginOptions = {}): void {
     const { s, protocol } = this;
     s.now = now;
     const resumes = s.phase === "suspended";
     if (!resumes) {
-      this.#forget();
       this.#sessionId = 0n;
       while (this.#sessionId === 0n) {
         const bytes = s.limits.random(8);
@@ -78,7 +72,7 @@ export class ClientSession extends Session {
       }
       this.#secret = s.limits.random(SECRET_LEN);
     }
-    const awaited = resumes ? awaitedCalls(s) : [];
+    const awaited = (resumes && s.resumption?.awaitedCalls(s)) || [];
     s.phase = "handshake";
     s.sessionEnds = resumes ? s.phaseEnds : Infinity;
     s.phaseEnds = now + s.limits.handshakeTimeout;
@@ -106,19 +100,6 @@ export class ClientSession extends Session {
     pushControl(s, HELLO, this.#helloId, hello, false);
   }
 
-  /** A session that has ended leaves nothing to the next one but the numbers of its exchanges. */
-  #forget(): void {
-    const { s } = this;
-    s.drain = undefined;
-    s.closing = s.closeReceived = false;
-    s.expiry = 0;
-    s.deliverySequence = 0n;
-    s.received = new ReceivedDeliveries();
-    s.ended = new EndedCalls();
-    s.outgoing.takeUnsent();
-    this.#welcome = undefined;
-  }
-
   #handleAnswer(frame: Frame): void {
     const { type, id } = frame;
     if (type === ERROR || type === CLOSE) {
@@ -137,10 +118,7 @@ export class ClientSession extends Session {
     // A server may have begun another session under the same id, whose answer was lost.
     const resumed = (welcome.resumed ?? false) && welcome.peerId === this.#welcome?.peerId;
     if (this.#welcome && !resumed) {
-      failAll(s, "the session was lost");
-      this.#forget();
-      s.inbound.clear();
-      s.orphans = s.inboundBytes = 0;
+      s.resumption?.restart(s);
     }
     if (!resumed) {
       s.peerEndsCancelled = welcome.extensions?.has("ends-cancelled") ?? false;
@@ -150,7 +128,7 @@ export class ClientSession extends Session {
     s.compresses = compression !== 0;
     s.topics = welcome.broker ?? false;
     s.sameSchema = welcome.fingerprint === protocol.fingerprint;
-    s.expiry = welcome.sessionExpiryMs ?? 0;
+    s.expiry = (s.resumption && welcome.sessionExpiryMs) ?? 0;
     opened(s, { maxBody: welcome.maxBody, maxCalls: welcome.maxOpenCalls, awaited: welcome.awaited }, resumed);
     s.emit({ type: "connected", welcome, resumed });
     sendWaiting(s);

@@ -32,7 +32,7 @@ export function describe(s: State, { id, flags }: Frame, { topic }: Payload): vo
   if (body.length > s.peerMaxBody) {
     throw new MessageFault(`a schema of ${body.length} bytes, where the caller accepts ${s.peerMaxBody} (its setting \`max_body\`)`, "RESOURCE_EXHAUSTED");
   }
-  s.ended.end(id);
+  s.resumption?.ended.end(id);
   expectLate(s, false);
   s.outgoing.push(new OutFrame(ACK, flags & URGENT, id, body, NOTHING, DESCRIBE, undefined, PROVOKED));
 }

@@ -57,11 +57,11 @@ export function handleDrainTimeout(s: State): void {
   }
   if (s.now >= drain.streamsAt) {
     drain.streamsAt = Infinity;
-    s.streams?.endAll(s, `${drain.reason}: the stream was ended`);
+    s.parts.streams?.endAll(s, `${drain.reason}: the stream was ended`);
   }
   if (s.now >= drain.deadline && drain.lingerUntil === Infinity) {
-    s.waiting = [];
-    s.droppable = undefined;
+    s.resumption?.clear(s);
+    s.droppable?.clear(s);
     sendClose(s);
     end(s, new ClosedError("UNAVAILABLE", `${drain.reason}: not finished in time`));
   } else if (isDrained(s)) {
@@ -78,7 +78,7 @@ export function isDrained(s: State): boolean {
     s.deliveries.size === 0 &&
     s.inbound.size === 0 &&
     s.inboundDeliveries.size === 0 &&
-    s.waiting.length === 0 &&
+    !s.isWaiting &&
     !s.droppable?.size &&
     !s.pendingClose &&
     s.outgoing.isEmpty
@@ -152,13 +152,10 @@ export function failAll(s: State, reason: string): void {
     endStreams(s, call);
     disown(s, call);
   }
-  s.dropped += s.waiting.filter((frame) => !frame.exchange).length + (s.droppable?.size ?? 0);
-  s.waiting = [];
-  s.waitingCost = 0;
-  s.droppable = undefined;
+  s.resumption?.clear(s);
+  s.droppable?.clear(s);
   s.pendingClose = undefined;
   s.starved.clear();
   s.inboundDeliveries.clear();
-  s.ended.clearKept();
   wake(s, ANYTHING);
 }

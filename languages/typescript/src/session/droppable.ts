@@ -1,10 +1,16 @@
 /**
- * Messages that do not hold up their sender, and may be dropped: STATE, LOG and METRIC under pressure (docs/protocol.md, "Kinds").
+ * Messages that do not hold up their sender, and may be dropped: STATE, LOG and METRIC under pressure (docs/protocol.md, "Kinds"). A
+ * client that sends none of them is made without this.
  *
  * @module
  */
 
+import { HEADER_LEN } from "../wire/header.js";
 import { FRAME_COST, type OutFrame } from "./outgoing.js";
+import type { State } from "./state.js";
+
+/** The queue, as a part of a session. */
+export const droppable = (max: number): Droppable => new Droppable(max);
 
 /** A bounded queue, in which a STATE replaces an older one of its key. */
 export class Droppable {
@@ -24,7 +30,7 @@ export class Droppable {
 
   /** Whether a STATE with a body of this size would be taken without displacing others. */
   hasPlace(size: number): boolean {
-    return this.#cost + size + 2 * FRAME_COST <= this.#max;
+    return this.size === 0 || this.#cost + size + 2 * FRAME_COST <= this.#max;
   }
 
   /** Adds a message. Returns how many were dropped: the oldest LOG and METRIC ones, and a STATE that this one replaces. */
@@ -40,9 +46,29 @@ export class Droppable {
     return this.#cost > this.#max ? dropped + this.#dropWhile(() => this.#cost > this.#max) : dropped;
   }
 
-  /** Drops what may be dropped. Returns how many. */
-  dropLogs(): number {
-    return this.#dropWhile(() => true);
+  /** Sends what waits, as far as there is credit and capacity; where a message waits for all credit, no LOG and METRIC holds it up. */
+  flush(s: State): void {
+    const { sendWindow } = s;
+    if (s.blockedMessage && sendWindow.isOpen && this.size >= sendWindow.items) {
+      s.dropped += this.#dropWhile(() => true);
+    }
+    for (const [key, frame] of this.#frames) {
+      if (!sendWindow.isOpen || !s.hasPlace) {
+        return;
+      }
+      this.#remove(key, frame);
+      frame.id = s.nextId();
+      sendWindow.spend(frame.size - HEADER_LEN);
+      s.outgoing.push(frame);
+    }
+    s.blockedMessage = false;
+  }
+
+  /** Drops all. */
+  clear(s: State): void {
+    s.dropped += this.size;
+    this.#frames.clear();
+    this.#cost = 0;
   }
 
   #dropWhile(wanted: () => boolean): number {
@@ -57,14 +83,6 @@ export class Droppable {
       }
     }
     return dropped;
-  }
-
-  /** Takes the first one; there has to be one. */
-  take(): OutFrame {
-    const [first] = this.#frames;
-    const [key, frame] = first!;
-    this.#remove(key, frame);
-    return frame;
   }
 
   #remove(key: string | number, frame: OutFrame): void {

@@ -61,7 +61,7 @@ export function pushCancel(s: State, exchange: Outbound): void {
 /** Sends CLOSE once nothing waits that is to go before it. */
 export function sendClose(s: State): void {
   const close = s.pendingClose;
-  if (close && s.waiting.length === 0 && !s.droppable?.size) {
+  if (close && !s.isWaiting && !s.droppable?.size) {
     s.pendingClose = undefined;
     pushControl(s, CLOSE, 0n, writeText(close.code, close.message), false);
   }

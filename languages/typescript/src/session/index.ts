@@ -11,6 +11,7 @@ export { ClientSession, type BeginOptions } from "./client.js";
 export * from "./event.js";
 export { Accepting, ServerSession, type ReceivedHello } from "./server.js";
 export { Session, type BodyOptions, type SendOptions } from "./session.js";
+export { everyPart, type SessionParts } from "./parts.js";
 export type { Settings } from "./settings.js";
 export { canSendItem, endAnswers, sendAnswerItem, sendItem, sessionStreams, type SessionStreams } from "./streams.js";
 export type { Phase } from "./state.js";

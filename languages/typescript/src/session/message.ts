@@ -30,7 +30,7 @@ const BARE: Payload = { metadata: undefined, topic: "", body: NOTHING };
 export function handleMessage(s: State, frame: Frame): void {
   const { flags, id } = frame;
   if (flags & ITEM) {
-    return s.streams ? s.streams.handleItem(s, frame) : ignoreLate(s, frame);
+    return s.parts.streams ? s.parts.streams.handleItem(s, frame) : ignoreLate(s, frame);
   }
   if (frame.accepting === s.server) {
     throw new Fault("a message id that only the other side chooses", { id });
@@ -251,7 +251,7 @@ export function reject(s: State, frame: Frame, code: Code, text: string): void {
     if (frame.delivery) {
       s.received.end(Number(id & SEQUENCE), FAILED);
     } else {
-      s.ended.end(id);
+      s.resumption?.ended.end(id);
       expectLate(s, (flags & MORE) !== 0);
     }
   }

@@ -101,7 +101,7 @@ function handleAnswer(s: State, frame: Frame): void {
   const size = frame.end - frame.start;
   const { receive } = exchange;
   if (more && receive) {
-    s.streams!.accept(s, receive, size, id);
+    s.parts.streams!.accept(s, receive, size, id);
   }
   let body: Uint8Array;
   let metadata: Metadata | undefined;
@@ -227,7 +227,7 @@ function handleCancel(s: State, frame: Frame): void {
 function handleCredit(s: State, frame: Frame): void {
   const { id } = frame;
   if (id !== 0n) {
-    return s.streams ? s.streams.handleCredit(s, frame) : ignoreLate(s, frame);
+    return s.parts.streams ? s.parts.streams.handleCredit(s, frame) : ignoreLate(s, frame);
   }
   if (s.sendWindow.uncredited <= 0) {
     limit(s, id, UNEARNED);

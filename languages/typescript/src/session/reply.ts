@@ -49,11 +49,11 @@ export function replyWith(s: State, call: Inbound, body: Uint8Array, metadata: M
 
 /** Sends the frame that ends a call, or keeps it for the caller's next connection. */
 function reply(s: State, frame: OutFrame): void {
-  s.ended.end(frame.id);
+  s.resumption?.ended.end(frame.id);
   if (s.phase === "open") {
     s.outgoing.push(frame);
-  } else if (s.phase === "suspended" || s.phase === "handshake") {
-    s.ended.keep(frame);
+  } else if (s.isOffline) {
+    s.resumption?.ended.keep(frame);
   }
 }
 

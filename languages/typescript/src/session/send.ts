@@ -7,11 +7,10 @@
 import { Status } from "../errors.js";
 import { Kind, Shape, type Member } from "../protocol.js";
 import { MessageFault } from "../wire/fault.js";
-import { ACCEPTING, ACK_REQUIRED, COMPRESSED, DELIVERY, HEADER_LEN, META, MORE, PING, REDELIVERED, SEQUENCE, URGENT } from "../wire/header.js";
+import { ACCEPTING, ACK_REQUIRED, COMPRESSED, DELIVERY, HEADER_LEN, META, MORE, PING, SEQUENCE, URGENT } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
 import { NO_TOPIC, prefix } from "../wire/payload.js";
 import { wake } from "./credit.js";
-import { Droppable } from "./droppable.js";
 import type { MsgId } from "./event.js";
 import { CALL, DELIVERING, PINGING, type Outbound } from "./exchange.js";
 import { sendClose } from "./frames.js";
@@ -22,8 +21,8 @@ import { CALLS, CREDITS, PLACE, type State } from "./state.js";
 import { ReceiveWindow, STREAM_WINDOW, SendWindow } from "./window.js";
 
 /** Whether a message of this kind waits in a queue of its own, rather than its sender. */
-function isDroppable(member: Member): boolean {
-  return member.kind >= Kind.STATE && member.shape === Shape.ONE_WAY;
+function isDroppable(s: State, member: Member): boolean {
+  return s.droppable !== undefined && member.kind >= Kind.STATE && member.shape === Shape.ONE_WAY;
 }
 
 /** Whether a call, or a message, would be taken now. */
@@ -38,8 +37,7 @@ function missingFor(s: State, member: Member, size: number): number {
   const { shape, kind } = member;
   let missing = s.hasPlace ? 0 : PLACE;
   if (s.phase !== "open") {
-    const cost = s.waitingCost + size + FRAME_COST + HEADER_LEN;
-    missing = cost <= s.limits.bufferDisconnected && !member.requestStream && !member.responseStream ? 0 : CREDITS;
+    missing = s.resumption?.hasPlace(s, size) && !member.requestStream && !member.responseStream ? 0 : CREDITS;
   }
   if (shape === Shape.CALL) {
     return missing | (s.openCalls < s.peerMaxCalls ? 0 : CALLS);
@@ -50,9 +48,9 @@ function missingFor(s: State, member: Member, size: number): number {
   if (s.phase !== "open") {
     return missing;
   }
-  const hasCredit = s.sendWindow.isOpen && s.waiting.length === 0;
-  if (isDroppable(member)) {
-    return kind > Kind.STATE || (hasCredit && !missing) || !s.droppable || s.droppable.hasPlace(size) ? 0 : CREDITS;
+  const hasCredit = s.sendWindow.isOpen && !s.isWaiting;
+  if (isDroppable(s, member)) {
+    return kind > Kind.STATE || (hasCredit && !missing) || s.droppable!.hasPlace(size) ? 0 : CREDITS;
   }
   if (!hasCredit || s.droppable?.size) {
     missing |= CREDITS;
@@ -62,7 +60,7 @@ function missingFor(s: State, member: Member, size: number): number {
 }
 
 function hasCredit(s: State): boolean {
-  return s.sendWindow.isOpen && s.hasPlace && s.waiting.length === 0;
+  return s.sendWindow.isOpen && s.hasPlace && !s.isWaiting;
 }
 
 function canDeliver(s: State): boolean {
@@ -118,7 +116,7 @@ function metadataOf(s: State, member: Member, options: SendOptions | undefined, 
 }
 
 /** The frame that begins an exchange. */
-function openingFrame(s: State, member: Member, id: bigint, body: Uint8Array, options: SendOptions | undefined, flags: number, deadlineMs?: number): OutFrame {
+export function openingFrame(s: State, member: Member, id: bigint, body: Uint8Array, options: SendOptions | undefined, flags: number, deadlineMs?: number): OutFrame {
   const metadata = options || member.idempotent || deadlineMs !== undefined ? metadataOf(s, member, options, deadlineMs) : undefined;
   let all = flags | (member.urgent ? URGENT : 0) | (metadata ? META : 0);
   if (options?.compressed) {
@@ -133,18 +131,6 @@ function openingFrame(s: State, member: Member, id: bigint, body: Uint8Array, op
     }
   }
   return new OutFrame(s.opening, all, id, body, before, member.number, member.kind);
-}
-
-/** The same frame for a further connection, with what remains of its deadline. */
-function reopeningFrame(s: State, exchange: Outbound, flags: number): OutFrame {
-  const { member, frame, options, id } = exchange;
-  const remaining = exchange.deadline - s.now;
-  const isCarried = remaining !== Infinity && (exchange.type === CALL || options?.timeoutMs !== undefined);
-  const kept = frame.flags & ~(META | URGENT);
-  const again = openingFrame(s, member!, id, frame.body, options, kept | flags, isCarried ? Math.max(remaining, 0) : undefined);
-  again.exchange = exchange;
-  exchange.frame = again;
-  return again;
 }
 
 function open(s: State, type: number, id: bigint, timeout: number, frame: OutFrame, member?: Member, options?: SendOptions): Outbound {
@@ -177,8 +163,7 @@ function open(s: State, type: number, id: bigint, timeout: number, frame: OutFra
 /** Queues a frame, or keeps it for the next connection. */
 function pushOrWait(s: State, frame: OutFrame): void {
   if (s.isOffline) {
-    s.waiting.push(frame);
-    s.waitingCost += frame.size + FRAME_COST;
+    s.resumption?.wait(frame);
   } else {
     s.outgoing.push(frame);
   }
@@ -212,11 +197,10 @@ export function send(s: State, member: Member, body: Uint8Array, options: SendOp
   }
   const id = s.nextId();
   const frame = openingFrame(s, member, id, body, options, 0);
-  if (isDroppable(member) && s.phase === "open" && (!hasCredit(s) || s.droppable?.size)) {
-    s.droppable ??= new Droppable(s.limits.outgoingQueue / 8);
+  if (isDroppable(s, member) && s.phase === "open" && (!hasCredit(s) || s.droppable!.size > 0)) {
     const key = options?.metadata?.key ?? options?.key ?? "";
     // Neither a key nor a topic has a control character.
-    s.dropped += s.droppable.add(frame, member.kind === Kind.STATE ? `${member.number}\n${key}\n${options?.topic ?? ""}` : undefined);
+    s.dropped += s.droppable!.add(frame, member.kind === Kind.STATE ? `${member.number}\n${key}\n${options?.topic ?? ""}` : undefined);
     return id;
   }
   if (s.phase === "open") {
@@ -243,59 +227,14 @@ function deliver(s: State, member: Member, body: Uint8Array, options: SendOption
   return id;
 }
 
-/** What waits for a further connection, as it is sent now; nothing where nobody waits for it any more. */
-function resent(s: State, frame: OutFrame): OutFrame | undefined {
-  const exchange = frame.exchange;
-  if (!exchange) {
-    return frame;
-  }
-  const isCall = exchange.type === CALL;
-  const isOpen = isCall ? s.calls.get(exchange.id) === exchange && !exchange.abandoned : s.deliveries.get(exchange.id) === exchange;
-  if (!isOpen || (isCall && exchange.deadline - s.now < 1)) {
-    // One that has timed out is ended by the next timeout.
-    return undefined;
-  }
-  if (exchange.wasSent) {
-    // Its first answer may be under way already: then the second one answers nothing.
-    s.lateOut++;
-  }
-  return reopeningFrame(s, exchange, exchange.wasSent ? REDELIVERED : 0);
-}
-
 /** Sends what waits in queues, as far as credit allows: what a lost connection has left, then what may be dropped. */
 export function flushWaiting(s: State): void {
-  while (s.waiting.length > 0) {
-    const frame = s.waiting[0]!;
-    const isCall = frame.exchange?.type === CALL;
-    if (!isCall && !s.sendWindow.isOpen) {
-      return;
-    }
-    s.waiting.shift();
-    s.waitingCost -= frame.size + FRAME_COST;
-    const again = resent(s, frame);
-    if (again) {
-      s.outgoing.push(again);
-      if (!isCall) {
-        s.sendWindow.spend(again.size - HEADER_LEN);
-      }
-    }
+  s.resumption?.flush(s);
+  if (s.isWaiting) {
+    return;
   }
-  const droppable = s.droppable;
-  if (droppable) {
-    if (s.blockedMessage && s.sendWindow.isOpen && droppable.size >= s.sendWindow.items) {
-      s.dropped += droppable.dropLogs();
-    }
-    while (droppable.size > 0 && s.sendWindow.isOpen && s.hasPlace) {
-      const frame = droppable.take();
-      frame.id = s.nextId();
-      s.sendWindow.spend(frame.size - HEADER_LEN);
-      s.outgoing.push(frame);
-    }
-    if (droppable.size === 0) {
-      s.blockedMessage = false;
-    }
-  }
-  if (s.sendWindow.isOpen && s.waiting.length === 0 && !droppable?.size) {
+  s.droppable?.flush(s);
+  if (s.sendWindow.isOpen && !s.droppable?.size) {
     wake(s, CREDITS);
   }
   sendClose(s);

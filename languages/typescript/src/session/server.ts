@@ -16,12 +16,12 @@ import { limit } from "./allowance.js";
 import { extensionsOf } from "./client.js";
 import type { MsgId } from "./event.js";
 import { pushOvertaking } from "./frames.js";
+import { opened, sendWaiting } from "./lifecycle.js";
 import { reject } from "./message.js";
 import { OutFrame, Outgoing } from "./outgoing.js";
-import { awaitedCalls, opened, sendWaiting, suspend } from "./resume.js";
+import { everyPart } from "./parts.js";
 import { Session } from "./session.js";
 import { withDefaults, type Settings } from "./settings.js";
-import { sessionStreams } from "./streams.js";
 
 /** A HELLO that waits for its answer. */
 export interface ReceivedHello extends Hello {
@@ -95,7 +95,7 @@ export class ServerSession extends Session {
   readonly #peerId: bigint;
 
   private constructor(protocol: Protocol, settings: Settings) {
-    super(protocol, settings, true, sessionStreams);
+    super(protocol, settings, true, everyPart);
     const { s } = this;
     s.onSubscribe = (frame) => {
       limit(s, frame.id);
@@ -126,7 +126,7 @@ export class ServerSession extends Session {
     const { s } = this;
     if (s.phase === "open") {
       s.now = now;
-      suspend(s);
+      s.resumption?.suspend(s);
     }
     this.#open(hello, welcome, now, true);
   }
@@ -152,7 +152,7 @@ export class ServerSession extends Session {
     s.compresses = (welcome.compression ?? 0) !== 0;
     s.sameSchema = hello.fingerprint === protocol.fingerprint;
     s.expiry = limits.sessionExpiry;
-    const awaited = resumed ? awaitedCalls(s) : [];
+    const awaited = (resumed && s.resumption?.awaitedCalls(s)) || [];
     const answer: Welcome = {
       fingerprint: protocol.fingerprint,
       codec: 1,

@@ -17,13 +17,13 @@ import type { AnswerItem, Event, Message, MsgId, RequestItem } from "./event.js"
 import { ANSWER } from "./exchange.js";
 import { pushOvertaking } from "./frames.js";
 import { cancel, expire } from "./give-up.js";
+import { lost, refused } from "./lifecycle.js";
 import { handleFrame } from "./receive.js";
+import type { SessionParts } from "./parts.js";
 import { acknowledge, answer, fail } from "./reply.js";
-import { lost, refused } from "./resume.js";
 import { call, canSend, flushWaiting, ping, send } from "./send.js";
 import type { Settings } from "./settings.js";
 import { PLACE, State, type Phase } from "./state.js";
-import type { SessionStreams } from "./streams.js";
 
 /** How a message or a call is sent. */
 export interface SendOptions {
@@ -55,10 +55,9 @@ export abstract class Session {
   readonly protocol: Protocol;
 
   /** @internal */
-  protected constructor(protocol: Protocol, settings: Settings, server: boolean, streams: SessionStreams | undefined) {
+  protected constructor(protocol: Protocol, settings: Settings, server: boolean, parts: SessionParts) {
     this.protocol = protocol;
-    const s = (this.s = new State(protocol, settings, server));
-    s.streams = streams;
+    const s = (this.s = new State(protocol, settings, server, parts));
     s.handle = (frame) => handleFrame(s, frame);
   }
 
@@ -204,7 +203,7 @@ export abstract class Session {
       if (s.hasPlace) {
         wake(s, PLACE);
         if (s.blockedStreams.size > 0) {
-          s.streams?.wake(s);
+          s.parts.streams?.wake(s);
         }
       }
     }

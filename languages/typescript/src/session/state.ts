@@ -11,15 +11,15 @@ import { MAX_HELLO } from "../wire/handshake.js";
 import { ACCEPTING, EVENT, PUBLISH } from "../wire/header.js";
 import { TokenBucket } from "./bucket.js";
 import type { Droppable } from "./droppable.js";
-import { EndedCalls } from "./ended.js";
 import type { Event } from "./event.js";
 import { EventQueue } from "./event-queue.js";
 import type { Inbound, Outbound } from "./exchange.js";
 import { Keepalive } from "./keepalive.js";
-import { Outgoing, type OutFrame } from "./outgoing.js";
+import { Outgoing } from "./outgoing.js";
+import type { SessionParts } from "./parts.js";
 import { ReceivedDeliveries } from "./received.js";
+import type { Resumption } from "./resume.js";
 import { withDefaults, type Limits, type Settings } from "./settings.js";
-import type { SessionStreams } from "./streams.js";
 import { CONNECTION_WINDOW, ReceiveWindow, SendWindow } from "./window.js";
 
 export type Phase = "idle" | "handshake" | "open" | "suspended" | "over";
@@ -83,12 +83,10 @@ export class State {
   /** How many of `inbound` run on for nobody. */
   orphans = 0;
   received = new ReceivedDeliveries();
-  ended = new EndedCalls();
-  /** What the next connection sends first. */
-  waiting: OutFrame[] = [];
-  waitingCost = 0;
-  /** STATE, LOG and METRIC that wait for capacity; made when the first one does. */
-  droppable: Droppable | undefined = undefined;
+  /** What outlives a connection. */
+  readonly resumption: Resumption | undefined;
+  /** STATE, LOG and METRIC that wait for capacity. */
+  readonly droppable: Droppable | undefined;
   /** How many one-way messages were dropped. */
   dropped = 0;
 
@@ -131,8 +129,6 @@ export class State {
 
   /** What the peer may send, by number. */
   readonly members = new Map<number, Member>();
-  /** What streams need; nothing where no call of the protocol has one. */
-  streams: SessionStreams | undefined = undefined;
   /** Handles a frame. */
   handle: (frame: Frame) => boolean = () => false;
   /** What a role does in a handshake, and with a SUBSCRIBE. */
@@ -144,8 +140,11 @@ export class State {
     settings: Settings,
     /** Whether this is the accepting side. */
     readonly server: boolean,
+    readonly parts: SessionParts,
   ) {
     this.limits = withDefaults(settings);
+    this.droppable = parts.droppable?.(this.limits.outgoingQueue / 8);
+    this.resumption = parts.resumption?.();
     this.description = protocol.description;
     this.keepalive = new Keepalive(this.limits.pingInterval, 0);
     for (const member of server ? protocol.clientToServer : protocol.serverToClient) {
@@ -170,6 +169,11 @@ export class State {
 
   get isClosing(): boolean {
     return this.closing || this.closeReceived;
+  }
+
+  /** Whether something waits that has to be sent before all else. */
+  get isWaiting(): boolean {
+    return this.resumption?.isWaiting ?? false;
   }
 
   /** Whether the queue has place. */

@@ -1,6 +1,6 @@
 /**
  * Streams of requests and of answers, as a part of a session that a client without any is made without (docs/protocol.md,
- * "Streams"): `new ClientSession(protocol, settings, streams)`.
+ * "Streams").
  *
  * @module
  */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { Kind, Shape, type Member, type Protocol } from "../../src/protocol.js";
-import { Accepting, ClientSession, ServerSession, sessionStreams, type Event, type Session, type Settings } from "../../src/session/index.js";
+import { Accepting, ClientSession, ServerSession, everyPart, type Event, type Session, type Settings } from "../../src/session/index.js";
 
 /** The members of the test's protocol; those that answer have the same numbers. */
 export const CALL: Member = { name: "call_req", number: 1, message: undefined, kind: Kind.COMMAND, shape: Shape.CALL, answer: 1, timeoutMs: 30_000 };
@@ -33,7 +33,7 @@ export class Pair {
     readonly clientSettings: Settings = {},
     readonly serverSettings: Settings = {},
   ) {
-    this.client = new ClientSession(PROTOCOL, clientSettings, sessionStreams);
+    this.client = new ClientSession(PROTOCOL, clientSettings, everyPart);
   }
 
   /** A connection, and its handshake. */

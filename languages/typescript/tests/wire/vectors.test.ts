@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { Accepting, ClientSession, ConnectError, ServerSession, sessionStreams } from "../../src/session/index.js";
+import { Accepting, ClientSession, ConnectError, ServerSession, everyPart } from "../../src/session/index.js";
 import { OutFrame, Outgoing } from "../../src/session/outgoing.js";
 import { readCredit, writeCredit } from "../../src/wire/credit.js";
 import { Decoder, Frame } from "../../src/wire/decoder.js";
@@ -217,7 +217,7 @@ for (const block of blocks("vector")) {
 
 /** What a server says of these bytes of an open connection. */
 function answerTo(bytes: Uint8Array): string {
-  const client = new ClientSession(PROTOCOL, {}, sessionStreams);
+  const client = new ClientSession(PROTOCOL, {}, everyPart);
   client.begin(0);
   const hello = new Accepting(0).receive(client.transmit())!;
   const server = ServerSession.accept(PROTOCOL, {}, hello, { codec: 1 }, 0);
@@ -232,7 +232,7 @@ function answerTo(bytes: Uint8Array): string {
 
 function textOf({ fields, bytes }: Block): string {
   if (fields.get("answers") === "HELLO") {
-    const client = new ClientSession(PROTOCOL, {}, sessionStreams);
+    const client = new ClientSession(PROTOCOL, {}, everyPart);
     client.begin(0);
     client.transmit();
     client.receive(bytes, 0);
