@@ -20,7 +20,8 @@ export interface MessageCodec {
   readonly name: string;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each type has its own message: the typed client pairs them.
   encode(message: any): Uint8Array;
-  decode(bytes: Uint8Array): unknown;
+  /** @param max What the message may take in memory, in bytes; without limit unless it is given. */
+  decode(bytes: Uint8Array, max?: number): unknown;
 }
 
 /** One member of a direction's oneof. What is left out of a literal has the value that its comment names. */

@@ -52,7 +52,7 @@ test("the hash is SHA-256, whatever the length", () => {
 });
 
 test("a message has a key at a topic, and a STATE in queues too", () => {
-  const bodies = new Bodies({ encode: () => Uint8Array.of(1), decode: () => undefined }, undefined, { compressThreshold: 1024, maxBody: 1024 });
+  const bodies = new Bodies({ encode: () => Uint8Array.of(1), decode: () => undefined }, undefined, { compressThreshold: 1024, maxDecoded: 0, maxBody: 1024 });
   const keyed = (kind: Kind, topic: string, number: number): string | undefined => {
     const member: Member = {
       name: "gauge",

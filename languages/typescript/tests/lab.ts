@@ -1,6 +1,7 @@
 /** A protocol with one of everything, whose messages are texts: for tests of clients and servers without generated code. */
 
 import { StreamingClient, droppable, resumption, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
+import { TooLargeError } from "../src/message/index.js";
 import { Broadcast, Peer, Server, type AttachOptions, type ServerHandler, type ServerOptions } from "../src/server/index.js";
 
 /** A text that is encoded, and cannot be decoded. */
@@ -9,7 +10,8 @@ export const UNREADABLE = "unreadable";
 const text: MessageCodec = {
   name: "lab.Text",
   encode: (message: string) => new TextEncoder().encode(message),
-  decode: (bytes) => {
+  decode: (bytes, max = Infinity) => {
+    if (bytes.length > max) throw new TooLargeError();
     const message = new TextDecoder().decode(bytes);
     if (message === UNREADABLE) throw new RangeError("field 1 is cut off");
     return message;

@@ -6,6 +6,7 @@ use super::fields::{
     LENGTH_DELIMITED, LINE, Oneof, Property, Slot, Types, is_packed, literal, message_of, tag,
     wire_type, zero,
 };
+use super::decoded_size;
 use super::modules::Identifiers;
 use crate::write::Writer;
 
@@ -102,9 +103,13 @@ fn expression(
         Some(name) => {
             let read = types.function("read", name, out);
             let take = types.wire("takeMessage", out);
-            match into {
-                None => format!("{take}(reader, {path}, {read})"),
-                Some(into) => format!("{take}(reader, {path}, {read}, {into})"),
+            match (into, decoded_size::message(types, name)) {
+                (None, None) => format!("{take}(reader, {path}, {read})"),
+                (Some(into), None) => format!("{take}(reader, {path}, {read}, {into})"),
+                (into, Some(size)) => {
+                    let into = into.unwrap_or("undefined");
+                    format!("{take}(reader, {path}, {read}, {into}, {size})")
+                }
             }
         }
     }
@@ -130,8 +135,9 @@ fn read_field(types: &Types<'_, '_>, property: &Property<'_>, out: &mut Writer) 
                 ));
                 out.indent();
                 let open = types.wire("takeOpenPacked", out);
+                let width = argument(decoded_size::width(ty));
                 out.line(format_args!(
-                    "const end = {open}(reader, {});",
+                    "const end = {open}(reader, {}{width});",
                     literal(name)
                 ));
                 out.line(format_args!("while (reader.position < reader.end) {push}"));
@@ -144,6 +150,11 @@ fn read_field(types: &Types<'_, '_>, property: &Property<'_>, out: &mut Writer) 
         }
         Cardinality::Map(key) => read_entry(types, property, key, out),
     }
+}
+
+/// One more argument of a call.
+fn argument(number: Option<usize>) -> String {
+    number.map_or_else(String::new, |number| format!(", {number}"))
 }
 
 fn case(tag: u32, statements: &[String], out: &mut Writer) {
@@ -166,8 +177,9 @@ fn read_entry(types: &Types<'_, '_>, property: &Property<'_>, key: &FieldType, o
     out.indent();
     let [open, close, next, unknown] =
         ["takeOpen", "takeClose", "takeTag", "takeUnknown"].map(|name| types.wire(name, out));
+    let size = argument(decoded_size::entry(types, ty));
     out.line(format_args!(
-        "const end = {open}(reader, {});",
+        "const end = {open}(reader, {}{size});",
         literal(name)
     ));
     let key_type = types.value(key, out);

@@ -59,9 +59,9 @@ pub(super) fn write_functions(
     );
     let run = out.import(&core, "decode");
     function(
-        "Decodes the message from protobuf; throws a DecodeError that names the field.",
-        &format!("{}(bytes: Uint8Array): {ty}", own.decode()),
-        &format!("{run}({}, bytes)", own.read()),
+        "Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory.",
+        &format!("{}(bytes: Uint8Array, max?: number): {ty}", own.decode()),
+        &format!("{run}({}, bytes, max)", own.read()),
         out,
     );
     function(

@@ -5,6 +5,7 @@
 
 mod claim;
 mod decode;
+mod decoded_size;
 mod doc;
 mod encode;
 mod enums;

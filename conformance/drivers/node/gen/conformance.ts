@@ -235,9 +235,9 @@ export function encodeCount(message: Init<Count>): Uint8Array {
   return encode(writeCount, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeCount(bytes: Uint8Array): Count {
-  return decode(readCount, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeCount(bytes: Uint8Array, max?: number): Count {
+  return decode(readCount, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -292,9 +292,9 @@ export function encodeEverything(message: Init<Everything>): Uint8Array {
   return encode(writeEverything, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeEverything(bytes: Uint8Array): Everything {
-  return decode(readEverything, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeEverything(bytes: Uint8Array, max?: number): Everything {
+  return decode(readEverything, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -547,7 +547,7 @@ export function readEverything(
         message.optionalColor = takeInt32(reader, "optionalColor");
         break;
       case 250: {
-        const end = takeOpenPacked(reader, "doubles");
+        const end = takeOpenPacked(reader, "doubles", 8);
         while (reader.position < reader.end) message.doubles.push(takeDouble(reader, "doubles"));
         reader.end = end;
         break;
@@ -574,7 +574,7 @@ export function readEverything(
         message.sint64s.push(takeSint64(reader, "sint64s"));
         break;
       case 274: {
-        const end = takeOpenPacked(reader, "fixed32s");
+        const end = takeOpenPacked(reader, "fixed32s", 4);
         while (reader.position < reader.end) message.fixed32s.push(takeFixed32(reader, "fixed32s"));
         reader.end = end;
         break;
@@ -633,7 +633,7 @@ export function readEverything(
         break;
       }
       case 418: {
-        const end = takeOpen(reader, "nestedByInt32");
+        const end = takeOpen(reader, "nestedByInt32", 128);
         let key: number = 0;
         let value: Nested | undefined;
         while (reader.position < reader.end) {
@@ -710,13 +710,13 @@ export function readEverything(
         message.duration = takeMessage(reader, "duration", readDuration, message.duration);
         break;
       case 586:
-        message.struct = takeMessage(reader, "struct", readStruct, message.struct);
+        message.struct = takeMessage(reader, "struct", readStruct, message.struct, 216);
         break;
       case 594:
-        message.value = takeMessage(reader, "value", readValue, message.value);
+        message.value = takeMessage(reader, "value", readValue, message.value, 72);
         break;
       case 602:
-        message.listValue = takeMessage(reader, "listValue", readListValue, message.listValue);
+        message.listValue = takeMessage(reader, "listValue", readListValue, message.listValue, 216);
         break;
       case 610:
         message.stringValue = takeMessage(reader, "stringValue", readStringValue, message.stringValue);
@@ -728,13 +728,13 @@ export function readEverything(
         message.boolValue = takeMessage(reader, "boolValue", readBoolValue, message.boolValue);
         break;
       case 634:
-        message.bytesValue = takeMessage(reader, "bytesValue", readBytesValue, message.bytesValue);
+        message.bytesValue = takeMessage(reader, "bytesValue", readBytesValue, message.bytesValue, 224);
         break;
       case 642:
         message.doubleValue = takeMessage(reader, "doubleValue", readDoubleValue, message.doubleValue);
         break;
       case 650:
-        message.fieldMask = takeMessage(reader, "fieldMask", readFieldMask, message.fieldMask);
+        message.fieldMask = takeMessage(reader, "fieldMask", readFieldMask, message.fieldMask, 216);
         break;
       case 658:
         message.empty = takeMessage(reader, "empty", readEmpty, message.empty);
@@ -825,9 +825,9 @@ export function encodeItem(message: Init<Item>): Uint8Array {
   return encode(writeItem, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeItem(bytes: Uint8Array): Item {
-  return decode(readItem, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeItem(bytes: Uint8Array, max?: number): Item {
+  return decode(readItem, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -905,9 +905,9 @@ export function encodeNested(message: Init<Nested>): Uint8Array {
   return encode(writeNested, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeNested(bytes: Uint8Array): Nested {
-  return decode(readNested, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeNested(bytes: Uint8Array, max?: number): Nested {
+  return decode(readNested, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */

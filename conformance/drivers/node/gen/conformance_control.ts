@@ -381,9 +381,9 @@ export function encodeAccount(message: Init<Account>): Uint8Array {
   return encode(writeAccount, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeAccount(bytes: Uint8Array): Account {
-  return decode(readAccount, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeAccount(bytes: Uint8Array, max?: number): Account {
+  return decode(readAccount, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -450,9 +450,9 @@ export function encodeAnswer(message: Init<Answer>): Uint8Array {
   return encode(writeAnswer, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeAnswer(bytes: Uint8Array): Answer {
-  return decode(readAnswer, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeAnswer(bytes: Uint8Array, max?: number): Answer {
+  return decode(readAnswer, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -542,9 +542,9 @@ export function encodeAnswered(message: Init<Answered>): Uint8Array {
   return encode(writeAnswered, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeAnswered(bytes: Uint8Array): Answered {
-  return decode(readAnswered, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeAnswered(bytes: Uint8Array, max?: number): Answered {
+  return decode(readAnswered, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -634,9 +634,9 @@ export function encodeBroadcast(message: Init<Broadcast>): Uint8Array {
   return encode(writeBroadcast, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeBroadcast(bytes: Uint8Array): Broadcast {
-  return decode(readBroadcast, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeBroadcast(bytes: Uint8Array, max?: number): Broadcast {
+  return decode(readBroadcast, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -714,9 +714,9 @@ export function encodeCancel(message: Init<Cancel>): Uint8Array {
   return encode(writeCancel, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeCancel(bytes: Uint8Array): Cancel {
-  return decode(readCancel, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeCancel(bytes: Uint8Array, max?: number): Cancel {
+  return decode(readCancel, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -771,9 +771,9 @@ export function encodeClose(message: Init<Close>): Uint8Array {
   return encode(writeClose, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeClose(bytes: Uint8Array): Close {
-  return decode(readClose, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeClose(bytes: Uint8Array, max?: number): Close {
+  return decode(readClose, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -828,9 +828,9 @@ export function encodeClosed(message: Init<Closed>): Uint8Array {
   return encode(writeClosed, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeClosed(bytes: Uint8Array): Closed {
-  return decode(readClosed, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeClosed(bytes: Uint8Array, max?: number): Closed {
+  return decode(readClosed, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -854,7 +854,7 @@ export function readClosed(reader: Reader, message: Closed = { endpoint: 0n }): 
         message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 18:
-        message.status = takeMessage(reader, "status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status, 424);
         break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
@@ -890,9 +890,9 @@ export function encodeCommand(message: Init<Command>): Uint8Array {
   return encode(writeCommand, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeCommand(bytes: Uint8Array): Command {
-  return decode(readCommand, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeCommand(bytes: Uint8Array, max?: number): Command {
+  return decode(readCommand, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -959,16 +959,16 @@ export function readCommand(reader: Reader, message: Command = { id: 0n }): Comm
         message.id = takeUint64(reader, "id");
         break;
       case 18:
-        message.command = { case: "connect", value: takeMessage(reader, "connect", readConnect, message.command?.case === "connect" ? message.command.value : undefined) };
+        message.command = { case: "connect", value: takeMessage(reader, "connect", readConnect, message.command?.case === "connect" ? message.command.value : undefined, 240) };
         break;
       case 26:
-        message.command = { case: "serve", value: takeMessage(reader, "serve", readServe, message.command?.case === "serve" ? message.command.value : undefined) };
+        message.command = { case: "serve", value: takeMessage(reader, "serve", readServe, message.command?.case === "serve" ? message.command.value : undefined, 432) };
         break;
       case 34:
-        message.command = { case: "start", value: takeMessage(reader, "start", readStart, message.command?.case === "start" ? message.command.value : undefined) };
+        message.command = { case: "start", value: takeMessage(reader, "start", readStart, message.command?.case === "start" ? message.command.value : undefined, 472) };
         break;
       case 42:
-        message.command = { case: "send", value: takeMessage(reader, "send", readSend, message.command?.case === "send" ? message.command.value : undefined) };
+        message.command = { case: "send", value: takeMessage(reader, "send", readSend, message.command?.case === "send" ? message.command.value : undefined, 240) };
         break;
       case 50:
         message.command = { case: "end", value: takeMessage(reader, "end", readEnd, message.command?.case === "end" ? message.command.value : undefined) };
@@ -980,7 +980,7 @@ export function readCommand(reader: Reader, message: Command = { id: 0n }): Comm
         message.command = { case: "cancel", value: takeMessage(reader, "cancel", readCancel, message.command?.case === "cancel" ? message.command.value : undefined) };
         break;
       case 74:
-        message.command = { case: "answer", value: takeMessage(reader, "answer", readAnswer, message.command?.case === "answer" ? message.command.value : undefined) };
+        message.command = { case: "answer", value: takeMessage(reader, "answer", readAnswer, message.command?.case === "answer" ? message.command.value : undefined, 424) };
         break;
       case 82:
         message.command = { case: "fail", value: takeMessage(reader, "fail", readFail, message.command?.case === "fail" ? message.command.value : undefined) };
@@ -992,7 +992,7 @@ export function readCommand(reader: Reader, message: Command = { id: 0n }): Comm
         message.command = { case: "disconnect", value: takeMessage(reader, "disconnect", readDisconnect, message.command?.case === "disconnect" ? message.command.value : undefined) };
         break;
       case 106:
-        message.command = { case: "broadcast", value: takeMessage(reader, "broadcast", readBroadcast, message.command?.case === "broadcast" ? message.command.value : undefined) };
+        message.command = { case: "broadcast", value: takeMessage(reader, "broadcast", readBroadcast, message.command?.case === "broadcast" ? message.command.value : undefined, 248) };
         break;
       case 114:
         message.command = { case: "ping", value: takeMessage(reader, "ping", readPing, message.command?.case === "ping" ? message.command.value : undefined) };
@@ -1047,9 +1047,9 @@ export function encodeConnect(message: Init<Connect>): Uint8Array {
   return encode(writeConnect, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeConnect(bytes: Uint8Array): Connect {
-  return decode(readConnect, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeConnect(bytes: Uint8Array, max?: number): Connect {
+  return decode(readConnect, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1129,9 +1129,9 @@ export function encodeConnected(message: Init<Connected>): Uint8Array {
   return encode(writeConnected, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeConnected(bytes: Uint8Array): Connected {
-  return decode(readConnected, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeConnected(bytes: Uint8Array, max?: number): Connected {
+  return decode(readConnected, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1217,9 +1217,9 @@ export function encodeDisconnect(message: Init<Disconnect>): Uint8Array {
   return encode(writeDisconnect, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeDisconnect(bytes: Uint8Array): Disconnect {
-  return decode(readDisconnect, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeDisconnect(bytes: Uint8Array, max?: number): Disconnect {
+  return decode(readDisconnect, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1243,7 +1243,7 @@ export function readDisconnect(reader: Reader, message: Disconnect = { endpoint:
         message.endpoint = takeUint64(reader, "endpoint");
         break;
       case 18:
-        message.status = takeMessage(reader, "status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status, 424);
         break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
@@ -1279,9 +1279,9 @@ export function encodeDisconnected(message: Init<Disconnected>): Uint8Array {
   return encode(writeDisconnected, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeDisconnected(bytes: Uint8Array): Disconnected {
-  return decode(readDisconnected, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeDisconnected(bytes: Uint8Array, max?: number): Disconnected {
+  return decode(readDisconnected, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1336,9 +1336,9 @@ export function encodeDone(message: Init<Done>): Uint8Array {
   return encode(writeDone, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeDone(bytes: Uint8Array): Done {
-  return decode(readDone, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeDone(bytes: Uint8Array, max?: number): Done {
+  return decode(readDone, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1393,9 +1393,9 @@ export function encodeEnd(message: Init<End>): Uint8Array {
   return encode(writeEnd, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeEnd(bytes: Uint8Array): End {
-  return decode(readEnd, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeEnd(bytes: Uint8Array, max?: number): End {
+  return decode(readEnd, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1450,9 +1450,9 @@ export function encodeExchangeFailed(message: Init<ExchangeFailed>): Uint8Array 
   return encode(writeExchangeFailed, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeExchangeFailed(bytes: Uint8Array): ExchangeFailed {
-  return decode(readExchangeFailed, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeExchangeFailed(bytes: Uint8Array, max?: number): ExchangeFailed {
+  return decode(readExchangeFailed, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1476,7 +1476,7 @@ export function readExchangeFailed(reader: Reader, message: ExchangeFailed = { e
         message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.status = takeMessage(reader, "status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status, 424);
         break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
@@ -1512,9 +1512,9 @@ export function encodeFail(message: Init<Fail>): Uint8Array {
   return encode(writeFail, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeFail(bytes: Uint8Array): Fail {
-  return decode(readFail, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeFail(bytes: Uint8Array, max?: number): Fail {
+  return decode(readFail, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1538,7 +1538,7 @@ export function readFail(reader: Reader, message: Fail = { exchange: 0n }): Fail
         message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.status = takeMessage(reader, "status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status, 424);
         break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
@@ -1574,9 +1574,9 @@ export function encodeHandlerDropped(message: Init<HandlerDropped>): Uint8Array 
   return encode(writeHandlerDropped, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeHandlerDropped(bytes: Uint8Array): HandlerDropped {
-  return decode(readHandlerDropped, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeHandlerDropped(bytes: Uint8Array, max?: number): HandlerDropped {
+  return decode(readHandlerDropped, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1631,9 +1631,9 @@ export function encodeHandling(message: Init<Handling>): Uint8Array {
   return encode(writeHandling, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeHandling(bytes: Uint8Array): Handling {
-  return decode(readHandling, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeHandling(bytes: Uint8Array, max?: number): Handling {
+  return decode(readHandling, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1759,9 +1759,9 @@ export function encodeItem(message: Init<Item>): Uint8Array {
   return encode(writeItem, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeItem(bytes: Uint8Array): Item {
-  return decode(readItem, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeItem(bytes: Uint8Array, max?: number): Item {
+  return decode(readItem, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1821,9 +1821,9 @@ export function encodeItemsEnded(message: Init<ItemsEnded>): Uint8Array {
   return encode(writeItemsEnded, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeItemsEnded(bytes: Uint8Array): ItemsEnded {
-  return decode(readItemsEnded, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeItemsEnded(bytes: Uint8Array, max?: number): ItemsEnded {
+  return decode(readItemsEnded, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1847,7 +1847,7 @@ export function readItemsEnded(reader: Reader, message: ItemsEnded = { exchange:
         message.exchange = takeUint64(reader, "exchange");
         break;
       case 18:
-        message.status = takeMessage(reader, "status", readStatus, message.status);
+        message.status = takeMessage(reader, "status", readStatus, message.status, 424);
         break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
@@ -1883,9 +1883,9 @@ export function encodePing(message: Init<Ping>): Uint8Array {
   return encode(writePing, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodePing(bytes: Uint8Array): Ping {
-  return decode(readPing, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodePing(bytes: Uint8Array, max?: number): Ping {
+  return decode(readPing, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -1945,9 +1945,9 @@ export function encodeRead(message: Init<Read>): Uint8Array {
   return encode(writeRead, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeRead(bytes: Uint8Array): Read {
-  return decode(readRead, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeRead(bytes: Uint8Array, max?: number): Read {
+  return decode(readRead, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2007,9 +2007,9 @@ export function encodeReady(message: Init<Ready>): Uint8Array {
   return encode(writeReady, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeReady(bytes: Uint8Array): Ready {
-  return decode(readReady, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeReady(bytes: Uint8Array, max?: number): Ready {
+  return decode(readReady, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2076,9 +2076,9 @@ export function encodeReport(message: Init<Report>): Uint8Array {
   return encode(writeReport, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeReport(bytes: Uint8Array): Report {
-  return decode(readReport, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeReport(bytes: Uint8Array, max?: number): Report {
+  return decode(readReport, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2148,19 +2148,19 @@ export function readReport(reader: Reader, message: Report = { id: 0n }): Report
         message.id = takeUint64(reader, "id");
         break;
       case 18:
-        message.report = { case: "ready", value: takeMessage(reader, "ready", readReady, message.report?.case === "ready" ? message.report.value : undefined) };
+        message.report = { case: "ready", value: takeMessage(reader, "ready", readReady, message.report?.case === "ready" ? message.report.value : undefined, 232) };
         break;
       case 26:
         message.report = { case: "done", value: takeMessage(reader, "done", readDone, message.report?.case === "done" ? message.report.value : undefined) };
         break;
       case 34:
-        message.report = { case: "failed", value: takeMessage(reader, "failed", readStatus, message.report?.case === "failed" ? message.report.value : undefined) };
+        message.report = { case: "failed", value: takeMessage(reader, "failed", readStatus, message.report?.case === "failed" ? message.report.value : undefined, 424) };
         break;
       case 42:
         message.report = { case: "serving", value: takeMessage(reader, "serving", readServing, message.report?.case === "serving" ? message.report.value : undefined) };
         break;
       case 50:
-        message.report = { case: "connected", value: takeMessage(reader, "connected", readConnected, message.report?.case === "connected" ? message.report.value : undefined) };
+        message.report = { case: "connected", value: takeMessage(reader, "connected", readConnected, message.report?.case === "connected" ? message.report.value : undefined, 248) };
         break;
       case 58:
         message.report = { case: "disconnected", value: takeMessage(reader, "disconnected", readDisconnected, message.report?.case === "disconnected" ? message.report.value : undefined) };
@@ -2172,16 +2172,16 @@ export function readReport(reader: Reader, message: Report = { id: 0n }): Report
         message.report = { case: "sessionLost", value: takeMessage(reader, "sessionLost", readSessionLost, message.report?.case === "sessionLost" ? message.report.value : undefined) };
         break;
       case 82:
-        message.report = { case: "handling", value: takeMessage(reader, "handling", readHandling, message.report?.case === "handling" ? message.report.value : undefined) };
+        message.report = { case: "handling", value: takeMessage(reader, "handling", readHandling, message.report?.case === "handling" ? message.report.value : undefined, 472) };
         break;
       case 90:
-        message.report = { case: "item", value: takeMessage(reader, "item", readItem, message.report?.case === "item" ? message.report.value : undefined) };
+        message.report = { case: "item", value: takeMessage(reader, "item", readItem, message.report?.case === "item" ? message.report.value : undefined, 232) };
         break;
       case 98:
         message.report = { case: "itemsEnded", value: takeMessage(reader, "itemsEnded", readItemsEnded, message.report?.case === "itemsEnded" ? message.report.value : undefined) };
         break;
       case 106:
-        message.report = { case: "answered", value: takeMessage(reader, "answered", readAnswered, message.report?.case === "answered" ? message.report.value : undefined) };
+        message.report = { case: "answered", value: takeMessage(reader, "answered", readAnswered, message.report?.case === "answered" ? message.report.value : undefined, 424) };
         break;
       case 114:
         message.report = { case: "sent", value: takeMessage(reader, "sent", readSent, message.report?.case === "sent" ? message.report.value : undefined) };
@@ -2240,9 +2240,9 @@ export function encodeReset(message: Init<Reset>): Uint8Array {
   return encode(writeReset, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeReset(bytes: Uint8Array): Reset {
-  return decode(readReset, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeReset(bytes: Uint8Array, max?: number): Reset {
+  return decode(readReset, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2291,9 +2291,9 @@ export function encodeSend(message: Init<Send>): Uint8Array {
   return encode(writeSend, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeSend(bytes: Uint8Array): Send {
-  return decode(readSend, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeSend(bytes: Uint8Array, max?: number): Send {
+  return decode(readSend, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2358,9 +2358,9 @@ export function encodeSent(message: Init<Sent>): Uint8Array {
   return encode(writeSent, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeSent(bytes: Uint8Array): Sent {
-  return decode(readSent, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeSent(bytes: Uint8Array, max?: number): Sent {
+  return decode(readSent, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2415,9 +2415,9 @@ export function encodeServe(message: Init<Serve>): Uint8Array {
   return encode(writeServe, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeServe(bytes: Uint8Array): Serve {
-  return decode(readServe, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeServe(bytes: Uint8Array, max?: number): Serve {
+  return decode(readServe, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2460,7 +2460,7 @@ export function readServe(
         message.url = takeString(reader, "url");
         break;
       case 26:
-        message.accounts.push(takeMessage(reader, "accounts", readAccount));
+        message.accounts.push(takeMessage(reader, "accounts", readAccount, undefined, 232));
         break;
       case 34:
         message.held.push(takeString(reader, "held"));
@@ -2505,9 +2505,9 @@ export function encodeServing(message: Init<Serving>): Uint8Array {
   return encode(writeServing, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeServing(bytes: Uint8Array): Serving {
-  return decode(readServing, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeServing(bytes: Uint8Array, max?: number): Serving {
+  return decode(readServing, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2562,9 +2562,9 @@ export function encodeSessionLost(message: Init<SessionLost>): Uint8Array {
   return encode(writeSessionLost, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeSessionLost(bytes: Uint8Array): SessionLost {
-  return decode(readSessionLost, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeSessionLost(bytes: Uint8Array, max?: number): SessionLost {
+  return decode(readSessionLost, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2619,9 +2619,9 @@ export function encodeStart(message: Init<Start>): Uint8Array {
   return encode(writeStart, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeStart(bytes: Uint8Array): Start {
-  return decode(readStart, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeStart(bytes: Uint8Array, max?: number): Start {
+  return decode(readStart, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -2747,9 +2747,9 @@ export function encodeStatus(message: Init<Status>): Uint8Array {
   return encode(writeStatus, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeStatus(bytes: Uint8Array): Status {
-  return decode(readStatus, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeStatus(bytes: Uint8Array, max?: number): Status {
+  return decode(readStatus, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */

@@ -115,9 +115,9 @@ export function encodeConnectReq(message: Init<ConnectReq>): Uint8Array {
   return encode(writeConnectReq, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeConnectReq(bytes: Uint8Array): ConnectReq {
-  return decode(readConnectReq, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeConnectReq(bytes: Uint8Array, max?: number): ConnectReq {
+  return decode(readConnectReq, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -172,9 +172,9 @@ export function encodeConnectRsp(message: Init<ConnectRsp>): Uint8Array {
   return encode(writeConnectRsp, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeConnectRsp(bytes: Uint8Array): ConnectRsp {
-  return decode(readConnectRsp, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeConnectRsp(bytes: Uint8Array, max?: number): ConnectRsp {
+  return decode(readConnectRsp, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -236,9 +236,9 @@ export function encodeJoinedInd(message: Init<JoinedInd>): Uint8Array {
   return encode(writeJoinedInd, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeJoinedInd(bytes: Uint8Array): JoinedInd {
-  return decode(readJoinedInd, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeJoinedInd(bytes: Uint8Array, max?: number): JoinedInd {
+  return decode(readJoinedInd, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -293,9 +293,9 @@ export function encodeLeftInd(message: Init<LeftInd>): Uint8Array {
   return encode(writeLeftInd, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeLeftInd(bytes: Uint8Array): LeftInd {
-  return decode(readLeftInd, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeLeftInd(bytes: Uint8Array, max?: number): LeftInd {
+  return decode(readLeftInd, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -350,9 +350,9 @@ export function encodeMessageInd(message: Init<MessageInd>): Uint8Array {
   return encode(writeMessageInd, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeMessageInd(bytes: Uint8Array): MessageInd {
-  return decode(readMessageInd, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeMessageInd(bytes: Uint8Array, max?: number): MessageInd {
+  return decode(readMessageInd, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -412,9 +412,9 @@ export function encodePerson(message: Init<Person>): Uint8Array {
   return encode(writePerson, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodePerson(bytes: Uint8Array): Person {
-  return decode(readPerson, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodePerson(bytes: Uint8Array, max?: number): Person {
+  return decode(readPerson, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -474,9 +474,9 @@ export function encodePresenceReq(message: Init<PresenceReq>): Uint8Array {
   return encode(writePresenceReq, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodePresenceReq(bytes: Uint8Array): PresenceReq {
-  return decode(readPresenceReq, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodePresenceReq(bytes: Uint8Array, max?: number): PresenceReq {
+  return decode(readPresenceReq, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -525,9 +525,9 @@ export function encodePresenceRsp(message: Init<PresenceRsp>): Uint8Array {
   return encode(writePresenceRsp, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodePresenceRsp(bytes: Uint8Array): PresenceRsp {
-  return decode(readPresenceRsp, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodePresenceRsp(bytes: Uint8Array, max?: number): PresenceRsp {
+  return decode(readPresenceRsp, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -582,9 +582,9 @@ export function encodeWhoReq(message: Init<WhoReq>): Uint8Array {
   return encode(writeWhoReq, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeWhoReq(bytes: Uint8Array): WhoReq {
-  return decode(readWhoReq, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeWhoReq(bytes: Uint8Array, max?: number): WhoReq {
+  return decode(readWhoReq, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */
@@ -633,9 +633,9 @@ export function encodeWhoRsp(message: Init<WhoRsp>): Uint8Array {
   return encode(writeWhoRsp, message);
 }
 
-/** Decodes the message from protobuf; throws a DecodeError that names the field. */
-export function decodeWhoRsp(bytes: Uint8Array): WhoRsp {
-  return decode(readWhoRsp, bytes);
+/** Decodes the message from protobuf; throws a DecodeError that names the field, and a TooLargeError for more than `max` bytes in memory. */
+export function decodeWhoRsp(bytes: Uint8Array, max?: number): WhoRsp {
+  return decode(readWhoRsp, bytes, max);
 }
 
 /** A whole message: what is left out is zero, empty or absent. */

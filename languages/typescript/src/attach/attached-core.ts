@@ -238,7 +238,7 @@ function ofTopic(codec: Codec, protocol: Protocol): Codec {
       const broker = protobuf.bind(protocol);
       return {
         encode: (member, message) => (BROKER_MEMBERS.includes(member) ? broker : bound).encode(member, message),
-        decode: (member, body) => bound.decode(member, body),
+        decode: (member, body, maxDecoded) => bound.decode(member, body, maxDecoded),
       };
     },
   };

@@ -23,14 +23,6 @@ export function chosenCodec(url: ReadonlyMap<string, string>, given: Codec | und
 export function chosenCompression(url: ReadonlyMap<string, string>, given: Compression | undefined): Compression | undefined {
   const name = url.get("compress") ?? given?.name ?? "none";
   if (name === "none") return undefined;
-  if (given?.name === name) return synchronous(given);
+  if (given?.name === name) return given;
   throw new SettingError(`setting \`compress\`: \`${name}\` has to be given in code too, by the option compress`);
-}
-
-/** @throws {@link SettingError} where the results are promises, as with the compression of browsers. */
-export function synchronous(compression: Compression): Compression {
-  const probe = compression.compress(new Uint8Array(1));
-  if (!(probe instanceof Promise)) return compression;
-  probe.catch(() => {});
-  throw new SettingError(`a client or a server cannot use a compression whose results are promises: ${compression.name} of this kind`);
 }

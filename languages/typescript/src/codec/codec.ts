@@ -5,14 +5,19 @@
  */
 
 import { Status } from "../errors.js";
+import { TooLargeError } from "../message/errors.js";
 import type { Member, Protocol } from "../protocol.js";
 
 /** A codec for the members of a protocol. */
 export interface BoundCodec {
   /** @throws Status `INVALID_ARGUMENT` where the message has a value that its field cannot hold. */
   encode(member: Member, message: unknown): Uint8Array;
-  /** @throws Status `INVALID_ARGUMENT` where the body is not one of this member. */
-  decode(member: Member, body: Uint8Array): unknown;
+  /**
+   * The message of a body, which may take `maxDecoded` bytes in memory.
+   *
+   * @throws Status `INVALID_ARGUMENT` where the body is not one of this member, and `RESOURCE_EXHAUSTED` where it would take more.
+   */
+  decode(member: Member, body: Uint8Array, maxDecoded: number): unknown;
 }
 
 /** A codec, as a client or a server is given it. */
@@ -25,8 +30,15 @@ export interface Codec {
 }
 
 /** The error of a body that cannot be decoded. */
-export function malformed(member: Member, error: unknown): Status {
-  return new Status("INVALID_ARGUMENT", `malformed body of ${member.name} (${member.number}): ${(error as Error).message}`, { cause: error });
+export function undecodable(member: Member, error: unknown, body: Uint8Array, maxDecoded: number): Status {
+  const name = `${member.name} (${member.number})`;
+  if (error instanceof TooLargeError) {
+    return new Status(
+      "RESOURCE_EXHAUSTED",
+      `${name} would take more than ${maxDecoded} bytes decoded (max_decoded), from a body of ${body.length}: send less in one message, or raise the receiver's max_decoded`,
+    );
+  }
+  return new Status("INVALID_ARGUMENT", `malformed body of ${name}: ${(error as Error).message}`, { cause: error });
 }
 
 /** The error of a message that cannot be encoded. */

@@ -13,32 +13,32 @@ export interface Body {
   readonly compressed: boolean;
 }
 
-/** An algorithm. Where its results are promises, {@link InOrder} keeps messages in their order. */
+/** An algorithm. */
 export interface Algorithm {
   /** Its number of `CompressionId`. */
   readonly id: number;
   /** As settings name it. */
   readonly name: string;
-  compress(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  compress(bytes: Uint8Array): Uint8Array;
   /**
    * Inflates all of the input.
    *
    * @throws Status `RESOURCE_EXHAUSTED` beyond `max` bytes of output, where it stops; any error for what is malformed.
    */
-  inflate(bytes: Uint8Array, max: number): Uint8Array | Promise<Uint8Array>;
+  inflate(bytes: Uint8Array, max: number): Uint8Array;
 }
 
 /** A compression of bodies, as a client or a server is given it. */
 export interface Compression extends Algorithm {
   /** A body as it is sent: compressed, unless it does not get smaller. */
-  pack(bytes: Uint8Array): Body | Promise<Body>;
+  pack(bytes: Uint8Array): Body;
   /**
    * The body that was compressed.
    *
    * @throws Status `INVALID_ARGUMENT` where it was by another algorithm, or is malformed, and `RESOURCE_EXHAUSTED` beyond `max`
-   * bytes. With an algorithm whose results are promises the promise is rejected.
+   * bytes.
    */
-  unpack(bytes: Uint8Array, max: number): Uint8Array | Promise<Uint8Array>;
+  unpack(bytes: Uint8Array, max: number): Uint8Array;
 }
 
 /** The compression by an algorithm. */
@@ -51,32 +51,25 @@ export function tooLarge(max: number): Status {
   return new Status("RESOURCE_EXHAUSTED", `the inflated body has more than ${max} bytes (max_body)`);
 }
 
-function pack(compression: Algorithm, bytes: Uint8Array): Body | Promise<Body> {
-  const framed = (packed: Uint8Array): Body => {
-    if (packed.length + 1 >= bytes.length) {
-      return { bytes, compressed: false };
-    }
-    const body = new Uint8Array(packed.length + 1);
-    body[0] = compression.id;
-    body.set(packed, 1);
-    return { bytes: body, compressed: true };
-  };
+function pack(compression: Algorithm, bytes: Uint8Array): Body {
   const packed = compression.compress(bytes);
-  return packed instanceof Promise ? packed.then(framed) : framed(packed);
+  if (packed.length + 1 >= bytes.length) {
+    return { bytes, compressed: false };
+  }
+  const body = new Uint8Array(packed.length + 1);
+  body[0] = compression.id;
+  body.set(packed, 1);
+  return { bytes: body, compressed: true };
 }
 
-function unpack(compression: Algorithm, bytes: Uint8Array, max: number): Uint8Array | Promise<Uint8Array> {
+function unpack(compression: Algorithm, bytes: Uint8Array, max: number): Uint8Array {
   if (bytes[0] !== compression.id) {
     throw new Status("INVALID_ARGUMENT", `a body compressed by ${bytes[0] ?? "nothing"}, where ${compression.name} was agreed on`);
   }
-  const refuse = (error: unknown): never => {
-    throw error instanceof Status ? error : new Status("INVALID_ARGUMENT", `malformed ${compression.name}: ${(error as Error).message}`, { cause: error });
-  };
   try {
-    const inflated = compression.inflate(bytes.subarray(1), max);
-    return inflated instanceof Promise ? inflated.catch(refuse) : inflated;
+    return compression.inflate(bytes.subarray(1), max);
   } catch (error) {
-    return refuse(error);
+    throw error instanceof Status ? error : new Status("INVALID_ARGUMENT", `malformed ${compression.name}: ${(error as Error).message}`, { cause: error });
   }
 }
 

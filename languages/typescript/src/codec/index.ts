@@ -6,8 +6,6 @@
 
 export type { BoundCodec, Codec } from "./codec.js";
 export type { Body, Compression } from "./compression.js";
-export { gzip } from "./gzip.js";
-export { InOrder } from "./in-order.js";
 export { protobuf } from "./protobuf.js";
 export { json, messagePack } from "./trees.js";
 export { zlibGzip, zlibZstd, type Zlib } from "./zlib.js";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BIGINT, ELEMENT, LIST, OBJECT, spend, textSize, type Memory } from "../message/memory.js";
 import { MAX_TREE_DEPTH, setProperty, type Tree, type TreeObject } from "../message/json/tree.js";
 
 const SPACE = /[ \t\n\r]*/y;
@@ -17,9 +18,9 @@ const WORDS: readonly (readonly [string, Tree])[] = [
   ["null", null],
 ];
 
-/** The tree of a text. Throws a RangeError for what is none. */
-export function parseJson(text: string): Tree {
-  const reader = new Reader(text);
+/** The tree of a text. Throws a RangeError for what is none, and a TooLargeError for one that takes more memory than it may. */
+export function parseJson(text: string, memory: Memory = { used: 0, max: Infinity }): Tree {
+  const reader = new Reader(text, memory);
   const tree = reader.read(0);
   reader.end();
   return tree;
@@ -28,9 +29,11 @@ export function parseJson(text: string): Tree {
 class Reader {
   #at = 0;
   readonly #text: string;
+  readonly #memory: Memory;
 
-  constructor(text: string) {
+  constructor(text: string, memory: Memory) {
     this.#text = text;
+    this.#memory = memory;
   }
 
   end(): void {
@@ -64,7 +67,9 @@ class Reader {
       throw this.#fault("a value");
     }
     const value = Number(found[0]);
-    return found[1] === undefined && found[2] === undefined && !Number.isSafeInteger(value) ? BigInt(found[0]) : value;
+    if (found[1] !== undefined || found[2] !== undefined || Number.isSafeInteger(value)) return value;
+    spend(this.#memory, BIGINT + found[0].length);
+    return BigInt(found[0]);
   }
 
   #match(pattern: RegExp): RegExpExecArray | null {
@@ -86,6 +91,7 @@ class Reader {
       throw this.#fault("a string");
     }
     const raw = found[0];
+    spend(this.#memory, textSize(raw.length));
     return end + 1 === this.#at && !raw.includes("\\") ? raw.slice(1, -1) : (JSON.parse(raw) as string);
   }
 
@@ -109,7 +115,9 @@ class Reader {
 
   #array(depth: number): Tree {
     const items: Tree[] = [];
+    spend(this.#memory, LIST);
     while (this.#next("]", items.length === 0)) {
+      spend(this.#memory, ELEMENT);
       items.push(this.read(depth + 1));
     }
     return items;
@@ -117,7 +125,9 @@ class Reader {
 
   #object(depth: number): Tree {
     const object: TreeObject = {};
+    spend(this.#memory, OBJECT);
     for (let isFirst = true; this.#next("}", isFirst); isFirst = false) {
+      spend(this.#memory, ELEMENT);
       if (this.#text[this.#at] !== '"') {
         throw this.#fault("a name");
       }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BIGINT, BYTES, ELEMENT, LIST, OBJECT, spend, textSize, type Memory } from "../message/memory.js";
 import { MAX_TREE_DEPTH, PackedFloat, isTreeObject, setProperty, type Tree, type TreeObject } from "../message/json/tree.js";
 import { fromUtf8, utf8 } from "../wire/proto.js";
 
@@ -17,10 +18,11 @@ export function packTree(tree: Tree): Uint8Array {
 /**
  * The tree of MessagePack. Declared lengths reserve nothing.
  *
- * @throws RangeError or TypeError for what is none: bytes behind it, extension types, and nesting that is too deep.
+ * @throws RangeError or TypeError for what is none: bytes behind it, extension types, and nesting that is too deep. TooLargeError where it
+ * takes more memory than it may.
  */
-export function unpackTree(bytes: Uint8Array): Tree {
-  const reader = new Unpacker(bytes);
+export function unpackTree(bytes: Uint8Array, memory: Memory = { used: 0, max: Infinity }): Tree {
+  const reader = new Unpacker(bytes, memory);
   const tree = reader.read(0);
   if (reader.at < bytes.length) {
     throw new RangeError(`bytes behind the end, at byte ${reader.at}`);
@@ -156,9 +158,11 @@ class Unpacker {
   at = 0;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #memory: Memory;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, memory: Memory) {
     this.#bytes = bytes;
+    this.#memory = memory;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
@@ -181,7 +185,7 @@ class Unpacker {
       case 0xc4:
       case 0xc5:
       case 0xc6:
-        return this.#part(this.#uint(1 << (type - 0xc4))).slice();
+        return this.#blob(this.#uint(1 << (type - 0xc4)));
       case 0xca:
         return view.getFloat32(this.#take(4));
       case 0xcb:
@@ -191,7 +195,7 @@ class Unpacker {
       case 0xce:
         return this.#uint(1 << (type - 0xcc));
       case 0xcf:
-        return small(view.getBigUint64(this.#take(8)));
+        return this.#integer(view.getBigUint64(this.#take(8)));
       case 0xd0:
         return view.getInt8(this.#take(1));
       case 0xd1:
@@ -199,7 +203,7 @@ class Unpacker {
       case 0xd2:
         return view.getInt32(this.#take(4));
       case 0xd3:
-        return small(view.getBigInt64(this.#take(8)));
+        return this.#integer(view.getBigInt64(this.#take(8)));
       case 0xd9:
       case 0xda:
       case 0xdb:
@@ -235,13 +239,29 @@ class Unpacker {
   }
 
   #text(len: number): string {
-    return fromUtf8(this.#part(len));
+    const part = this.#part(len);
+    spend(this.#memory, textSize(len));
+    return fromUtf8(part);
+  }
+
+  #blob(len: number): Uint8Array {
+    const part = this.#part(len);
+    spend(this.#memory, BYTES + len);
+    return part.slice();
+  }
+
+  /** A number where it can be one. */
+  #integer(value: bigint): number | bigint {
+    spend(this.#memory, BIGINT);
+    return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
   }
 
   #array(len: number, depth: number): Tree {
     this.#deeper(depth);
     const items: Tree[] = [];
+    spend(this.#memory, LIST);
     for (let n = 0; n < len; n++) {
+      spend(this.#memory, ELEMENT);
       items.push(this.read(depth + 1));
     }
     return items;
@@ -250,7 +270,9 @@ class Unpacker {
   #map(len: number, depth: number): Tree {
     this.#deeper(depth);
     const object: TreeObject = {};
+    spend(this.#memory, OBJECT);
     for (let n = 0; n < len; n++) {
+      spend(this.#memory, ELEMENT);
       const start = this.at;
       const key = this.read(depth + 1);
       if (key === null || (typeof key === "object" && !isTreeObject(key)) || isTreeObject(key)) {
@@ -270,9 +292,4 @@ class Unpacker {
       throw new RangeError(`more than ${MAX_TREE_DEPTH} maps and arrays inside of each other, at byte ${this.at}`);
     }
   }
-}
-
-/** An integer as a number where it is one. */
-function small(value: bigint): number | bigint {
-  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
 }

@@ -9,7 +9,7 @@ import { varintLength } from "../message/writer.js";
 import type { Member } from "../protocol.js";
 import { CodecId } from "../wire/messages.js";
 import { NOTHING } from "../wire/payload.js";
-import { malformed, unwritable, type BoundCodec, type Codec } from "./codec.js";
+import { undecodable, unwritable, type BoundCodec, type Codec } from "./codec.js";
 
 function writeVarint(bytes: Uint8Array, start: number, value: number): number {
   let at = start;
@@ -37,12 +37,12 @@ const BOUND: BoundCodec = {
     return body;
   },
 
-  decode(member, body) {
+  decode(member, body, maxDecoded) {
     try {
       const message = messageOf(member, body);
-      return member.message?.decode(message);
+      return member.message?.decode(message, maxDecoded);
     } catch (error) {
-      throw malformed(member, error);
+      throw undecodable(member, error, body, maxDecoded);
     }
   },
 };

@@ -4,13 +4,14 @@
  * @module
  */
 
+import type { Memory } from "../message/memory.js";
 import { fromTree, toTree } from "../message/json/functions.js";
 import type { MemberJson, ProtocolJson } from "../message/json/tables.js";
 import { isTreeObject, type Form, type Tree } from "../message/json/tree.js";
 import type { Member } from "../protocol.js";
 import { CodecId } from "../wire/messages.js";
 import { fromUtf8, utf8 } from "../wire/proto.js";
-import { malformed, unwritable, type Codec } from "./codec.js";
+import { undecodable, unwritable, type Codec } from "./codec.js";
 import { packTree, unpackTree } from "./msgpack.js";
 import { parseJson } from "./json-text.js";
 
@@ -21,7 +22,7 @@ export function json(tables: ProtocolJson): Codec {
     "json",
     tables,
     (tree) => utf8(JSON.stringify(tree)),
-    (bytes) => parseJson(fromUtf8(bytes)),
+    (bytes, memory) => parseJson(fromUtf8(bytes), memory),
   );
 }
 
@@ -30,7 +31,13 @@ export function messagePack(tables: ProtocolJson): Codec {
   return codec(CodecId.MESSAGE_PACK, "msgpack", tables, packTree, unpackTree);
 }
 
-function codec(id: number, name: Form, tables: ProtocolJson, write: (tree: Tree) => Uint8Array, read: (bytes: Uint8Array) => Tree): Codec {
+function codec(
+  id: number,
+  name: Form,
+  tables: ProtocolJson,
+  write: (tree: Tree) => Uint8Array,
+  read: (bytes: Uint8Array, memory: Memory) => Tree,
+): Codec {
   return {
     id,
     name,
@@ -61,10 +68,12 @@ function codec(id: number, name: Form, tables: ProtocolJson, write: (tree: Tree)
             throw unwritable(member, error);
           }
         },
-        decode(member, body) {
+        decode(member, body, maxDecoded) {
           try {
             const row = rowOf(member);
-            const envelope = read(body);
+            // The tree and the message are there at the same time.
+            const memory = { used: 0, max: maxDecoded };
+            const envelope = read(body, memory);
             if (!isTreeObject(envelope)) {
               throw new RangeError("the envelope is no object");
             }
@@ -74,9 +83,9 @@ function codec(id: number, name: Form, tables: ProtocolJson, write: (tree: Tree)
             if (tree === undefined) {
               throw new RangeError("the body holds another member than its frame names");
             }
-            return row.fields ? fromTree(row.fields(), tree, name, options) : undefined;
+            return row.fields ? fromTree(row.fields(), tree, name, options, memory) : undefined;
           } catch (error) {
-            throw malformed(member, error);
+            throw undecodable(member, error, body, maxDecoded);
           }
         },
       };

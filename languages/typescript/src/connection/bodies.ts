@@ -3,8 +3,12 @@
 import type { Body, BoundCodec, Compression } from "../codec/index.js";
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
+import type { ConnectionSettings } from "../settings/settings.js";
 
 export type { Body };
+
+/** Settings of a connection that are about bodies. */
+export type BodyLimits = Pick<ConnectionSettings, "compressThreshold" | "maxBody" | "maxDecoded">;
 
 /** What a connection has agreed on: a codec, and a compression or none. */
 export class Bodies {
@@ -12,13 +16,14 @@ export class Bodies {
   readonly #compression: Compression | undefined;
   readonly #compressThreshold: number;
   readonly #maxBody: number;
+  readonly #maxDecoded: number;
 
-  /** @param compression One whose results are no promises. */
-  constructor(codec: BoundCodec, compression: Compression | undefined, limits: { compressThreshold: number; maxBody: number }) {
+  constructor(codec: BoundCodec, compression: Compression | undefined, limits: BodyLimits) {
     this.#codec = codec;
     this.#compression = compression;
     this.#compressThreshold = limits.compressThreshold;
     this.#maxBody = limits.maxBody;
+    this.#maxDecoded = limits.maxDecoded || Math.max(16 * limits.maxBody, 64 * 2 ** 20);
   }
 
   /** @throws Status where the message has a value that its field cannot hold. */
@@ -27,13 +32,16 @@ export class Bodies {
     if (this.#compression === undefined || bytes.length < this.#compressThreshold || member.compress === false) {
       return { bytes, compressed: false };
     }
-    return this.#compression.pack(bytes) as Body;
+    return this.#compression.pack(bytes);
   }
 
   /** @throws Status where the body is not one of this member. */
   decode(member: Member, bytes: Uint8Array, compressed: boolean): unknown {
-    if (!compressed) return this.#codec.decode(member, bytes);
-    if (this.#compression === undefined) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
-    return this.#codec.decode(member, this.#compression.unpack(bytes, this.#maxBody) as Uint8Array);
+    let body = bytes;
+    if (compressed) {
+      if (this.#compression === undefined) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
+      body = this.#compression.unpack(bytes, this.#maxBody);
+    }
+    return this.#codec.decode(member, body, this.#maxDecoded);
   }
 }

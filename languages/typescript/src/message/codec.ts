@@ -18,7 +18,12 @@ export function encode<T>(write: (message: T, writer: Writer) => void, message: 
   }
 }
 
-/** The message in these bytes, which `read` reads. */
-export function decode<T>(read: (reader: Reader) => T, bytes: Uint8Array): T {
-  return read(new Reader(bytes));
+/**
+ * The message in these bytes, which `read` reads.
+ *
+ * @param max What it may take in memory, in bytes; without limit unless it is given.
+ * @throws TooLargeError where it would take more.
+ */
+export function decode<T>(read: (reader: Reader) => T, bytes: Uint8Array, max?: number): T {
+  return read(new Reader(bytes, max));
 }

@@ -19,6 +19,15 @@ export class DecodeError extends Error {
   }
 }
 
+/** A message that would take more memory than it may. */
+export class TooLargeError extends Error {
+  override readonly name = "TooLargeError";
+
+  constructor() {
+    super("takes more memory than it may");
+  }
+}
+
 /** A message that cannot be written: a field has a value that its type does not hold. */
 export class EncodeError extends Error {
   override readonly name = "EncodeError";

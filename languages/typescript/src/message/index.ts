@@ -5,7 +5,7 @@
  */
 
 export { decode, encode } from "./codec.js";
-export { DecodeError, EncodeError } from "./errors.js";
+export { DecodeError, EncodeError, TooLargeError } from "./errors.js";
 export { fromJson, fromTree, toJson, toTree, type JsonOptions } from "./json/functions.js";
 export type {
   AnyType,
@@ -19,6 +19,7 @@ export type {
   ScalarKind,
 } from "./json/tables.js";
 export { keyText } from "./key.js";
+export type { Memory } from "./memory.js";
 export { PackedFloat, type Form, type Tree, type TreeObject } from "./json/tree.js";
 export {
   Reader,

@@ -1,5 +1,6 @@
 import { MAX_DEPTH } from "./depth.js";
 import { DecodeError, within } from "./errors.js";
+import { BIGINT, BYTES, ELEMENT, OBJECT, spend, textSize } from "./memory.js";
 
 const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** What puts a 64-bit number together. */
@@ -21,16 +22,24 @@ export class Reader {
   start = 0;
   /** The upper half of the varint that was read last. @internal */
   high = 0;
+  /** What has been taken in memory, in bytes. @internal */
+  used = 0;
+  /** @internal */
+  readonly max: number;
 
-  constructor(bytes: Uint8Array) {
+  /** @param max What all that is read may take in memory, in bytes; without limit unless it is given. */
+  constructor(bytes: Uint8Array, max = Infinity) {
     this.buffer = bytes;
     this.end = bytes.length;
+    this.max = max;
   }
 }
 
 /** The tag of the next field. */
 export function takeTag(reader: Reader): number {
   reader.start = reader.position;
+  // Most fields are a place in their message, which was counted; all could be elements.
+  spend(reader, ELEMENT);
   const tag = varint(reader, "");
   if (reader.high !== 0 || tag < 8) throw new DecodeError(`invalid tag at byte ${reader.start}`);
   return tag;
@@ -74,10 +83,12 @@ export function takeSint64(reader: Reader, field: string): bigint {
 }
 
 export function takeFixed64(reader: Reader, field: string): bigint {
+  spend(reader, BIGINT);
   return view(reader).getBigUint64(advance(reader, 8, field), true);
 }
 
 export function takeSfixed64(reader: Reader, field: string): bigint {
+  spend(reader, BIGINT);
   return view(reader).getBigInt64(advance(reader, 8, field), true);
 }
 
@@ -95,8 +106,10 @@ export function takeBool(reader: Reader, field: string): boolean {
 
 /** A copy: the message does not keep what it was read from. */
 export function takeBytes(reader: Reader, field: string): Uint8Array {
+  const bytes = takeView(reader, field);
+  spend(reader, BYTES + bytes.length);
   // `slice` of a Buffer would be a view.
-  return new Uint8Array(takeView(reader, field));
+  return new Uint8Array(bytes);
 }
 
 /** Bytes where they are: the field's, and no copy. */
@@ -109,6 +122,7 @@ export function takeView(reader: Reader, field: string): Uint8Array {
 export function takeString(reader: Reader, field: string): string {
   const length = lengthOf(reader, field);
   const start = advance(reader, length, field);
+  spend(reader, textSize(length));
   const { position: end, buffer } = reader;
   if (length > 12) return utf8(reader, start, field);
   // Calling the decoder costs more than it saves for short text, which mostly is ASCII.
@@ -131,10 +145,10 @@ export function takeString(reader: Reader, field: string): string {
 }
 
 /**
- * A sub-message: a new one, or `into` with what this one adds to it.
+ * A sub-message: a new one, or `into` with what this one adds to it. `size` is what an empty one takes in memory, in bytes.
  */
-export function takeMessage<T>(reader: Reader, field: string, read: (reader: Reader, into?: T) => T, into?: T): T {
-  const end = takeOpen(reader, field);
+export function takeMessage<T>(reader: Reader, field: string, read: (reader: Reader, into?: T) => T, into?: T, size?: number): T {
+  const end = takeOpen(reader, field, size);
   try {
     const message = read(reader, into);
     takeClose(reader, end);
@@ -144,10 +158,11 @@ export function takeMessage<T>(reader: Reader, field: string, read: (reader: Rea
   }
 }
 
-/** Begins a sub-message or an entry of a map: returns what {@link takeClose} needs. */
-export function takeOpen(reader: Reader, field: string): number {
+/** Begins a sub-message or an entry of a map, which takes so much in memory: returns what {@link takeClose} needs. */
+export function takeOpen(reader: Reader, field: string, size = OBJECT): number {
   if (++reader.depth > MAX_DEPTH) throw new DecodeError(`more than ${MAX_DEPTH} messages within each other`, field);
-  return takeOpenPacked(reader, field);
+  spend(reader, size);
+  return takeLength(reader, field);
 }
 
 /** Ends what {@link takeOpen} began. */
@@ -156,12 +171,10 @@ export function takeClose(reader: Reader, end: number): void {
   reader.end = end;
 }
 
-/** Begins packed values: returns the end of what is around them. */
-export function takeOpenPacked(reader: Reader, field: string): number {
-  const length = lengthOf(reader, field);
-  const { end, position } = reader;
-  if (length > end - position) throw truncated(field);
-  reader.end = position + length;
+/** Begins packed values of at least `width` bytes each: returns the end of what is around them. */
+export function takeOpenPacked(reader: Reader, field: string, width = 1): number {
+  const end = takeLength(reader, field);
+  spend(reader, (ELEMENT / width) * (reader.end - reader.position));
   return end;
 }
 
@@ -169,7 +182,10 @@ export function takeOpenPacked(reader: Reader, field: string): number {
 export function takeUnknown(reader: Reader, tag: number, others: Uint8Array | undefined): Uint8Array {
   const { start } = reader;
   skip(reader, tag, 0);
-  return append(others, reader.buffer.subarray(start, reader.position));
+  const field = reader.buffer.subarray(start, reader.position);
+  // What they are kept in grows by doubling, and is copied meanwhile.
+  spend(reader, (others === undefined ? BYTES : 0) + 3 * field.length);
+  return append(others, field);
 }
 
 /** Goes on behind the field of this tag. */
@@ -226,6 +242,15 @@ function utf8(reader: Reader, start: number, field: string): string {
   }
 }
 
+/** Ends the reader where what follows its length ends: returns the end of what is around it. */
+function takeLength(reader: Reader, field: string): number {
+  const length = lengthOf(reader, field);
+  const { end, position } = reader;
+  if (length > end - position) throw truncated(field);
+  reader.end = position + length;
+  return end;
+}
+
 /** The length of what follows. */
 function lengthOf(reader: Reader, field: string): number {
   const length = varint(reader, field);
@@ -242,6 +267,7 @@ function advance(reader: Reader, count: number, field: string): number {
 }
 
 function varint64(reader: Reader, field: string): void {
+  spend(reader, BIGINT);
   word.setUint32(0, varint(reader, field), true);
   word.setUint32(4, reader.high, true);
 }

@@ -39,9 +39,9 @@ export interface MessageType<T> {
    */
   encode(message: Init<T>): Uint8Array;
   /**
-   * Decodes a message from protobuf.
+   * Decodes a message from protobuf, which may take `max` bytes in memory, or any number.
    *
-   * @throws DecodeError for bytes that are no such message.
+   * @throws DecodeError for bytes that are no such message, and TooLargeError for one that would take more.
    */
-  decode(bytes: Uint8Array): T;
+  decode(bytes: Uint8Array, max?: number): T;
 }

@@ -2,7 +2,6 @@
 
 import { randomBytes } from "node:crypto";
 
-import { synchronous } from "../client/choices.js";
 import { protobuf, type BoundCodec, type Compression } from "../codec/index.js";
 import { AttachedCore } from "../attach/attached-core.js";
 import type { AttachOptions } from "../attach/options.js";
@@ -135,7 +134,7 @@ export class ServerCore implements Core {
     this.#settings = settings;
     this.#sessionSettings = { ...sessionSettings(settings), sessionExpiry: settings.sessionExpiryMs };
     this.#codecs = new Map([protobuf, ...(options.codecs ?? [])].map((codec) => [codec.id, codec.bind(protocol)]));
-    this.#compressions = new Map((options.compressions ?? []).map((compression) => [compression.id, synchronous(compression)]));
+    this.#compressions = new Map((options.compressions ?? []).map((compression) => [compression.id, compression]));
     this.#sessions = new Sessions(settings.maxDetachedSessions);
     this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
     this.closed = new Promise((resolve) => {

@@ -48,27 +48,33 @@ export interface Settings {
 /** The settings of a session, all of them. */
 export type Limits = Required<Settings>;
 
+const MIB = 2 ** 20;
+
+/** The defaults of limits and times, which are those of clients and servers too. */
+export const DEFAULTS = {
+  pingInterval: 10_000,
+  handshakeTimeout: 5000,
+  drainTimeout: 30_000,
+  streamDrain: 250,
+  writeTimeout: 10_000,
+  maxBody: 4 * MIB,
+  maxCalls: 1024,
+  maxCallBytes: 64 * MIB,
+  outgoingQueue: 8 * MIB,
+  sessionBuffer: 16 * MIB,
+  sessionDeliveries: 10_000,
+  bufferDisconnected: 0,
+  sessionExpiry: 300_000,
+};
+
 /** Adds the defaults. */
 export function withDefaults(settings: Settings): Limits {
-  const MIB = 1_048_576;
   return {
     name: "",
     version: "",
     codecs: [1],
     compressions: [],
-    pingInterval: 10_000,
-    handshakeTimeout: 5000,
-    drainTimeout: 30_000,
-    streamDrain: 250,
-    writeTimeout: 10_000,
-    maxBody: 4 * MIB,
-    maxCalls: 1024,
-    maxCallBytes: 64 * MIB,
-    outgoingQueue: 8 * MIB,
-    sessionBuffer: 16 * MIB,
-    sessionDeliveries: 10_000,
-    bufferDisconnected: 0,
-    sessionExpiry: 300_000,
+    ...DEFAULTS,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     unixTime: () => Date.now(),
     ...settings,

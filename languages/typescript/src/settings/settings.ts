@@ -1,11 +1,14 @@
 /** Settings of connections, clients and servers: names, defaults and ranges (docs/operations.md, "Settings"). */
 
+import { DEFAULTS } from "../session/settings.js";
 import { SettingError, checkValue, parseValue, type SettingForm, type SettingForms } from "./values.js";
 
 /** Settings of every connection. Times are in milliseconds, sizes in bytes. */
 export interface ConnectionSettings {
   /** The largest body accepted from the peer: 4 MiB; 1 KiB to 1 GiB. */
   readonly maxBody: number;
+  /** What one received message may take in memory once it is decoded: 0, which is 16 times `maxBody`, and at least 64 MiB; 0 to 64 GiB. */
+  readonly maxDecoded: number;
   /** How long a handshake may take: 5 s; 10 ms to 10 min. */
   readonly handshakeTimeoutMs: number;
   /** How often a ping is sent; after two intervals of silence a connection is lost. 10 s; 10 ms to 1 h. */
@@ -59,7 +62,6 @@ export type Setting = SettingForm & { readonly standard: number | boolean | stri
 export type Settings = Readonly<Record<string, Setting>>;
 
 const KIB = 2 ** 10;
-const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const HOUR = 3_600_000;
 
@@ -77,18 +79,19 @@ export const size = number.bind(null, "size");
 export const count = number.bind(null, "count");
 
 const CONNECTION: Settings = {
-  max_body: size(4 * MIB, KIB, GIB),
-  handshake_timeout: duration(5000, 10, 600_000),
-  ping_interval: duration(10_000, 10, HOUR),
+  max_body: size(DEFAULTS.maxBody, KIB, GIB),
+  max_decoded: size(0, 0, 64 * GIB),
+  handshake_timeout: duration(DEFAULTS.handshakeTimeout, 10, 600_000),
+  ping_interval: duration(DEFAULTS.pingInterval, 10, HOUR),
   call_timeout: duration(30_000, 1, 24 * HOUR),
-  max_calls: count(1024, 1, 32_768),
-  max_call_bytes: size(64 * MIB, KIB, 16 * GIB),
-  outgoing_queue: size(8 * MIB, 64 * KIB, GIB),
-  write_timeout: duration(10_000, 10, HOUR),
-  drain_timeout: duration(30_000, 0, 24 * HOUR),
-  stream_drain: duration(250, 0, 24 * HOUR),
-  session_buffer: size(16 * MIB, 4 * KIB, 16 * GIB),
-  session_deliveries: count(10_000, 1, 1_000_000),
+  max_calls: count(DEFAULTS.maxCalls, 1, 32_768),
+  max_call_bytes: size(DEFAULTS.maxCallBytes, KIB, 16 * GIB),
+  outgoing_queue: size(DEFAULTS.outgoingQueue, 64 * KIB, GIB),
+  write_timeout: duration(DEFAULTS.writeTimeout, 10, HOUR),
+  drain_timeout: duration(DEFAULTS.drainTimeout, 0, 24 * HOUR),
+  stream_drain: duration(DEFAULTS.streamDrain, 0, 24 * HOUR),
+  session_buffer: size(DEFAULTS.sessionBuffer, 4 * KIB, 16 * GIB),
+  session_deliveries: count(DEFAULTS.sessionDeliveries, 1, 1_000_000),
   compress_threshold: size(KIB, 1, GIB),
   insecure: { kind: "flag", standard: false },
 };
@@ -103,7 +106,7 @@ export const CLIENT: Settings = {
   address_order: choice("listed", "random"),
   reconnect_min: duration(50, 1, HOUR),
   reconnect_max: duration(10_000, 1, 24 * HOUR),
-  buffer_disconnected: size(0, 0, 16 * GIB),
+  buffer_disconnected: size(DEFAULTS.bufferDisconnected, 0, 16 * GIB),
   topic: { kind: "text", standard: "" },
 };
 
@@ -112,7 +115,7 @@ export const SERVER: Settings = {
   ...CONNECTION,
   max_connections: count(16_384, 1, 10_000_000),
   max_handshakes: count(1024, 1, 10_000_000),
-  session_expiry: duration(300_000, 0, 24 * HOUR),
+  session_expiry: duration(DEFAULTS.sessionExpiry, 0, 24 * HOUR),
   max_detached_sessions: count(10_000, 0, 10_000_000),
   schema: choice("any", "strict"),
 };
@@ -122,7 +125,7 @@ const OBJECTS: readonly string[] = ["codec", "compress"];
 
 /** What Rust's clients and servers have, and this package has not. */
 const ELSEWHERE =
-  "max_decoded max_memory correlation_ids channel max_auth_failures drain_spread codecs compressions compressions_for proxy_from";
+  "max_memory correlation_ids channel max_auth_failures drain_spread codecs compressions compressions_for proxy_from";
 
 /** `max_body` is the option `maxBody`, and `ping_interval`, a time, `pingIntervalMs`. */
 function optionName(name: string, setting: Setting): string {

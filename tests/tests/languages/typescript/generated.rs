@@ -151,6 +151,8 @@ fn code_is_accepted_and_agrees_with_protobuf_es() {
         to
     };
     run(tools.node().arg(program("messages.mjs")));
+    let decoded_size = program("decoded-size.mjs");
+    run(tools.node().arg("--expose-gc").arg(decoded_size));
     let interop = program("interop.mjs");
     for set in SETS {
         let descriptors = folder.join(format!("{}.bin", set.folder));

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Memory } from "../memory.js";
 import type { Init, JsonValue } from "../types.js";
 import { readMessage } from "./read.js";
 import type { AnyType, JsonContext, MessageFields } from "./tables.js";
@@ -38,14 +39,18 @@ export function toTree(fields: MessageFields, message: unknown, form: Form, opti
 /**
  * The message of a tree in a form.
  *
- * @throws DecodeError for a tree that is no such message.
+ * @param memory What it may take, without limit unless it is given.
+ * @throws DecodeError for a tree that is no such message, and TooLargeError for one that would take more memory than it may.
  */
-export function fromTree(fields: MessageFields, tree: Tree, form: Form, options?: JsonOptions): unknown {
-  return readMessage(fields, tree, contextOf(form, options), 0);
+export function fromTree(fields: MessageFields, tree: Tree, form: Form, options?: JsonOptions, memory?: Memory): unknown {
+  return readMessage(fields, tree, contextOf(form, options, memory), 0);
 }
 
-const JSON_ALONE: JsonContext = { form: "json", any: [], anyDepth: 0 };
+const UNLIMITED: Memory = { used: 0, max: Infinity };
+const JSON_ALONE: JsonContext = { form: "json", any: [], anyDepth: 0, memory: UNLIMITED };
 
-function contextOf(form: Form, options: JsonOptions | undefined): JsonContext {
-  return options === undefined && form === "json" ? JSON_ALONE : { form, any: options?.any ?? [], anyDepth: 0 };
+function contextOf(form: Form, options: JsonOptions | undefined, memory = UNLIMITED): JsonContext {
+  return options === undefined && form === "json" && memory === UNLIMITED
+    ? JSON_ALONE
+    : { form, any: options?.any ?? [], anyDepth: 0, memory };
 }

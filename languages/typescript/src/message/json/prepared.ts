@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BIGINT, BYTES, ELEMENT, LIST, OBJECT } from "../memory.js";
 import { isTreeObject, type Tree } from "./tree.js";
 import type { FieldRow, MessageFields } from "./tables.js";
 
@@ -25,6 +26,8 @@ export interface PreparedFields {
   readonly all: readonly Prepared[];
   /** By their names in JSON and in the schema. */
   readonly byName: ReadonlyMap<string, Prepared>;
+  /** What the message takes in memory while nothing is set, in bytes. */
+  readonly size: number;
 }
 
 const known = /* @__PURE__ */ new WeakMap<MessageFields, PreparedFields>();
@@ -45,7 +48,7 @@ function prepare(table: MessageFields): PreparedFields {
   for (const field of all) byName.set(field.row.proto ?? field.json, field);
   // The name in JSON of one field may be that in the schema of another.
   for (const field of all) byName.set(field.json, field);
-  return { all, byName };
+  return { all, byName, size: all.reduce((size, field) => size + sizeOf(field), OBJECT) };
 }
 
 function prepareRow(message: string, row: FieldRow): Prepared {
@@ -59,6 +62,16 @@ function prepareRow(message: string, row: FieldRow): Prepared {
     hasPresence: isSingle && (row.oneof !== undefined || row.optional === true || row.kind === "message"),
     holdsNull: isSingle && (name === "google.protobuf.Value" || name === "google.protobuf.NullValue"),
   };
+}
+
+function sizeOf({ row, hasPresence }: Prepared): number {
+  if (row.repeated !== undefined || row.key !== undefined) return LIST;
+  return row.kind === "bytes" && !hasPresence ? BYTES : 8;
+}
+
+/** What an element of a list, or the value of an entry, takes besides what is in it. */
+export function elementSize({ kind }: FieldRow): number {
+  return ELEMENT + (kind.includes("64") ? BIGINT : 0);
 }
 
 /** Whether an object has this field by the other of its two names too. */

@@ -7,7 +7,8 @@
 import { DecodeError, within } from "../errors.js";
 import { isWellFormed } from "../scalars.js";
 import { fromBase64 } from "./base64.js";
-import { occursTwice, prepared, type Prepared } from "./prepared.js";
+import { BYTES, OBJECT, spend } from "../memory.js";
+import { elementSize, occursTwice, prepared, type Prepared } from "./prepared.js";
 import type { EnumNames, FieldRow, JsonContext, MessageFields, ScalarKind } from "./tables.js";
 import { MAX_TREE_DEPTH, PackedFloat, found, isTreeObject, type Form, type Tree } from "./tree.js";
 
@@ -15,7 +16,8 @@ import { MAX_TREE_DEPTH, PackedFloat, found, isTreeObject, type Form, type Tree 
 export function readMessage(table: MessageFields, tree: Tree, context: JsonContext, depth: number): unknown {
   if (table.form !== undefined) return table.form.read(tree, context, depth);
   if (!isTreeObject(tree)) throw expected("an object", tree);
-  const { all, byName } = prepared(table);
+  const { all, byName, size } = prepared(table);
+  spend(context.memory, size);
   const message = empty(all);
   const inner = deeper(depth);
   for (const name of Object.keys(tree)) {
@@ -110,8 +112,10 @@ function readMap(
 ): void {
   if (!isTreeObject(tree)) throw expected("an object", tree);
   const inner = deeper(depth);
+  const size = OBJECT + elementSize(row);
   for (const name of Object.keys(tree)) {
     try {
+      spend(context.memory, size);
       const key = readKey(kind, name);
       if (map.has(key)) throw new DecodeError("occurs twice");
       const value = readValue(row, tree[name] as Tree, context, inner);
@@ -125,6 +129,7 @@ function readMap(
 function readList(row: FieldRow, tree: Tree, list: unknown[], context: JsonContext, depth: number): void {
   if (!Array.isArray(tree)) throw expected("an array", tree);
   const inner = deeper(depth);
+  spend(context.memory, elementSize(row) * tree.length);
   for (const [index, item] of tree.entries()) {
     try {
       const value = readValue(row, item, context, inner);
@@ -143,6 +148,7 @@ function readValue(row: FieldRow, tree: Tree, context: JsonContext, depth: numbe
     case "enum":
       return readEnum(row.of?.() as EnumNames, tree);
     default:
+      if (row.kind === "bytes") spend(context.memory, BYTES + ((tree as { length?: number }).length ?? 0));
       return readScalar(row.kind, tree, context.form);
   }
 }

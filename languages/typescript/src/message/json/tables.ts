@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Memory } from "../memory.js";
 import type { Form, Tree } from "./tree.js";
 
 /** The scalar types of protobuf. */
@@ -75,6 +76,8 @@ export interface JsonContext {
   readonly any: readonly AnyType[];
   /** How many `Any` the value is in. */
   readonly anyDepth: number;
+  /** What the message that is read may still take. */
+  readonly memory: Memory;
 }
 
 /** A message that an `Any` may hold. */

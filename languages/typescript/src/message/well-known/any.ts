@@ -67,8 +67,8 @@ export function encodeAny(message: Init<Any>): Uint8Array {
   return encode(writeAny, message);
 }
 
-export function decodeAny(bytes: Uint8Array): Any {
-  return decode(readAny, bytes);
+export function decodeAny(bytes: Uint8Array, max?: number): Any {
+  return decode(readAny, bytes, max);
 }
 
 function typeName(url: string): string {

@@ -64,8 +64,8 @@ export function encodeDuration(message: Init<Duration>): Uint8Array {
   return encode(writeDuration, message);
 }
 
-export function decodeDuration(bytes: Uint8Array): Duration {
-  return decode(readDuration, bytes);
+export function decodeDuration(bytes: Uint8Array, max?: number): Duration {
+  return decode(readDuration, bytes, max);
 }
 
 /** Seconds with 0, 3, 6 or 9 decimals, and an `s`. */

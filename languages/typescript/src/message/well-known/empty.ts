@@ -29,8 +29,8 @@ export function encodeEmpty(message: Init<Empty>): Uint8Array {
   return encode(writeEmpty, message);
 }
 
-export function decodeEmpty(bytes: Uint8Array): Empty {
-  return decode(readEmpty, bytes);
+export function decodeEmpty(bytes: Uint8Array, max?: number): Empty {
+  return decode(readEmpty, bytes, max);
 }
 
 export const Empty_fields: MessageFields<Empty> = { name: "google.protobuf.Empty", fields: [] };

@@ -8,6 +8,7 @@ import { decode, encode } from "../codec.js";
 import { DecodeError, EncodeError } from "../errors.js";
 import { expected } from "../json/read.js";
 import type { MessageFields } from "../json/tables.js";
+import { ELEMENT, spend, textSize } from "../memory.js";
 import { takeString, takeTag, takeUnknown, type Reader } from "../reader.js";
 import type { Init } from "../types.js";
 import { putRaw, putString, type Writer } from "../writer.js";
@@ -40,8 +41,8 @@ export function encodeFieldMask(message: Init<FieldMask>): Uint8Array {
   return encode(writeFieldMask, message);
 }
 
-export function decodeFieldMask(bytes: Uint8Array): FieldMask {
-  return decode(readFieldMask, bytes);
+export function decodeFieldMask(bytes: Uint8Array, max?: number): FieldMask {
+  return decode(readFieldMask, bytes, max);
 }
 
 function camel(path: string): string {
@@ -63,9 +64,11 @@ export const FieldMask_fields: MessageFields<FieldMask> = {
       }
       return mask.paths.map(camel).join(",");
     },
-    read(tree) {
+    read(tree, { memory }) {
       if (typeof tree !== "string") throw expected("text", tree);
       if (tree.includes("_")) throw new DecodeError(`${JSON.stringify(tree)} is not a list of camel case paths`);
+      // One of one character has two here.
+      spend(memory, (ELEMENT + textSize(1)) * (tree.length / 2) + textSize(tree.length));
       return { paths: tree === "" ? [] : tree.split(",").map(snake) };
     },
   },

@@ -10,6 +10,7 @@ import { deeper as deeperRead, expected } from "../json/read.js";
 import type { EnumNames, JsonContext, MessageFields } from "../json/tables.js";
 import { PackedFloat, isTreeObject, setProperty, type Tree, type TreeObject } from "../json/tree.js";
 import { deeper as deeperWrite } from "../json/write.js";
+import { ELEMENT, LIST, OBJECT, PROPERTY, spend } from "../memory.js";
 import { takeBool, takeClose, takeDouble, takeInt32, takeMessage, takeOpen, takeString, takeTag, takeUnknown, type Reader } from "../reader.js";
 import { checkText, refused } from "../scalars.js";
 import type { JsonObject, JsonValue } from "../types.js";
@@ -67,7 +68,7 @@ export function readValue(reader: Reader, value: JsonValue = null): JsonValue {
         value = takeMessage(reader, "structValue", readStruct, isObject(value) ? value : undefined);
         break;
       case 50:
-        value = takeMessage(reader, "listValue", readListValue, Array.isArray(value) ? value : undefined);
+        value = takeMessage(reader, "listValue", readListValue, Array.isArray(value) ? value : undefined, LIST);
         break;
       default:
         takeUnknown(reader, tag, undefined);
@@ -80,8 +81,8 @@ export function encodeValue(value: JsonValue): Uint8Array {
   return encode(writeValue, value);
 }
 
-export function decodeValue(bytes: Uint8Array): JsonValue {
-  return decode(readValue, bytes);
+export function decodeValue(bytes: Uint8Array, max?: number): JsonValue {
+  return decode(readValue, bytes, max);
 }
 
 export function writeStruct(struct: JsonObject, writer: Writer): void {
@@ -100,13 +101,13 @@ export function readStruct(reader: Reader, struct: JsonObject = {}): JsonObject 
       takeUnknown(reader, tag, undefined);
       continue;
     }
-    const end = takeOpen(reader, "fields");
+    const end = takeOpen(reader, "fields", PROPERTY);
     let name = "";
     let value: JsonValue = null;
     while (reader.position < reader.end) {
       const tag = takeTag(reader);
       if (tag === 10) name = takeString(reader, "fields");
-      else if (tag === 18) value = takeMessage<JsonValue>(reader, "fields", readValue, value);
+      else if (tag === 18) value = takeMessage<JsonValue>(reader, "fields", readValue, value, 0);
       else takeUnknown(reader, tag, undefined);
     }
     takeClose(reader, end);
@@ -119,8 +120,8 @@ export function encodeStruct(struct: JsonObject): Uint8Array {
   return encode(writeStruct, struct);
 }
 
-export function decodeStruct(bytes: Uint8Array): JsonObject {
-  return decode(readStruct, bytes);
+export function decodeStruct(bytes: Uint8Array, max?: number): JsonObject {
+  return decode(readStruct, bytes, max);
 }
 
 export function writeListValue(list: readonly JsonValue[], writer: Writer): void {
@@ -130,7 +131,7 @@ export function writeListValue(list: readonly JsonValue[], writer: Writer): void
 export function readListValue(reader: Reader, list: JsonValue[] = []): JsonValue[] {
   while (reader.position < reader.end) {
     const tag = takeTag(reader);
-    if (tag === 10) list.push(takeMessage(reader, "values", readValue));
+    if (tag === 10) list.push(takeMessage(reader, "values", readValue, undefined, 0));
     else takeUnknown(reader, tag, undefined);
   }
   return list;
@@ -140,8 +141,8 @@ export function encodeListValue(list: readonly JsonValue[]): Uint8Array {
   return encode(writeListValue, list);
 }
 
-export function decodeListValue(bytes: Uint8Array): JsonValue[] {
-  return decode(readListValue, bytes);
+export function decodeListValue(bytes: Uint8Array, max?: number): JsonValue[] {
+  return decode(readListValue, bytes, max);
 }
 
 function isObject(value: JsonValue): value is JsonObject {
@@ -171,7 +172,7 @@ function toTree(value: JsonValue, context: JsonContext, depth: number): Tree {
   }
 }
 
-function fromTree(tree: Tree, depth: number): JsonValue {
+function fromTree(tree: Tree, context: JsonContext, depth: number): JsonValue {
   if (tree === null || typeof tree === "boolean" || typeof tree === "string") return tree;
   const number = tree instanceof PackedFloat ? tree.value : tree;
   if (typeof number === "number" || typeof number === "bigint") {
@@ -180,24 +181,29 @@ function fromTree(tree: Tree, depth: number): JsonValue {
   }
   if (Array.isArray(tree)) {
     const inner = deeperRead(depth);
-    return tree.map((item) => fromTree(item, inner));
+    spend(context.memory, LIST + ELEMENT * tree.length);
+    return tree.map((item) => fromTree(item, context, inner));
   }
   if (!isTreeObject(tree)) throw expected("a Value", tree);
   const inner = deeperRead(depth);
+  spend(context.memory, OBJECT);
   const object: JsonObject = {};
-  for (const name of Object.keys(tree)) setProperty(object, name, fromTree(tree[name] as Tree, inner));
+  for (const name of Object.keys(tree)) {
+    spend(context.memory, PROPERTY);
+    setProperty(object, name, fromTree(tree[name] as Tree, context, inner));
+  }
   return object;
 }
 
-export const Value_fields: MessageFields<JsonValue> = { name: NAME, form: { write: toTree, read: (tree, _context, depth) => fromTree(tree, depth) } };
+export const Value_fields: MessageFields<JsonValue> = { name: NAME, form: { write: toTree, read: fromTree } };
 
 export const Struct_fields: MessageFields<JsonObject> = {
   name: "google.protobuf.Struct",
   form: {
     write: toTree,
-    read(tree, _context, depth) {
+    read(tree, context, depth) {
       if (!isTreeObject(tree)) throw expected("an object", tree);
-      return fromTree(tree, depth) as JsonObject;
+      return fromTree(tree, context, depth) as JsonObject;
     },
   },
 };
@@ -206,9 +212,9 @@ export const ListValue_fields: MessageFields<JsonValue[]> = {
   name: "google.protobuf.ListValue",
   form: {
     write: toTree,
-    read(tree, _context, depth) {
+    read(tree, context, depth) {
       if (!Array.isArray(tree)) throw expected("an array", tree);
-      return fromTree(tree, depth) as JsonValue[];
+      return fromTree(tree, context, depth) as JsonValue[];
     },
   },
 };

@@ -64,8 +64,8 @@ export function encodeTimestamp(message: Init<Timestamp>): Uint8Array {
   return encode(writeTimestamp, message);
 }
 
-export function decodeTimestamp(bytes: Uint8Array): Timestamp {
-  return decode(readTimestamp, bytes);
+export function decodeTimestamp(bytes: Uint8Array, max?: number): Timestamp {
+  return decode(readTimestamp, bytes, max);
 }
 
 /** RFC 3339, in UTC, with 0, 3, 6 or 9 digits of a second. */

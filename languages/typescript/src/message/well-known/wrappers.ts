@@ -36,8 +36,8 @@ export function encodeBoolValue(value: boolean): Uint8Array {
   return encode(writeBoolValue, value);
 }
 
-export function decodeBoolValue(bytes: Uint8Array): boolean {
-  return decode(readBoolValue, bytes);
+export function decodeBoolValue(bytes: Uint8Array, max?: number): boolean {
+  return decode(readBoolValue, bytes, max);
 }
 
 export const BoolValue_fields: MessageFields<boolean> = {
@@ -62,8 +62,8 @@ export function encodeBytesValue(value: Uint8Array): Uint8Array {
   return encode(writeBytesValue, value);
 }
 
-export function decodeBytesValue(bytes: Uint8Array): Uint8Array {
-  return decode(readBytesValue, bytes);
+export function decodeBytesValue(bytes: Uint8Array, max?: number): Uint8Array {
+  return decode(readBytesValue, bytes, max);
 }
 
 export const BytesValue_fields: MessageFields<Uint8Array> = {
@@ -88,8 +88,8 @@ export function encodeDoubleValue(value: number): Uint8Array {
   return encode(writeDoubleValue, value);
 }
 
-export function decodeDoubleValue(bytes: Uint8Array): number {
-  return decode(readDoubleValue, bytes);
+export function decodeDoubleValue(bytes: Uint8Array, max?: number): number {
+  return decode(readDoubleValue, bytes, max);
 }
 
 export const DoubleValue_fields: MessageFields<number> = {
@@ -114,8 +114,8 @@ export function encodeFloatValue(value: number): Uint8Array {
   return encode(writeFloatValue, value);
 }
 
-export function decodeFloatValue(bytes: Uint8Array): number {
-  return decode(readFloatValue, bytes);
+export function decodeFloatValue(bytes: Uint8Array, max?: number): number {
+  return decode(readFloatValue, bytes, max);
 }
 
 export const FloatValue_fields: MessageFields<number> = {
@@ -140,8 +140,8 @@ export function encodeInt32Value(value: number): Uint8Array {
   return encode(writeInt32Value, value);
 }
 
-export function decodeInt32Value(bytes: Uint8Array): number {
-  return decode(readInt32Value, bytes);
+export function decodeInt32Value(bytes: Uint8Array, max?: number): number {
+  return decode(readInt32Value, bytes, max);
 }
 
 export const Int32Value_fields: MessageFields<number> = {
@@ -166,8 +166,8 @@ export function encodeInt64Value(value: bigint): Uint8Array {
   return encode(writeInt64Value, value);
 }
 
-export function decodeInt64Value(bytes: Uint8Array): bigint {
-  return decode(readInt64Value, bytes);
+export function decodeInt64Value(bytes: Uint8Array, max?: number): bigint {
+  return decode(readInt64Value, bytes, max);
 }
 
 export const Int64Value_fields: MessageFields<bigint> = {
@@ -192,8 +192,8 @@ export function encodeStringValue(value: string): Uint8Array {
   return encode(writeStringValue, value);
 }
 
-export function decodeStringValue(bytes: Uint8Array): string {
-  return decode(readStringValue, bytes);
+export function decodeStringValue(bytes: Uint8Array, max?: number): string {
+  return decode(readStringValue, bytes, max);
 }
 
 export const StringValue_fields: MessageFields<string> = {
@@ -218,8 +218,8 @@ export function encodeUInt32Value(value: number): Uint8Array {
   return encode(writeUInt32Value, value);
 }
 
-export function decodeUInt32Value(bytes: Uint8Array): number {
-  return decode(readUInt32Value, bytes);
+export function decodeUInt32Value(bytes: Uint8Array, max?: number): number {
+  return decode(readUInt32Value, bytes, max);
 }
 
 export const UInt32Value_fields: MessageFields<number> = {
@@ -244,8 +244,8 @@ export function encodeUInt64Value(value: bigint): Uint8Array {
   return encode(writeUInt64Value, value);
 }
 
-export function decodeUInt64Value(bytes: Uint8Array): bigint {
-  return decode(readUInt64Value, bytes);
+export function decodeUInt64Value(bytes: Uint8Array, max?: number): bigint {
+  return decode(readUInt64Value, bytes, max);
 }
 
 export const UInt64Value_fields: MessageFields<bigint> = {
