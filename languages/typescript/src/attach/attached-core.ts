@@ -15,7 +15,7 @@ import { offer } from "../server/offer.js";
 import type { Core, PeerClass } from "../server/core.js";
 import type { ServerHandler } from "../server/options.js";
 import type { PeerConnection } from "../server/peer-connection.js";
-import { everyPart, readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
+import { everyPart, heldBy, readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
 import { CLIENT, resolveSettings, type ClientSettings } from "../settings/settings.js";
 import type { Transport } from "../transport/transport.js";
 import { BROKER_PROTOCOL, type PresenceInd } from "../wire/broker.js";
@@ -91,6 +91,10 @@ export class AttachedCore implements Core, DemuxOwner {
 
   get urls(): readonly string[] {
     return this.#endpoint.addresses.map((address) => `${address}?topic=${this.#topic}`);
+  }
+
+  get memory(): number {
+    return heldBy(this.#session);
   }
 
   peers(): readonly unknown[] {

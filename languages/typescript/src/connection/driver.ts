@@ -125,7 +125,8 @@ export class Driver {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAt = at;
-    if (at === Infinity) return;
+    // What a tick leads to may end the session.
+    if (at === Infinity || this.#isStopped) return;
     this.#timer = setTimeout(() => this.#fired(at), Math.min(Math.max(0, Math.ceil(at - now())), 2 ** 31 - 1));
   }
 

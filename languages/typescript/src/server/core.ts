@@ -10,6 +10,8 @@ export type PeerClass<P> = new (connection: PeerConnection) => P;
 export interface Core {
   /** Where clients connect to. */
   readonly urls: readonly string[];
+  /** What its sessions hold in memory, in bytes, with those of others that share its limit. */
+  readonly memory: number;
   /** Resolves when it has stopped. */
   readonly closed: Promise<void>;
   /** The clients that are there now. */

@@ -15,6 +15,8 @@ export interface ServerSettings extends ConnectionSettings {
   readonly sessionExpiryMs: number;
   /** Sessions kept without a connection: 10,000; beyond that the oldest is ended. */
   readonly maxDetachedSessions: number;
+  /** What all sessions hold in memory together, in bytes: 1 GiB, shared by all servers of the process that keep the default; 1 MiB to 1 TiB. */
+  readonly maxMemory: number;
   /** Which clients of another version of the schema are served: `any`, or with `strict` none. */
   readonly schema: "any" | "strict";
 }

@@ -9,11 +9,14 @@ import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ClosedError, Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
-import type { Event, Identity, ReceivedHello, ServerSession, Welcome } from "../session/index.js";
+import { heldBy, type Budget, type Event, type Identity, type ReceivedHello, type ServerSession, type Welcome } from "../session/index.js";
 import type { ByteStream } from "../transport/transport.js";
 import { offer } from "./offer.js";
 import type { ClientIdentity, ServerHandler, ServerSettings } from "./options.js";
 import type { PeerConnection } from "./peer-connection.js";
+
+/** By so much what a connection holds has changed before the budget is told. */
+const HELD_STEP = 65_536;
 
 /** What the server keeps of a session. */
 export interface SessionParts {
@@ -27,6 +30,7 @@ export interface SessionParts {
   readonly settings: ServerSettings;
   readonly handler: ServerHandler<unknown>;
   readonly bodies: Bodies;
+  readonly budget: Budget;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -54,6 +58,8 @@ export class ServerConnection implements PeerConnection {
   #expiresAt = Infinity;
   #isConnected = false;
   #closedBy: Status | undefined;
+  /** What the budget was told that it holds. */
+  #held = 0;
 
   /** @internal */
   constructor(parts: SessionParts, owner: SessionOwner) {
@@ -204,6 +210,7 @@ export class ServerConnection implements PeerConnection {
     const wasConnected = this.#isConnected;
     this.#isConnected = false;
     this.#connection.stop(new ClosedError(status.code, status.message));
+    this.#hold(0);
     if (wasConnected) this.#tell("onClientDisconnected", status);
     this.#tell("onClientGone", status);
     this.#owner.onOver(this);
@@ -229,7 +236,20 @@ export class ServerConnection implements PeerConnection {
     else this.#owner.onDetached(this);
   }
 
+  /** Tells how much memory it holds: not each byte, so that an idle connection counts as nothing. */
+  #measure(): void {
+    const held = heldBy(this.parts.session);
+    if (Math.abs(held - this.#held) >= HELD_STEP || !this.#isConnected) this.#hold(held);
+  }
+
+  #hold(held: number): void {
+    const by = held - this.#held;
+    this.#held = held;
+    if (by !== 0) this.parts.budget.change(by);
+  }
+
   #onTick(at: number): number {
+    this.#measure();
     if (at < this.#expiresAt) return this.#expiresAt;
     this.#expiresAt = Infinity;
     this.disconnect(new Status("UNAUTHENTICATED", "the identity has expired"));

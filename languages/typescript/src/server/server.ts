@@ -11,7 +11,7 @@ import { now } from "../connection/driver.js";
 import { encodeKeyed, type KeyedBody } from "../connection/keyed-body.js";
 import { Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
-import { CodecId, CompressionId, ServerSession, type ReceivedHello, type Settings, type Welcome } from "../session/index.js";
+import { CodecId, CompressionId, ServerSession, type Budget, type ReceivedHello, type Settings, type Welcome } from "../session/index.js";
 import { SERVER, refuseUnknown, resolveSettings } from "../settings/settings.js";
 import { parseUrl } from "../settings/url.js";
 import type { ByteStream, Transport } from "../transport/transport.js";
@@ -23,6 +23,7 @@ import type { ClientIdentity, ServerHandler, ServerOptions, ServerSettings } fro
 import type { Peer } from "./peer.js";
 import type { PeerConnection } from "./peer-connection.js";
 import { ServerConnection } from "./server-connection.js";
+import { budgetOf } from "./process-budget.js";
 import { Sessions, hashSecret } from "./sessions.js";
 
 /** What clients are told whose credential is not accepted, whatever was wrong with it. */
@@ -75,6 +76,11 @@ export abstract class Server<P extends Peer> {
     return this.#core.urls;
   }
 
+  /** What the sessions hold in memory, in bytes, with those of other servers that share its `maxMemory`. */
+  get memory(): number {
+    return this.#core.memory;
+  }
+
   /** The clients that are connected now. */
   get peers(): readonly P[] {
     return this.#core.peers() as readonly P[];
@@ -116,6 +122,8 @@ export class ServerCore implements Core {
   readonly #compressions: ReadonlyMap<number, Compression>;
   readonly #bodies = new Map<string, Bodies>();
   readonly #sessions: Sessions;
+  readonly #budget: Budget;
+  readonly #relief = (): boolean => this.#sessions.endOldest();
   readonly #peers = new Map<ServerConnection, unknown>();
   readonly #streams = new Set<ByteStream>();
   readonly #listeners: Listener[] = [];
@@ -132,7 +140,8 @@ export class ServerCore implements Core {
     this.#handler = handler;
     this.#options = options;
     this.#settings = settings;
-    this.#sessionSettings = { ...sessionSettings(settings), sessionExpiry: settings.sessionExpiryMs };
+    this.#budget = budgetOf(settings.maxMemory);
+    this.#sessionSettings = { ...sessionSettings(settings), sessionExpiry: settings.sessionExpiryMs, budget: this.#budget };
     this.#codecs = new Map([protobuf, ...(options.codecs ?? [])].map((codec) => [codec.id, codec.bind(protocol)]));
     this.#compressions = new Map((options.compressions ?? []).map((compression) => [compression.id, compression]));
     this.#sessions = new Sessions(settings.maxDetachedSessions);
@@ -146,6 +155,7 @@ export class ServerCore implements Core {
     const first = parseUrl(endpoint);
     const settings = resolveSettings(SERVER, first.settings, { ...options }, listenerSettings(first.scheme)) as unknown as ServerSettings;
     const core = new ServerCore(peerType, protocol, handler, options, settings);
+    core.#budget.addRelief(core.#relief);
     const others = (options.also ?? []).map(parseUrl);
     for (const { scheme, settings: own } of others) refuseUnknown(own, {}, listenerSettings(scheme));
     try {
@@ -154,6 +164,7 @@ export class ServerCore implements Core {
       }
     } catch (error) {
       for (const listener of core.#listeners) listener.close();
+      core.#budget.removeRelief(core.#relief);
       throw error;
     }
     return core;
@@ -161,6 +172,10 @@ export class ServerCore implements Core {
 
   get urls(): readonly string[] {
     return this.#listeners.map(({ url }) => url);
+  }
+
+  get memory(): number {
+    return this.#budget.used;
   }
 
   peers(): readonly unknown[] {
@@ -210,6 +225,7 @@ export class ServerCore implements Core {
       connection.stop(status);
     }
     for (const stream of this.#streams) stream.destroy();
+    this.#budget.removeRelief(this.#relief);
     this.#resolveClosed();
     return cutOff;
   }
@@ -316,6 +332,7 @@ export class ServerCore implements Core {
         settings: this.#settings,
         handler: this.#handler,
         bodies,
+        budget: this.#budget,
         onError: this.#onError,
       },
       {

@@ -64,6 +64,13 @@ export class Sessions {
     oldest?.stop(new Status("RESOURCE_EXHAUSTED", "too many sessions without a connection"));
   }
 
+  /** Ends the one that has been without a connection for longest, since memory is short. Says whether there was one. */
+  endOldest(): boolean {
+    const [oldest] = this.#detached;
+    oldest?.stop(new Status("RESOURCE_EXHAUSTED", "memory is short (max_memory)"));
+    return oldest !== undefined;
+  }
+
   remove(connection: ServerConnection): void {
     this.#detached.delete(connection);
     if (this.#all.get(connection.parts.id) === connection) this.#all.delete(connection.parts.id);

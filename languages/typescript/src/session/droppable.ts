@@ -28,6 +28,11 @@ export class Droppable {
     return this.#frames.size;
   }
 
+  /** What waits, in bytes, each frame counted as its length + 64. */
+  get cost(): number {
+    return this.#cost;
+  }
+
   /** Whether a STATE with a body of this size would be taken without displacing others. */
   hasPlace(size: number): boolean {
     return this.size === 0 || this.#cost + size + 2 * FRAME_COST <= this.#max;

@@ -149,6 +149,10 @@ function handleCall(s: State, frame: Frame, member: Member, { metadata, topic, b
   if (open > 0 && s.inboundBytes + size > maxCallBytes) {
     return refuse(s, frame, `the requests of open calls are too large: ${maxCallBytes} bytes (max_call_bytes)`);
   }
+  const refusal = s.limits.budget?.refusalOf(s);
+  if (refusal) {
+    return refuse(s, frame, refusal);
+  }
   if (s.inbound.has(id)) {
     throw new Fault("the id of a call that is open", { id });
   }

@@ -72,7 +72,8 @@ function canDeliver(s: State): boolean {
   return (
     (oldest === undefined || s.deliverySequence + 1n < oldest + BigInt(DELIVERY_WINDOW)) &&
     s.deliveries.size < s.limits.sessionDeliveries &&
-    s.keptCost < s.limits.sessionBuffer
+    s.keptCost < s.limits.sessionBuffer &&
+    !s.isShort(s.outgoing.cost + s.keptCost)
   );
 }
 

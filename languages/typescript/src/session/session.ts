@@ -178,7 +178,8 @@ export abstract class Session {
   poll(): Event | undefined {
     const { s } = this;
     for (;;) {
-      const event = s.events.next(s.outgoing.owed > s.limits.outgoingQueue);
+      const { owed } = s.outgoing;
+      const event = s.events.next(owed > s.limits.outgoingQueue || s.isShort(owed));
       if (event?.type !== "request") {
         return event;
       }

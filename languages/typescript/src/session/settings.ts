@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Budget } from "./budget.js";
+
 /** Limits in bytes or counts, times in milliseconds. What is left out has its default. */
 export interface Settings {
   /** The program that speaks, for logs of the peer. */
@@ -39,6 +41,8 @@ export interface Settings {
   readonly bufferDisconnected?: number;
   /** How long a server keeps a session without a connection. Default 5 min. */
   readonly sessionExpiry?: number;
+  /** What it may hold in memory, with others. Default without limit. */
+  readonly budget?: Budget | undefined;
   /** So many random bytes. Default: those of `crypto.getRandomValues`. */
   readonly random?: (length: number) => Uint8Array;
   /** Milliseconds since 1970, for the times in metadata. Default `Date.now`. */
@@ -75,6 +79,7 @@ export function withDefaults(settings: Settings): Limits {
     codecs: [1],
     compressions: [],
     ...DEFAULTS,
+    budget: undefined,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     unixTime: () => Date.now(),
     ...settings,

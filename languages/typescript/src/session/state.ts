@@ -178,7 +178,13 @@ export class State {
 
   /** Whether the queue has place. */
   get hasPlace(): boolean {
-    return this.outgoing.cost < this.limits.outgoingQueue;
+    const { cost } = this.outgoing;
+    return cost < this.limits.outgoingQueue && !this.isShort(cost);
+  }
+
+  /** Whether memory is short, and so much is more than the connection may hold then. */
+  isShort(held: number): boolean {
+    return this.limits.budget?.isShortFor(held) ?? false;
   }
 
   /** Notes what happened. */

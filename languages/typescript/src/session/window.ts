@@ -96,6 +96,11 @@ export class ReceiveWindow {
     return this.#pendingItems > 0 || this.#pendingBytes > 0;
   }
 
+  /** How many bytes have come and are not handled. */
+  get taken(): number {
+    return this.#start.bytes - this.#bytes - this.#pendingBytes;
+  }
+
   /**
    * A message was received. False where the peer had no credit for it: the last one of a window may exceed its bytes, and may
    * overtake those of the other priority.

@@ -62,6 +62,7 @@ export type Setting = SettingForm & { readonly standard: number | boolean | stri
 export type Settings = Readonly<Record<string, Setting>>;
 
 const KIB = 2 ** 10;
+const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const HOUR = 3_600_000;
 
@@ -117,6 +118,7 @@ export const SERVER: Settings = {
   max_handshakes: count(1024, 1, 10_000_000),
   session_expiry: duration(DEFAULTS.sessionExpiry, 0, 24 * HOUR),
   max_detached_sessions: count(10_000, 0, 10_000_000),
+  max_memory: size(GIB, MIB, 1024 * GIB),
   schema: choice("any", "strict"),
 };
 
@@ -125,7 +127,7 @@ const OBJECTS: readonly string[] = ["codec", "compress"];
 
 /** What Rust's clients and servers have, and this package has not. */
 const ELSEWHERE =
-  "max_memory correlation_ids channel max_auth_failures drain_spread codecs compressions compressions_for proxy_from";
+  "correlation_ids channel max_auth_failures drain_spread codecs compressions compressions_for proxy_from";
 
 /** `max_body` is the option `maxBody`, and `ping_interval`, a time, `pingIntervalMs`. */
 function optionName(name: string, setting: Setting): string {

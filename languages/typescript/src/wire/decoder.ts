@@ -67,6 +67,11 @@ export class Decoder {
     return this.#partialLen === 0 ? Infinity : this.#begunAt + FRAME_TIME + Math.max(0, this.#end) / BYTES_PER_MS;
   }
 
+  /** How many bytes of a frame wait for the rest of it. */
+  get pendingLen(): number {
+    return this.#partialLen;
+  }
+
   /** Where the frame that has begun ends; -1 while its header is not complete. */
   get #end(): number {
     const bytes = this.#partial;
