@@ -26,6 +26,7 @@ PROFILES = [
     "tls",
     "unix",
     "websocket",
+    "websocket-server",
     "topics",
     "services",
     "cleared-states",

@@ -8,6 +8,7 @@ import unittest
 
 import test_lab
 import test_reconnect
+import test_websocket_server
 
 _HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 
@@ -33,6 +34,14 @@ class ServersTest(_OnUvloop, test_lab.ServersTest):
 
 
 class ReconnectTest(_OnUvloop, test_reconnect.ReconnectTest):
+    pass
+
+
+class WebSocketsTest(_OnUvloop, test_websocket_server.ServerTest):
+    pass
+
+
+class HostileWebSocketsTest(_OnUvloop, test_websocket_server.HostileTest):
     pass
 
 

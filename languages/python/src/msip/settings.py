@@ -21,6 +21,8 @@ _SECRETS = ("token", "credential", "password", "secret", "api_key")
 _SIZES = {"": 1, "KiB": _KIB, "MiB": _MIB, "GiB": _GIB}
 _TIMES = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"([0-9]+)([A-Za-z]*)")
+# What a browser may send as the origin of a page (RFC 6454, section 6.2); `null` is that of pages without one.
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+|null")
 
 CodecName = Literal["protobuf", "json", "msgpack"]
 CompressionName = Literal["none", "gzip", "zstd", "lz4"]
@@ -130,6 +132,21 @@ class _Choices:
         for choice in value:
             if choice not in self.choices:
                 raise _malformed(name, f"one or more of {_listed(self.choices)}, separated by commas", choice)
+
+
+@record
+class _Origins:
+    _FORM = "`scheme://host` or `scheme://host:port`, without a path, several separated by commas"
+
+    def parse(self, name: str, text: str) -> tuple[str, ...]:
+        return tuple(text.split(","))
+
+    def check(self, name: str, value: Any) -> None:
+        if isinstance(value, str):
+            raise _malformed(name, f"a tuple of origins, each {self._FORM}", value)
+        for origin in value:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise _malformed(name, self._FORM, origin)
 
 
 @record
@@ -313,6 +330,8 @@ class ServerSettings(ConnectionSettings):
     """Whether clients over TLS are asked for a certificate, or need one."""
     mode: int = _field(0o600, _Mode())
     """Who may connect to a Unix socket."""
+    origin: tuple[str, ...] = _field((), _Origins())
+    """The origins of the web pages that may connect over WebSockets, such as ``https://chat.example.org``; programs need none."""
 
 
 # Settings of transports: of these schemes alone.
@@ -325,13 +344,13 @@ _OF_TRANSPORTS = {
     "client_ca": _TLS,
     "client_auth": _TLS,
     "mode": ("unix",),
+    "origin": ("ws", "wss"),
 }
 _NOT_HERE = (
     "buffer_disconnected",
     "channel",
     "max_auth_failures",
     "drain_spread",
-    "origin",
     "proxy_from",
 )
 

@@ -130,6 +130,14 @@ async fn every_transport_and_codec() {
     let tls = format!("tls://127.0.0.1:0?cert={place}/server.pem&key={place}/server.key");
     let server = host(&tls, None).await.expect("there is Python");
     talk(&format!("{}?ca={place}/ca.pem", server.url)).await;
+    let server = host("ws://127.0.0.1:0/lab", None)
+        .await
+        .expect("there is Python");
+    talk(&server.url).await;
+    talk(&format!("{}?codec=json&compress=gzip", server.url)).await;
+    let wss = format!("wss://127.0.0.1:0/lab?cert={place}/server.pem&key={place}/server.key");
+    let server = host(&wss, None).await.expect("there is Python");
+    talk(&format!("{}?ca={place}/ca.pem", server.url)).await;
 }
 
 #[tokio::test]

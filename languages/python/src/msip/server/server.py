@@ -25,11 +25,12 @@ from msip.server.served import Served
 from msip.server.sessions import Sessions
 from msip.session import Session, negotiate
 from msip.session_settings import of_server
-from msip.settings import ClientSettings, ServerSettings, SettingError
+from msip.settings import ClientSettings, ServerSettings
 from msip.transport.connect import describe
 from msip.transport.listen import Listener, upgrade
 from msip.transport.stream import ByteStream
 from msip.transport.tls import server_context
+from msip.transport.websocket_accept import Accepting, RefusedUpgradeError
 from msip.url import Address, ServiceUrl, UrlError
 from msip.wire.hello import Hello
 
@@ -267,7 +268,7 @@ class Server(Generic[P]):
     # Listening.
 
     def _context(self, address: Address, settings: ServerSettings) -> ssl.SSLContext | None:
-        if address.scheme != "tls":
+        if address.scheme not in ("tls", "wss"):
             return None
         return self._tls or server_context(settings, address.scheme)
 
@@ -277,6 +278,13 @@ class Server(Generic[P]):
         except OSError as error:
             why = error.strerror or str(error)
             raise BindError(Code.UNAVAILABLE, f"cannot listen at {address}: {why}") from error
+
+    def _websockets(self, number: int) -> Accepting | None:
+        """What this listener takes, where it is one of WebSockets."""
+        address, settings = self._places[number]
+        if address.scheme not in ("ws", "wss"):
+            return None
+        return Accepting(address.scheme, address.path, settings.origin)
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:
@@ -356,7 +364,7 @@ class Server(Generic[P]):
         address = _address_of(accepted, listens)
         try:
             async with asyncio.timeout(limit):
-                stream = await upgrade(accepted, self._contexts.get(number), limit)
+                stream = await upgrade(accepted, self._contexts.get(number), self._websockets(number), limit)
                 handshake = Handshake(stream, self._session_settings)
                 hello = await handshake.hello()
                 return await self._admit(stream, handshake, hello, listens, address)
@@ -364,6 +372,8 @@ class Server(Generic[P]):
             self._limiter.say(address, f"its handshake took longer than {limit:g} s")
             if handshake is not None and handshake.has_hello:
                 await handshake.refuse(Status(Code.UNAVAILABLE, "the handshake took too long: try again"))
+        except RefusedUpgradeError as error:
+            self._limiter.say(address, str(error))
         except LeftError as error:
             self._limiter.say(address, str(error))
             if stream is not None:
@@ -497,12 +507,7 @@ def _listenable(url: ServiceUrl) -> Address:
     """The address of a URL at which a server of this package can listen."""
     if url.topic:
         raise UrlError(f'the URL names the topic "{url.topic}": a direct connection has none, leave it out')
-    address = url.only_address
-    if address.scheme in ("ws", "wss"):
-        raise SettingError(
-            f"a server of the Python package cannot listen at {address.scheme}://: there are tcp, tls and unix"
-        )
-    return address
+    return url.only_address
 
 
 def _address_of(accepted: socket.socket, listens: Address) -> str:

@@ -10,9 +10,9 @@ import struct
 from msip.errors import Code, ConnectError
 from msip.transport.stream import ByteStream, StreamInfo, UnixUser
 from msip.transport.tls import in_words, names_of
-from msip.transport.websocket import WebSocketStream
+from msip.transport.websocket import ClientWebSocket
 from msip.transport.websocket_frames import ViolationError
-from msip.transport.websocket_upgrade import UpgradeError
+from msip.transport.websocket_request import UpgradeError
 from msip.url import Address, is_loopback
 
 _TLS_SHUTDOWN = 1.0
@@ -27,7 +27,7 @@ async def open_stream(address: Address, tls: ssl.SSLContext | None, server_name:
         ConnectError: why it failed, and what to do.
     """
     loop = asyncio.get_running_loop()
-    factory = WebSocketStream if address.scheme in ("ws", "wss") else ByteStream
+    factory = ClientWebSocket if address.scheme in ("ws", "wss") else ByteStream
     name = server_name or address.host
     try:
         if address.scheme == "unix":
@@ -45,7 +45,7 @@ async def open_stream(address: Address, tls: ssl.SSLContext | None, server_name:
             _, stream = await loop.create_connection(factory, address.host, address.port)
     except OSError as error:
         raise failure(address, error, name) from error
-    if isinstance(stream, WebSocketStream):
+    if isinstance(stream, ClientWebSocket):
         try:
             await stream.upgrade(address.authority, address.path)
         except (UpgradeError, OSError) as error:

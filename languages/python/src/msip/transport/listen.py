@@ -7,9 +7,12 @@ import os
 import socket
 import ssl
 import stat
+from functools import partial
 from pathlib import Path
 
 from msip.transport.stream import ByteStream
+from msip.transport.websocket import ServerWebSocket
+from msip.transport.websocket_accept import Accepting
 from msip.url import Address
 
 _BACKLOG = 1024
@@ -85,25 +88,37 @@ class Listener:
             pass
 
 
-async def upgrade(accepted: socket.socket, tls: ssl.SSLContext | None, timeout: float) -> ByteStream:
-    """Makes a stream of an accepted connection, with the handshake of TLS.
+async def upgrade(
+    accepted: socket.socket, tls: ssl.SSLContext | None, accepting: Accepting | None, timeout: float
+) -> ByteStream:
+    """Makes a stream of an accepted connection, with the handshakes of TLS and WebSocket. Whoever waits sets a limit.
+
+    Cancelling closes the connection.
 
     Raises:
-        OSError: the handshake failed.
+        OSError: the handshake of TLS failed.
+        RefusedUpgradeError: there is no WebSocket for what the client has sent.
     """
     loop = asyncio.get_running_loop()
+    factory = ByteStream if accepting is None else partial(ServerWebSocket, accepting)
     try:
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None:
-            _, stream = await loop.connect_accepted_socket(ByteStream, accepted)
+            _, stream = await loop.connect_accepted_socket(factory, accepted)
         else:
             _, stream = await loop.connect_accepted_socket(
-                ByteStream, accepted, ssl=tls, ssl_handshake_timeout=timeout, ssl_shutdown_timeout=_TLS_SHUTDOWN
+                factory, accepted, ssl=tls, ssl_handshake_timeout=timeout, ssl_shutdown_timeout=_TLS_SHUTDOWN
             )
     except BaseException:
         accepted.close()
         raise
+    if isinstance(stream, ServerWebSocket):
+        try:
+            await stream.accept()
+        except BaseException:
+            stream.abort()
+            raise
     return stream
 
 

@@ -90,6 +90,15 @@ class ByteStream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def end_writing(self) -> None:
+        """Writes no more, and reads on, once everything is written. Where TLS knows no such thing the stream is closed."""
+        if self._transport is None or not self.is_open:
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
     def abort(self) -> None:
         """Ends the stream now, and drops what is not written."""
         if self._transport is not None:

@@ -1,4 +1,4 @@
-"""A WebSocket as a stream of bytes: the client's end, over TCP or TLS (docs/protocol.md, "WebSocket")."""
+"""A WebSocket as a stream of bytes, over TCP or TLS (docs/protocol.md, "WebSocket")."""
 
 from __future__ import annotations
 
@@ -6,38 +6,33 @@ import asyncio
 import os
 
 from msip.transport.stream import ByteStream
+from msip.transport.websocket_accept import Accepting, RefusedUpgradeError, UpgradeResponse
 from msip.transport.websocket_frames import MAX_SENT_LEN, FrameReader, Opcode, ViolationError, write_frame
-from msip.transport.websocket_upgrade import Upgrade, UpgradeError
+from msip.transport.websocket_request import UpgradeError, UpgradeRequest
+
+# How long, and for how many bytes, a client that was refused is still read: a system takes back what it has not delivered where
+# a connection is closed with bytes unread.
+_LAST_BYTES = 1.0
+_LAST_LEN = 256 * 1024
 
 
 class WebSocketStream(ByteStream):
-    """Bytes as the payload of binary messages. `upgrade` comes before everything else."""
+    """Bytes as the payload of binary messages, after the upgrade."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_client: bool) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._frames = FrameReader()
-        self._upgrade: Upgrade | None = None
+        self._is_client = is_client
+        self._frames = FrameReader(is_client=is_client)
         self._upgraded: asyncio.Future[None] = self._loop.create_future()
         self._has_closed = False
         self._has_sent = self._has_received = False
 
-    async def upgrade(self, authority: str, path: str) -> None:
-        """Asks the server for a WebSocket.
-
-        Raises:
-            UpgradeError: the server did not agree.
-        """
-        self._upgrade = Upgrade(authority, path, os.urandom(16))
-        super().write(self._upgrade.request)
-        await self._upgraded
-
     def write(self, data: bytes) -> None:
         self._has_sent = True
         self._note_established()
-        for start in range(0, len(data), MAX_SENT_LEN):
-            part = data[start : start + MAX_SENT_LEN]
-            super().write(write_frame(Opcode.BINARY, part, os.urandom(4)))
+        parts = (data[start : start + MAX_SENT_LEN] for start in range(0, len(data), MAX_SENT_LEN))
+        super().write(b"".join([self._frame(Opcode.BINARY, part) for part in parts]))
 
     def close(self) -> None:
         self._send_close(1000)
@@ -56,9 +51,11 @@ class WebSocketStream(ByteStream):
             super().close()
             self.end(error)
             return
-        for ping in self._frames.pongs:
-            super().write(write_frame(Opcode.PONG, ping, os.urandom(4)))
-        self._frames.pongs.clear()
+        if self._frames.pongs:
+            # A peer that reads none is owed none: they would wait here without end.
+            if self.can_write:
+                super().write(b"".join([self._frame(Opcode.PONG, ping) for ping in self._frames.pongs]))
+            self._frames.pongs.clear()
         if payload:
             self._has_received = True
             self._note_established()
@@ -77,16 +74,59 @@ class WebSocketStream(ByteStream):
         self._fail_upgrade(exc)
         super().connection_lost(exc)
 
+    def _read_upgrade(self, data: bytes) -> None:
+        """Takes bytes that belong to the upgrade, and sets `_upgraded` once it has ended."""
+        raise NotImplementedError
+
+    def _cut_upgrade(self) -> Exception:
+        """The error where the peer closes within the upgrade."""
+        raise NotImplementedError
+
+    def _fail_upgrade(self, cause: Exception | None = None) -> None:
+        if self._upgraded.done():
+            return
+        error = self._cut_upgrade()
+        if cause is not None:
+            error.__cause__ = cause
+        self._upgraded.set_exception(error)
+
+    def _frame(self, opcode: Opcode, payload: bytes) -> bytes:
+        return write_frame(opcode, payload, os.urandom(4) if self._is_client else b"")
+
     def _note_established(self) -> None:
         if self._has_sent and self._has_received:
             self._frames.establish()
 
+    def _send_close(self, status: int) -> None:
+        if self._has_closed or not self._upgraded.done():
+            return
+        self._has_closed = True
+        super().write(self._frame(Opcode.CLOSE, status.to_bytes(2)))
+
+
+class ClientWebSocket(WebSocketStream):
+    """The client's end. `upgrade` comes before everything else."""
+
+    def __init__(self) -> None:
+        super().__init__(is_client=True)
+        self._request: UpgradeRequest | None = None
+
+    async def upgrade(self, authority: str, path: str) -> None:
+        """Asks the server for a WebSocket.
+
+        Raises:
+            UpgradeError: the server did not agree.
+        """
+        self._request = UpgradeRequest(authority, path, os.urandom(16))
+        ByteStream.write(self, self._request.text)
+        await self._upgraded
+
     def _read_upgrade(self, data: bytes) -> None:
-        if self._upgrade is None:
+        if self._request is None:
             # The server speaks first: it is no HTTP.
-            self._upgrade = Upgrade("", "", b"")
+            self._request = UpgradeRequest("", "", b"")
         try:
-            rest = self._upgrade.receive(data)
+            rest = self._request.receive(data)
         except UpgradeError as error:
             self._upgraded.set_exception(error)
             self.abort()
@@ -96,16 +136,59 @@ class WebSocketStream(ByteStream):
             if rest:
                 self.data_received(rest)
 
-    def _fail_upgrade(self, cause: Exception | None = None) -> None:
-        if self._upgraded.done():
-            return
-        error = self._upgrade.cut() if self._upgrade is not None else UpgradeError("the server closed the connection")
-        if cause is not None:
-            error.__cause__ = cause
-        self._upgraded.set_exception(error)
+    def _cut_upgrade(self) -> Exception:
+        return self._request.cut() if self._request is not None else UpgradeError("the server closed the connection")
 
-    def _send_close(self, status: int) -> None:
-        if self._has_closed or not self._upgraded.done():
+
+class ServerWebSocket(WebSocketStream):
+    """The server's end. `accept` comes before everything else."""
+
+    def __init__(self, accepting: Accepting) -> None:
+        super().__init__(is_client=False)
+        self._response = UpgradeResponse(accepting)
+        self._is_refused = False
+        self._unread_len = 0
+
+    async def accept(self) -> None:
+        """Waits for the request, and answers it. Cancelling leaves the stream to be aborted.
+
+        Raises:
+            RefusedUpgradeError: there is no WebSocket for it; it was told so, and the stream has ended.
+        """
+        try:
+            await self._upgraded
+        except RefusedUpgradeError as refused:
+            await self._refuse(refused.answer)
+            raise
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            self._unread_len += len(data)
+            if self._unread_len > _LAST_LEN:
+                self.abort()
             return
-        self._has_closed = True
-        super().write(write_frame(Opcode.CLOSE, status.to_bytes(2), os.urandom(4)))
+        super().data_received(data)
+
+    async def _refuse(self, answer: bytes) -> None:
+        ByteStream.write(self, answer)
+        self.end_writing()
+        try:
+            async with asyncio.timeout(_LAST_BYTES):
+                await self.wait_ended()
+        except TimeoutError:
+            self.abort()
+            await self.wait_ended()
+
+    def _read_upgrade(self, data: bytes) -> None:
+        try:
+            answer = self._response.receive(data)
+        except RefusedUpgradeError as refused:
+            self._is_refused = True
+            self._upgraded.set_exception(refused)
+            return
+        if answer is not None:
+            ByteStream.write(self, answer)
+            self._upgraded.set_result(None)
+
+    def _cut_upgrade(self) -> Exception:
+        return self._response.cut()

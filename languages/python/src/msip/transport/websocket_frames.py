@@ -36,16 +36,17 @@ class ViolationError(Exception):
         self.status = status
 
 
-def write_frame(opcode: Opcode, payload: bytes, mask: bytes) -> bytes:
-    """A whole frame of a client: masked by these four bytes."""
+def write_frame(opcode: Opcode, payload: bytes, mask: bytes = b"") -> bytes:
+    """A whole frame: that of a client is masked by four bytes, and that of a server by none."""
     length = len(payload)
+    mask_bit = 0x80 if mask else 0
     if length < 126:
-        head = bytes((0x80 | opcode, 0x80 | length))
+        head = bytes((0x80 | opcode, mask_bit | length))
     elif length < 65536:
-        head = bytes((0x80 | opcode, 0x80 | 126)) + length.to_bytes(2)
+        head = bytes((0x80 | opcode, mask_bit | 126)) + length.to_bytes(2)
     else:
-        head = bytes((0x80 | opcode, 0x80 | 127)) + length.to_bytes(8)
-    return head + mask + masked(payload, mask)
+        head = bytes((0x80 | opcode, mask_bit | 127)) + length.to_bytes(8)
+    return head + mask + masked(payload, mask) if mask else head + payload
 
 
 def masked(payload: bytes, mask: bytes) -> bytes:
@@ -56,13 +57,15 @@ def masked(payload: bytes, mask: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts what a server sends into the payloads of binary messages, and says what is to be answered."""
+    """Cuts what the peer sends into the payloads of binary messages, and says what is to be answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_client: bool) -> None:
+        """`is_client`: this is the client's end, so that the peer is a server, and masks nothing."""
         self.pongs: list[bytes] = []
         """The payloads of pings that are to be answered."""
         self.close: int | None = None
         """The status of a close frame, once one has come; 1005 where it has none. What follows it is not read."""
+        self._mask_len = 0 if is_client else 4
         self._buffer = bytearray()
         self._message: bytearray | None = None
         self._is_established = False
@@ -112,9 +115,10 @@ class FrameReader:
         first, second = buffer[start], buffer[start + 1]
         if first & 0x70:
             raise _broken("a reserved bit is set")
-        if second & 0x80:
-            raise _broken("a server's frame is masked")
-        opcode, is_last, length, head_len = first & 0x0F, bool(first & 0x80), second, 2
+        mask_len = self._mask_len
+        if second >> 7 != (mask_len != 0):
+            raise _broken("a client's frame is not masked" if mask_len else "a server's frame is masked")
+        opcode, is_last, length, head_len = first & 0x0F, bool(first & 0x80), second & 0x7F, 2
         if opcode > 2 and opcode not in (8, 9, 10):
             raise _broken(f"unknown opcode {opcode}")
         if opcode >= 8 and (not is_last or length > _MAX_CONTROL_LEN):
@@ -125,10 +129,13 @@ class FrameReader:
                 return 0
             length = int.from_bytes(buffer[start + 2 : start + head_len])
         self._check(opcode, length)
-        end = start + head_len + length
+        begin = start + head_len + mask_len
+        end = begin + length
         if len(buffer) < end:
             return 0
-        payload = bytes(buffer[start + head_len : end])
+        payload = bytes(buffer[begin:end])
+        if mask_len:
+            payload = masked(payload, bytes(buffer[begin - mask_len : begin]))
         if opcode >= 8:
             self._control(opcode, payload, now)
         else:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 
-_SUBPROTOCOL = "msip.1"
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_MAX_HEAD_LEN = 16 * 1024
-_MAX_FIELDS = 124
+from msip.transport.websocket_head import (
+    SUBPROTOCOL,
+    HeadError,
+    LongHeadError,
+    accept_of,
+    end_of_head,
+    has_element,
+    parse_head,
+)
+
 _MAX_REASON_LEN = 256
 
 
@@ -16,17 +21,18 @@ class UpgradeError(Exception):
     """Why a server did not give a WebSocket."""
 
 
-class Upgrade:
+class UpgradeRequest:
     """Asks for a WebSocket, and checks the answer."""
 
     def __init__(self, authority: str, path: str, random: bytes) -> None:
         self._authority = authority
         self._key = base64.b64encode(random).decode()
-        self.request = (
+        self.text = (
             f"GET {path} HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {self._key}\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Protocol: {_SUBPROTOCOL}\r\n\r\n"
+            f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
         ).encode()
+        """The request."""
         self._answer = bytearray()
 
     def receive(self, data: bytes) -> bytes | None:
@@ -38,14 +44,13 @@ class Upgrade:
         answer = self._answer
         answer += data
         self._check_first()
-        end = answer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(answer) > _MAX_HEAD_LEN:
-                raise UpgradeError("the head of the server's answer is longer than 16 KiB")
+        try:
+            end = end_of_head(answer)
+        except LongHeadError:
+            raise UpgradeError("the head of the server's answer is longer than 16 KiB") from None
+        if end is None:
             return None
-        if end > _MAX_HEAD_LEN:
-            raise UpgradeError("the head of the server's answer is longer than 16 KiB")
-        status, fields = _parsed(bytes(answer[:end]))
+        status, fields = _parsed(answer[:end])
         rest = bytes(answer[end + 4 :])
         if not status.startswith("101"):
             length = fields.get("content-length", ["0"])[0]
@@ -77,38 +82,28 @@ class Upgrade:
             raise UpgradeError(f"the server speaks no HTTP: its answer began with {first!r}")
 
     def _check_fields(self, fields: dict[str, list[str]]) -> None:
-        if "websocket" not in _elements(fields, "upgrade") or "upgrade" not in _elements(fields, "connection"):
+        if not has_element(fields, "upgrade", "websocket") or not has_element(fields, "connection", "upgrade"):
             raise _not_accepted("it does not say that it upgrades to websocket")
-        accept = base64.b64encode(hashlib.sha1(self._key.encode() + _GUID, usedforsecurity=False).digest()).decode()
-        if fields.get("sec-websocket-accept") != [accept]:
+        if fields.get("sec-websocket-accept") != [accept_of(self._key)]:
             raise _not_accepted("its Sec-WebSocket-Accept is not that of the key")
         if "sec-websocket-extensions" in fields:
             raise _not_accepted("it has chosen an extension, and none was offered")
-        if fields.get("sec-websocket-protocol") != [_SUBPROTOCOL]:
+        if fields.get("sec-websocket-protocol") != [SUBPROTOCOL]:
             raise UpgradeError(
-                f"the server did not agree to the subprotocol {_SUBPROTOCOL}: it speaks WebSocket, and not MSIP"
+                f"the server did not agree to the subprotocol {SUBPROTOCOL}: it speaks WebSocket, and not MSIP"
             )
 
 
-def _parsed(head: bytes) -> tuple[str, dict[str, list[str]]]:
-    """The status with its reason, and the fields by their names in lower case."""
-    first, *lines = head.decode("latin-1").split("\r\n")
+def _parsed(head: bytes | bytearray) -> tuple[str, dict[str, list[str]]]:
+    """The status with its reason, and the fields."""
+    try:
+        first, fields = parse_head(head)
+    except HeadError as error:
+        raise UpgradeError(f"the server's answer is no HTTP: {error}") from None
     version, _, status = first.partition(" ")
     if version not in ("HTTP/1.1", "HTTP/1.0") or not status[:3].isdigit() or status[3:4] not in ("", " "):
         raise UpgradeError("the server's answer is no HTTP: its first line is no status")
-    if len(lines) > _MAX_FIELDS:
-        raise UpgradeError(f"the server's answer is no HTTP: it has more than {_MAX_FIELDS} fields")
-    fields: dict[str, list[str]] = {}
-    for line in lines:
-        name, separator, value = line.partition(":")
-        if not separator or not name or name != name.strip():
-            raise UpgradeError("the server's answer is no HTTP: a line of its head is no field")
-        fields.setdefault(name.lower(), []).append(value.strip())
     return status, fields
-
-
-def _elements(fields: dict[str, list[str]], name: str) -> list[str]:
-    return [element.strip().lower() for value in fields.get(name, []) for element in value.split(",")]
 
 
 def _not_accepted(what: str) -> UpgradeError:
