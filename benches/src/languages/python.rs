@@ -35,10 +35,16 @@ pub(super) fn contenders(folders: &Folders) -> Result<Contenders, InstallError> 
     let sources = folders.root.join("languages/python/src");
     let path = env::join_paths([&generated, &sources])
         .map_err(|error| InstallError::Missing(error.to_string()))?;
+    // pip compiles what it installs; what is not installed is compiled when it first runs, whatever the user's environment says.
+    let compiled = folders.target.join("compiled");
     let program = |script: &str| Program {
         path: interpreter.clone().into(),
         arguments: vec![folders.contenders.join("python").join(script).into()],
-        environment: vec![("PYTHONPATH", path.clone())],
+        environment: vec![
+            ("PYTHONPATH", path.clone()),
+            ("PYTHONPYCACHEPREFIX", compiled.clone().into()),
+            ("PYTHONDONTWRITEBYTECODE", "".into()),
+        ],
     };
     let (msip, grpc) = (program("msip_peer.py"), program("grpc_peer.py"));
     let peers = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unittest
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any as Anything
 
 from msip.message import (
     Any,
@@ -28,6 +29,7 @@ from msip.message import (
     UInt64Value,
     Value,
 )
+from msip.message.wire import varint
 
 
 class TestBytes(unittest.TestCase):
@@ -61,6 +63,32 @@ class TestBytes(unittest.TestCase):
             with self.subTest(kind=kind):
                 message = kind.from_bytes(b"\xf8\x3f\x01")
                 self.assertEqual((message.unknown_fields, message.to_bytes()), (b"\xf8\x3f\x01", b"\xf8\x3f\x01"))
+
+    def test_fields_hold_what_their_messages_are(self) -> None:
+        time, length = datetime(2024, 2, 29, 11, 0, 0, 123456, UTC), timedelta(seconds=-1, microseconds=-500)
+        cases: list[tuple[Anything, Anything]] = [(Timestamp, time), (Duration, length)]
+        for kind, value in cases:
+            data = kind.of(value).to_bytes()
+            seconds, nanos = data[: data.index(b"\x10")], data[data.index(b"\x10") :]
+            # In order, in the other order, twice, with an unknown field, and in two parts.
+            for written in (data, nanos + seconds, seconds + data, data + b"\x18\x01"):
+                inside = b"__" + written + b"__"
+                self.assertEqual(kind._unpack(inside, 2, len(inside) - 2, 10), value)
+                self.assertEqual(kind.from_bytes(written).native(), value)
+            before = kind._unpack(seconds, 0, len(seconds), 10)
+            self.assertEqual(kind._unpack(nanos, 0, len(nanos), 10, before), value)
+            self.assertEqual(kind._unpack(b"", 0, 0, 10), kind().native())
+            for end in range(len(data)):
+                if end not in (0, len(seconds)):
+                    with self.assertRaises(DecodeError):
+                        kind._unpack(data[:end], 0, end, 10)
+                    with self.assertRaises(DecodeError):
+                        # It is cut off, and something else is behind it.
+                        kind._unpack(data, 0, end, 10)
+            with self.assertRaises(DecodeError):
+                kind._unpack(data, 0, len(data), -1)
+        with self.assertRaisesRegex(DecodeError, "outside of the years 1 to 9999"):
+            Timestamp._unpack(b"\x08" + varint(1 << 40), 0, 7, 10)
 
     def test_what_is_malformed_is_refused(self) -> None:
         for kind in (Timestamp, FieldMask, Int64Value, DoubleValue, StringValue, Struct, ListValue, Value, Any, Empty):

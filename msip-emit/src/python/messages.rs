@@ -109,9 +109,8 @@ impl Module<'_, '_> {
     fn message_class(&mut self, class: &Class<'_>, message: &MessageClass<'_>, path: &[String]) {
         let ty = message.ty;
         self.plain("msip.message");
-        self.plain("dataclasses");
         self.deprecated(ty.deprecated);
-        self.out.line("@dataclasses.dataclass(slots=True)");
+        self.out.line("@msip.message.record");
         self.out
             .line(format_args!("class {}(msip.message.Message):", class.name));
         self.out.indent();
@@ -138,7 +137,7 @@ impl Module<'_, '_> {
         };
         let annotation = self.annotation(&field.ty);
         self.out.separate();
-        self.out.line("@dataclasses.dataclass(slots=True)");
+        self.out.line("@msip.message.record");
         self.out.line(format_args!("class {name}:"));
         self.out.indent();
         let of = format!(
@@ -197,11 +196,11 @@ impl Module<'_, '_> {
         match &field.cardinality {
             Cardinality::Repeated => (
                 format!("list[{annotation}]"),
-                "dataclasses.field(default_factory=list)".to_owned(),
+                "msip.message.field(default_factory=list)".to_owned(),
             ),
             Cardinality::Map(key) => (
                 format!("dict[{}, {annotation}]", scalar(key).annotation),
-                "dataclasses.field(default_factory=dict)".to_owned(),
+                "msip.message.field(default_factory=dict)".to_owned(),
             ),
             // Null is a value of this type already.
             Cardinality::Optional if annotation == "msip.JsonValue" => {
@@ -237,7 +236,7 @@ impl Module<'_, '_> {
                 return format!("{short}.{zero}");
             }
         }
-        format!("dataclasses.field(default_factory=lambda: {class}.{zero})")
+        format!("msip.message.field(default_factory=lambda: {class}.{zero})")
     }
 }
 

@@ -379,23 +379,22 @@ impl Module<'_, '_> {
         let scalar = scalar(ty);
         match scalar.wire {
             Wire::Varint => {
-                let read_varint = self.wire("read_varint");
+                let read = self.wire(match ty {
+                    FieldType::Int64 => "read_int64",
+                    _ => "read_varint",
+                });
                 self.out.line("value = data[at + 1]");
                 self.out.line("if value < 128:");
                 self.out.line("    at += 2");
                 self.out.line("else:");
                 self.out.indent();
                 self.out
-                    .line(format_args!("value, at = {read_varint}(data, at + 1)"));
+                    .line(format_args!("value, at = {read}(data, at + 1)"));
                 match ty {
                     FieldType::Int32 | FieldType::Enum(_) => {
                         self.out.line("if value > 0x7FFFFFFF:");
                         self.out
                             .line("    value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000");
-                    }
-                    FieldType::Int64 => {
-                        self.out.line("if value > 0x7FFFFFFFFFFFFFFF:");
-                        self.out.line("    value -= 0x10000000000000000");
                     }
                     FieldType::Uint32 | FieldType::Sint32 => self.out.line("value &= 0xFFFFFFFF"),
                     _ => {}

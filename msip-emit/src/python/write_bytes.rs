@@ -212,7 +212,7 @@ impl Module<'_, '_> {
         let bytes = tag_bytes(tag);
         if tag < 128 {
             let table = self.tag_table(tag);
-            return format!("{table}[{value}] if {is_short} else {bytes} + {function}({value})");
+            return format!("{table}[{value}] if {is_short} else {function}({value}, {bytes})");
         }
         let short = self.wire("SHORT");
         format!("{bytes} + ({short}[{value}] if {is_short} else {function}({value}))")

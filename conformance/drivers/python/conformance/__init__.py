@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import abc
 import collections.abc
-import dataclasses
 import datetime
 from typing import Self
 
@@ -40,6 +39,7 @@ from msip.message.wire import (
     pack_fixed32,
     pack_int32,
     pack_sint64,
+    read_int64,
     read_size,
     read_varint,
     sfixed32,
@@ -109,7 +109,7 @@ class Color(msip.message.Enum):
         }
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Item(msip.message.Message):
     """What most members carry."""
 
@@ -132,18 +132,18 @@ class Item(msip.message.Message):
             if v1 := self.key:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if v2 := self.text:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if v3 := self.number:
-                out.append(_TAG_24[v3] if 0 <= v3 < 128 else b"\x18" + uint64(v3))
+                out.append(_TAG_24[v3] if 0 <= v3 < 128 else uint64(v3, b"\x18"))
             if v4 := self.ballast:
                 size = len(v4)
-                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(v4)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -234,7 +234,7 @@ class Item(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Count(msip.message.Message):
     """What some calls are answered with."""
 
@@ -249,7 +249,7 @@ class Count(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.number:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint32(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint32(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -298,7 +298,7 @@ class Count(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Nested(msip.message.Message):
     """A message in a message, as deep as it is."""
 
@@ -317,12 +317,12 @@ class Nested(msip.message.Message):
             if v1 := self.text:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if (v2 := self.inner) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -389,35 +389,35 @@ class Nested(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Everything(msip.message.Message):
     """A field of every type."""
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class ChoiceText:
         """`choice_text` of the oneof `choice`."""
 
         value: str
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class ChoiceNumber:
         """`choice_number` of the oneof `choice`."""
 
         value: int
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class ChoiceNested:
         """`choice_nested` of the oneof `choice`."""
 
         value: Nested
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class ChoiceColor:
         """`choice_color` of the oneof `choice`."""
 
         value: Color
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class ChoiceBytes:
         """`choice_bytes` of the oneof `choice`."""
 
@@ -445,21 +445,21 @@ class Everything(msip.message.Message):
     optional_bytes: bytes | None = None
     optional_bool: bool | None = None
     optional_color: Color | None = None
-    doubles: list[float] = dataclasses.field(default_factory=list)
-    int32s: list[int] = dataclasses.field(default_factory=list)
-    sint64s: list[int] = dataclasses.field(default_factory=list)
-    fixed32s: list[int] = dataclasses.field(default_factory=list)
-    bools: list[bool] = dataclasses.field(default_factory=list)
-    strings: list[str] = dataclasses.field(default_factory=list)
-    many_bytes: list[bytes] = dataclasses.field(default_factory=list)
-    colors: list[Color] = dataclasses.field(default_factory=list)
-    nesteds: list[Nested] = dataclasses.field(default_factory=list)
-    unpacked: list[int] = dataclasses.field(default_factory=list)
-    string_by_string: dict[str, str] = dataclasses.field(default_factory=dict)
-    nested_by_int32: dict[int, Nested] = dataclasses.field(default_factory=dict)
-    color_by_bool: dict[bool, Color] = dataclasses.field(default_factory=dict)
-    bytes_by_uint64: dict[int, bytes] = dataclasses.field(default_factory=dict)
-    double_by_sint64: dict[int, float] = dataclasses.field(default_factory=dict)
+    doubles: list[float] = msip.message.field(default_factory=list)
+    int32s: list[int] = msip.message.field(default_factory=list)
+    sint64s: list[int] = msip.message.field(default_factory=list)
+    fixed32s: list[int] = msip.message.field(default_factory=list)
+    bools: list[bool] = msip.message.field(default_factory=list)
+    strings: list[str] = msip.message.field(default_factory=list)
+    many_bytes: list[bytes] = msip.message.field(default_factory=list)
+    colors: list[Color] = msip.message.field(default_factory=list)
+    nesteds: list[Nested] = msip.message.field(default_factory=list)
+    unpacked: list[int] = msip.message.field(default_factory=list)
+    string_by_string: dict[str, str] = msip.message.field(default_factory=dict)
+    nested_by_int32: dict[int, Nested] = msip.message.field(default_factory=dict)
+    color_by_bool: dict[bool, Color] = msip.message.field(default_factory=dict)
+    bytes_by_uint64: dict[int, bytes] = msip.message.field(default_factory=dict)
+    double_by_sint64: dict[int, float] = msip.message.field(default_factory=dict)
     choice: Everything.ChoiceText | Everything.ChoiceNumber | Everything.ChoiceNested | Everything.ChoiceColor | Everything.ChoiceBytes | None = None
     timestamp: datetime.datetime | None = None
     duration: datetime.timedelta | None = None
@@ -488,13 +488,13 @@ class Everything(msip.message.Message):
             if v2 or is_negative_zero(v2):
                 out.append(b"\x15" + f32(v2))
             if v3 := self.int32:
-                out.append(_TAG_24[v3] if 0 <= v3 < 128 else b"\x18" + int32(v3))
+                out.append(_TAG_24[v3] if 0 <= v3 < 128 else int32(v3, b"\x18"))
             if v4 := self.int64:
-                out.append(_TAG_32[v4] if 0 <= v4 < 128 else b"\x20" + int64(v4))
+                out.append(_TAG_32[v4] if 0 <= v4 < 128 else int64(v4, b"\x20"))
             if v5 := self.uint32:
-                out.append(_TAG_40[v5] if 0 <= v5 < 128 else b"\x28" + uint32(v5))
+                out.append(_TAG_40[v5] if 0 <= v5 < 128 else uint32(v5, b"\x28"))
             if v6 := self.uint64:
-                out.append(_TAG_48[v6] if 0 <= v6 < 128 else b"\x30" + uint64(v6))
+                out.append(_TAG_48[v6] if 0 <= v6 < 128 else uint64(v6, b"\x30"))
             if v7 := self.sint32:
                 out.append(b"\x38" + sint32(v7))
             if v8 := self.sint64:
@@ -512,11 +512,11 @@ class Everything(msip.message.Message):
             if v14 := self.string:
                 raw = v14.encode()
                 size = len(raw)
-                out.append(_TAG_114[size] if size < 128 else b"\x72" + varint(size))
+                out.append(_TAG_114[size] if size < 128 else varint(size, b"\x72"))
                 out.append(raw)
             if v15 := self.bytes_:
                 size = len(v15)
-                out.append(_TAG_122[size] if size < 128 else b"\x7a" + varint(size))
+                out.append(_TAG_122[size] if size < 128 else varint(size, b"\x7a"))
                 out.append(v15)
             if v16 := self.color:
                 out.append(b"\x80\x01" + (SHORT[v16] if 0 <= v16 < 128 else int32(v16)))
@@ -589,35 +589,35 @@ class Everything(msip.message.Message):
             for k51, v51 in self.string_by_string.items():
                 raw = k51.encode()
                 size = len(raw)
-                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                key = (_TAG_10[size] if size < 128 else varint(size, b"\x0a")) + raw
                 raw = v51.encode()
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
                 out.append(b"\x9a\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k52, v52 in self.nested_by_int32.items():
-                key = _TAG_8[k52] if 0 <= k52 < 128 else b"\x08" + int32(k52)
+                key = _TAG_8[k52] if 0 <= k52 < 128 else int32(k52, b"\x08")
                 raw = v52._write(depth - 2)
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
                 out.append(b"\xa2\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k53, v53 in self.color_by_bool.items():
                 key = b"\x08\x01" if k53 else b"\x08\x00"
-                value = _TAG_16[v53] if 0 <= v53 < 128 else b"\x10" + int32(v53)
+                value = _TAG_16[v53] if 0 <= v53 < 128 else int32(v53, b"\x10")
                 raw = key + value
                 size = len(raw)
                 out.append(b"\xaa\x03" + (SHORT[size] if size < 128 else varint(size)))
                 out.append(raw)
             for k54, v54 in self.bytes_by_uint64.items():
-                key = _TAG_8[k54] if 0 <= k54 < 128 else b"\x08" + uint64(k54)
+                key = _TAG_8[k54] if 0 <= k54 < 128 else uint64(k54, b"\x08")
                 raw = v54
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
                 out.append(b"\xb2\x03" + (SHORT[size] if size < 128 else varint(size)))
@@ -813,9 +813,7 @@ class Everything(msip.message.Message):
                     if value < 128:
                         at += 2
                     else:
-                        value, at = read_varint(data, at + 1)
-                        if value > 0x7FFFFFFFFFFFFFFF:
-                            value -= 0x10000000000000000
+                        value, at = read_int64(data, at + 1)
                     message.int64 = value
                     if at >= end:
                         break

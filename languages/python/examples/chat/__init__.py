@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from typing import Self
 
 import msip
@@ -45,7 +44,7 @@ _TAG_10 = short_fields(b"\x0a")
 _TAG_18 = short_fields(b"\x12")
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class ConnectReq(msip.message.Message):
     """Asks to enter the room."""
 
@@ -62,7 +61,7 @@ class ConnectReq(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -113,13 +112,13 @@ class ConnectReq(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class ConnectRsp(msip.message.Message):
     """The room as it was on entering."""
 
     motd: str = ""
     """A line for the newcomer."""
-    users: list[str] = dataclasses.field(default_factory=list)
+    users: list[str] = msip.message.field(default_factory=list)
     """Everyone in the room, the newcomer included."""
 
     _full_name = "chat.ConnectRsp"
@@ -132,12 +131,12 @@ class ConnectRsp(msip.message.Message):
             if v1 := self.motd:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             for v2 in self.users:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -205,7 +204,7 @@ class ConnectRsp(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class MessageInd(msip.message.Message):
     """A line of talk."""
 
@@ -224,12 +223,12 @@ class MessageInd(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if v2 := self.text:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -294,7 +293,7 @@ class MessageInd(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class JoinedInd(msip.message.Message):
     """Somebody entered."""
 
@@ -311,7 +310,7 @@ class JoinedInd(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -362,7 +361,7 @@ class JoinedInd(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class LeftInd(msip.message.Message):
     """Somebody left."""
 
@@ -379,7 +378,7 @@ class LeftInd(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -430,7 +429,7 @@ class LeftInd(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class PresenceReq(msip.message.Message):
     """Is anyone there?"""
 
@@ -470,7 +469,7 @@ class PresenceReq(msip.message.Message):
         return ()
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class PresenceRsp(msip.message.Message):
     """How busy the person at the keyboard is."""
 
@@ -533,7 +532,7 @@ class PresenceRsp(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class WhoReq(msip.message.Message):
     """Who is there?"""
 
@@ -573,11 +572,11 @@ class WhoReq(msip.message.Message):
         return ()
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class WhoRsp(msip.message.Message):
     """Everyone in the room."""
 
-    people: list[Person] = dataclasses.field(default_factory=list)
+    people: list[Person] = msip.message.field(default_factory=list)
     """By name."""
 
     _full_name = "chat.WhoRsp"
@@ -590,7 +589,7 @@ class WhoRsp(msip.message.Message):
             for v1 in self.people:
                 raw = v1._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -646,7 +645,7 @@ class WhoRsp(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Person(msip.message.Message):
     """Somebody in the room."""
 
@@ -665,7 +664,7 @@ class Person(msip.message.Message):
             if v1 := self.user:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if self.active:
                 out.append(b"\x10\x01")

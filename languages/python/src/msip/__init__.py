@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msip.client import Client, ClientHandler, ConnectionInfo, ConnectionState, Credential, Reconnect
 from msip.connection.clearing import Clearing
 from msip.connection.failures import CallError
@@ -26,9 +28,11 @@ from msip.session import Cause
 from msip.settings import ClientSettings, ServerSettings, SettingError
 from msip.sync import SyncClient, SyncResponseStream
 from msip.transport.stream import CertificateNames, UnixUser
-from msip.untyped import UntypedClient, UntypedHandler, UntypedMessage, UntypedSyncClient
 from msip.url import UrlError
 from msip.wire.metadata import Identity, Metadata
+
+if TYPE_CHECKING:
+    from msip.untyped import UntypedClient, UntypedHandler, UntypedMessage, UntypedSyncClient
 
 __all__ = [
     "DEFAULT",
@@ -81,3 +85,13 @@ __all__ = [
     "UntypedSyncClient",
     "UrlError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what programs with a schema do not need when it is asked for."""
+    if not name.startswith("Untyped") or name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from msip import untyped
+
+    globals()[name] = found = getattr(untyped, name)
+    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
+
+from msip.record import record
 
 if TYPE_CHECKING:
     from msip.message import Message
@@ -45,7 +46,7 @@ class Side(Enum):
     SERVER = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Member:
     """A member of an envelope, `ClientToServer` or `ServerToClient`."""
 
@@ -74,7 +75,7 @@ class Member:
     """The number of the field that distinguishes one message from another, such as one STATE; 0 is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Protocol:
     """Both directions of one protocol."""
 

@@ -6,13 +6,11 @@ has set.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, cast
 
-from msip.record import record
+from msip.record import RecordField, fields_of, record, replaced
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -177,8 +175,22 @@ def _listed(choices: tuple[str, ...]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
+class _Setting(RecordField):
+    """A field with its form."""
+
+    __slots__ = ("form",)
+
+    def __init__(self, default: object, form: _Form) -> None:
+        super().__init__(default)
+        self.form = form
+
+
 def _field(default: object, form: _Form) -> Any:
-    return dataclasses.field(default=default, metadata={"form": form})
+    return _Setting(default, form)
+
+
+def _forms(settings: ConnectionSettings) -> dict[str, _Form]:
+    return {name: cast(_Setting, field).form for name, field in fields_of(settings).items()}
 
 
 def _size(default: int, low: int, high: int) -> int:
@@ -205,7 +217,7 @@ _CODECS = ("protobuf", "json", "msgpack")
 _COMPRESSIONS = ("gzip", "zstd", "lz4")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ConnectionSettings:
     """What clients and servers have in common."""
 
@@ -249,8 +261,8 @@ class ConnectionSettings:
     """A PEM file: the private key of ``cert``, not encrypted."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            field.metadata["form"].check(field.name, getattr(self, field.name))
+        for name, form in _forms(self).items():
+            form.check(name, getattr(self, name))
 
     def with_url(self, settings: Mapping[str, str], scheme: str) -> Self:
         """The same with what a URL of this scheme says.
@@ -258,7 +270,7 @@ class ConnectionSettings:
         Raises:
             SettingError: there is no such setting, or its value cannot be used.
         """
-        forms = {field.name: field.metadata["form"] for field in dataclasses.fields(self)}
+        forms = _forms(self)
         known = [name for name in forms if _belongs_to(name, scheme)]
         parsed: dict[str, Any] = {}
         for name, text in settings.items():
@@ -267,10 +279,10 @@ class ConnectionSettings:
             value = forms[name].parse(name, text)
             forms[name].check(name, value)
             parsed[name] = value
-        return dataclasses.replace(self, **parsed)
+        return replaced(self, **parsed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ClientSettings(ConnectionSettings):
     """The settings of a client."""
 
@@ -304,7 +316,7 @@ class ClientSettings(ConnectionSettings):
             raise SettingError("settings `token_file` and `token_env`: give one of them")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ServerSettings(ConnectionSettings):
     """The settings of a server."""
 

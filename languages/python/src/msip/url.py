@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from dataclasses import dataclass, field
-from urllib.parse import quote, unquote_to_bytes
+
+from msip.record import field, record
 
 _SCHEMES = ("tcp", "tls", "unix", "ws", "wss")
 # Those of the Rust package that this one does not have.
@@ -28,6 +27,8 @@ _MAX_TOPIC_LEN = 255
 _MAX_NAME_LEN = 255
 _MAX_SOCKET_PATH_LEN = 107
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
+_LOOPBACK = re.compile(r"127(?:\.(?:[1-9]?[0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])){3}")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
 
 
@@ -35,7 +36,7 @@ class UrlError(ValueError):
     """A URL that names no service: the text says what is wrong, and what to write instead."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Address:
     """One place at which a service is: its transport, and a host and port or the path of a socket."""
 
@@ -60,11 +61,11 @@ class Address:
         return is_loopback(self.host)
 
     def __str__(self) -> str:
-        path = quote(self.path) if self.scheme == "unix" else self.path
+        path = _escaped(self.path) if self.scheme == "unix" else self.path
         return f"{self.scheme}://{self.authority}{path}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ServiceUrl:
     """The URL of a service: ``scheme://authority/path``, and settings after a ``?``.
 
@@ -128,16 +129,18 @@ class ServiceUrl:
     def __str__(self) -> str:
         first, *others = self.addresses
         text = f"{first.scheme}://{','.join(address.authority for address in (first, *others))}"
-        text += quote(first.path) if first.scheme == "unix" else first.path
+        text += _escaped(first.path) if first.scheme == "unix" else first.path
         settings = {"topic": self.topic, **self.settings} if self.topic else self.settings
-        parts = [f"{quote(name, safe='')}={quote(value, safe='/:,')}" for name, value in settings.items()]
+        parts = [f"{_escaped(name, '')}={_escaped(value, '/:,')}" for name, value in settings.items()]
         return text + ("?" + "&".join(parts) if parts else "")
 
 
 def is_loopback(host: str) -> bool:
     """Whether this is the name or an IP address of this machine's loopback."""
-    if host.lower() == "localhost":
+    if host.lower() == "localhost" or _LOOPBACK.fullmatch(host):
         return True
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -195,6 +198,8 @@ def _host_port(scheme: str, text: str, path: str) -> Address:
 
 def _host(host: str) -> str:
     if host.startswith("[") and host.endswith("]"):
+        import ipaddress
+
         try:
             return str(ipaddress.IPv6Address(host[1:-1]))
         except ValueError:
@@ -231,7 +236,19 @@ def _parse_settings(query: str) -> dict[str, str]:
     return settings
 
 
+def _escaped(text: str, safe: str = "/") -> str:
+    if _PLAIN.fullmatch(text):
+        return text
+    from urllib.parse import quote  # late: few URLs need it
+
+    return quote(text, safe=safe)
+
+
 def _unescaped(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote_to_bytes  # late: few URLs need it
+
     broken = re.search(r"%(?![0-9A-Fa-f]{2})", text)
     try:
         if broken is None:

@@ -6,7 +6,6 @@ told at once, and reports what it sees.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Self
 
 import msip
@@ -99,89 +98,89 @@ _TAG_114 = short_fields(b"\x72")
 _TAG_122 = short_fields(b"\x7a")
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Command(msip.message.Message):
     """Something to do."""
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Connect_:
         """`connect` of the oneof `command`."""
 
         value: Connect
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Serve_:
         """`serve` of the oneof `command`."""
 
         value: Serve
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Start_:
         """`start` of the oneof `command`."""
 
         value: Start
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Send_:
         """`send` of the oneof `command`."""
 
         value: Send
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class End_:
         """`end` of the oneof `command`."""
 
         value: End
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Read_:
         """`read` of the oneof `command`."""
 
         value: Read
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Cancel_:
         """`cancel` of the oneof `command`."""
 
         value: Cancel
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Answer_:
         """`answer` of the oneof `command`."""
 
         value: Answer
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Fail_:
         """`fail` of the oneof `command`."""
 
         value: Fail
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Close_:
         """`close` of the oneof `command`."""
 
         value: Close
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Disconnect_:
         """`disconnect` of the oneof `command`."""
 
         value: Disconnect
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Broadcast_:
         """`broadcast` of the oneof `command`."""
 
         value: Broadcast
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Ping_:
         """`ping` of the oneof `command`."""
 
         value: Ping
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Reset_:
         """`reset` of the oneof `command`."""
 
@@ -199,77 +198,77 @@ class Command(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.id:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if (o2 := self.command) is not None:
                 if isinstance(o2, Command.Connect_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                    out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                     out.append(raw)
                 elif isinstance(o2, Command.Serve_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                    out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                     out.append(raw)
                 elif isinstance(o2, Command.Start_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                    out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                     out.append(raw)
                 elif isinstance(o2, Command.Send_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                    out.append(_TAG_42[size] if size < 128 else varint(size, b"\x2a"))
                     out.append(raw)
                 elif isinstance(o2, Command.End_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                    out.append(_TAG_50[size] if size < 128 else varint(size, b"\x32"))
                     out.append(raw)
                 elif isinstance(o2, Command.Read_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_58[size] if size < 128 else b"\x3a" + varint(size))
+                    out.append(_TAG_58[size] if size < 128 else varint(size, b"\x3a"))
                     out.append(raw)
                 elif isinstance(o2, Command.Cancel_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_66[size] if size < 128 else b"\x42" + varint(size))
+                    out.append(_TAG_66[size] if size < 128 else varint(size, b"\x42"))
                     out.append(raw)
                 elif isinstance(o2, Command.Answer_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_74[size] if size < 128 else b"\x4a" + varint(size))
+                    out.append(_TAG_74[size] if size < 128 else varint(size, b"\x4a"))
                     out.append(raw)
                 elif isinstance(o2, Command.Fail_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_82[size] if size < 128 else b"\x52" + varint(size))
+                    out.append(_TAG_82[size] if size < 128 else varint(size, b"\x52"))
                     out.append(raw)
                 elif isinstance(o2, Command.Close_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_90[size] if size < 128 else b"\x5a" + varint(size))
+                    out.append(_TAG_90[size] if size < 128 else varint(size, b"\x5a"))
                     out.append(raw)
                 elif isinstance(o2, Command.Disconnect_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_98[size] if size < 128 else b"\x62" + varint(size))
+                    out.append(_TAG_98[size] if size < 128 else varint(size, b"\x62"))
                     out.append(raw)
                 elif isinstance(o2, Command.Broadcast_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_106[size] if size < 128 else b"\x6a" + varint(size))
+                    out.append(_TAG_106[size] if size < 128 else varint(size, b"\x6a"))
                     out.append(raw)
                 elif isinstance(o2, Command.Ping_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_114[size] if size < 128 else b"\x72" + varint(size))
+                    out.append(_TAG_114[size] if size < 128 else varint(size, b"\x72"))
                     out.append(raw)
                 elif isinstance(o2, Command.Reset_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_122[size] if size < 128 else b"\x7a" + varint(size))
+                    out.append(_TAG_122[size] if size < 128 else varint(size, b"\x7a"))
                     out.append(raw)
                 else:
                     raise EncodeError("expected a member of the oneof", "command")
@@ -545,7 +544,7 @@ class Command(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Connect(msip.message.Message):
     """A client is to connect. Reported by `done` or `failed` once it has."""
 
@@ -555,7 +554,7 @@ class Connect(msip.message.Message):
     """Where to, with settings."""
     credential: str = ""
     """Its credential, if it has one."""
-    held: list[str] = dataclasses.field(default_factory=list)
+    held: list[str] = msip.message.field(default_factory=list)
     """The one-way messages whose handlers wait for an `answer`. Those of others return at once."""
 
     _full_name = "conformance.control.Connect"
@@ -566,21 +565,21 @@ class Connect(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.url:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if v3 := self.credential:
                 raw = v3.encode()
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             for v4 in self.held:
                 raw = v4.encode()
                 size = len(raw)
-                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -674,16 +673,16 @@ class Connect(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Serve(msip.message.Message):
     """A server is to listen. Reported by `serving` or `failed`."""
 
     endpoint: int = 0
     url: str = ""
     """Where, with settings. The port may be 0."""
-    accounts: list[Account] = dataclasses.field(default_factory=list)
+    accounts: list[Account] = msip.message.field(default_factory=list)
     """Who its clients are, by their credentials. Without any it does not authenticate."""
-    held: list[str] = dataclasses.field(default_factory=list)
+    held: list[str] = msip.message.field(default_factory=list)
     attach: bool = False
     """Whether it is to attach to the topic of the URL at a broker, rather than listen."""
 
@@ -695,21 +694,21 @@ class Serve(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.url:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             for v3 in self.accounts:
                 raw = v3._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             for v4 in self.held:
                 raw = v4.encode()
                 size = len(raw)
-                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(raw)
             if self.attach:
                 out.append(b"\x28\x01")
@@ -816,13 +815,13 @@ class Serve(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Account(msip.message.Message):
     """Whom a credential stands for."""
 
     credential: str = ""
     user: str = ""
-    roles: list[str] = dataclasses.field(default_factory=list)
+    roles: list[str] = msip.message.field(default_factory=list)
 
     _full_name = "conformance.control.Account"
 
@@ -834,17 +833,17 @@ class Account(msip.message.Message):
             if v1 := self.credential:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if v2 := self.user:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             for v3 in self.roles:
                 raw = v3.encode()
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -926,7 +925,7 @@ class Account(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Start(msip.message.Message):
     """An exchange is to begin: a call, or a message. Its outcome is reported by `answered`, `sent`, or `exchange_failed`."""
 
@@ -940,7 +939,7 @@ class Start(msip.message.Message):
     """In protobuf. None where the request is a stream."""
     timeout_ms: int = 0
     """The time limit; 0 is that of the schema."""
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    headers: dict[str, str] = msip.message.field(default_factory=dict)
     correlation_id: str = ""
     read: int = 0
     """How many items of the answer are read; more are by `read`."""
@@ -955,38 +954,38 @@ class Start(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.exchange:
-                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else uint64(v2, b"\x10"))
             if v3 := self.member:
                 raw = v3.encode()
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             if v4 := self.message:
                 size = len(v4)
-                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(v4)
             if v5 := self.timeout_ms:
-                out.append(_TAG_40[v5] if 0 <= v5 < 128 else b"\x28" + uint32(v5))
+                out.append(_TAG_40[v5] if 0 <= v5 < 128 else uint32(v5, b"\x28"))
             for k6, v6 in self.headers.items():
                 raw = k6.encode()
                 size = len(raw)
-                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                key = (_TAG_10[size] if size < 128 else varint(size, b"\x0a")) + raw
                 raw = v6.encode()
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
-                out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                out.append(_TAG_50[size] if size < 128 else varint(size, b"\x32"))
                 out.append(raw)
             if v7 := self.correlation_id:
                 raw = v7.encode()
                 size = len(raw)
-                out.append(_TAG_58[size] if size < 128 else b"\x3a" + varint(size))
+                out.append(_TAG_58[size] if size < 128 else varint(size, b"\x3a"))
                 out.append(raw)
             if v8 := self.read:
-                out.append(_TAG_64[v8] if 0 <= v8 < 128 else b"\x40" + uint64(v8))
+                out.append(_TAG_64[v8] if 0 <= v8 < 128 else uint64(v8, b"\x40"))
             if self.clears:
                 out.append(b"\x48\x01")
             if self.unknown_fields:
@@ -1169,7 +1168,7 @@ class Start(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Send(msip.message.Message):
     """An item of the stream that this side sends: requests of a call, or answers of a handler."""
 
@@ -1186,13 +1185,13 @@ class Send(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.message:
                 size = len(v2)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(v2)
             if v3 := self.count:
-                out.append(_TAG_24[v3] if 0 <= v3 < 128 else b"\x18" + uint32(v3))
+                out.append(_TAG_24[v3] if 0 <= v3 < 128 else uint32(v3, b"\x18"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1267,7 +1266,7 @@ class Send(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class End(msip.message.Message):
     """The stream that this side sends ends."""
 
@@ -1281,7 +1280,7 @@ class End(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1329,7 +1328,7 @@ class End(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Read(msip.message.Message):
     """Items of the stream that the other side sends are to be read, each reported by `item`."""
 
@@ -1344,9 +1343,9 @@ class Read(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.count:
-                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else uint64(v2, b"\x10"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1406,7 +1405,7 @@ class Read(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Cancel(msip.message.Message):
     """A call is given up."""
 
@@ -1420,7 +1419,7 @@ class Cancel(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1468,13 +1467,13 @@ class Cancel(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Answer(msip.message.Message):
     """A handler returns: with the answer of a call, or without."""
 
     exchange: int = 0
     message: bytes = b""
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    headers: dict[str, str] = msip.message.field(default_factory=dict)
 
     _full_name = "conformance.control.Answer"
 
@@ -1484,21 +1483,21 @@ class Answer(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.message:
                 size = len(v2)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(v2)
             for k3, v3 in self.headers.items():
                 raw = k3.encode()
                 size = len(raw)
-                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                key = (_TAG_10[size] if size < 128 else varint(size, b"\x0a")) + raw
                 raw = v3.encode()
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -1606,7 +1605,7 @@ class Answer(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Fail(msip.message.Message):
     """A handler fails."""
 
@@ -1621,11 +1620,11 @@ class Fail(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -1690,7 +1689,7 @@ class Fail(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Close(msip.message.Message):
     """A client or a server is closed gracefully. Reported by `done` once it is."""
 
@@ -1704,7 +1703,7 @@ class Close(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -1752,7 +1751,7 @@ class Close(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Disconnect(msip.message.Message):
     """A server closes the session of a peer."""
 
@@ -1767,11 +1766,11 @@ class Disconnect(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -1836,7 +1835,7 @@ class Disconnect(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Broadcast(msip.message.Message):
     """A server sends a message to all its clients."""
 
@@ -1854,15 +1853,15 @@ class Broadcast(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.member:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if v3 := self.message:
                 size = len(v3)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(v3)
             if self.clears:
                 out.append(b"\x20\x01")
@@ -1953,7 +1952,7 @@ class Broadcast(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Ping(msip.message.Message):
     """A ping, reported by `done` or `failed`."""
 
@@ -1968,9 +1967,9 @@ class Ping(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.len:
-                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint32(v2))
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else uint32(v2, b"\x10"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2031,7 +2030,7 @@ class Ping(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Reset(msip.message.Message):
     """The case is over: every client and server ends at once, and handlers that wait return. Reported by `done`."""
 
@@ -2071,15 +2070,15 @@ class Reset(msip.message.Message):
         return ()
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Status(msip.message.Message):
     """An error, as a program of this language sees it."""
 
     code: str = ""
     """`NOT_FOUND`; `UNKNOWN` where the error has none."""
     message: str = ""
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
-    details: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    headers: dict[str, str] = msip.message.field(default_factory=dict)
+    details: dict[str, bytes] = msip.message.field(default_factory=dict)
     """Its details: values in protobuf, by the full names of their types."""
 
     _full_name = "conformance.control.Status"
@@ -2092,34 +2091,34 @@ class Status(msip.message.Message):
             if v1 := self.code:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if v2 := self.message:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             for k3, v3 in self.headers.items():
                 raw = k3.encode()
                 size = len(raw)
-                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                key = (_TAG_10[size] if size < 128 else varint(size, b"\x0a")) + raw
                 raw = v3.encode()
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             for k4, v4 in self.details.items():
                 raw = k4.encode()
                 size = len(raw)
-                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                key = (_TAG_10[size] if size < 128 else varint(size, b"\x0a")) + raw
                 raw = v4
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
-                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -2271,95 +2270,95 @@ class Status(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Report(msip.message.Message):
     """Something that happened."""
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Ready_:
         """`ready` of the oneof `report`."""
 
         value: Ready
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Done_:
         """`done` of the oneof `report`."""
 
         value: Done
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Failed:
         """`failed` of the oneof `report`."""
 
         value: Status
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Serving_:
         """`serving` of the oneof `report`."""
 
         value: Serving
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Connected_:
         """`connected` of the oneof `report`."""
 
         value: Connected
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Disconnected_:
         """`disconnected` of the oneof `report`."""
 
         value: Disconnected
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Closed_:
         """`closed` of the oneof `report`."""
 
         value: Closed
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class SessionLost_:
         """`session_lost` of the oneof `report`."""
 
         value: SessionLost
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Handling_:
         """`handling` of the oneof `report`."""
 
         value: Handling
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Item_:
         """`item` of the oneof `report`."""
 
         value: Item
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class ItemsEnded_:
         """`items_ended` of the oneof `report`."""
 
         value: ItemsEnded
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Answered_:
         """`answered` of the oneof `report`."""
 
         value: Answered
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class Sent_:
         """`sent` of the oneof `report`."""
 
         value: Sent
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class ExchangeFailed_:
         """`exchange_failed` of the oneof `report`."""
 
         value: ExchangeFailed
 
-    @dataclasses.dataclass(slots=True)
+    @msip.message.record
     class HandlerDropped_:
         """`handler_dropped` of the oneof `report`."""
 
@@ -2377,77 +2376,77 @@ class Report(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.id:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if (o2 := self.report) is not None:
                 if isinstance(o2, Report.Ready_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                    out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                     out.append(raw)
                 elif isinstance(o2, Report.Done_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                    out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                     out.append(raw)
                 elif isinstance(o2, Report.Failed):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                    out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                     out.append(raw)
                 elif isinstance(o2, Report.Serving_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                    out.append(_TAG_42[size] if size < 128 else varint(size, b"\x2a"))
                     out.append(raw)
                 elif isinstance(o2, Report.Connected_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                    out.append(_TAG_50[size] if size < 128 else varint(size, b"\x32"))
                     out.append(raw)
                 elif isinstance(o2, Report.Disconnected_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_58[size] if size < 128 else b"\x3a" + varint(size))
+                    out.append(_TAG_58[size] if size < 128 else varint(size, b"\x3a"))
                     out.append(raw)
                 elif isinstance(o2, Report.Closed_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_66[size] if size < 128 else b"\x42" + varint(size))
+                    out.append(_TAG_66[size] if size < 128 else varint(size, b"\x42"))
                     out.append(raw)
                 elif isinstance(o2, Report.SessionLost_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_74[size] if size < 128 else b"\x4a" + varint(size))
+                    out.append(_TAG_74[size] if size < 128 else varint(size, b"\x4a"))
                     out.append(raw)
                 elif isinstance(o2, Report.Handling_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_82[size] if size < 128 else b"\x52" + varint(size))
+                    out.append(_TAG_82[size] if size < 128 else varint(size, b"\x52"))
                     out.append(raw)
                 elif isinstance(o2, Report.Item_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_90[size] if size < 128 else b"\x5a" + varint(size))
+                    out.append(_TAG_90[size] if size < 128 else varint(size, b"\x5a"))
                     out.append(raw)
                 elif isinstance(o2, Report.ItemsEnded_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_98[size] if size < 128 else b"\x62" + varint(size))
+                    out.append(_TAG_98[size] if size < 128 else varint(size, b"\x62"))
                     out.append(raw)
                 elif isinstance(o2, Report.Answered_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_106[size] if size < 128 else b"\x6a" + varint(size))
+                    out.append(_TAG_106[size] if size < 128 else varint(size, b"\x6a"))
                     out.append(raw)
                 elif isinstance(o2, Report.Sent_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_114[size] if size < 128 else b"\x72" + varint(size))
+                    out.append(_TAG_114[size] if size < 128 else varint(size, b"\x72"))
                     out.append(raw)
                 elif isinstance(o2, Report.ExchangeFailed_):
                     raw = o2.value._write(depth - 1)
                     size = len(raw)
-                    out.append(_TAG_122[size] if size < 128 else b"\x7a" + varint(size))
+                    out.append(_TAG_122[size] if size < 128 else varint(size, b"\x7a"))
                     out.append(raw)
                 elif isinstance(o2, Report.HandlerDropped_):
                     raw = o2.value._write(depth - 1)
@@ -2758,13 +2757,13 @@ class Report(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Ready(msip.message.Message):
     """The first report: the driver is there."""
 
     language: str = ""
     """`rust`."""
-    profiles: list[str] = dataclasses.field(default_factory=list)
+    profiles: list[str] = msip.message.field(default_factory=list)
     """`core`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
     `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it).
     """
@@ -2781,12 +2780,12 @@ class Ready(msip.message.Message):
             if v1 := self.language:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             for v2 in self.profiles:
                 raw = v2.encode()
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if v3 := self.fingerprint:
                 out.append(b"\x19" + fixed64(v3))
@@ -2864,7 +2863,7 @@ class Ready(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Done(msip.message.Message):
     """The command was carried out."""
 
@@ -2879,7 +2878,7 @@ class Done(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.count:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint32(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint32(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -2928,7 +2927,7 @@ class Done(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Serving(msip.message.Message):
     """A server listens."""
 
@@ -2945,7 +2944,7 @@ class Serving(msip.message.Message):
             if v1 := self.url:
                 raw = v1.encode()
                 size = len(raw)
-                out.append(_TAG_10[size] if size < 128 else b"\x0a" + varint(size))
+                out.append(_TAG_10[size] if size < 128 else varint(size, b"\x0a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -2996,7 +2995,7 @@ class Serving(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Connected(msip.message.Message):
     """A client has connected, the first time or again; or a server has a peer."""
 
@@ -3008,7 +3007,7 @@ class Connected(msip.message.Message):
     """Whether the session is one of before."""
     user: str = ""
     """Of a server: who the peer is."""
-    roles: list[str] = dataclasses.field(default_factory=list)
+    roles: list[str] = msip.message.field(default_factory=list)
 
     _full_name = "conformance.control.Connected"
 
@@ -3018,20 +3017,20 @@ class Connected(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.peer:
-                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else uint64(v2, b"\x10"))
             if self.resumed:
                 out.append(b"\x18\x01")
             if v4 := self.user:
                 raw = v4.encode()
                 size = len(raw)
-                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(raw)
             for v5 in self.roles:
                 raw = v5.encode()
                 size = len(raw)
-                out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                out.append(_TAG_42[size] if size < 128 else varint(size, b"\x2a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -3135,7 +3134,7 @@ class Connected(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Disconnected(msip.message.Message):
     """A connection has ended."""
 
@@ -3150,7 +3149,7 @@ class Disconnected(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3198,7 +3197,7 @@ class Disconnected(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Closed(msip.message.Message):
     """A client was closed by its server, and stays so."""
 
@@ -3213,11 +3212,11 @@ class Closed(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -3282,7 +3281,7 @@ class Closed(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class SessionLost(msip.message.Message):
     """A client has lost its session, and has another one."""
 
@@ -3296,7 +3295,7 @@ class SessionLost(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3344,7 +3343,7 @@ class SessionLost(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Handling(msip.message.Message):
     """A handler was called."""
 
@@ -3355,7 +3354,7 @@ class Handling(msip.message.Message):
     member: str = ""
     message: bytes = b""
     """In protobuf. None where the request is a stream."""
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    headers: dict[str, str] = msip.message.field(default_factory=dict)
     correlation_id: str = ""
     remaining_ms: int = 0
     """What remains of the deadline; 0 where there is none."""
@@ -3372,40 +3371,40 @@ class Handling(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.endpoint:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.exchange:
-                out.append(_TAG_16[v2] if 0 <= v2 < 128 else b"\x10" + uint64(v2))
+                out.append(_TAG_16[v2] if 0 <= v2 < 128 else uint64(v2, b"\x10"))
             if v3 := self.member:
                 raw = v3.encode()
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             if v4 := self.message:
                 size = len(v4)
-                out.append(_TAG_34[size] if size < 128 else b"\x22" + varint(size))
+                out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(v4)
             for k5, v5 in self.headers.items():
                 raw = k5.encode()
                 size = len(raw)
-                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                key = (_TAG_10[size] if size < 128 else varint(size, b"\x0a")) + raw
                 raw = v5.encode()
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
-                out.append(_TAG_42[size] if size < 128 else b"\x2a" + varint(size))
+                out.append(_TAG_42[size] if size < 128 else varint(size, b"\x2a"))
                 out.append(raw)
             if v6 := self.correlation_id:
                 raw = v6.encode()
                 size = len(raw)
-                out.append(_TAG_50[size] if size < 128 else b"\x32" + varint(size))
+                out.append(_TAG_50[size] if size < 128 else varint(size, b"\x32"))
                 out.append(raw)
             if v7 := self.remaining_ms:
-                out.append(_TAG_56[v7] if 0 <= v7 < 128 else b"\x38" + uint32(v7))
+                out.append(_TAG_56[v7] if 0 <= v7 < 128 else uint32(v7, b"\x38"))
             if v8 := self.user:
                 raw = v8.encode()
                 size = len(raw)
-                out.append(_TAG_66[size] if size < 128 else b"\x42" + varint(size))
+                out.append(_TAG_66[size] if size < 128 else varint(size, b"\x42"))
                 out.append(raw)
             if self.cleared:
                 out.append(b"\x48\x01")
@@ -3591,7 +3590,7 @@ class Handling(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Item(msip.message.Message):
     """An item was read."""
 
@@ -3606,10 +3605,10 @@ class Item(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.message:
                 size = len(v2)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(v2)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -3672,7 +3671,7 @@ class Item(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class ItemsEnded(msip.message.Message):
     """The stream that the other side sends has ended."""
 
@@ -3688,11 +3687,11 @@ class ItemsEnded(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -3757,13 +3756,13 @@ class ItemsEnded(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Answered(msip.message.Message):
     """A call has its answer: one message, or the end of a stream."""
 
     exchange: int = 0
     message: bytes = b""
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    headers: dict[str, str] = msip.message.field(default_factory=dict)
 
     _full_name = "conformance.control.Answered"
 
@@ -3773,21 +3772,21 @@ class Answered(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if v2 := self.message:
                 size = len(v2)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(v2)
             for k3, v3 in self.headers.items():
                 raw = k3.encode()
                 size = len(raw)
-                key = (_TAG_10[size] if size < 128 else b"\x0a" + varint(size)) + raw
+                key = (_TAG_10[size] if size < 128 else varint(size, b"\x0a")) + raw
                 raw = v3.encode()
                 size = len(raw)
-                value = (_TAG_18[size] if size < 128 else b"\x12" + varint(size)) + raw
+                value = (_TAG_18[size] if size < 128 else varint(size, b"\x12")) + raw
                 raw = key + value
                 size = len(raw)
-                out.append(_TAG_26[size] if size < 128 else b"\x1a" + varint(size))
+                out.append(_TAG_26[size] if size < 128 else varint(size, b"\x1a"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -3895,7 +3894,7 @@ class Answered(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class Sent(msip.message.Message):
     """A message was accepted, or acknowledged where it asks for that."""
 
@@ -3909,7 +3908,7 @@ class Sent(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -3957,7 +3956,7 @@ class Sent(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class ExchangeFailed(msip.message.Message):
     """A call or message has failed."""
 
@@ -3972,11 +3971,11 @@ class ExchangeFailed(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if (v2 := self.status) is not None:
                 raw = v2._write(depth - 1)
                 size = len(raw)
-                out.append(_TAG_18[size] if size < 128 else b"\x12" + varint(size))
+                out.append(_TAG_18[size] if size < 128 else varint(size, b"\x12"))
                 out.append(raw)
             if self.unknown_fields:
                 out.append(self.unknown_fields)
@@ -4041,7 +4040,7 @@ class ExchangeFailed(msip.message.Message):
         )
 
 
-@dataclasses.dataclass(slots=True)
+@msip.message.record
 class HandlerDropped(msip.message.Message):
     """A handler was cancelled before it has returned."""
 
@@ -4055,7 +4054,7 @@ class HandlerDropped(msip.message.Message):
         out: list[bytes] = []
         try:
             if v1 := self.exchange:
-                out.append(_TAG_8[v1] if 0 <= v1 < 128 else b"\x08" + uint64(v1))
+                out.append(_TAG_8[v1] if 0 <= v1 < 128 else uint64(v1, b"\x08"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)

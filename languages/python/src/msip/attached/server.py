@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import uuid
 from collections.abc import Iterable
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -17,7 +16,7 @@ from msip.client.establish import Connector
 from msip.client.supervisor import Supervisor
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
-from msip.connection.outbound import Outbound
+from msip.connection.outbound import Outbound, new_correlation_id
 from msip.errors import ClosedError, Code, MsipError
 from msip.protocol import Protocol, Side
 from msip.server.broadcast import Audience
@@ -108,7 +107,7 @@ class AttachedServer(Server[P], Generic[P]):
         driver = Driver(session, settings.write_timeout)
         self._outbound = outbound = Outbound(driver, Side.SERVER, own, settings)
         if settings.correlation_ids:
-            outbound.new_correlation_id = lambda: uuid.uuid4().hex
+            outbound.new_correlation_id = new_correlation_id
         self._clients = clients = Clients(driver, outbound, own, self.peer_type, self._handler, settings.drain_timeout)
         driver.on_flushed = clients.go_on
         self._supervisor = Supervisor(

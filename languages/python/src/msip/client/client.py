@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import uuid
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -17,7 +16,7 @@ from msip.client.supervisor import Supervisor
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
 from msip.connection.inbound import Inbound
-from msip.connection.outbound import DEFAULT, Outbound, Requests
+from msip.connection.outbound import DEFAULT, Outbound, Requests, new_correlation_id
 from msip.connection.response_stream import ResponseStream
 from msip.errors import ClosedError, Code, Status
 from msip.protocol import Member, Protocol, Side
@@ -104,7 +103,7 @@ class Client:
         if self._url.topic:
             outbound.topic = f"{self._url.topic}/$in"
         if self._settings.correlation_ids:
-            outbound.new_correlation_id = lambda: uuid.uuid4().hex
+            outbound.new_correlation_id = new_correlation_id
         inbound = self._inbound(driver, outbound)
         inbound.register()
         driver.on_flushed = inbound.go_on

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeAlias
 
 from msip.errors import Code, ConnectError
@@ -53,7 +52,8 @@ class CredentialSource:
 
     async def _find(self) -> str | bytes:
         if self._file is not None:
-            return Path(self._file).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+            with open(self._file, "rb") as file:
+                return file.read().removesuffix(b"\n").removesuffix(b"\r")
         if self._variable is not None:
             value = os.environ.get(self._variable)
             if value is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
 from msip.url import Address, ServiceUrl
@@ -14,6 +13,8 @@ class Route:
     def __init__(self, url: ServiceUrl, order: str) -> None:
         self._addresses = list(url.addresses)
         if order == "random":
+            import random  # late: few programs draw
+
             random.shuffle(self._addresses)
         self._current = 0
         self._is_left = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 from typing import Protocol as TypingProtocol
@@ -95,7 +94,7 @@ class Supervisor:
         self._outbound = outbound
         self._inbound = inbound
         self._route = Route(url, settings.address_order)
-        self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, random.random)
+        self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, _drawn)
         self._task: asyncio.Task[None] | None = None
         self._disconnecting: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
@@ -470,3 +469,9 @@ class Supervisor:
 
 class _NoHandler(ClientHandler[Any]):
     """For a client that was given none."""
+
+
+def _drawn() -> float:
+    from random import random  # late: a client that stays connected draws nothing
+
+    return random()

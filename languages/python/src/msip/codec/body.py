@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from msip.codec.compression import CompressionError, Compressor, TooLargeError
@@ -126,6 +125,8 @@ class BodyCodec:
         name = member_name(member)
         if self._codec is Codec.JSON:
             text = "{}" if message is None else message.to_json()
+            import json  # late: few programs speak it
+
             return f"{json.dumps(name)}".join(("{", f":{text}}}")).encode()
         tree: JsonValue = {} if message is None else message.to_value(Form.MESSAGE_PACK)
         return pack({name: tree})

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 from msip.codec.keys import key_only
 from msip.connection.failures import not_sent
 from msip.errors import Code
 from msip.protocol import Kind, Member, Shape
+from msip.record import record
 from msip.wire.metadata import Metadata
 
 
-@dataclass(slots=True)
+@record
 class Clearing(Metadata):
     """Metadata of a message that clears the STATE that it would set: of the message only the key counts.
 

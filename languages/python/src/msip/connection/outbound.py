@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, Final
 
 from msip.codec import BodyCodec
@@ -17,6 +16,7 @@ from msip.connection.response_stream import Items, ResponseStream
 from msip.connection.waiting import ItemWaiters, SendQueue
 from msip.errors import ClosedError, Code, MsipError, NotReadyError, Status
 from msip.protocol import Kind, Member, Protocol, Shape, Side
+from msip.record import record
 from msip.session import Cause, events
 from msip.settings import ConnectionSettings
 from msip.wire.metadata import Metadata
@@ -33,7 +33,7 @@ DEFAULT: Final[float] = _Default(-1)
 _SCHEMA_DEFAULT = 30.0
 
 
-@dataclass(slots=True)
+@record
 class CallMetadata(Metadata):
     """Metadata of a call whose answer's metadata are of interest too: `answer` has them once the call has returned."""
 
@@ -41,6 +41,13 @@ class CallMetadata(Metadata):
 
 
 Requests = AsyncIterable[Any] | Iterable[Any]
+
+
+def new_correlation_id() -> str:
+    """The id of a chain of calls that begins."""
+    import uuid  # late: few programs want one for each message
+
+    return uuid.uuid4().hex
 
 
 class Outbound:

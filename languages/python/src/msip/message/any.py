@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Self, TypeVar
 
 from msip.errors import DecodeError
@@ -23,6 +22,7 @@ from msip.message.scalars import found
 from msip.message.tree import entered, ignore
 from msip.message.well_known import Empty
 from msip.message.wire import read_varint, sized, skip_field
+from msip.record import record
 
 __all__ = ["Any"]
 
@@ -32,7 +32,7 @@ _MAX_ANYS = 4
 """How many may be inside of each other in a tree (docs/codecs.md, "Limits")."""
 
 
-@dataclass(slots=True)
+@record
 class Any(Message):
     """A message of any type, in protobuf, with the name of its type: `google.protobuf.Any`."""
 

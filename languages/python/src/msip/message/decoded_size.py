@@ -7,7 +7,6 @@ decoded, with a table of what the fields of each class take; one that is too sho
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from enum import Enum as PythonEnum
 
 from msip.message.enums import Enum
@@ -15,6 +14,7 @@ from msip.message.fields import Field, Scalar
 from msip.message.json_messages import ListValue, Struct, Value
 from msip.message.message import Message
 from msip.message.wire import MAX_DEPTH, read_varint, skip_field
+from msip.record import field, record
 
 __all__ = ["decoded_size", "exceeds"]
 
@@ -46,7 +46,7 @@ class _Kind(PythonEnum):
     MESSAGE = "message"
 
 
-@dataclass(slots=True)
+@record
 class _Value:
     """What one field holds."""
 
@@ -62,7 +62,7 @@ class _Value:
     """How many bytes a fixed number has; 0 for varints."""
 
 
-@dataclass(slots=True)
+@record
 class _Layout:
     """What a message of one class takes."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum as PythonEnum
 from typing import TYPE_CHECKING, Any
+
+from msip.record import record
 
 if TYPE_CHECKING:
     from msip.message.enums import Enum
@@ -36,7 +37,7 @@ class Scalar(PythonEnum):
     __hash__ = object.__hash__
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Field:
     """One field of a message."""
 

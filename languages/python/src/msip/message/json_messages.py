@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from msip.errors import DecodeError
@@ -17,13 +16,14 @@ from msip.message.scalars import found
 from msip.message.tree import TOO_DEEP
 from msip.message.well_known import WellKnown
 from msip.message.wire import f64, read_size, read_varint, sized, skip_field
+from msip.record import field, record
 
 __all__ = ["ListValue", "Struct", "Value"]
 
 _F64 = struct.Struct("<d")
 
 
-@dataclass(slots=True)
+@record
 class Struct(WellKnown[dict[str, JsonValue]]):
     """A JSON object: `google.protobuf.Struct`."""
 
@@ -65,7 +65,7 @@ class Struct(WellKnown[dict[str, JsonValue]]):
         return ()
 
 
-@dataclass(slots=True)
+@record
 class ListValue(WellKnown[list[JsonValue]]):
     """A JSON array: `google.protobuf.ListValue`."""
 
@@ -107,7 +107,7 @@ class ListValue(WellKnown[list[JsonValue]]):
         return ()
 
 
-@dataclass(slots=True)
+@record
 class Value(WellKnown[JsonValue]):
     """A JSON value: `google.protobuf.Value`.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, cast
 
 from msip.json_value import JsonValue
 from msip.message.failures import EncodeError
 from msip.message.fields import Field
 from msip.message.form import Form
-from msip.message.json_text import read_json, write_json
 from msip.message.scalars import found
 from msip.message.tree import read_message, write_message
 from msip.message.wire import MAX_DEPTH
+from msip.record import field, record
 
 __all__ = ["Message", "message_type"]
 
@@ -21,6 +20,9 @@ _TYPES: dict[str, type[Message]] = {}
 
 def message_type(full_name: str) -> type[Message] | None:
     """The class of a message, by its full name, among the modules that have been imported."""
+    if full_name not in _TYPES and full_name.startswith("google.protobuf."):
+        # These modules are imported when they are needed.
+        from msip.message import any, json_messages, wrappers  # noqa: F401
     return _TYPES.get(full_name)
 
 
@@ -36,7 +38,7 @@ class _Registered:
             _TYPES[name] = cls
 
 
-@dataclass(slots=True)
+@record
 class Message(_Registered):
     """A message of a schema. Generated classes derive from it.
 
@@ -67,6 +69,8 @@ class Message(_Registered):
 
         Raises `EncodeError` for a value that JSON or its field cannot hold.
         """
+        from msip.message.json_text import write_json  # late: few programs speak it
+
         return write_json(self.to_value())
 
     @classmethod
@@ -75,6 +79,8 @@ class Message(_Registered):
 
         Raises `DecodeError`, which says which field is malformed.
         """
+        from msip.message.json_text import read_json  # late: few programs speak it
+
         return cls.from_value(read_json(text))
 
     def to_value(self, form: Form = Form.JSON) -> JsonValue:

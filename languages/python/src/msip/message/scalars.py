@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import math
 import re
@@ -86,7 +85,7 @@ def write_scalar(scalar: Scalar, value: object, form: Form) -> JsonValue:
         if not isinstance(value, (bytes, bytearray, memoryview)):
             raise EncodeError(f"expected bytes, found {found(value)}")
         raw = bytes(value)
-        return base64.b64encode(raw).decode("ascii") if form is Form.JSON else raw
+        return binascii.b2a_base64(raw, newline=False).decode("ascii") if form is Form.JSON else raw
     if scalar is Scalar.BOOL:
         return bool(value)
     if not isinstance(value, (int, float)):
@@ -208,7 +207,7 @@ def _read_base64(value: JsonValue) -> bytes:
     if len(value) - len(text) > 2:
         raise DecodeError(f"expected base64, found {found(value)}")
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except (binascii.Error, ValueError):
         raise DecodeError(f"expected base64, found {found(value)}") from None
 

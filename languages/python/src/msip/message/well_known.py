@@ -7,7 +7,6 @@ carry one, and inside of an `Any`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any as Anything
 from typing import ClassVar, Generic, Self, TypeVar, cast
@@ -19,14 +18,15 @@ from msip.message.fields import Field, Scalar
 from msip.message.form import Form
 from msip.message.message import Message
 from msip.message.scalars import found, write_scalar
-from msip.message.wire import int32, int64, read_varint, sized, skip_field
+from msip.message.wire import int32, int64, read_int64, read_varint, sized, skip_field
+from msip.record import field, record
 
 __all__ = ["Duration", "Empty", "FieldMask", "Timestamp", "WellKnown"]
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@record
 class WellKnown(Message, Generic[T]):
     """A message that Python has a type for: fields hold that."""
 
@@ -59,7 +59,7 @@ class WellKnown(Message, Generic[T]):
         return cls._from_tree(value, form, depth).native()
 
 
-@dataclass(slots=True)
+@record
 class _SecondsAndNanos(WellKnown[T]):
     seconds: int = 0
     nanos: int = 0
@@ -69,10 +69,37 @@ class _SecondsAndNanos(WellKnown[T]):
         """The seconds and nanoseconds of a value."""
         raise NotImplementedError
 
+    @staticmethod
+    def _joined(seconds: int, nanos: int) -> T:
+        """The value of so many seconds and nanoseconds. Raises `DecodeError` where Python's type cannot hold it."""
+        raise NotImplementedError
+
     @classmethod
     def of(cls, value: T) -> Self:
         """The message of a value."""
         return cls(*cls._split(value))
+
+    def native(self) -> T:
+        """The value, without the nanoseconds that are no whole microsecond. Raises `DecodeError` where Python's type cannot hold it."""
+        return self._joined(self.seconds, self.nanos)
+
+    @classmethod
+    def _unpack(cls, data: bytes, at: int, end: int, depth: int, before: T | None = None) -> T:
+        # As it is mostly written: both parts in their order, and nothing else. What is not so, or malformed, is read as a message.
+        if before is None:
+            begin, seconds, nanos = at, 0, 0
+            try:
+                if at < end and data[at] == 8:
+                    seconds, at = read_int64(data, at + 1)
+                if at < end and data[at] == 16:
+                    nanos, at = read_varint(data, at + 1)
+            except READ_FAILURES:
+                at = -1
+            if at == end and nanos < 0x80000000 and depth >= 0:
+                return cls._joined(seconds, nanos)
+            at = begin
+        message = None if before is None else cls.of(before)
+        return cls._read(data, at, end, depth, message).native()
 
     @classmethod
     def _pack(cls, value: T, depth: int) -> bytes:
@@ -99,8 +126,7 @@ class _SecondsAndNanos(WellKnown[T]):
                 start = at
                 tag = data[at]
                 if tag == 8:
-                    value, at = read_varint(data, at + 1)
-                    message.seconds = value if value < 1 << 63 else value - (1 << 64)
+                    message.seconds, at = read_int64(data, at + 1)
                 elif tag == 16:
                     value, at = read_varint(data, at + 1)
                     message.nanos = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
@@ -124,8 +150,8 @@ class _SecondsAndNanos(WellKnown[T]):
 
 
 def _written(seconds: int, nanos: int) -> bytes:
-    out = b"\x08" + int64(seconds) if seconds else b""
-    return out + b"\x10" + int32(nanos) if nanos else out
+    out = int64(seconds, b"\x08") if seconds else b""
+    return out + int32(nanos, b"\x10") if nanos else out
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -136,7 +162,7 @@ _FIRST_SECOND = -62_135_596_800
 _LAST_SECOND = 253_402_300_799
 
 
-@dataclass(slots=True)
+@record
 class Timestamp(_SecondsAndNanos[datetime]):
     """A point in time: `google.protobuf.Timestamp`."""
 
@@ -152,12 +178,12 @@ class Timestamp(_SecondsAndNanos[datetime]):
         since = value - _EPOCH
         return since.days * 86_400 + since.seconds, since.microseconds * 1000
 
-    def native(self) -> datetime:
-        """The time in UTC, without the nanoseconds that are no whole microsecond."""
+    @staticmethod
+    def _joined(seconds: int, nanos: int) -> datetime:
         try:
-            return _EPOCH + timedelta(0, self.seconds, self.nanos // 1000)
+            return _EPOCH + timedelta(0, seconds, nanos // 1000)
         except OverflowError:
-            raise DecodeError(f"a time outside of the years 1 to 9999: {self.seconds} s since 1970") from None
+            raise DecodeError(f"a time outside of the years 1 to 9999: {seconds} s since 1970") from None
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
         if not _FIRST_SECOND <= self.seconds <= _LAST_SECOND:
@@ -193,7 +219,7 @@ _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _MAX_DURATION = 315_576_000_000
 
 
-@dataclass(slots=True)
+@record
 class Duration(_SecondsAndNanos[timedelta]):
     """A length of time: `google.protobuf.Duration`."""
 
@@ -209,13 +235,13 @@ class Duration(_SecondsAndNanos[timedelta]):
             seconds, micros = seconds + 1, micros - 1_000_000
         return seconds, micros * 1000
 
-    def native(self) -> timedelta:
-        """The length, without the nanoseconds that are no whole microsecond."""
-        micros = abs(self.nanos) // 1000
+    @staticmethod
+    def _joined(seconds: int, nanos: int) -> timedelta:
+        micros = abs(nanos) // 1000
         try:
-            return timedelta(0, self.seconds, micros if self.nanos >= 0 else -micros)
+            return timedelta(0, seconds, micros if nanos >= 0 else -micros)
         except OverflowError:
-            raise DecodeError(f"a duration of {self.seconds} s is too long") from None
+            raise DecodeError(f"a duration of {seconds} s is too long") from None
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
         if not -_MAX_DURATION <= self.seconds <= _MAX_DURATION:
@@ -246,7 +272,7 @@ def _fraction(nanos: int) -> str:
     return f".{digits}"
 
 
-@dataclass(slots=True)
+@record
 class FieldMask(WellKnown[list[str]]):
     """Names of fields: `google.protobuf.FieldMask`."""
 
@@ -332,7 +358,7 @@ def _snake(path: str) -> str:
     return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), path)
 
 
-@dataclass(slots=True)
+@record
 class Empty(Message):
     """Nothing: `google.protobuf.Empty`."""
 

@@ -10,6 +10,14 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class _WriteVarint(Protocol):
+        def __call__(self, value: int, tag: bytes = b"") -> bytes: ...
+
 
 __all__ = [
     "MAX_DEPTH",
@@ -38,6 +46,7 @@ __all__ = [
     "pack_sint64",
     "pack_uint32",
     "pack_uint64",
+    "read_int64",
     "read_size",
     "read_varint",
     "sfixed32",
@@ -107,31 +116,29 @@ sfixed32_at = struct.Struct("<i").unpack_from
 sfixed64_at = struct.Struct("<q").unpack_from
 
 
-def _varint_of(least: int, most: int) -> Callable[[int], bytes]:
-    """What writes the varint of a number in this range; a negative one takes ten bytes."""
-    short, more = SHORT, _MORE
+def _varint_of(least: int, most: int) -> _WriteVarint:
+    """What writes a tag, and the varint of a number in this range; a negative one takes ten bytes."""
+    short, more, joined = SHORT, _MORE, b"".join
 
-    def write(value: int) -> bytes:
-        if not 0 <= value <= most:
-            if not least <= value < 0:
-                raise OverflowError
-            value += 1 << 64
-        if value < 0x80:
-            return short[value]
-        if value < 0x4000:
-            return more[value & 127] + short[value >> 7]
-        if value < 0x200000:
-            return more[value & 127] + more[value >> 7 & 127] + short[value >> 14]
+    def write(value: int, tag: bytes = b"") -> bytes:
         if value < 0x10000000:
-            return more[value & 127] + more[value >> 7 & 127] + more[value >> 14 & 127] + short[value >> 21]
-        pairs = _PAIRS or _make_pairs()
-        low = pairs[value & 0x3FFF] + pairs[value >> 14 & 0x3FFF]
-        value >>= 28
-        if value < 0x80:
-            return low + short[value]
-        if value < 0x4000:
-            return low + more[value & 127] + short[value >> 7]
-        return low + varint(value)
+            if value < 0x4000:
+                if value < 0:
+                    if value < least:
+                        raise OverflowError
+                    return varint(value + (1 << 64), tag)
+                return tag + short[value] if value < 0x80 else tag + more[value & 127] + short[value >> 7]
+            if value < 0x200000:
+                return tag + more[value & 127] + more[value >> 7 & 127] + short[value >> 14]
+            return joined((tag, more[value & 127], more[value >> 7 & 127], more[value >> 14 & 127], short[value >> 21]))
+        if value > most:
+            raise OverflowError
+        pairs, high = _PAIRS or _make_pairs(), value >> 28
+        if high < 0x80:
+            return joined((tag, pairs[value & 0x3FFF], pairs[value >> 14 & 0x3FFF], short[high]))
+        if high < 0x4000:
+            return joined((tag, pairs[value & 0x3FFF], pairs[value >> 14 & 0x3FFF], more[high & 127], short[high >> 7]))
+        return joined((tag, pairs[value & 0x3FFF], pairs[value >> 14 & 0x3FFF], varint(high)))
 
     return write
 
@@ -255,51 +262,67 @@ def pack_sfixed64(values: list[int]) -> bytes:
     return struct.pack(f"<{len(values)}q", *values)
 
 
-def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """The varint at a place, of at most 64 bits, and the place behind it."""
-    # All bytes are added up whole; the bits that say that another one follows are taken off at the end, at once. The first four and
-    # those behind them are added up apart, since numbers below 30 bits are the fastest.
-    low = data[at]
-    if low < 128:
-        return low, at + 1
-    byte = data[at + 1]
-    low += byte << 7
-    if byte < 128:
-        return low - 0x80, at + 2
-    byte = data[at + 2]
-    low += byte << 14
-    if byte < 128:
-        return low - 0x4080, at + 3
-    byte = data[at + 3]
-    low += byte << 21
-    if byte < 128:
-        return low - 0x204080, at + 4
-    low -= 0x10204080
-    high = data[at + 4]
-    if high < 128:
-        return low + (high << 28), at + 5
-    byte = data[at + 5]
-    high += byte << 7
-    if byte < 128:
-        return low + (high - 0x80 << 28), at + 6
-    byte = data[at + 6]
-    high += byte << 14
-    if byte < 128:
-        return low + (high - 0x4080 << 28), at + 7
-    byte = data[at + 7]
-    high += byte << 21
-    if byte < 128:
-        return low + (high - 0x204080 << 28), at + 8
-    low += high - 0x10204080 << 28
-    byte = data[at + 8]
-    if byte < 128:
-        return low + (byte << 56), at + 9
-    last = data[at + 9]
-    if last > 127:
-        raise ValueError("a varint of more than ten bytes")
-    if last > 1:
-        raise ValueError("a varint of more than 64 bits")
-    return low + (byte - 0x80 << 56) + (last << 63), at + 10
+def _parts(shift: int) -> tuple[int, ...]:
+    """What each byte adds to a varint at this place. The first byte is added whole, and the last one takes back its bit that says that
+    another one follows."""
+    return tuple([(byte << shift) - 128 if byte < 128 else (byte & 127) << shift for byte in range(256)])
+
+
+_SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH = _parts(7), _parts(14), _parts(21), _parts(28), _parts(35)
+
+
+def _varint_reader(top: int) -> Callable[[bytes, int], tuple[int, int]]:
+    """What reads a varint of at most 64 bits, of which the highest is worth `top`, and says where it ends."""
+
+    def read(data: bytes, at: int) -> tuple[int, int]:
+        value = data[at]
+        if value < 128:
+            return value, at + 1
+        byte = data[at + 1]
+        value += _SECOND[byte]
+        if byte < 128:
+            return value, at + 2
+        byte = data[at + 2]
+        value += _THIRD[byte]
+        if byte < 128:
+            return value, at + 3
+        byte = data[at + 3]
+        value += _FOURTH[byte]
+        if byte < 128:
+            return value, at + 4
+        byte = data[at + 4]
+        value += _FIFTH[byte]
+        if byte < 128:
+            return value, at + 5
+        byte = data[at + 5]
+        value += _SIXTH[byte]
+        if byte < 128:
+            return value, at + 6
+        # The bits that say that another one follows are taken off at the end, at once.
+        byte = data[at + 6]
+        high = byte
+        if byte < 128:
+            return value + (high << 42) - 0x80, at + 7
+        byte = data[at + 7]
+        high += byte << 7
+        if byte < 128:
+            return value + (high - 0x80 << 42) - 0x80, at + 8
+        byte = data[at + 8]
+        high += byte << 14
+        if byte < 128:
+            return value + (high - 0x4080 << 42) - 0x80, at + 9
+        last = data[at + 9]
+        if last > 127:
+            raise ValueError("a varint of more than ten bytes")
+        if last > 1:
+            raise ValueError("a varint of more than 64 bits")
+        return value + (high - 0x204080 << 42) + last * top - 0x80, at + 10
+
+    return read
+
+
+read_varint = _varint_reader(1 << 63)
+read_int64 = _varint_reader(-1 << 63)
 
 
 def read_size(data: bytes, at: int, end: int) -> tuple[int, int]:

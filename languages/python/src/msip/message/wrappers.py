@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any as Anything
 from typing import ClassVar, Self, TypeVar
 
@@ -31,6 +30,7 @@ from msip.message.wire import (
     unpack_uint32,
     unpack_uint64,
 )
+from msip.record import record
 
 __all__ = [
     "BoolValue",
@@ -47,7 +47,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@record
 class _Wrapper(WellKnown[T]):
     """A message of one field, `value`, whose number is 1."""
 
@@ -148,7 +148,7 @@ _WIRE_TYPES = {
 """The wire type of each."""
 
 
-@dataclass(slots=True)
+@record
 class DoubleValue(_Wrapper[float]):
     """A double that may be absent: `google.protobuf.DoubleValue`."""
 
@@ -166,7 +166,7 @@ class DoubleValue(_Wrapper[float]):
         return unpack_double(data, at, stop)[0]
 
 
-@dataclass(slots=True)
+@record
 class FloatValue(_Wrapper[float]):
     """A float that may be absent: `google.protobuf.FloatValue`."""
 
@@ -184,7 +184,7 @@ class FloatValue(_Wrapper[float]):
         return unpack_float(data, at, stop)[0]
 
 
-@dataclass(slots=True)
+@record
 class Int64Value(_Wrapper[int]):
     """An int64 that may be absent: `google.protobuf.Int64Value`."""
 
@@ -202,7 +202,7 @@ class Int64Value(_Wrapper[int]):
         return unpack_int64(data, at, stop)[0]
 
 
-@dataclass(slots=True)
+@record
 class UInt64Value(_Wrapper[int]):
     """A uint64 that may be absent: `google.protobuf.UInt64Value`."""
 
@@ -220,7 +220,7 @@ class UInt64Value(_Wrapper[int]):
         return unpack_uint64(data, at, stop)[0]
 
 
-@dataclass(slots=True)
+@record
 class Int32Value(_Wrapper[int]):
     """An int32 that may be absent: `google.protobuf.Int32Value`."""
 
@@ -238,7 +238,7 @@ class Int32Value(_Wrapper[int]):
         return unpack_int32(data, at, stop)[0]
 
 
-@dataclass(slots=True)
+@record
 class UInt32Value(_Wrapper[int]):
     """A uint32 that may be absent: `google.protobuf.UInt32Value`."""
 
@@ -256,7 +256,7 @@ class UInt32Value(_Wrapper[int]):
         return unpack_uint32(data, at, stop)[0]
 
 
-@dataclass(slots=True)
+@record
 class BoolValue(_Wrapper[bool]):
     """A bool that may be absent: `google.protobuf.BoolValue`."""
 
@@ -274,7 +274,7 @@ class BoolValue(_Wrapper[bool]):
         return unpack_bool(data, at, stop)[0]
 
 
-@dataclass(slots=True)
+@record
 class StringValue(_Wrapper[str]):
     """A string that may be absent: `google.protobuf.StringValue`."""
 
@@ -292,7 +292,7 @@ class StringValue(_Wrapper[str]):
         return data[at:stop].decode()
 
 
-@dataclass(slots=True)
+@record
 class BytesValue(_Wrapper[bytes]):
     """Bytes that may be absent: `google.protobuf.BytesValue`."""
 

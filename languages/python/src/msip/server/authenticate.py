@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from msip.record import field, record
 from msip.transport.stream import PeerCredential
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ConnectRequest:
     """A client that wants to connect: what it says, and what the transport knows of it."""
 
@@ -25,7 +25,7 @@ class ConnectRequest:
     """The names in the client's certificate over TLS, the user of its process over a Unix socket."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Principal:
     """Who a client is. Its session belongs to `method`, `issuer` and `subject`: nobody else can resume it."""
 

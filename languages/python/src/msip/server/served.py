@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from typing import Any
 
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
 from msip.connection.inbound import Inbound
-from msip.connection.outbound import Outbound
+from msip.connection.outbound import Outbound, new_correlation_id
 from msip.errors import ClosedError, Code, Status
 from msip.protocol import Protocol, Side
 from msip.server.authenticate import ConnectRequest, Principal
@@ -55,7 +54,7 @@ class Served:
         self.driver = driver = Driver(session, settings.write_timeout)
         self.outbound = Outbound(driver, Side.SERVER, protocol, settings)
         if settings.correlation_ids:
-            self.outbound.new_correlation_id = lambda: uuid.uuid4().hex
+            self.outbound.new_correlation_id = new_correlation_id
         self.peer = peer_type(self)
         self.inbound = Inbound(driver, Side.SERVER, protocol, handler, self.peer, self.outbound.item_waiters)
         self.inbound.register()

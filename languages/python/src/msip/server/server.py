@@ -8,11 +8,12 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
-from msip.client.credential import Credential
+from msip.client.options import ClientOptions
 from msip.errors import ClosedError, Code, MsipError, Status
 from msip.protocol import Protocol
 from msip.server.authenticate import Authenticate, ConnectRequest, Principal
@@ -25,12 +26,11 @@ from msip.server.served import Served
 from msip.server.sessions import Sessions
 from msip.session import Session, negotiate
 from msip.session_settings import of_server
-from msip.settings import ClientSettings, ServerSettings
+from msip.settings import ServerSettings
 from msip.transport.connect import describe
 from msip.transport.listen import Listener, upgrade
-from msip.transport.stream import ByteStream
+from msip.transport.stream import ByteStream, StreamError
 from msip.transport.tls import server_context
-from msip.transport.websocket_accept import Accepting, RefusedUpgradeError
 from msip.url import Address, ServiceUrl, UrlError
 from msip.wire.hello import Hello
 
@@ -113,12 +113,8 @@ class Server(Generic[P]):
         url: str,
         handler: ServerHandler[P],
         *,
-        credential: Credential | None = None,
-        settings: ClientSettings | None = None,
-        tls: ssl.SSLContext | None = None,
-        name: str = "",
-        version: str = "",
         strict_schema: bool = False,
+        **options: Unpack[ClientOptions],
     ) -> Self:
         """A server that serves a topic of a broker, instead of listening: ``tcp://broker:9000/room1``, or ``…/devices/+`` for many.
 
@@ -137,16 +133,7 @@ class Server(Generic[P]):
         # It is one of these servers itself.
         from msip.attached.server import attached_type
 
-        attached = attached_type(cls)(
-            url,
-            handler,
-            credential=credential,
-            settings=settings,
-            tls=tls,
-            name=name,
-            version=version,
-            strict_schema=strict_schema,
-        )
+        attached = attached_type(cls)(url, handler, strict_schema=strict_schema, **options)
         return cast(Self, attached)
 
     def _of_place(self, url: ServiceUrl, base: ServerSettings) -> ServerSettings:
@@ -279,12 +266,15 @@ class Server(Generic[P]):
             why = error.strerror or str(error)
             raise BindError(Code.UNAVAILABLE, f"cannot listen at {address}: {why}") from error
 
-    def _websockets(self, number: int) -> Accepting | None:
-        """What this listener takes, where it is one of WebSockets."""
+    def _streams(self, number: int) -> Callable[[], ByteStream]:
+        """What makes the streams of this listener."""
         address, settings = self._places[number]
         if address.scheme not in ("ws", "wss"):
-            return None
-        return Accepting(address.scheme, address.path, settings.origin)
+            return ByteStream
+        from msip.transport.websocket import ServerWebSocket  # late: few programs speak it
+        from msip.transport.websocket_accept import Accepting
+
+        return partial(ServerWebSocket, Accepting(address.scheme, address.path, settings.origin))
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:
@@ -364,7 +354,7 @@ class Server(Generic[P]):
         address = _address_of(accepted, listens)
         try:
             async with asyncio.timeout(limit):
-                stream = await upgrade(accepted, self._contexts.get(number), self._websockets(number), limit)
+                stream = await upgrade(accepted, self._contexts.get(number), self._streams(number), limit)
                 handshake = Handshake(stream, self._session_settings)
                 hello = await handshake.hello()
                 return await self._admit(stream, handshake, hello, listens, address)
@@ -372,7 +362,7 @@ class Server(Generic[P]):
             self._limiter.say(address, f"its handshake took longer than {limit:g} s")
             if handshake is not None and handshake.has_hello:
                 await handshake.refuse(Status(Code.UNAVAILABLE, "the handshake took too long: try again"))
-        except RefusedUpgradeError as error:
+        except StreamError as error:
             self._limiter.say(address, str(error))
         except LeftError as error:
             self._limiter.say(address, str(error))

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hmac
-from hashlib import sha256
 from math import inf
 
 from msip.errors import Code, Status
@@ -154,7 +152,7 @@ class Resuming(Closing):
         """A client's HELLO is answered: the session begins."""
         hello = accepting.hello
         self._session_id = hello.session_id
-        self._secret = sha256(hello.session_secret).digest()
+        self._secret = _hashed(hello.session_secret)
         self._peer_id = welcome.peer_id
         self._has_session = True
         self._is_kept = welcome.session_expiry_ms > 0
@@ -196,7 +194,9 @@ class Resuming(Closing):
 
     def owns(self, secret: bytes) -> bool:
         """Server: whether this is the secret of the session, compared in constant time."""
-        return hmac.compare_digest(sha256(secret).digest(), self._secret)
+        from hmac import compare_digest  # late: clients need none
+
+        return compare_digest(_hashed(secret), self._secret)
 
     @property
     def is_behind(self) -> bool:
@@ -378,3 +378,9 @@ class Resuming(Closing):
 def _cut(name: str) -> str:
     """The first 256 bytes of a name, to the end of a character."""
     return name.encode()[:_MAX_NAME].decode("utf-8", "ignore")
+
+
+def _hashed(secret: bytes) -> bytes:
+    from hashlib import sha256  # late: clients need none
+
+    return sha256(secret).digest()

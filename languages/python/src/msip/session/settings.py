@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from msip.record import field, record
 from msip.session.budget import DEFAULT_LIMIT, Budget, process_budget
 from msip.wire.hello import Codec, Compression
 
@@ -14,7 +14,7 @@ _KIB = 1024
 _MIB = 1024 * 1024
 
 
-@dataclass(slots=True)
+@record
 class Settings:
     """Limits in bytes and numbers, times in seconds. Both sides of a connection may differ."""
 

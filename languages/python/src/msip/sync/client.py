@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
-from msip.client import Client, ClientHandler, ConnectionInfo, Credential
+from msip.client import Client, ClientHandler, ConnectionInfo
+from msip.client.options import ClientOptions
 from msip.errors import ClosedError, Code
 from msip.protocol import Member, Protocol
-from msip.settings import ClientSettings
 from msip.sync.loop_thread import LoopThread
 from msip.sync.response_stream import SyncResponseStream
 from msip.wire.metadata import Metadata
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _END = object()
 
@@ -39,18 +40,13 @@ class SyncClient:
         self,
         url: str,
         handler: ClientHandler[Any] | None = None,
-        *,
-        credential: Credential | None = None,
-        settings: ClientSettings | None = None,
-        tls: ssl.SSLContext | None = None,
-        name: str = "",
-        version: str = "",
+        **options: Unpack[ClientOptions],
     ) -> None:
         """As :class:`msip.Client`: nothing is connected yet."""
         kind = self.client_type
         if kind is Client:
             kind = type(f"{type(self).__name__}Inner", (Client,), {"protocol": self.protocol})
-        self._client = kind(url, handler, credential=credential, settings=settings, tls=tls, name=name, version=version)
+        self._client = kind(url, handler, **options)
         self._thread: LoopThread | None = None
         self._executor: ThreadPoolExecutor | None = None
 
@@ -140,6 +136,8 @@ class SyncClient:
                 yield request
             return
         if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor  # late: few programs block so
+
             self._executor = ThreadPoolExecutor(thread_name_prefix="msip: requests")
         iterator = iter(requests)
         loop = asyncio.get_running_loop()

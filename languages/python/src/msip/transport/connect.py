@@ -6,13 +6,12 @@ import asyncio
 import socket
 import ssl
 import struct
+from collections.abc import Callable
+from functools import partial
 
 from msip.errors import Code, ConnectError
-from msip.transport.stream import ByteStream, StreamInfo, UnixUser
+from msip.transport.stream import ByteStream, StreamError, StreamInfo, UnixUser
 from msip.transport.tls import in_words, names_of
-from msip.transport.websocket import ClientWebSocket
-from msip.transport.websocket_frames import ViolationError
-from msip.transport.websocket_request import UpgradeError
 from msip.url import Address, is_loopback
 
 _TLS_SHUTDOWN = 1.0
@@ -27,8 +26,13 @@ async def open_stream(address: Address, tls: ssl.SSLContext | None, server_name:
         ConnectError: why it failed, and what to do.
     """
     loop = asyncio.get_running_loop()
-    factory = ClientWebSocket if address.scheme in ("ws", "wss") else ByteStream
+    factory: Callable[[], ByteStream] = ByteStream
+    if address.scheme in ("ws", "wss"):
+        from msip.transport.websocket import ClientWebSocket  # late: few programs speak it
+
+        factory = partial(ClientWebSocket, address.authority, address.path)
     name = server_name or address.host
+    stream: ByteStream | None = None
     try:
         if address.scheme == "unix":
             _, stream = await loop.create_unix_connection(factory, address.path)
@@ -43,17 +47,13 @@ async def open_stream(address: Address, tls: ssl.SSLContext | None, server_name:
             )
         else:
             _, stream = await loop.create_connection(factory, address.host, address.port)
-    except OSError as error:
-        raise failure(address, error, name) from error
-    if isinstance(stream, ClientWebSocket):
-        try:
-            await stream.upgrade(address.authority, address.path)
-        except (UpgradeError, OSError) as error:
+        await stream.upgrade()
+    except BaseException as error:
+        if stream is not None:
             stream.abort()
+        if isinstance(error, StreamError | OSError):
             raise failure(address, error, name) from error
-        except asyncio.CancelledError:
-            stream.abort()
-            raise
+        raise
     return stream
 
 
@@ -69,7 +69,7 @@ def failure(address: Address, error: Exception, server_name: str) -> ConnectErro
     if isinstance(error, OSError):
         why = error.strerror or str(error) or type(error).__name__
         return ConnectError(Code.UNAVAILABLE, f"cannot reach {address}: {why}")
-    if isinstance(error, UpgradeError | ViolationError):
+    if isinstance(error, StreamError):
         return ConnectError(Code.UNAVAILABLE, f"cannot reach {address}: {error}")
     return ConnectError(Code.UNAVAILABLE, f"cannot reach {address}: {error!r}")
 

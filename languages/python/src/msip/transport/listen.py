@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
 import stat
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 
 from msip.transport.stream import ByteStream
-from msip.transport.websocket import ServerWebSocket
-from msip.transport.websocket_accept import Accepting
 from msip.url import Address
 
 _BACKLOG = 1024
@@ -89,18 +87,17 @@ class Listener:
 
 
 async def upgrade(
-    accepted: socket.socket, tls: ssl.SSLContext | None, accepting: Accepting | None, timeout: float
+    accepted: socket.socket, tls: ssl.SSLContext | None, factory: Callable[[], ByteStream], timeout: float
 ) -> ByteStream:
-    """Makes a stream of an accepted connection, with the handshakes of TLS and WebSocket. Whoever waits sets a limit.
+    """Makes a stream of an accepted connection, with the handshakes of TLS and of the stream. Whoever waits sets a limit.
 
     Cancelling closes the connection.
 
     Raises:
         OSError: the handshake of TLS failed.
-        RefusedUpgradeError: there is no WebSocket for what the client has sent.
+        StreamError: the stream's own failed.
     """
     loop = asyncio.get_running_loop()
-    factory = ByteStream if accepting is None else partial(ServerWebSocket, accepting)
     try:
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -113,12 +110,11 @@ async def upgrade(
     except BaseException:
         accepted.close()
         raise
-    if isinstance(stream, ServerWebSocket):
-        try:
-            await stream.accept()
-        except BaseException:
-            stream.abort()
-            raise
+    try:
+        await stream.upgrade()
+    except BaseException:
+        stream.abort()
+        raise
     return stream
 
 
@@ -137,7 +133,8 @@ def _remove_stale(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            Path(path).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
             return
         except BlockingIOError:
             pass

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, cast
+
+from msip.record import record
 
 # Beyond this a write waits for the peer: the session's own queue holds the rest.
 _WRITE_BUFFER_LEN = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class UnixUser:
     """Who is at the other end of a Unix socket, as the system says: its user and primary group when it connected."""
 
@@ -19,7 +20,7 @@ class UnixUser:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class CertificateNames:
     """Who is at the other end of TLS: the names in its certificate, each with its kind (``DNS``, ``URI``, ``email``, ``IP Address``)."""
 
@@ -30,7 +31,7 @@ PeerCredential = UnixUser | CertificateNames
 """Who the peer is, as far as the transport has proved it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class StreamInfo:
     """What a transport tells of a connection (docs/transports.md, "What a connection tells")."""
 
@@ -38,6 +39,10 @@ class StreamInfo:
     peer_address: str
     is_confidential: bool
     credential: PeerCredential | None = None
+
+
+class StreamError(Exception):
+    """Why a stream could not be opened, or broke, beyond what the system says of its socket."""
 
 
 class Receiver(Protocol):
@@ -67,6 +72,13 @@ class ByteStream(asyncio.Protocol):
         self._early: list[bytes] = []
         self._error: Exception | None = None
         self._ended = asyncio.get_running_loop().create_future()
+
+    async def upgrade(self) -> None:
+        """The handshake of a stream that has one of its own, before everything else. Cancelling leaves the stream to be aborted.
+
+        Raises:
+            StreamError: the peer did not agree.
+        """
 
     def start(self, receiver: Receiver) -> None:
         """Gives what is received to `receiver`, beginning with what has come already."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from pathlib import Path
 
 from msip.settings import ClientSettings, ServerSettings, SettingError
 from msip.transport.stream import CertificateNames
@@ -67,7 +67,7 @@ def _load_certificate(context: ssl.SSLContext, cert: str | None, key: str | None
     for name, value in (("cert", cert), ("key", key)):
         if value is None:
             raise SettingError(f"setting `{name}` is missing: {needed}")
-        if not Path(value).is_file():
+        if not os.path.isfile(value):
             raise SettingError(f"setting `{name}`: `{value}` cannot be used: there is no such file")
     assert cert is not None and key is not None
 

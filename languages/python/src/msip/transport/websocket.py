@@ -105,26 +105,22 @@ class WebSocketStream(ByteStream):
 
 
 class ClientWebSocket(WebSocketStream):
-    """The client's end. `upgrade` comes before everything else."""
+    """The client's end."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: str, path: str) -> None:
         super().__init__(is_client=True)
-        self._request: UpgradeRequest | None = None
+        self._request = UpgradeRequest(authority, path, os.urandom(16))
 
-    async def upgrade(self, authority: str, path: str) -> None:
+    async def upgrade(self) -> None:
         """Asks the server for a WebSocket.
 
         Raises:
             UpgradeError: the server did not agree.
         """
-        self._request = UpgradeRequest(authority, path, os.urandom(16))
         ByteStream.write(self, self._request.text)
         await self._upgraded
 
     def _read_upgrade(self, data: bytes) -> None:
-        if self._request is None:
-            # The server speaks first: it is no HTTP.
-            self._request = UpgradeRequest("", "", b"")
         try:
             rest = self._request.receive(data)
         except UpgradeError as error:
@@ -137,11 +133,11 @@ class ClientWebSocket(WebSocketStream):
                 self.data_received(rest)
 
     def _cut_upgrade(self) -> Exception:
-        return self._request.cut() if self._request is not None else UpgradeError("the server closed the connection")
+        return self._request.cut()
 
 
 class ServerWebSocket(WebSocketStream):
-    """The server's end. `accept` comes before everything else."""
+    """The server's end."""
 
     def __init__(self, accepting: Accepting) -> None:
         super().__init__(is_client=False)
@@ -149,8 +145,8 @@ class ServerWebSocket(WebSocketStream):
         self._is_refused = False
         self._unread_len = 0
 
-    async def accept(self) -> None:
-        """Waits for the request, and answers it. Cancelling leaves the stream to be aborted.
+    async def upgrade(self) -> None:
+        """Waits for the request, and answers it.
 
         Raises:
             RefusedUpgradeError: there is no WebSocket for it; it was told so, and the stream has ended.

@@ -6,6 +6,7 @@ import re
 
 from msip.errors import Code
 from msip.record import record
+from msip.transport.stream import StreamError
 from msip.transport.websocket_head import (
     SUBPROTOCOL,
     HeadError,
@@ -23,7 +24,7 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _MAX_SHOWN_LEN = 128
 
 
-class RefusedUpgradeError(Exception):
+class RefusedUpgradeError(StreamError):
     """Why a connection did not become a WebSocket, and the last bytes for the client, in its own protocol."""
 
     def __init__(self, text: str, answer: bytes = b"") -> None:

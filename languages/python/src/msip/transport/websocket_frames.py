@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from msip.transport.stream import StreamError
+
 MAX_SENT_LEN = 32 * 1024
 """The longest message that is sent."""
 MAX_RECEIVED_LEN = 64 * 1024
@@ -28,7 +30,7 @@ class Opcode(IntEnum):
     PONG = 10
 
 
-class ViolationError(Exception):
+class ViolationError(StreamError):
     """A rule of WebSockets, or of MSIP over them, that the peer has broken; the connection ends with `status`."""
 
     def __init__(self, status: int, rule: str) -> None:

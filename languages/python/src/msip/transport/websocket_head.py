@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 SUBPROTOCOL = "msip.1"
 """What both ends agree on (docs/protocol.md, "WebSocket")."""
 MAX_HEAD_LEN = 16 * 1024
@@ -65,4 +62,7 @@ def has_element(fields: dict[str, list[str]], name: str, element: str) -> bool:
 
 def accept_of(key: str) -> str:
     """The ``Sec-WebSocket-Accept`` that answers this key."""
+    import base64  # late, as hashlib: few programs speak WebSocket
+    import hashlib
+
     return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import base64
+from binascii import b2a_base64
 
+from msip.transport.stream import StreamError
 from msip.transport.websocket_head import (
     SUBPROTOCOL,
     HeadError,
@@ -17,7 +18,7 @@ from msip.transport.websocket_head import (
 _MAX_REASON_LEN = 256
 
 
-class UpgradeError(Exception):
+class UpgradeError(StreamError):
     """Why a server did not give a WebSocket."""
 
 
@@ -26,7 +27,7 @@ class UpgradeRequest:
 
     def __init__(self, authority: str, path: str, random: bytes) -> None:
         self._authority = authority
-        self._key = base64.b64encode(random).decode()
+        self._key = b2a_base64(random, newline=False).decode()
         self.text = (
             f"GET {path} HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {self._key}\r\nSec-WebSocket-Version: 13\r\n"

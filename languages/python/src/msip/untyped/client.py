@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
-from typing import ClassVar, Self
+from typing import ClassVar, Self, Unpack
 
-from msip.client import Client, Credential
+from msip.client import Client
+from msip.client.options import ClientOptions
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
 from msip.connection.inbound import Inbound
 from msip.connection.outbound import DEFAULT, Outbound
 from msip.errors import ClosedError, Code, Status
 from msip.protocol import Kind, Protocol, Shape, Side
-from msip.settings import ClientSettings
 from msip.untyped.handler import MessageReader, UntypedHandler
 from msip.untyped.inbound import UntypedInbound
 from msip.untyped.members import UntypedBodies, sent_member, untyped_protocol
@@ -47,11 +46,7 @@ class UntypedClient(Client):
         handler: UntypedHandler | None = None,
         *,
         fingerprint: int = 0,
-        credential: Credential | None = None,
-        settings: ClientSettings | None = None,
-        tls: ssl.SSLContext | None = None,
-        name: str = "",
-        version: str = "",
+        **options: Unpack[ClientOptions],
     ) -> None:
         """Nothing is connected yet. `protocol` is the name that the client gives what it speaks, and `fingerprint` that of its schema
         where it knows one.
@@ -62,15 +57,7 @@ class UntypedClient(Client):
         """
         self._own = untyped_protocol(protocol, fingerprint)
         self._reader = MessageReader() if handler is None else None
-        super().__init__(
-            url,
-            handler or self._reader,
-            credential=credential,
-            settings=settings,
-            tls=tls,
-            name=name,
-            version=version,
-        )
+        super().__init__(url, handler or self._reader, **options)
         if self._url.topic:
             raise UrlError(
                 f'the URL names the topic "{self._url.topic}": leave it out, the methods of the client name topics'

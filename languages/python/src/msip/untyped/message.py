@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from msip.protocol import Kind
+from msip.record import field, record
 from msip.wire.metadata import Metadata
 
 
-@dataclass(slots=True)
+@record
 class UntypedMessage:
     """A message without a schema: its body is bytes in the connection's codec, whatever that says."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Iterator
+from typing import Unpack
 
-from msip.client import Credential
+from msip.client.options import ClientOptions
 from msip.connection.outbound import DEFAULT
 from msip.errors import ClosedError
 from msip.protocol import Kind
-from msip.settings import ClientSettings
 from msip.sync.client import SyncClient
 from msip.untyped.client import UntypedClient
 from msip.untyped.handler import UntypedHandler
@@ -37,24 +36,10 @@ class UntypedSyncClient(SyncClient):
         handler: UntypedHandler | None = None,
         *,
         fingerprint: int = 0,
-        credential: Credential | None = None,
-        settings: ClientSettings | None = None,
-        tls: ssl.SSLContext | None = None,
-        name: str = "",
-        version: str = "",
+        **options: Unpack[ClientOptions],
     ) -> None:
         """As :class:`msip.UntypedClient`. A handler runs in a thread of its own, and must not block."""
-        self._client = UntypedClient(
-            url,
-            protocol,
-            handler,
-            fingerprint=fingerprint,
-            credential=credential,
-            settings=settings,
-            tls=tls,
-            name=name,
-            version=version,
-        )
+        self._client = UntypedClient(url, protocol, handler, fingerprint=fingerprint, **options)
         self._thread = None
         self._executor = None
 

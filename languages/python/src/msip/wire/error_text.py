@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Final
 
 from msip.errors import Code
@@ -48,6 +47,6 @@ def escaped(text: str, max_len: int = 128) -> str:
 
 
 def _escape(character: str) -> str:
-    if unicodedata.category(character) == "Cc" or character in _BREAKING:
+    if character < " " or "\x7f" <= character < "\xa0" or character in _BREAKING:
         return _SHORT.get(character, f"\\u{{{ord(character):x}}}")
     return character

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from msip.errors import Code, Detail, Status
+from msip.record import field, record
 from msip.wire.limits import MAX_DETAILS, MAX_METADATA
 from msip.wire.protobuf import as_bytes, as_int, as_text, fields, put_bytes, put_fixed64, put_number, put_text
 
@@ -15,7 +15,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9._/-]+\Z")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(slots=True)
+@record
 class Identity:
     """Who a message is from, as the accepting side has authenticated it."""
 
@@ -52,7 +52,7 @@ class Identity:
         return identity
 
 
-@dataclass(slots=True)
+@record
 class Metadata:
     """What goes with a message besides its body; at most 8 KiB encoded."""
 
