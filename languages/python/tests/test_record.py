@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 import unittest
 
@@ -148,6 +149,28 @@ class RecordTest(unittest.TestCase):
         self.assertEqual((More(5).x, More(5).y, Plain(3).x, Base().x), (5, 6, 3, 1))
         self.assertNotEqual(Plain(1), Base(1))
         self.assertNotEqual(More(1), More(2))
+
+    def test_their_parameters_can_be_inspected_before_there_is_an_object(self) -> None:
+        @record
+        class Fresh:
+            x: int
+            y: int = 2
+
+        self.assertEqual(str(inspect.signature(Fresh)), "(x, y=2)")
+        self.assertEqual(repr(Fresh(1)), f"{Fresh.__qualname__}(x=1, y=2)")
+
+        class Own(Fresh):
+            def __init__(self, z: int) -> None:
+                super().__init__(z)
+
+        @record
+        class OwnRecord(Fresh):
+            def __init__(self, z: int) -> None:
+                Fresh.__init__(self, z)
+
+        for kind in (Own, OwnRecord):
+            self.assertEqual(list(inspect.signature(kind).parameters), ["z"])
+            self.assertEqual(kind(5).x, 5)
 
     def test_they_are_dataclasses_to_who_asks(self) -> None:
         self.assertTrue(dataclasses.is_dataclass(Point))

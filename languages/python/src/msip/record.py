@@ -97,7 +97,8 @@ def _made(cls: Any, frozen: bool, kw_only: bool) -> Any:
         _compile_equals(made)
         return made.__eq__(self, other)
 
-    namespace.setdefault("__init__", first_init)
+    if "__init__" not in namespace:
+        namespace |= {"__init__": first_init, "__signature__": _Signature()}
     namespace.setdefault("__repr__", _shown)
     if "__eq__" not in namespace:
         namespace["__eq__"] = first_equals
@@ -167,6 +168,20 @@ def _reduced(self: Any) -> Any:
 
 def _again(cls: Any, values: dict[str, Any]) -> Any:
     return cls(**values)
+
+
+class _Signature:
+    """The parameters of the constructor, for `help` and those who inspect it, once they do."""
+
+    def __get__(self, _: object, cls: Any) -> Any:
+        import inspect
+
+        own = next(each for each in cls.__mro__ if "__init__" in each.__dict__)
+        if "__signature__" not in own.__dict__:
+            raise AttributeError("a subclass has a constructor of its own")
+        _compile_init(own)
+        signature = inspect.signature(own.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 class _AsDataclass:
