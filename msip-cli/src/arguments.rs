@@ -69,7 +69,7 @@ pub(crate) struct GenArguments {
     #[arg(long, value_name = "FOLDER")]
     typescript: Option<PathBuf>,
 
-    /// An option of TypeScript, such as import=./vendor/msip; several times for several
+    /// An option of TypeScript, such as import=./vendor/msip or without=topics; several times for several
     #[arg(long, value_name = "NAME=VALUE", requires = "typescript", value_parser = named_value)]
     typescript_opt: Vec<(String, String)>,
 

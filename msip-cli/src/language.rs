@@ -56,7 +56,7 @@ impl Language {
         match self {
             Self::Python => &[],
             Self::Rust => &RUST_OPTIONS,
-            Self::TypeScript => &["import"],
+            Self::TypeScript => &["import", "without"],
         }
     }
 
@@ -132,6 +132,7 @@ fn typescript(builder: Builder, target: &Target, side: Side) -> Result<Builder, 
     for (name, value) in &target.options {
         typescript = match name.as_str() {
             "import" => typescript.core(value),
+            "without" => typescript.without(value.parse()?),
             _ => return Err(target.language.no_option(name)),
         };
     }
@@ -155,7 +156,11 @@ mod tests {
     fn every_option_of_a_language_is_taken_and_no_other() {
         for language in Language::ALL {
             for name in language.options() {
-                let with = with(language, (name, ".chat=::chat"));
+                let value = match *name {
+                    "without" => "topics",
+                    _ => ".chat=::chat",
+                };
+                let with = with(language, (name, value));
                 assert!(with.is_ok(), "{language:?}: {name}");
             }
             let error = with(language, ("byte", ".")).unwrap_err();
@@ -164,6 +169,11 @@ mod tests {
                 "{error}"
             );
         }
+        let error = with(Language::TypeScript, ("without", "calls")).unwrap_err();
+        assert!(
+            error.contains("resumption, metadata, topics, urls"),
+            "{error}"
+        );
         let error = with(Language::Rust, ("extern_path", ".chat")).unwrap_err();
         assert!(error.contains("takes a path and what it gets"), "{error}");
     }

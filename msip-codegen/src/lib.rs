@@ -50,7 +50,11 @@ pub const OPTIONS_PROTO: &str = proto::OPTIONS_TEXT;
 
 pub use builder::Builder;
 pub use error::CompileError;
-pub use msip_emit::{python::Python, rust::Sides, typescript::TypeScript};
+pub use msip_emit::{
+    python::Python,
+    rust::Sides,
+    typescript::{Part, TypeScript},
+};
 pub use msip_schema::{Code, Diagnostic, Label, Location, SourceMap, Span};
 pub use output::Generated;
 

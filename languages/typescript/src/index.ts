@@ -7,6 +7,8 @@
 export { Client, StreamingClient } from "./client/client.js";
 export type { ClientParts } from "./client/parts.js";
 export type { ClientConnection } from "./client/client-connection.js";
+export { topics } from "./client/topics.js";
+export { plainUrls, urls } from "./client/urls.js";
 export type { ClientHandler, ClientOptions, ConnectionState, Credential, Reconnect } from "./client/options.js";
 export type { CallOptions, Context, RequestStream, SendOptions } from "./connection/options.js";
 export { ResponseStream } from "./connection/response-stream.js";
@@ -14,9 +16,10 @@ export { json, messagePack, protobuf, type Codec, type Compression } from "./cod
 export { ClosedError, ConnectError, Status, type Code, type Detail, type StatusOptions } from "./errors.js";
 export type { Kind, Member, MessageCodec, Protocol, Shape } from "./protocol.js";
 export { droppable } from "./session/droppable.js";
+export { metadata } from "./session/metadata.js";
 export { resumption } from "./session/resume.js";
 export type { Identity, Metadata, Subscribe } from "./session/index.js";
-export type { ClientSettings, ConnectionSettings } from "./settings/settings.js";
+export type { ClientSettings, ConnectionSettings } from "./settings/defaults.js";
 export { SettingError } from "./settings/values.js";
 export type { ByteStream, StreamSink, Transport } from "./transport/transport.js";
 export { webSocket, type WebSocketClass, type WebSocketLike } from "./transport/websocket.js";

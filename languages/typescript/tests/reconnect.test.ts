@@ -4,49 +4,12 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
 
-import { Status, type ByteStream, type ClientOptions, type Transport } from "../src/index.js";
+import { Status, type ClientOptions } from "../src/index.js";
 import { transport } from "../src/node/index.js";
+import { Cuttable } from "./cuttable.js";
 import { LabClient, LabServer, Recorder, handlers, signalled, type LabClientHandler, type LabServerHandler } from "./lab.js";
 
 const TCP = "tcp://127.0.0.1:0";
-
-/** A transport whose streams can be cut, held, and refused. */
-class Cuttable implements Transport {
-  readonly #inner: Transport;
-  readonly addresses: readonly string[];
-  readonly settings: ReadonlyMap<string, string>;
-  readonly opened = new Recorder<ByteStream>();
-  /** Where no attempt gets through. */
-  isBlocked = false;
-  /** Where nothing that is written arrives. */
-  isStalled = false;
-
-  constructor(url: string) {
-    this.#inner = transport(url);
-    this.addresses = this.#inner.addresses;
-    this.settings = this.#inner.settings;
-  }
-
-  async connect(address: string, signal: AbortSignal): Promise<ByteStream> {
-    if (this.isBlocked) throw new Error("blocked by the test");
-    const stream = await this.#inner.connect(address, signal);
-    const write = stream.write.bind(stream);
-    let buffered = 0;
-    stream.write = (bytes) => {
-      if (!this.isStalled) return write(bytes);
-      buffered += bytes.length;
-      return false;
-    };
-    Object.defineProperty(stream, "buffered", { get: () => buffered });
-    this.opened.record(stream);
-    return stream;
-  }
-
-  /** Breaks the connection, as a cable that is pulled and a system that says so. */
-  cut(): void {
-    this.opened.all.at(-1)?.end();
-  }
-}
 
 async function connect(url: string, handler: LabClientHandler = {}, options: ClientOptions<LabClientHandler> = {}): Promise<{ lab: LabClient; way: Cuttable }> {
   const way = new Cuttable(url);

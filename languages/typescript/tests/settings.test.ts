@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { messagePack } from "../src/codec/index.js";
-import { chosenCodec, chosenCompression } from "../src/client/choices.js";
+import { urls } from "../src/client/urls.js";
 import { Backoff } from "../src/client/backoff.js";
 import { gzip } from "../src/node/index.js";
 import { CLIENT, SERVER, resolveSettings } from "../src/settings/settings.js";
@@ -72,12 +72,12 @@ test("settings that cannot be used are errors that name them", () => {
 
 test("a codec or a compression that a URL names has to be given in code", () => {
   const url = (settings: string): ReadonlyMap<string, string> => parseUrl(`tcp://host:1?${settings}`).settings;
-  assert.throws(() => chosenCodec(url("codec=json"), undefined), { name: "SettingError", message: /`json` has to be given in code too/ });
-  assert.equal(chosenCodec(url("codec=protobuf"), messagePack({ clientToServer: [], serverToClient: [] })).name, "protobuf");
-  assert.equal(chosenCodec(url(""), messagePack({ clientToServer: [], serverToClient: [] })).name, "msgpack");
-  assert.throws(() => chosenCompression(url("compress=gzip"), undefined), /`gzip` has to be given in code too/);
-  assert.equal(chosenCompression(url("compress=none"), gzip), undefined);
-  assert.equal(chosenCompression(url("compress=gzip"), gzip), gzip);
+  assert.throws(() => urls.choose(url("codec=json"), {}), { name: "SettingError", message: /`json` has to be given in code too/ });
+  assert.equal(urls.choose(url("codec=protobuf"), { codec: messagePack({ clientToServer: [], serverToClient: [] }) }).codec.name, "protobuf");
+  assert.equal(urls.choose(url(""), { codec: messagePack({ clientToServer: [], serverToClient: [] }) }).codec.name, "msgpack");
+  assert.throws(() => urls.choose(url("compress=gzip"), {}), /`gzip` has to be given in code too/);
+  assert.equal(urls.choose(url("compress=none"), { compress: gzip }).compression, undefined);
+  assert.equal(urls.choose(url("compress=gzip"), { compress: gzip }).compression, gzip);
 });
 
 test("what stays on this machine is known by its host", () => {

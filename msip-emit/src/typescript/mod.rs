@@ -16,6 +16,7 @@ mod messages;
 mod module;
 mod modules;
 pub mod names;
+mod part;
 mod protocol;
 mod protocol_names;
 mod rules;
@@ -26,6 +27,7 @@ use msip_schema::{Diagnostic, Outline};
 use crate::rust::Sides;
 use crate::{Compilation, EmitError, Emitter, OutputFile};
 use modules::Modules;
+pub use part::Part;
 
 /// Writes TypeScript.
 ///
@@ -39,6 +41,7 @@ use modules::Modules;
 pub struct TypeScript {
     core: String,
     sides: Sides,
+    parts: Vec<Part>,
 }
 
 impl Default for TypeScript {
@@ -54,6 +57,7 @@ impl TypeScript {
         Self {
             core: "msip".to_owned(),
             sides: Sides::Both,
+            parts: Part::ALL.to_vec(),
         }
     }
 
@@ -62,6 +66,13 @@ impl TypeScript {
     #[must_use]
     pub fn core(mut self, package: impl Into<String>) -> Self {
         self.core = package.into();
+        self
+    }
+
+    /// Leaves a part out of the clients, which is not in their bundles then.
+    #[must_use]
+    pub fn without(mut self, part: Part) -> Self {
+        self.parts.retain(|other| *other != part);
         self
     }
 
@@ -83,7 +94,7 @@ impl Emitter for TypeScript {
     }
 
     fn emit(&self, compilation: &Compilation) -> Result<Vec<OutputFile>, EmitError> {
-        let modules = Modules::new(compilation, &self.core);
+        let modules = Modules::new(compilation, &self.core, &self.parts);
         let mut files = Vec::new();
         for module in modules.iter() {
             files.push(OutputFile::new(

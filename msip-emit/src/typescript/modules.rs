@@ -6,6 +6,7 @@ use msip_schema::{Direction, FieldType, MessageType, Schema, TypeDef, TypeName};
 
 use super::claim::claim;
 use super::names::{file_name, lower_first, type_name};
+use super::part::Part;
 use super::protocol_names::ProtocolNames;
 use crate::{Compilation, SourceFile};
 
@@ -14,6 +15,8 @@ pub(super) struct Modules<'a> {
     pub(super) compilation: &'a Compilation,
     /// The package that generated code imports.
     pub(super) core: &'a str,
+    /// What clients are made of beside their core.
+    pub(super) parts: &'a [Part],
     modules: BTreeMap<&'a str, Module<'a>>,
     types: BTreeMap<&'a TypeName, (&'a str, Identifiers)>,
 }
@@ -140,7 +143,7 @@ impl Identifiers {
 }
 
 impl<'a> Modules<'a> {
-    pub(super) fn new(compilation: &'a Compilation, core: &'a str) -> Self {
+    pub(super) fn new(compilation: &'a Compilation, core: &'a str, parts: &'a [Part]) -> Self {
         let mut packages: BTreeMap<&str, Vec<(&TypeName, &TypeDef)>> = BTreeMap::new();
         for package in compilation.packages() {
             packages.insert(package, Vec::new());
@@ -151,6 +154,7 @@ impl<'a> Modules<'a> {
         let mut modules = Self {
             compilation,
             core,
+            parts,
             modules: BTreeMap::new(),
             types: BTreeMap::new(),
         };

@@ -10,6 +10,7 @@ use msip_schema::{
 use super::doc;
 use super::fields::{Types, literal, type_module};
 use super::names::{handler_name, method_name};
+use super::part::Part;
 use super::protocol_names::ProtocolNames;
 use crate::plan::{Call, MemberPlan, Plan, Shape};
 use crate::rust::Sides;
@@ -305,7 +306,7 @@ fn write_client(
     out.indent();
     let parts = parts(types, plan, out);
     out.line(format_args!(
-        "return {base}.open({prefix}Client, {}, endpoint, options{parts});",
+        "return {base}.open({prefix}Client, {}, endpoint, options, {parts});",
         names.constant
     ));
     out.dedent();
@@ -331,21 +332,25 @@ fn write_client(
     );
 }
 
-/// The argument that names the parts of a client beside its core, some of which only some schemas need: no bundle has others.
+/// The parts of a client beside its core, some of which only some schemas need: no bundle has others.
 fn parts(types: &Types<'_, '_>, plan: &Plan<'_>, out: &mut Writer) -> String {
-    let needed = [("resumption", true), ("droppable", sends_droppable(plan))];
-    let parts: Vec<String> = needed
-        .into_iter()
-        .filter(|(_, is_needed)| *is_needed)
-        .map(|(name, _)| match out.import(types.modules.core, name) {
-            local if local == name => local,
-            local => format!("{name}: {local}"),
-        })
+    let chosen = types.modules.parts;
+    let mut parts: Vec<(&str, &str)> = chosen
+        .iter()
+        .map(|part| (part.name(), part.name()))
         .collect();
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!(", {{ {} }}", parts.join(", ")),
+    if !chosen.contains(&Part::Urls) {
+        parts.push((Part::Urls.name(), "plainUrls"));
     }
+    if sends_droppable(plan) {
+        parts.push(("droppable", "droppable"));
+    }
+    let written = |(name, value): (&str, &str)| match out.import(types.modules.core, value) {
+        local if local == name => local,
+        local => format!("{name}: {local}"),
+    };
+    let parts: Vec<String> = parts.into_iter().map(written).collect();
+    format!("{{ {} }}", parts.join(", "))
 }
 
 /// Whether a client sends messages that may be dropped, rather than hold it up.

@@ -294,6 +294,24 @@ fn one_side_has_nothing_of_the_other() {
 }
 
 #[test]
+fn a_client_is_made_of_the_parts_that_are_chosen() {
+    let client = |emitter: TypeScript| {
+        let files = written(&emitter, &shop_compilation());
+        files[1].1.clone()
+    };
+    let whole = client(TypeScript::new());
+    assert!(whole.contains("options, { resumption, metadata, topics, urls });"));
+    let lines = TypeScript::new().without(Part::Topics);
+    assert!(client(lines).contains("options, { resumption, metadata, urls });"));
+    let core = Part::ALL
+        .into_iter()
+        .fold(TypeScript::new(), TypeScript::without);
+    let core = client(core);
+    assert!(core.contains("(ShopClient, SHOP, endpoint, options, { urls: plainUrls });"));
+    assert!(!core.contains("resumption"));
+}
+
+#[test]
 fn names_clash_with_nothing() {
     for (field, property) in [
         ("user_name", "userName"),

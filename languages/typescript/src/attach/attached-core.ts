@@ -1,8 +1,9 @@
 /** A server that is attached to a broker: its connection, and the clients that the broker introduces. */
 
-import { chosenCodec } from "../client/choices.js";
 import { ClientConnection } from "../client/client-connection.js";
 import type { ClientHandler, Reconnect } from "../client/options.js";
+import { topics } from "../client/topics.js";
+import { urls, type Choices } from "../client/urls.js";
 import { protobuf, type Codec } from "../codec/index.js";
 import type { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
@@ -16,7 +17,6 @@ import type { Core, PeerClass } from "../server/core.js";
 import type { ServerHandler } from "../server/options.js";
 import type { PeerConnection } from "../server/peer-connection.js";
 import { everyPart, heldBy, readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
-import { CLIENT, resolveSettings, type ClientSettings } from "../settings/settings.js";
 import type { Transport } from "../transport/transport.js";
 import { BROKER_PROTOCOL, type PresenceInd } from "../wire/broker.js";
 import type { AttachedPeer } from "./attached-peer.js";
@@ -43,7 +43,7 @@ export class AttachedCore implements Core, DemuxOwner {
   readonly #options: AttachOptions;
   readonly #endpoint: Transport;
   readonly #topic: string;
-  readonly #settings: ClientSettings;
+  readonly #chosen: Choices;
   readonly #onError: (error: unknown, what: string) => void;
   #connection!: Connection;
   #demux!: Demux;
@@ -68,7 +68,7 @@ export class AttachedCore implements Core, DemuxOwner {
     const settings = new Map(endpoint.settings);
     settings.delete("topic");
     this.#endpoint = { addresses: endpoint.addresses, settings, connect: (address, signal) => endpoint.connect(address, signal) };
-    this.#settings = resolveSettings(CLIENT, settings, { ...options }) as unknown as ClientSettings;
+    this.#chosen = urls.choose(settings, options);
     this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -145,7 +145,7 @@ export class AttachedCore implements Core, DemuxOwner {
       return 0;
     }
     this.#isStopping = true;
-    const { drainTimeoutMs } = this.#settings;
+    const { drainTimeoutMs } = this.#chosen.settings;
     const ended = new AbortController();
     const timer = setTimeout(() => ended.abort(), drainTimeoutMs);
     const late = new Promise<void>((resolve) => ended.signal.addEventListener("abort", () => resolve()));
@@ -182,8 +182,8 @@ export class AttachedCore implements Core, DemuxOwner {
       onConnectFailure: (error, attempt) => this.#afterFailure(error) ?? onConnectFailure?.(error, attempt) ?? "backoff",
       onClosedByServer: (status) => onClosedByBroker?.(status) ?? "backoff",
     };
-    const codec = ofTopic(chosenCodec(this.#endpoint.settings, options.codec), this.#protocol);
-    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, codec, handler }, { ...everyPart, streams }, (connection) => {
+    const codec = ofTopic(this.#chosen.codec, this.#protocol);
+    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, codec, handler }, { ...everyPart, streams, topics, urls }, (connection) => {
       this.#connection = connection;
       this.#demux = new Demux(connection, this);
       return this.#demux;

@@ -2,27 +2,27 @@
 
 import type { BoundCodec, Compression } from "../codec/index.js";
 import { Bodies } from "../connection/bodies.js";
-import { Connection, sessionSettings, type ConnectionParts } from "../connection/connection.js";
+import { Connection, type ConnectionParts } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ConnectError, ClosedError, Status } from "../errors.js";
 import type { Protocol } from "../protocol.js";
-import { ClientSession, subscribe, unsubscribe, type Event, type Settings, type Subscribe, type Welcome } from "../session/index.js";
-import { CLIENT, resolveSettings, type ClientSettings } from "../settings/settings.js";
+import { ClientSession, type Connected, type Event, type Settings, type Subscribe, type Welcome } from "../session/index.js";
+import type { ClientSettings } from "../settings/defaults.js";
+import { SettingError } from "../settings/values.js";
 import type { Transport } from "../transport/transport.js";
-import { webSocket } from "../transport/websocket.js";
 import { Backoff } from "./backoff.js";
-import { chosenCodec, chosenCompression } from "./choices.js";
 import type { ClientClass } from "./client.js";
 import { readCredential } from "./credential.js";
 import type { ClientHandler, ClientOptions, ConnectionState, Reconnect } from "./options.js";
 import type { ClientParts } from "./parts.js";
 import { pause } from "./pause.js";
+import type { Subscriptions } from "./topics.js";
 
 /** What a wait for the handshake, or for the login, is told where the connection ends before. */
 interface Attempt {
-  connected(event: Extract<Event, { type: "connected" }>): void;
+  connected(event: Connected): void;
   ended(error: Status): void;
 }
 
@@ -41,7 +41,7 @@ export class ClientConnection {
   readonly #compression: Compression | undefined;
   readonly #connection: Connection;
   readonly #backoff: Backoff;
-  readonly #subscriptions = new Map<string, Subscribe>();
+  readonly #subscriptions: Subscriptions | undefined;
   /** Aborted by `close`: no attempt and no wait goes on. */
   readonly #stopping = new AbortController();
   readonly #closed: Promise<Status>;
@@ -65,22 +65,22 @@ export class ClientConnection {
     this.#protocol = protocol;
     this.#options = options;
     this.#parts = parts;
-    this.#transport = typeof endpoint === "string" ? webSocket(endpoint, options.webSocket) : endpoint;
-    this.#settings = resolveSettings(CLIENT, this.#transport.settings, { ...options }) as unknown as ClientSettings;
-    const { topic, addressOrder } = this.#settings;
+    const { urls } = parts;
+    this.#transport = typeof endpoint === "string" ? urls.webSocket(endpoint, options.webSocket) : endpoint;
+    const { settings, codec, compression } = urls.choose(this.#transport.settings, options);
+    this.#settings = settings;
+    const { topic, addressOrder } = settings;
     this.#addresses = addressOrder === "random" ? shuffled(this.#transport.addresses) : this.#transport.addresses;
     this.#handler = (options.handler ?? {}) as ClientHandler<unknown>;
     this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
-    const codec = chosenCodec(this.#transport.settings, options.codec);
     this.#codec = codec.bind(protocol);
-    this.#compression = chosenCompression(this.#transport.settings, options.compress);
+    this.#compression = compression;
     this.#sessionSettings = {
-      ...sessionSettings(this.#settings),
+      ...settings,
       codecs: [codec.id],
-      compressions: this.#compression === undefined ? [] : [this.#compression.id],
+      compressions: compression === undefined ? [] : [compression.id],
       name: options.name ?? "msip-typescript",
       version: options.version ?? "",
-      bufferDisconnected: this.#settings.bufferDisconnected,
     };
     this.#session = this.#newSession();
     this.#backoff = new Backoff(this.#settings.reconnectMinMs, this.#settings.reconnectMaxMs);
@@ -103,6 +103,8 @@ export class ClientConnection {
       },
       this.#bodiesOf(undefined),
     );
+    this.#subscriptions = parts.topics?.subscriptions((begin) => this.#connection.outbound.awaitAnswer(begin(this.#session)));
+    if (topic !== "" && this.#subscriptions === undefined) throw new SettingError("setting `topic`: topics are not a part of this client");
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -182,14 +184,17 @@ export class ClientConnection {
    * @throws Status where the broker refuses it.
    */
   async subscribe(topic: string, options: Subscribe = {}): Promise<void> {
-    await this.#connection.outbound.awaitAnswer(subscribe(this.#session, topic, now(), options));
-    this.#subscriptions.set(topic, options);
+    await this.#topics.subscribe(topic, options);
   }
 
   /** Revokes a subscription. */
   async unsubscribe(topic: string): Promise<void> {
-    this.#subscriptions.delete(topic);
-    await this.#connection.outbound.awaitAnswer(unsubscribe(this.#session, topic, now()));
+    await this.#topics.unsubscribe(topic);
+  }
+
+  get #topics(): Subscriptions {
+    if (this.#subscriptions === undefined) throw new Status("UNIMPLEMENTED", "topics are not a part of this client");
+    return this.#subscriptions;
   }
 
   /** Closes gracefully; resolves when the connection has ended. */
@@ -249,7 +254,7 @@ export class ClientConnection {
         return;
       } catch (error) {
         this.#stopping.signal.throwIfAborted();
-        const failure = error instanceof ConnectError ? error : new ConnectError("UNAVAILABLE", String(error), { cause: error });
+        const failure = connectError(error);
         next = this.#handler.onConnectFailure?.(failure, attempt) ?? "backoff";
         reason = failure;
       }
@@ -287,8 +292,7 @@ export class ClientConnection {
         return;
       } catch (error) {
         this.#stopping.signal.throwIfAborted();
-        const failure = error as Error;
-        errors.push(failure instanceof ConnectError ? failure : new ConnectError("UNAVAILABLE", failure.message, { cause: failure }));
+        errors.push(connectError(error));
       }
     }
     const [first] = errors;
@@ -311,29 +315,32 @@ export class ClientConnection {
     this.#address = address;
     const { connectTimeoutMs, insecure } = this.#settings;
     const late = new ConnectError("DEADLINE_EXCEEDED", `${address}: not connected within ${connectTimeoutMs} ms`);
-    const limit = withLimit(connectTimeoutMs, late, this.#stopping.signal);
+    const [credential, stream] = await within(connectTimeoutMs, late, this.#stopping.signal, async (signal) => {
+      const credential = await readCredential(this.#options.credential);
+      signal.throwIfAborted();
+      return [credential, await this.#transport.connect(address, signal)];
+    });
+    if (credential !== undefined && !stream.isConfidential && !insecure) {
+      stream.destroy();
+      throw new ConnectError(
+        "FAILED_PRECONDITION",
+        `${address}: the credential is not sent where others can read it: connect by TLS, or set insecure=true where the network is trusted`,
+      );
+    }
+    if (this.#session.phase === "over") {
+      this.#session = this.#newSession();
+      this.#connection.driver.session = this.#session;
+      this.#welcome = undefined;
+    }
+    this.#closedBy = undefined;
+    this.#session.begin(now(), credential === undefined ? {} : { credential });
     try {
-      const credential = await limit.race(readCredential(this.#options.credential));
-      const stream = await limit.race(this.#transport.connect(address, limit.signal));
-      if (credential !== undefined && !stream.isConfidential && !insecure) {
-        stream.destroy();
-        throw new ConnectError(
-          "FAILED_PRECONDITION",
-          `${address}: the credential is not sent where others can read it: connect by TLS, or set insecure=true where the network is trusted`,
-        );
-      }
-      if (this.#session.phase === "over") {
-        this.#session = this.#newSession();
-        this.#connection.driver.session = this.#session;
-        this.#welcome = undefined;
-      }
-      this.#closedBy = undefined;
-      this.#session.begin(now(), credential === undefined ? {} : { credential });
-      const connected = this.#awaitConnected();
-      this.#connection.driver.attach(stream);
-      await connected.then((event) => this.#logIn(event));
+      const { resumed } = await new Promise<Connected>((connected, reject) => {
+        this.#attempt = { connected, ended: ({ code, message, cause }) => reject(new ConnectError(code, message, { cause })) };
+        this.#connection.driver.attach(stream);
+      });
+      await this.#logIn(resumed);
     } finally {
-      limit.end();
       this.#attempt = undefined;
     }
     this.#state = "connected";
@@ -343,56 +350,28 @@ export class ClientConnection {
   }
 
   #newSession(): ClientSession {
-    return new ClientSession(this.#protocol, this.#sessionSettings, { ...this.#parts, streams: this.#parts.streams?.session });
-  }
-
-  #awaitConnected(): Promise<Extract<Event, { type: "connected" }>> {
-    return new Promise((resolve, reject) => {
-      this.#attempt = {
-        connected: resolve,
-        ended: ({ code, message, cause }) => reject(new ConnectError(code, message, { cause })),
-      };
-    });
+    return new ClientSession(this.#protocol, this.#sessionSettings, { ...this.#parts, streams: this.#parts.streams?.session, topics: this.#parts.topics?.session });
   }
 
   /** Subscribes to the topic, and lets the handler log in. */
-  async #logIn({ resumed }: { resumed: boolean }): Promise<void> {
+  async #logIn(resumed: boolean): Promise<void> {
     const { topic, loginTimeoutMs } = this.#settings;
-    const ended = new Promise<never>((_, reject) => {
-      this.#attempt = {
-        connected: () => {},
-        ended: ({ code, message, cause }) => reject(new ConnectError(code, `the connection was lost in the login: ${message}`, { cause })),
-      };
-    });
-    ended.catch(() => {});
     const late = new ConnectError("DEADLINE_EXCEEDED", `the login has taken longer than ${loginTimeoutMs} ms`);
-    const limit = withLimit(loginTimeoutMs, late, this.#stopping.signal);
     try {
-      const login = async (): Promise<void> => {
-        if (!resumed) {
-          if (topic !== "") await this.#subscribeTo(topic);
-          for (const [filter, options] of this.#subscriptions) await this.subscribe(filter, options);
-        }
+      await within(loginTimeoutMs, late, this.#stopping.signal, async (_, abort) => {
+        this.#attempt = {
+          connected: () => {},
+          ended: ({ code, message, cause }) => abort(new ConnectError(code, `the connection was lost in the login: ${message}`, { cause })),
+        };
+        if (!resumed) await this.#subscriptions?.renew(topic, this.#address, this.#protocol);
         await this.#handler.onConnected?.(this.#makeLoginClient(), { resumed });
-      };
-      await limit.race(Promise.race([login(), ended]));
+      });
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#connection.driver.lose();
       if (error instanceof ConnectError) throw error;
       const { code, message } = error instanceof Status ? error : new Status("INTERNAL", String(error));
       throw new ConnectError(code, `the login has failed: ${message}`, { cause: error });
-    } finally {
-      limit.end();
     }
-  }
-
-  async #subscribeTo(topic: string): Promise<void> {
-    if (this.#welcome?.broker !== true) {
-      throw new ConnectError("FAILED_PRECONDITION", `${this.#address}: the server is no broker, and has no topic \`${topic}\``);
-    }
-    const { name, fingerprint } = this.#protocol;
-    const id = subscribe(this.#session, topic, now(), { byPeer: true, protocol: name, fingerprint });
-    await this.#connection.outbound.awaitAnswer(id);
   }
 
   #finish(status: Status): void {
@@ -411,34 +390,29 @@ export class ClientConnection {
   }
 }
 
-/** A time limit, which `stopping` ends too. */
-function withLimit(ms: number, late: Error, stopping: AbortSignal): { signal: AbortSignal; race<T>(of: Promise<T>): Promise<T>; end(): void } {
+/** Does something within a time, which `stopping` ends too, and so does `abort`. */
+async function within<T>(ms: number, late: Error, stopping: AbortSignal, work: (signal: AbortSignal, abort: (reason: Error) => void) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(late), ms);
-  const stop = (): void => controller.abort(stopping.reason);
-  stopping.addEventListener("abort", stop);
-  if (stopping.aborted) stop();
   const { signal } = controller;
-  let rejectAborted: (error: unknown) => void = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    rejectAborted = reject;
-  });
-  aborted.catch(() => {});
-  const onAbort = (): void => rejectAborted(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  if (signal.aborted) onAbort();
-  return {
-    signal,
-    race: (of) => {
-      of.catch(() => {});
-      return Promise.race([of, aborted]);
-    },
-    end: () => {
-      clearTimeout(timer);
-      stopping.removeEventListener("abort", stop);
-      signal.removeEventListener("abort", onAbort);
-    },
-  };
+  const abort = (reason: unknown): void => controller.abort(reason);
+  const stop = (): void => abort(stopping.reason);
+  const timer = setTimeout(abort, ms, late);
+  stopping.addEventListener("abort", stop);
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason as Error));
+      if (stopping.aborted) stop();
+      work(signal, abort).then(resolve, reject);
+    });
+  } finally {
+    clearTimeout(timer);
+    stopping.removeEventListener("abort", stop);
+  }
+}
+
+/** An attempt to connect has failed by this. */
+function connectError(error: unknown): ConnectError {
+  return error instanceof ConnectError ? error : new ConnectError("UNAVAILABLE", (error as Error).message, { cause: error });
 }
 
 function shuffled(list: readonly string[]): string[] {

@@ -36,10 +36,10 @@ export abstract class Client {
     type: ClientClass<C>,
     protocol: Protocol,
     endpoint: string | Transport,
-    options: ClientOptions<H> = {},
-    parts: ClientParts = {},
+    options: ClientOptions<H> | undefined,
+    parts: ClientParts,
   ): Promise<C> {
-    return ClientConnection.open(type, protocol, endpoint, options, parts);
+    return ClientConnection.open(type, protocol, endpoint, options ?? {}, parts);
   }
 
   /** Closes: nothing new is sent, what is open may finish within `drainTimeoutMs`. Resolves when the connection has ended. */
@@ -75,10 +75,10 @@ export abstract class StreamingClient extends Client {
     type: ClientClass<C>,
     protocol: Protocol,
     endpoint: string | Transport,
-    options: ClientOptions<H> = {},
-    parts: ClientParts = {},
+    options: ClientOptions<H> | undefined,
+    parts: ClientParts,
   ): Promise<C> {
-    return ClientConnection.open(type, protocol, endpoint, options, { ...parts, streams });
+    return ClientConnection.open(type, protocol, endpoint, options ?? {}, { ...parts, streams });
   }
 
   protected callStream<T>(member: Member, request: unknown, options: CallOptions = {}): ResponseStream<T> {

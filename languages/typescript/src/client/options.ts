@@ -2,7 +2,7 @@
 
 import type { Codec, Compression } from "../codec/index.js";
 import type { ConnectError, Status } from "../errors.js";
-import type { ClientSettings } from "../settings/settings.js";
+import type { ClientSettings } from "../settings/defaults.js";
 import type { WebSocketClass } from "../transport/websocket.js";
 
 /** A credential, or a function that is asked for one at each attempt to connect. */

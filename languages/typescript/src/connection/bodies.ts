@@ -3,7 +3,7 @@
 import type { Body, BoundCodec, Compression } from "../codec/index.js";
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
-import type { ConnectionSettings } from "../settings/settings.js";
+import type { ConnectionSettings } from "../settings/defaults.js";
 
 export type { Body };
 

@@ -2,8 +2,8 @@
 
 import { Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
-import type { ConnectionSettings } from "../settings/settings.js";
-import type { Event, Identity, Message, Request, Session, Settings } from "../session/index.js";
+import type { ConnectionSettings } from "../settings/defaults.js";
+import type { Event, Identity, Message, Request, Session } from "../session/index.js";
 import type { Bodies } from "./bodies.js";
 import { Driver, now, type DriverSink } from "./driver.js";
 import { Inbound, type InboundHost } from "./inbound.js";
@@ -150,21 +150,4 @@ function answersOf(protocol: Protocol): ReadonlyMap<Member, Member> {
     }
   }
   return answers;
-}
-
-/** The settings of a session. */
-export function sessionSettings(settings: ConnectionSettings): Settings {
-  return {
-    pingInterval: settings.pingIntervalMs,
-    handshakeTimeout: settings.handshakeTimeoutMs,
-    drainTimeout: settings.drainTimeoutMs,
-    streamDrain: settings.streamDrainMs,
-    writeTimeout: settings.writeTimeoutMs,
-    maxBody: settings.maxBody,
-    maxCalls: settings.maxCalls,
-    maxCallBytes: settings.maxCallBytes,
-    outgoingQueue: settings.outgoingQueue,
-    sessionBuffer: settings.sessionBuffer,
-    sessionDeliveries: settings.sessionDeliveries,
-  };
 }

@@ -34,8 +34,6 @@ export interface InboundHost {
   onCallOver?(id: MsgId): void;
 }
 
-type Handler = (...parameters: unknown[]) => unknown;
-
 const NO_METADATA: Metadata = {};
 
 /**
@@ -144,7 +142,7 @@ export class Inbound {
 
   /** Handles a message. The promise, where there is one, is settled when it is done. */
   #handle(event: Message): void | Promise<void> {
-    const { driver, bodies } = this.#host;
+    const { driver } = this.#host;
     const session = driver.session;
     const done = (status?: Status): void => {
       if (driver.session === session) {
@@ -156,30 +154,19 @@ export class Inbound {
         driver.scheduleFlush();
       }
     };
-    const failed = (error: unknown): void => done(this.#statusOf(error, event.member));
+    const failed = (error: unknown): void => done(statusOf(this.#host, error, event.member));
     if (event.cleared) {
       // Handlers hear of values alone: of a STATE that is cleared there is none.
       done();
       return;
     }
     try {
-      const method = handlerOf(this.#host.handler, event.member);
-      if (method === undefined) {
-        done(event.delivery ? new Status("UNIMPLEMENTED", `there is no handler for ${event.member.name}`) : undefined);
-        return;
-      }
-      const context = new HandlerContext(this.#host, event);
-      const message = bodies.decode(event.member, event.body, event.compressed);
-      const result = invoke(method, this.#host.handler, event.member, message, context);
+      const result = invoke(this.#host, event, new HandlerContext(this.#host, event));
       if (isPromise(result)) return result.then(() => done(), failed) as Promise<void>;
       done();
     } catch (error) {
       failed(error);
     }
-  }
-
-  #statusOf(error: unknown, member: Member): Status {
-    return statusOf(this.#host, error, member);
   }
 }
 
@@ -189,13 +176,12 @@ function statusOf(host: InboundHost, error: unknown, member: Member): Status {
   return new Status("INTERNAL", "the handler failed");
 }
 
-function handlerOf(handler: object, member: Member): Handler | undefined {
+/** Calls the handler of a message or a call, which is given the message, or the stream of requests. */
+function invoke({ handler, bodies }: InboundHost, { member, body, compressed }: Message | Request, context: Context<unknown>, requests?: RequestQueue): unknown {
   const method = (handler as Record<string, unknown>)[member.handler ?? ""];
-  return typeof method === "function" ? (method as Handler) : undefined;
-}
-
-/** The handler of a member that carries nothing has the context alone. */
-function invoke(method: Handler, handler: object, member: Member, message: unknown, context: Context<unknown>): unknown {
+  if (typeof method !== "function") throw new Status("UNIMPLEMENTED", `there is no handler for ${member.name}`);
+  const message = requests ?? bodies.decode(member, body, compressed);
+  // That of a member that carries nothing has the context alone.
   return member.message === undefined ? method.call(handler, context) : method.call(handler, message, context);
 }
 
@@ -268,14 +254,10 @@ class Call {
       this.#end(() => this.#session.fail(this.request.id, this.#stopped as Status));
       return;
     }
-    const { member } = this.request;
     try {
-      const method = handlerOf(this.#host.handler, member);
-      if (method === undefined) throw new Status("UNIMPLEMENTED", `there is no handler for ${member.name}`);
-      const request = this.requests ?? this.#host.bodies.decode(member, this.request.body, this.request.compressed);
-      const result = invoke(method, this.#host.handler, member, request, this.#context);
+      const result = invoke(this.#host, this.request, this.#context, this.requests);
       const { streams } = this.#host;
-      if (streams !== undefined && member.responseStream === true) {
+      if (streams !== undefined && this.request.member.responseStream === true) {
         this.pump = streams.answerAll(this.#host, this.request, result, {
           session: this.#session,
           isOver: () => this.#isOver,

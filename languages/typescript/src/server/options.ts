@@ -3,7 +3,7 @@
 import type { Codec, Compression } from "../codec/index.js";
 import type { Status } from "../errors.js";
 import type { TlsOptions } from "../node/tls.js";
-import type { ConnectionSettings } from "../settings/settings.js";
+import type { ConnectionSettings } from "../settings/defaults.js";
 
 /** Settings of servers beside those of every connection. Times are in milliseconds. */
 export interface ServerSettings extends ConnectionSettings {

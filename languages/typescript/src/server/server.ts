@@ -6,7 +6,6 @@ import { protobuf, type BoundCodec, type Compression } from "../codec/index.js";
 import { AttachedCore } from "../attach/attached-core.js";
 import type { AttachOptions } from "../attach/options.js";
 import { Bodies } from "../connection/bodies.js";
-import { sessionSettings } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import { encodeKeyed, type KeyedBody } from "../connection/keyed-body.js";
 import { Status } from "../errors.js";
@@ -141,7 +140,7 @@ export class ServerCore implements Core {
     this.#options = options;
     this.#settings = settings;
     this.#budget = budgetOf(settings.maxMemory);
-    this.#sessionSettings = { ...sessionSettings(settings), sessionExpiry: settings.sessionExpiryMs, budget: this.#budget };
+    this.#sessionSettings = { ...settings, budget: this.#budget };
     this.#codecs = new Map([protobuf, ...(options.codecs ?? [])].map((codec) => [codec.id, codec.bind(protocol)]));
     this.#compressions = new Map((options.compressions ?? []).map((compression) => [compression.id, compression]));
     this.#sessions = new Sessions(settings.maxDetachedSessions);

@@ -16,7 +16,7 @@ export const UNEARNED = "CREDITs beyond one for each message";
 /** A frame that only costs us: too many of them are a fault. */
 export function limit(s: State, id: bigint, what = UNWANTED): void {
   if (!s.unwanted.take(s.now)) {
-    throw new Fault(`more than 200 ${what} a second`, { code: "RESOURCE_EXHAUSTED", id });
+    throw new Fault(`more than 200 ${what} a second`, id, "RESOURCE_EXHAUSTED");
   }
 }
 

@@ -18,12 +18,16 @@ import { opened, refused, sendWaiting } from "./lifecycle.js";
 import type { SessionParts } from "./parts.js";
 import { Session } from "./session.js";
 import type { Settings } from "./settings.js";
+import type { State } from "./state.js";
 
 const NAME_LEN = 256;
 const NOTHING = new Uint8Array();
 /** What this side understands beyond the version: see docs/protocol.md, "Extensions". */
-export function extensionsOf({ description }: Protocol): ReadonlyMap<string, Uint8Array> {
-  const names = ["ends-cancelled", "error-metadata"];
+export function extensionsOf({ parts, description }: State): ReadonlyMap<string, Uint8Array> {
+  const names = ["ends-cancelled"];
+  if (parts.metadata) {
+    names.push("error-metadata");
+  }
   if (description !== undefined) {
     names.push("schema-description");
   }
@@ -75,24 +79,24 @@ export class ClientSession extends Session {
     const awaited = (resumes && s.resumption?.awaitedCalls(s)) || [];
     s.phase = "handshake";
     s.sessionEnds = resumes ? s.phaseEnds : Infinity;
-    s.phaseEnds = now + s.limits.handshakeTimeout;
+    s.phaseEnds = now + s.limits.handshakeTimeoutMs;
     s.decoder.reset(MAX_HELLO);
     s.keepalive.received(now);
     this.#helloId = s.nextId();
-    const { codecs, compressions, pingInterval, maxBody, name: program, version } = s.limits;
+    const { codecs, compressions, pingIntervalMs, maxBody, name: program, version } = s.limits;
     const hello = writeHello(this.#sessionId, {
       protocol: protocol.name,
       fingerprint: protocol.fingerprint,
       codecs,
       compressions,
-      keepaliveMs: pingInterval,
+      keepaliveMs: pingIntervalMs,
       maxBody,
       ...(options.credential && { credential: options.credential }),
       clientName: name(program),
       clientVersion: name(version),
       sessionSecret: this.#secret,
       awaited,
-      extensions: extensionsOf(protocol),
+      extensions: extensionsOf(s),
     });
     if (hello.length > MAX_HELLO) {
       throw new ConnectError("INVALID_ARGUMENT", `a HELLO of ${hello.length} bytes: ${MAX_HELLO} are allowed (credential)`);
@@ -107,13 +111,13 @@ export class ClientSession extends Session {
       return refused(this.s, new ConnectError(code, text));
     }
     if (type !== ACK || id !== this.#helloId) {
-      throw new Fault(`${frameName(type)} before the answer to HELLO`, { id, code: "FAILED_PRECONDITION" });
+      throw new Fault(`${frameName(type)} before the answer to HELLO`, id, "FAILED_PRECONDITION");
     }
     const { s, protocol } = this;
     const [, welcome] = readWelcome(frame);
     const { codec = 0, compression = 0 } = welcome;
     if (!s.limits.codecs.includes(codec || 1) || (compression && !s.limits.compressions.includes(compression))) {
-      throw new Fault(`codec ${codec} and compression ${compression} were not offered`, { id });
+      throw new Fault(`codec ${codec} and compression ${compression} were not offered`, id);
     }
     // A server may have begun another session under the same id, whose answer was lost.
     const resumed = (welcome.resumed ?? false) && welcome.peerId === this.#welcome?.peerId;
@@ -122,11 +126,11 @@ export class ClientSession extends Session {
     }
     if (!resumed) {
       s.peerEndsCancelled = welcome.extensions?.has("ends-cancelled") ?? false;
-      s.errorMetadata = welcome.extensions?.has("error-metadata") ?? false;
+      s.errorMetadata = (s.parts.metadata && welcome.extensions?.has("error-metadata")) ?? false;
     }
     this.#welcome = welcome;
     s.compresses = compression !== 0;
-    s.topics = welcome.broker ?? false;
+    s.topics = (s.parts.topics && welcome.broker) ?? false;
     s.sameSchema = welcome.fingerprint === protocol.fingerprint;
     s.expiry = (s.resumption && welcome.sessionExpiryMs) ?? 0;
     opened(s, { maxBody: welcome.maxBody, maxCalls: welcome.maxOpenCalls, awaited: welcome.awaited }, resumed);

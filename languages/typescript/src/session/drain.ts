@@ -35,7 +35,7 @@ export function beginClose(s: State, status: Status): void {
 
 /** Either side has said CLOSE. */
 export function startDraining(s: State, reason: string): void {
-  const deadline = s.now + s.limits.drainTimeout;
+  const deadline = s.now + s.limits.drainTimeoutMs;
   if (s.drain) {
     s.drain.deadline = Math.min(s.drain.deadline, deadline);
   } else {
@@ -43,7 +43,7 @@ export function startDraining(s: State, reason: string): void {
   }
   const isStreaming = (it: { streaming: boolean }): boolean => it.streaming;
   if ([...s.calls.values()].some(isStreaming) || [...s.inbound.values()].some(isStreaming)) {
-    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrain);
+    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrainMs);
   }
   // Whoever waits is told why it waits in vain.
   wake(s, ANYTHING);

@@ -6,7 +6,7 @@
 
 import type { Code, Status } from "../errors.js";
 import { CANCEL, CLOSE, ERROR, META, URGENT } from "../wire/header.js";
-import { BESIDE_BODY, MAX_ERROR_METADATA, NOTHING, prefix } from "../wire/payload.js";
+import { BESIDE_BODY, NOTHING } from "../wire/payload.js";
 import { MAX_LONG_TEXT, MAX_TEXT, writeText } from "../wire/text.js";
 import type { Outbound } from "./exchange.js";
 import { OWN, OutFrame, PROVOKED, RESPONSE } from "./outgoing.js";
@@ -34,22 +34,12 @@ export function statusFrame(s: State, id: bigint, urgent: boolean, status: Statu
     // Those two texts are the session's own statements.
     message += ", says the handler";
   }
-  let flags = urgent ? URGENT : 0;
-  let before = NOTHING;
-  const { headers, details } = status;
-  if (s.errorMetadata && (headers.size > 0 || details.length > 0)) {
-    try {
-      before = prefix({ headers, details }, undefined, MAX_ERROR_METADATA);
-      flags |= META;
-    } catch {
-      // What cannot be sent is left out: the text says enough.
-    }
-  }
+  let before = (s.errorMetadata && s.parts.metadata?.ofStatus(status)) || NOTHING;
   const text = writeText(status.code, message, s.errorMetadata ? MAX_LONG_TEXT : MAX_TEXT);
   if (before.length + text.length > s.peerMaxBody + BESIDE_BODY) {
     before = NOTHING;
-    flags &= ~META;
   }
+  const flags = (urgent ? URGENT : 0) | (before.length > 0 ? META : 0);
   return new OutFrame(ERROR, flags, id, text, before, 0, undefined, RESPONSE);
 }
 

@@ -16,6 +16,6 @@ export { everyPart, type SessionParts } from "./parts.js";
 export type { Settings } from "./settings.js";
 export { canSendItem, endAnswers, sendAnswerItem, sendItem, sessionStreams, type SessionStreams } from "./streams.js";
 export type { Phase } from "./state.js";
-export { readSubscribed, subscribe, unsubscribe } from "./topics.js";
+export { readSubscribed, subscribe, topics, unsubscribe, type SessionTopics } from "./topics.js";
 export { ClosedError, ConnectError, Status, type Code, type Detail } from "../errors.js";
 export { CodecId, CompressionId, type Hello, type Identity, type Metadata, type Subscribe, type Welcome } from "../wire/messages.js";

@@ -26,7 +26,7 @@ export function opened(s: State, terms: PeerTerms, isResumed: boolean): void {
   s.phase = "open";
   s.phaseEnds = Infinity;
   s.decoder.reset(s.limits.maxBody + BESIDE_BODY);
-  s.keepalive = new Keepalive(s.limits.pingInterval, s.now);
+  s.keepalive = new Keepalive(s.limits.pingIntervalMs, s.now);
   s.sendWindow = new SendWindow(CONNECTION_WINDOW);
   s.receiveWindow = new ReceiveWindow(CONNECTION_WINDOW, 0n, true);
   // Of zero, which is left out, the default is meant.

@@ -33,17 +33,17 @@ export function handleMessage(s: State, frame: Frame): void {
     return s.parts.streams ? s.parts.streams.handleItem(s, frame) : ignoreLate(s, frame);
   }
   if (frame.accepting === s.server) {
-    throw new Fault("a message id that only the other side chooses", { id });
+    throw new Fault("a message id that only the other side chooses", id);
   }
   const isAnswered = (flags & ACK_REQUIRED) !== 0;
   if (isAnswered && (id & SEQUENCE) === 0n) {
-    throw new Fault("message id 0 on a message that is to be answered", { id });
+    throw new Fault("message id 0 on a message that is to be answered", id);
   }
   const isCall = isAnswered && !frame.delivery;
   const size = frame.end - frame.start;
   if (!isCall) {
     if (!s.receiveWindow.accept(size, (flags & URGENT) !== 0)) {
-      throw new Fault("a message beyond the credit that was granted", { code: "RESOURCE_EXHAUSTED", id });
+      throw new Fault("a message beyond the credit that was granted", id, "RESOURCE_EXHAUSTED");
     }
     watch(s, s.receiveWindow);
     if (isAnswered && isDuplicate(s, frame)) {
@@ -61,7 +61,7 @@ export function handleMessage(s: State, frame: Frame): void {
       return reject(s, frame, "UNAVAILABLE", "not accepted");
     }
     if (payload.topic.startsWith("$") && !isCall) {
-      return handleNotice(s, frame, payload);
+      return s.parts.topics?.handleNotice(s, frame, payload);
     }
     if (isCall && frame.variant === DESCRIBE) {
       return describe(s, frame, payload);
@@ -103,21 +103,11 @@ export function read(s: State, frame: Frame): Payload {
   if (!(flags & META) && end - start >= 2 && end - start - 2 <= s.limits.maxBody && view.getUint16(start) === 0) {
     return end - start === 2 ? BARE : { metadata: undefined, topic: "", body: frame.slice(start + 2) };
   }
-  const payload = readPayload(frame, s.limits.maxBody);
+  const payload = readPayload(frame, s.limits.maxBody, s.parts);
   if (payload.topic && !s.topics) {
     throw new MessageFault("a topic, and this is a direct connection");
   }
-  return { ...payload, metadata: withoutIdentity(s, payload.metadata) };
-}
-
-/** A client cannot assert an identity. */
-export function withoutIdentity(s: State, metadata: Metadata | undefined): Metadata | undefined {
-  if (!s.server || !metadata?.identity) {
-    return metadata;
-  }
-  const kept: { -readonly [K in keyof Metadata]: Metadata[K] } = { ...metadata };
-  delete kept.identity;
-  return kept;
+  return payload;
 }
 
 /** What the peer sends by this variant. */
@@ -154,7 +144,7 @@ function handleCall(s: State, frame: Frame, member: Member, { metadata, topic, b
     return refuse(s, frame, refusal);
   }
   if (s.inbound.has(id)) {
-    throw new Fault("the id of a call that is open", { id });
+    throw new Fault("the id of a call that is open", id);
   }
   const urgent = (flags & URGENT) !== 0;
   const call: Inbound = {
@@ -174,7 +164,7 @@ function handleCall(s: State, frame: Frame, member: Member, { metadata, topic, b
   s.inbound.set(id, call);
   s.inboundBytes += size;
   if (s.drain && call.streaming) {
-    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrain);
+    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrainMs);
   }
   const compressed = (flags & COMPRESSED) !== 0;
   const deadline = deadlineOf(s, metadata, member.timeoutMs);
@@ -213,16 +203,6 @@ function acceptMessage(s: State, frame: Frame, member: Member, { metadata, topic
     size: frame.end - frame.start,
     connection: s.connection,
   });
-}
-
-/** The broker itself says something, in a protocol of its own. */
-function handleNotice(s: State, frame: Frame, { topic, body }: Payload): void {
-  consume(s, s.receiveWindow, 1, frame.end - frame.start);
-  if (frame.flags & ACK_REQUIRED) {
-    s.received.end(Number(frame.id & SEQUENCE), HANDLED);
-    pushControl(s, ACK, frame.id, NOTHING, (frame.flags & URGENT) !== 0, PROVOKED);
-  }
-  s.emit({ type: "notice", topic, variant: frame.variant, body, compressed: (frame.flags & COMPRESSED) !== 0 });
 }
 
 /** Whether a delivery came before: then it is answered as its original was, or will be. */

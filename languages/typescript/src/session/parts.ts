@@ -5,8 +5,10 @@
  */
 
 import { droppable, type Droppable } from "./droppable.js";
+import { metadata, type SessionMetadata } from "./metadata.js";
 import { resumption, type Resumption } from "./resume.js";
 import { sessionStreams, type SessionStreams } from "./streams.js";
+import { topics, type SessionTopics } from "./topics.js";
 
 /**
  * The parts of a session. One that is left out is not in a bundle: a client names those that its schema needs, and a server has all.
@@ -18,7 +20,11 @@ export interface SessionParts {
   readonly droppable?: ((max: number) => Droppable) | undefined;
   /** What outlives a connection. Without it the session ends with its connection. */
   readonly resumption?: (() => Resumption) | undefined;
+  /** Metadata. Without it a message carries its deadline alone. */
+  readonly metadata?: SessionMetadata | undefined;
+  /** Topics of a broker. Without it every connection is a direct one. */
+  readonly topics?: SessionTopics | undefined;
 }
 
 /** All parts. */
-export const everyPart: SessionParts = { streams: sessionStreams, droppable, resumption };
+export const everyPart: SessionParts = { streams: sessionStreams, droppable, resumption, metadata, topics };

@@ -17,7 +17,7 @@ import { end, startDraining } from "./drain.js";
 import { endOutbound, endStreams, failOutbound } from "./ending.js";
 import { ANSWER, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
 import { pushOvertaking } from "./frames.js";
-import { handleMessage, withoutIdentity } from "./message.js";
+import { handleMessage } from "./message.js";
 import { PROVOKED } from "./outgoing.js";
 import { flushWaiting } from "./send.js";
 import type { State } from "./state.js";
@@ -76,10 +76,10 @@ function handleOpen(s: State, frame: Frame): void {
       break;
     case HELLO:
       if (s.server) {
-        throw new Fault("a second HELLO on one connection", { id });
+        throw new Fault("a second HELLO on one connection", id);
       }
   }
-  throw new Fault(`${frameName(type)} in the wrong direction`, { id });
+  throw new Fault(`${frameName(type)} in the wrong direction`, id);
 }
 
 /** The open exchange of this side that a frame answers, awaited or not. */
@@ -116,9 +116,9 @@ function handleAnswer(s: State, frame: Frame): void {
     if ((flags & META) === 0 && size <= s.limits.maxBody) {
       body = size === 0 ? NOTHING : frame.slice(frame.start);
     } else {
-      const payload = readPayload(frame, s.limits.maxBody);
+      const payload = readPayload(frame, s.limits.maxBody, s.parts);
       body = payload.body;
-      metadata = more ? undefined : withoutIdentity(s, payload.metadata);
+      metadata = more ? undefined : payload.metadata;
     }
   } catch (error) {
     return unreadable(s, exchange, error as Error);
@@ -164,7 +164,7 @@ function handleError(s: State, frame: Frame): void {
   let text = NOTHING;
   if (s.errorMetadata && frame.flags & META) {
     try {
-      const payload = readPayload(frame, s.limits.maxBody);
+      const payload = readPayload(frame, s.limits.maxBody, s.parts);
       metadata = payload.metadata;
       text = payload.body;
     } catch (error) {
@@ -215,7 +215,7 @@ function handleCancel(s: State, frame: Frame): void {
     return ignoreLate(s, frame);
   }
   if (!s.topics && !s.cancels.take(s.now)) {
-    throw new Fault("more than 1000 calls cancelled a second", { code: "RESOURCE_EXHAUSTED", id: frame.id });
+    throw new Fault("more than 1000 calls cancelled a second", frame.id, "RESOURCE_EXHAUSTED");
   }
   call.interest = END;
   endStreams(s, call);

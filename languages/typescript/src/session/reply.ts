@@ -36,7 +36,7 @@ export function replyWith(s: State, call: Inbound, body: Uint8Array, metadata: M
   let before = NOTHING;
   if (metadata) {
     try {
-      before = prefix(metadata, undefined);
+      before = prefix(metadata, undefined, s.parts);
     } catch (error) {
       const text = `the answer's metadata cannot be sent: ${(error as MessageFault).message}`;
       return reply(s, statusFrame(s, call.id, call.urgent, new Status("INTERNAL", text)));

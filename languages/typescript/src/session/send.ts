@@ -92,28 +92,17 @@ function check(s: State, member: Member, size: number): void {
   }
 }
 
-/** The metadata of a message: what its sender gives, and what the session adds. */
-function metadataOf(s: State, member: Member, options: SendOptions | undefined, deadlineMs: number | undefined): Metadata | undefined {
-  const given = options?.metadata;
-  const idempotent = member.idempotent && options?.topic ? true : given?.idempotent;
-  const key = options?.topic ? options.key : undefined;
-  if (!given && deadlineMs === undefined && !idempotent && !key) {
-    return undefined;
+/** The metadata of a message. */
+function metadataOf(s: State, member: Member, options: SendOptions | undefined, deadline: number | undefined): Metadata | undefined {
+  const deadlineMs = deadline === undefined ? undefined : Math.min(Math.ceil(deadline), 0xffffffff);
+  const { metadata } = s.parts;
+  if (metadata) {
+    return metadata.of(s, member, options, deadlineMs);
   }
-  const metadata: { -readonly [K in keyof Metadata]: Metadata[K] } = { ...given };
-  if (given && Object.keys(given).some((name) => name !== "key")) {
-    metadata.requestTimeUs ??= Math.round(s.limits.unixTime() * 1000);
+  if (options?.metadata && Object.keys(options.metadata).length > 0) {
+    throw new Status("UNIMPLEMENTED", "metadata is not a part of this client");
   }
-  if (deadlineMs !== undefined) {
-    metadata.deadlineMs = Math.min(Math.ceil(deadlineMs), 0xffffffff);
-  }
-  if (idempotent) {
-    metadata.idempotent = true;
-  }
-  if (key) {
-    metadata.key ??= key;
-  }
-  return metadata;
+  return deadlineMs === undefined ? undefined : { deadlineMs };
 }
 
 /** The frame that begins an exchange. */
@@ -126,7 +115,7 @@ export function openingFrame(s: State, member: Member, id: bigint, body: Uint8Ar
   let before = NO_TOPIC;
   if (metadata || options?.topic) {
     try {
-      before = prefix(metadata, options?.topic ?? "");
+      before = prefix(metadata, options?.topic ?? "", s.parts);
     } catch (error) {
       throw new Status((error as MessageFault).code, (error as MessageFault).message);
     }
@@ -134,7 +123,8 @@ export function openingFrame(s: State, member: Member, id: bigint, body: Uint8Ar
   return new OutFrame(s.opening, all, id, body, before, member.number, member.kind);
 }
 
-function open(s: State, type: number, id: bigint, timeout: number, frame: OutFrame, member?: Member, options?: SendOptions): Outbound {
+/** What an exchange of this side begins with. */
+export function open(s: State, type: number, id: bigint, timeout: number, frame: OutFrame, member?: Member, options?: SendOptions): Outbound {
   const streaming = type === CALL && (member?.requestStream ?? member?.responseStream ?? false);
   const deadline = s.now + timeout;
   const urgent = (frame.flags & URGENT) !== 0;
@@ -186,7 +176,7 @@ export function call(s: State, member: Member, body: Uint8Array, options: SendOp
   s.openCalls++;
   pushOrWait(s, frame);
   if (s.drain && (member.requestStream || member.responseStream)) {
-    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrain);
+    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrainMs);
   }
   return id;
 }
@@ -250,7 +240,7 @@ export function ping(s: State, payload: Uint8Array): MsgId {
   }
   const id = s.nextId();
   const frame = new OutFrame(PING, 0, id, payload);
-  s.calls.set(id, open(s, PINGING, id, s.limits.pingInterval * 2 || Infinity, frame));
+  s.calls.set(id, open(s, PINGING, id, s.limits.pingIntervalMs * 2 || Infinity, frame));
   s.outgoing.push(frame, true);
   return id;
 }

@@ -18,6 +18,7 @@ import type { MsgId } from "./event.js";
 import { pushOvertaking } from "./frames.js";
 import { opened, sendWaiting } from "./lifecycle.js";
 import { reject } from "./message.js";
+import { metadataOfClients } from "./metadata.js";
 import { OutFrame, Outgoing } from "./outgoing.js";
 import { everyPart } from "./parts.js";
 import { Session } from "./session.js";
@@ -39,7 +40,7 @@ export class Accepting {
   #isForeign = false;
 
   constructor(now: number, settings: Settings = {}) {
-    this.deadline = now + withDefaults(settings).handshakeTimeout;
+    this.deadline = now + withDefaults(settings).handshakeTimeoutMs;
   }
 
   /**
@@ -50,7 +51,7 @@ export class Accepting {
   receive(data: Uint8Array): ReceivedHello | undefined {
     try {
       if (this.#hello && data.length > 0) {
-        throw new Fault("bytes before its HELLO was answered", { code: "FAILED_PRECONDITION" });
+        throw new Fault("bytes before its HELLO was answered", 0n, "FAILED_PRECONDITION");
       }
       this.#decoder.push(data, 0, (frame) => this.#handle(frame));
     } catch (error) {
@@ -68,13 +69,13 @@ export class Accepting {
   #handle(frame: Frame): boolean {
     const { type, id } = frame;
     if (this.#hello) {
-      throw new Fault(`${frameName(type)} before its HELLO was answered`, { id, code: "FAILED_PRECONDITION" });
+      throw new Fault(`${frameName(type)} before its HELLO was answered`, id, "FAILED_PRECONDITION");
     }
     if (type !== HELLO) {
-      throw new Fault(`${frameName(type)} before HELLO`, { id, code: "FAILED_PRECONDITION" });
+      throw new Fault(`${frameName(type)} before HELLO`, id, "FAILED_PRECONDITION");
     }
     if (id === 0n || frame.accepting) {
-      throw new Fault("a HELLO with a message id that nothing could answer", { id: 0n });
+      throw new Fault("a HELLO with a message id that nothing could answer", 0n);
     }
     const [sessionId, hello] = readHello(frame);
     this.#helloId = id;
@@ -95,7 +96,7 @@ export class ServerSession extends Session {
   readonly #peerId: bigint;
 
   private constructor(protocol: Protocol, settings: Settings) {
-    super(protocol, settings, true, everyPart);
+    super(protocol, settings, true, { ...everyPart, metadata: metadataOfClients });
     const { s } = this;
     s.onSubscribe = (frame) => {
       limit(s, frame.id);
@@ -151,21 +152,21 @@ export class ServerSession extends Session {
     s.now = now;
     s.compresses = (welcome.compression ?? 0) !== 0;
     s.sameSchema = hello.fingerprint === protocol.fingerprint;
-    s.expiry = limits.sessionExpiry;
+    s.expiry = limits.sessionExpiryMs;
     const awaited = (resumed && s.resumption?.awaitedCalls(s)) || [];
     const answer: Welcome = {
       fingerprint: protocol.fingerprint,
       codec: 1,
       resumed,
-      keepaliveMs: limits.pingInterval,
+      keepaliveMs: limits.pingIntervalMs,
       maxBody: limits.maxBody,
       maxOpenCalls: limits.maxCalls,
-      sessionExpiryMs: limits.sessionExpiry,
+      sessionExpiryMs: limits.sessionExpiryMs,
       peerId: this.#peerId,
       serverName: limits.name,
       serverVersion: limits.version,
       awaited,
-      extensions: extensionsOf(protocol),
+      extensions: extensionsOf(s),
       ...welcome,
     };
     // Nothing may overtake the answer.

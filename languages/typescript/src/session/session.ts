@@ -109,7 +109,7 @@ export abstract class Session {
       s.decoder.push(data, now, s.handle);
       if (s.outgoing.provoked > 4 * this.#mostProvoked) {
         // A driver that cannot pause, such as a page, has no other way.
-        throw new Fault("it reads nothing of what its frames lead to", { code: "RESOURCE_EXHAUSTED" });
+        throw new Fault("it reads nothing of what its frames lead to", 0n, "RESOURCE_EXHAUSTED");
       }
     } catch (error) {
       if (!(error instanceof Fault)) {
@@ -158,7 +158,7 @@ export abstract class Session {
       return;
     }
     if (now >= s.decoder.deadline) {
-      return handleFault(s, new Fault("a frame that is not complete in time", { code: "DEADLINE_EXCEEDED" }));
+      return handleFault(s, new Fault("a frame that is not complete in time", 0n, "DEADLINE_EXCEEDED"));
     }
     if (now >= s.keepalive.deadAt) {
       const silence = now - s.keepalive.lastReceived;
@@ -285,6 +285,6 @@ export abstract class Session {
 
   /** Ends the connection and the session at once, with an ERROR and a CLOSE. */
   abort(status: Status): void {
-    handleFault(this.s, new Fault(status.message, { code: status.code }));
+    handleFault(this.s, new Fault(status.message, 0n, status.code));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The limits and times of a session.
+ * The limits and times of a session, by the names that they have as options of clients and servers.
  *
  * @module
  */
@@ -16,15 +16,13 @@ export interface Settings {
   /** A client's compressions, the best first: numbers of `CompressionId`. Default none. */
   readonly compressions?: readonly number[];
   /** How often a PING is sent; after two intervals without a byte the connection is dead. Default 10 s. 0 is never. */
-  readonly pingInterval?: number;
+  readonly pingIntervalMs?: number;
   /** How long a handshake may take. Default 5 s. */
-  readonly handshakeTimeout?: number;
+  readonly handshakeTimeoutMs?: number;
   /** How long open exchanges may take after CLOSE. Default 30 s. */
-  readonly drainTimeout?: number;
+  readonly drainTimeoutMs?: number;
   /** How long calls with streams may take after CLOSE. Default 250 ms. */
-  readonly streamDrain?: number;
-  /** How long a sender waits for credit. Default 10 s. */
-  readonly writeTimeout?: number;
+  readonly streamDrainMs?: number;
   /** The largest body that is accepted. Default 4 MiB. */
   readonly maxBody?: number;
   /** How many calls of the peer may be open. Default 1,024. */
@@ -40,7 +38,7 @@ export interface Settings {
   /** How many bytes of new messages and calls are kept while there is no connection. Default 0. */
   readonly bufferDisconnected?: number;
   /** How long a server keeps a session without a connection. Default 5 min. */
-  readonly sessionExpiry?: number;
+  readonly sessionExpiryMs?: number;
   /** What it may hold in memory, with others. Default without limit. */
   readonly budget?: Budget | undefined;
   /** So many random bytes. Default: those of `crypto.getRandomValues`. */
@@ -56,11 +54,10 @@ const MIB = 2 ** 20;
 
 /** The defaults of limits and times, which are those of clients and servers too. */
 export const DEFAULTS = {
-  pingInterval: 10_000,
-  handshakeTimeout: 5000,
-  drainTimeout: 30_000,
-  streamDrain: 250,
-  writeTimeout: 10_000,
+  pingIntervalMs: 10_000,
+  handshakeTimeoutMs: 5000,
+  drainTimeoutMs: 30_000,
+  streamDrainMs: 250,
   maxBody: 4 * MIB,
   maxCalls: 1024,
   maxCallBytes: 64 * MIB,
@@ -68,7 +65,7 @@ export const DEFAULTS = {
   sessionBuffer: 16 * MIB,
   sessionDeliveries: 10_000,
   bufferDisconnected: 0,
-  sessionExpiry: 300_000,
+  sessionExpiryMs: 300_000,
 };
 
 /** Adds the defaults. */

@@ -146,7 +146,7 @@ export class State {
     this.droppable = parts.droppable?.(this.limits.outgoingQueue / 8);
     this.resumption = parts.resumption?.();
     this.description = protocol.description;
-    this.keepalive = new Keepalive(this.limits.pingInterval, 0);
+    this.keepalive = new Keepalive(this.limits.pingIntervalMs, 0);
     for (const member of server ? protocol.clientToServer : protocol.serverToClient) {
       this.members.set(member.number, member);
     }

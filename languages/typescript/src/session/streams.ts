@@ -124,7 +124,7 @@ function pushItem(s: State, streams: Streams, frame: OutFrame, len: number): voi
 
 function accept(s: State, window: ReceiveWindow, size: number, id: bigint): void {
   if (!window.accept(size, false)) {
-    throw new Fault("an item of a stream beyond the credit that was granted", { code: "RESOURCE_EXHAUSTED", id });
+    throw new Fault("an item of a stream beyond the credit that was granted", id, "RESOURCE_EXHAUSTED");
   }
   watch(s, window);
 }

@@ -5,16 +5,33 @@
  */
 
 import { Status } from "../errors.js";
+import type { Frame } from "../wire/decoder.js";
 import type { MessageFault } from "../wire/fault.js";
-import { ACK_REQUIRED, META, SUBSCRIBE, UNSUBSCRIBE } from "../wire/header.js";
+import { ACK, ACK_REQUIRED, COMPRESSED, META, SEQUENCE, SUBSCRIBE, UNSUBSCRIBE, URGENT } from "../wire/header.js";
 import type { Subscribe } from "../wire/messages.js";
+import { NOTHING, type Payload, type TopicFormat } from "../wire/payload.js";
 import { writeSubscribe } from "../wire/subscribe.js";
+import { readTopic, writeTopic } from "../wire/topic.js";
 import type { ClientSession } from "./client.js";
+import { consume } from "./credit.js";
 import type { MsgId } from "./event.js";
 import { SUBSCRIBING, UNSUBSCRIBING } from "./exchange.js";
-import { FRAME_COST, OutFrame } from "./outgoing.js";
+import { pushControl } from "./frames.js";
+import { OutFrame, PROVOKED } from "./outgoing.js";
+import { HANDLED } from "./received.js";
+import { open } from "./send.js";
+import type { State } from "./state.js";
 
 export { readSubscribed } from "../wire/subscribe.js";
+
+/** What a session needs for topics. */
+export interface SessionTopics extends TopicFormat {
+  /** The broker itself says something, in a protocol of its own. */
+  handleNotice(s: State, frame: Frame, payload: Payload): void;
+}
+
+/** Topics of a broker, as a part of a session: without it every connection is a direct one. */
+export const topics: SessionTopics = { read: readTopic, write: writeTopic, handleNotice };
 
 /** How many wait for their answers, at most. */
 const MAX_UNANSWERED = 1024;
@@ -54,24 +71,18 @@ function push({ s }: ClientSession, type: number, topic: string, now: number, op
   }
   const id = s.nextId();
   const frame = new OutFrame(type, ACK_REQUIRED | (options ? META : 0), id, body);
-  s.calls.set(id, {
-    id,
-    urgent: false,
-    type: type === SUBSCRIBE ? SUBSCRIBING : UNSUBSCRIBING,
-    member: undefined,
-    options: undefined,
-    deadline: Infinity,
-    frame,
-    cost: frame.size + FRAME_COST,
-    wasSent: false,
-    abandoned: false,
-    streaming: false,
-    send: undefined,
-    receive: undefined,
-    lateCredits: 0,
-  });
+  s.calls.set(id, open(s, type === SUBSCRIBE ? SUBSCRIBING : UNSUBSCRIBING, id, Infinity, frame));
   if (s.phase === "open") {
     s.outgoing.push(frame);
   }
   return id;
+}
+
+function handleNotice(s: State, frame: Frame, { topic, body }: Payload): void {
+  consume(s, s.receiveWindow, 1, frame.end - frame.start);
+  if (frame.flags & ACK_REQUIRED) {
+    s.received.end(Number(frame.id & SEQUENCE), HANDLED);
+    pushControl(s, ACK, frame.id, NOTHING, (frame.flags & URGENT) !== 0, PROVOKED);
+  }
+  s.emit({ type: "notice", topic, variant: frame.variant, body, compressed: (frame.flags & COMPRESSED) !== 0 });
 }

@@ -58,7 +58,7 @@ export class SendWindow {
 
 /** What {@link SendWindow.grant} refuses. */
 export function creditOverflow(id: bigint): Fault {
-  return new Fault(`a CREDIT that makes the window larger than ${LARGEST}`, { id });
+  return new Fault(`a CREDIT that makes the window larger than ${LARGEST}`, id);
 }
 
 /** What the peer may still send. */

@@ -69,7 +69,7 @@ export function hostAndPort(authority: string): { host: string; port: number } {
   return { host, port };
 }
 
-/** Whether what is sent to this host stays on this machine. */
+/** Whether what is sent to this host stays on this machine. That of a `URL` has its brackets. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host) || /^::ffff:127\./i.test(host);
+  return /^(localhost|::1|\[::1\]|127(\.\d{1,3}){3})$/.test(host) || /^::ffff:127\./i.test(host);
 }

@@ -1,7 +1,7 @@
 /** MSIP in the binary messages of a WebSocket, as browsers have them (docs/protocol.md, "WebSocket"). */
 
 import { SettingError } from "../settings/values.js";
-import { hostAndPort, isLoopback, parseUrl } from "../settings/url.js";
+import { isLoopback, parseUrl } from "../settings/url.js";
 import type { ByteStream, StreamSink, Transport } from "./transport.js";
 
 /** What both ends agree on in the upgrade. */
@@ -41,22 +41,34 @@ export function webSocket(url: string, socketClass?: WebSocketClass): Transport 
   if (scheme !== "ws" && scheme !== "wss") {
     throw new SettingError(`\`${url}\`: a client in a browser connects to ws:// or wss://; for others take transport() of "msip/node"`);
   }
+  if (authorities.length === 0) throw new SettingError(`\`${url}\`: expected ${scheme}://host:port/path`);
+  const addresses = authorities.map((authority) => `${scheme}://${authority}${path || "/"}`);
+  return overWebSockets(url, socketClass, addresses, settings);
+}
+
+/**
+ * The same for the URL of one WebSocket.
+ *
+ * @throws {@link SettingError} where the URL is no such, or has settings, or no class is there.
+ */
+export function plainWebSocket(url: string, socketClass?: WebSocketClass): Transport {
+  if (!/^wss?:\/\/[^?#]+$/.test(url)) throw new SettingError(`\`${url}\`: expected ws:// or wss://, and no settings: they are not a part of this client`);
+  return overWebSockets(url, socketClass, [url], new Map());
+}
+
+function overWebSockets(url: string, socketClass: WebSocketClass | undefined, addresses: readonly string[], settings: ReadonlyMap<string, string>): Transport {
   const found = socketClass ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
   if (found === undefined) {
     throw new SettingError(`\`${url}\`: there is no WebSocket here: give the option \`webSocket\`, or take transport() of "msip/node"`);
   }
-  if (authorities.length === 0) throw new SettingError(`\`${url}\`: expected ${scheme}://host:port/path`);
   return {
-    addresses: authorities.map((authority) => `${scheme}://${authority}${path || "/"}`),
+    addresses,
     settings,
-    connect: (address, signal) => open(found, address, scheme === "wss" || isLoopback(hostOf(address)), signal),
+    connect(address, signal) {
+      const { protocol, hostname } = new URL(address);
+      return open(found, address, protocol === "wss:" || isLoopback(hostname), signal);
+    },
   };
-}
-
-function hostOf(address: string): string {
-  const authority = address.slice(address.indexOf("://") + 3).replace(/\/.*$/, "");
-  // A browser's URL may leave the port out.
-  return hostAndPort(/:\d+$/.test(authority) ? authority : `${authority}:80`).host;
 }
 
 function open(socketClass: WebSocketClass, address: string, isConfidential: boolean, signal: AbortSignal): Promise<ByteStream> {

@@ -149,7 +149,7 @@ export class Decoder {
     const max = type >= PUBLISH && type <= ACK ? this.maxPayload : Math.min(MAX_CONTROL, this.maxPayload);
     if (payloadLen > max) {
       const text = `${frameName(type)} announces a payload of ${payloadLen} bytes: ${max} are allowed`;
-      throw new Fault(text, { code: "RESOURCE_EXHAUSTED", id: view.getBigUint64(at + 16) });
+      throw new Fault(text, view.getBigUint64(at + 16), "RESOURCE_EXHAUSTED");
     }
     return at + HEADER_LEN + payloadLen;
   }

@@ -15,9 +15,9 @@ export const MAX_HELLO = 16_384;
 
 /** Reads the payload of a HELLO. Throws {@link Fault}. */
 export function readHello(frame: Frame): [sessionId: bigint, hello: Hello] {
-  const fault = (text: string): Fault => new Fault(text, { id: frame.id });
+  const fault = (text: string): Fault => new Fault(text, frame.id);
   if (frame.kind !== NO_KIND || frame.end - frame.start <= 8) {
-    throw new Fault("this is a HELLO of the MIP dialect: the MSIP dialect is understood", { id: frame.id, code: "UNIMPLEMENTED" });
+    throw new Fault("this is a HELLO of the MIP dialect: the MSIP dialect is understood", frame.id, "UNIMPLEMENTED");
   }
   const [sessionId, hello] = read<Hello>(frame, HELLO_FIELDS, "the HELLO");
   if (!hello.protocol) {
@@ -25,7 +25,7 @@ export function readHello(frame: Frame): [sessionId: bigint, hello: Hello] {
   }
   const { length } = utf8(hello.protocol);
   if (length > 255) {
-    throw new Fault(`the protocol name has ${length} bytes: 255 are allowed`, { id: frame.id, code: "FAILED_PRECONDITION" });
+    throw new Fault(`the protocol name has ${length} bytes: 255 are allowed`, frame.id, "FAILED_PRECONDITION");
   }
   const secret = hello.sessionSecret?.length ?? 0;
   if (secret !== SECRET_LEN) {
@@ -38,10 +38,10 @@ export function readHello(frame: Frame): [sessionId: bigint, hello: Hello] {
 export function readWelcome(frame: Frame): [sessionId: bigint, welcome: Welcome] {
   const len = frame.end - frame.start;
   if (len < 8) {
-    throw new Fault(`the answer to the HELLO has ${len} bytes: a session id alone has 8`, { id: frame.id });
+    throw new Fault(`the answer to the HELLO has ${len} bytes: a session id alone has 8`, frame.id);
   }
   if (len === 8) {
-    throw new Fault("the server speaks the MIP dialect, not the MSIP dialect", { id: frame.id, foreign: true });
+    throw new Fault("the server speaks the MIP dialect, not the MSIP dialect", frame.id, undefined, true);
   }
   return read<Welcome>(frame, WELCOME_FIELDS, "the answer to the HELLO");
 }
@@ -49,12 +49,12 @@ export function readWelcome(frame: Frame): [sessionId: bigint, welcome: Welcome]
 function read<T>({ view, buffer, start, end, id }: Frame, fields: Fields, what: string): [bigint, T] {
   const sessionId = view.getBigUint64(start);
   if (sessionId === 0n) {
-    throw new Fault("the session id is 0", { id });
+    throw new Fault("the session id is 0", id);
   }
   try {
     return [sessionId, decode<T>(fields, buffer.subarray(start + 8, end))];
   } catch {
-    throw new Fault(`${what} cannot be decoded`, { id });
+    throw new Fault(`${what} cannot be decoded`, id);
   }
 }
 

@@ -101,5 +101,5 @@ function badMagic(found: Uint8Array): Fault {
     text += byte < 32 || byte === 127 ? `\\u{${byte.toString(16)}}` : byte > 127 ? "\ufffd" : String.fromCharCode(byte);
   }
   const remedy = text === "GET " ? "; a WebSocket needs a listener at ws://" : "";
-  return new Fault(`bad magic ${hex} (${text}): frames begin with 4d534950 (MSIP)${remedy}`, { foreign: true });
+  return new Fault(`bad magic ${hex} (${text}): frames begin with 4d534950 (MSIP)${remedy}`, 0n, undefined, true);
 }

@@ -8,20 +8,14 @@ import type { Frame } from "./decoder.js";
 import { isMessage } from "./decoder.js";
 import { MessageFault } from "./fault.js";
 import { ACK, ERROR, META } from "./header.js";
-import { METADATA, type Metadata } from "./messages.js";
-import { decode, encode, fromUtf8, utf8 } from "./proto.js";
+import type { Metadata } from "./messages.js";
+import { OPTIONAL, decode, encode, type Fields } from "./proto.js";
 
 export const MAX_METADATA = 8192;
 export const MAX_ERROR_METADATA = 24_576;
-const MAX_TOPIC = 255;
-const MAX_DETAILS = 64;
+export const MAX_TOPIC = 255;
 /** What a payload may have besides its body. */
 export const BESIDE_BODY = MAX_METADATA + MAX_TOPIC + 4;
-
-/** What control characters a topic, an id, a key or a header may not have. */
-// eslint-disable-next-line no-control-regex -- these are what is looked for.
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
-const HEADER_NAME = /^[\w./-]+$/;
 
 export const NOTHING: Uint8Array = new Uint8Array();
 /** In front of the body of a PUBLISH or an EVENT: the length of the topic, which is empty. */
@@ -34,44 +28,64 @@ export interface Payload {
   readonly body: Uint8Array;
 }
 
-/** A first control character, as it is named to people. */
-export function controlCharacter(text: string): string | undefined {
-  const found = CONTROL.exec(text);
-  return found ? `U+${found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}` : undefined;
+/** How metadata is read and written. Both throw {@link MessageFault}. */
+export interface MetadataFormat {
+  read(bytes: Uint8Array): Metadata;
+  write(metadata: Metadata): Uint8Array;
 }
+
+/** How topics are read and written. Both throw {@link MessageFault}. */
+export interface TopicFormat {
+  read(bytes: Uint8Array): string;
+  write(topic: string): Uint8Array;
+}
+
+/** What stands before a body, as far as it is understood here: without a format of metadata there are deadlines alone, and no topics. */
+export interface PrefixFormats {
+  readonly metadata?: MetadataFormat | undefined;
+  readonly topics?: TopicFormat | undefined;
+}
+
+/** Metadata, of which only the deadline is understood. */
+const DEADLINE: Fields = [[1, "deadlineMs", OPTIONAL]];
 
 /**
  * Splits the payload of a PUBLISH, an EVENT, an ACK, or an ERROR that may have metadata.
  *
  * @throws {@link MessageFault}
  */
-export function readPayload(frame: Frame, maxBody: number): Payload {
-  const { view, end } = frame;
+export function readPayload(frame: Frame, maxBody: number, { metadata: format, topics }: PrefixFormats): Payload {
+  const { view, end, type } = frame;
   let at = frame.start;
   let metadata: Metadata | undefined;
   let topic = "";
-  if (frame.flags & META && (isMessage(frame.type) || frame.type === ACK || frame.type === ERROR)) {
-    at += 2;
-    const len = at > end ? Infinity : view.getUint16(at - 2);
-    const max = frame.type === ERROR ? MAX_ERROR_METADATA : MAX_METADATA;
-    if (at <= end && len > max) {
-      throw new MessageFault(`the metadata has ${len} bytes: ${max} are allowed`);
+  const take = (what: string, max: number): Uint8Array => {
+    const start = at + 2;
+    const len = start > end ? 0 : view.getUint16(at);
+    if (len > max) {
+      throw new MessageFault(`the ${what} has ${len} bytes: ${max} are allowed`);
     }
-    if (at + len > end) {
-      throw new MessageFault("the metadata reaches beyond the payload");
+    at = start + len;
+    if (at > end) {
+      throw new MessageFault(`the ${what} reaches beyond the payload`);
     }
-    metadata = readMetadata(frame.buffer.subarray(at, at + len));
-    at += len;
+    return frame.buffer.subarray(start, at);
+  };
+  if (frame.flags & META && (isMessage(type) || type === ACK || type === ERROR)) {
+    const bytes = take("metadata", type === ERROR ? MAX_ERROR_METADATA : MAX_METADATA);
+    try {
+      metadata = format ? format.read(bytes) : decode<Metadata>(DEADLINE, bytes);
+    } catch (error) {
+      throw new MessageFault(`malformed metadata: ${(error as Error).message}`);
+    }
   }
-  if (isMessage(frame.type)) {
-    at += 2;
-    const len = at > end ? Infinity : view.getUint16(at - 2);
-    if (at + len > end) {
-      throw new MessageFault("the topic reaches beyond the payload");
-    }
-    if (len > 0) {
-      topic = readTopic(frame.buffer.subarray(at, at + len));
-      at += len;
+  if (isMessage(type)) {
+    const bytes = take("topic", MAX_TOPIC);
+    if (bytes.length > 0) {
+      if (!topics) {
+        throw new MessageFault("a topic, and this is a direct connection");
+      }
+      topic = topics.read(bytes);
     }
   }
   if (end - at > maxBody) {
@@ -80,62 +94,25 @@ export function readPayload(frame: Frame, maxBody: number): Payload {
   return { metadata, topic, body: at === end ? NOTHING : frame.slice(at) };
 }
 
-function readMetadata(bytes: Uint8Array): Metadata {
-  let metadata: Metadata;
-  try {
-    metadata = decode<Metadata>(METADATA, bytes);
-  } catch (error) {
-    throw new MessageFault(`malformed metadata: ${(error as Error).message}`);
-  }
-  const { details } = metadata;
-  return details && details.length > MAX_DETAILS ? { ...metadata, details: details.slice(0, MAX_DETAILS) } : metadata;
-}
-
-/** Reads a topic, or throws {@link MessageFault}. */
-export function readTopic(bytes: Uint8Array): string {
-  if (bytes.length > MAX_TOPIC) {
-    throw new MessageFault(`the topic has ${bytes.length} bytes: ${MAX_TOPIC} are allowed`);
-  }
-  let topic: string;
-  try {
-    topic = fromUtf8(bytes);
-  } catch {
-    throw new MessageFault("the topic is not UTF-8");
-  }
-  const control = controlCharacter(topic);
-  if (control) {
-    throw new MessageFault(`the topic holds the control character ${control}`);
-  }
-  return topic;
-}
-
-/** The bytes of a topic. Throws {@link MessageFault} for one that cannot be sent. */
-export function topicBytes(topic: string): Uint8Array {
-  const bytes = utf8(topic);
-  readTopic(bytes);
-  return bytes;
-}
-
 /**
  * What stands before a body: the metadata, where there is any, and the topic of a message.
  *
  * @throws {@link MessageFault} for what cannot be sent.
  */
-export function prefix(metadata: Metadata | undefined, topic: string | undefined, max = MAX_METADATA): Uint8Array {
-  if (!metadata && !topic) {
-    return topic === undefined ? NOTHING : NO_TOPIC;
-  }
+export function prefix(metadata: Metadata | undefined, topic: string | undefined, { metadata: format, topics }: PrefixFormats, max = MAX_METADATA): Uint8Array {
   const parts: Uint8Array[] = [];
   if (metadata) {
-    checkMetadata(metadata);
-    const encoded = encode(METADATA, metadata);
+    const encoded = format ? format.write(metadata) : encode(DEADLINE, metadata);
     if (encoded.length > max) {
       throw new MessageFault(`the metadata has ${encoded.length} bytes: ${max} are allowed`);
     }
     parts.push(encoded);
   }
   if (topic !== undefined) {
-    parts.push(topicBytes(topic));
+    if (topic && !topics) {
+      throw new MessageFault("topics are not a part of this client", "UNIMPLEMENTED");
+    }
+    parts.push(topics?.write(topic) ?? NOTHING);
   }
   const bytes = new Uint8Array(parts.reduce((len, part) => len + 2 + part.length, 0));
   let at = 0;
@@ -146,19 +123,4 @@ export function prefix(metadata: Metadata | undefined, topic: string | undefined
     at += 2 + part.length;
   }
   return bytes;
-}
-
-function checkMetadata(metadata: Metadata): void {
-  for (const name of metadata.headers?.keys() ?? []) {
-    if (!HEADER_NAME.test(name)) {
-      throw new MessageFault(`the name of the header ${JSON.stringify(name)} may have letters, digits, "-", "_", "." and "/"`);
-    }
-  }
-  const texts = [metadata.correlationId, metadata.traceparent, metadata.tracestate, metadata.key, ...(metadata.headers?.values() ?? [])];
-  for (const text of texts) {
-    const control = controlCharacter(text ?? "");
-    if (control) {
-      throw new MessageFault(`the metadata holds the control character ${control}`);
-    }
-  }
 }

@@ -6,12 +6,13 @@
 
 import { MessageFault } from "./fault.js";
 import { SUBSCRIBED_FIELDS, SUBSCRIBE_FIELDS, type Subscribe, type Subscribed } from "./messages.js";
-import { MAX_METADATA, topicBytes } from "./payload.js";
+import { MAX_METADATA } from "./payload.js";
 import { decode, encode } from "./proto.js";
+import { writeTopic } from "./topic.js";
 
 /** The payload of a SUBSCRIBE; with the flag META where `subscribe` is given. Throws {@link MessageFault}. */
 export function writeSubscribe(topic: string, subscribe?: Subscribe): Uint8Array {
-  const name = topicBytes(topic);
+  const name = writeTopic(topic);
   if (!subscribe) {
     return name;
   }

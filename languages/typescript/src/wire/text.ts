@@ -13,6 +13,16 @@ export const MAX_LONG_TEXT = 4096;
 const CODE =
   /^(CANCELLED|UNKNOWN|INVALID_ARGUMENT|DEADLINE_EXCEEDED|NOT_FOUND|ALREADY_EXISTS|PERMISSION_DENIED|RESOURCE_EXHAUSTED|FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS|UNAUTHENTICATED)(?:: ?|$)/;
 
+/** What control characters a topic, an id, a key or a header may not have. */
+// eslint-disable-next-line no-control-regex -- these are what is looked for.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** A first control character, as it is named to people. */
+export function controlCharacter(text: string): string | undefined {
+  const found = CONTROL.exec(text);
+  return found ? `U+${found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}` : undefined;
+}
+
 /** Reads a text, of which no more than this is read. Never fails. */
 export function readText(bytes: Uint8Array, max = MAX_TEXT): [code: Code, message: string] {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, max));

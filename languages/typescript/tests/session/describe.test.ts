@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import type { Member } from "../../src/protocol.js";
-import { Accepting, ClientSession, ServerSession, type Event, type Session } from "../../src/session/index.js";
+import { Accepting, ClientSession, ServerSession, everyPart, type Event, type Session } from "../../src/session/index.js";
 import { CALL, Pair, PROTOCOL, take, text } from "./pair.js";
 
 const DESCRIPTION = "msip-description 1\npackage test.v1\n";
@@ -15,7 +15,7 @@ const ASK: Member = { ...CALL, name: "describe", number: 65_535, answer: 65_535 
 /** A pair whose client is described, and whose server is not. */
 function pair(settings: { maxBody?: number } = {}): Pair {
   const pair = new Pair({}, settings);
-  Object.assign(pair, { client: new ClientSession(DESCRIBED, {}) });
+  Object.assign(pair, { client: new ClientSession(DESCRIBED, {}, everyPart) });
   return pair.connect();
 }
 
@@ -45,7 +45,7 @@ test("a side without one does not answer, and does not say that it would", () =>
   assert(refused?.type === "failed");
   assert.equal(refused.status.code, "UNIMPLEMENTED");
   const extensions = (protocol: typeof PROTOCOL): string[] => {
-    const client = new ClientSession(protocol, {});
+    const client = new ClientSession(protocol, {}, everyPart);
     client.begin(0);
     const hello = new Accepting(0).receive(client.transmit());
     return [...(hello?.extensions?.keys() ?? [])];
@@ -56,7 +56,7 @@ test("a side without one does not answer, and does not say that it would", () =>
 
 test("a description that is too large for its reader is not sent", () => {
   const talk = new Pair({}, { maxBody: 20 });
-  Object.assign(talk, { client: new ClientSession(DESCRIBED, {}) });
+  Object.assign(talk, { client: new ClientSession(DESCRIBED, {}, everyPart) });
   talk.connect();
   const refused = ask(talk, talk.server, () => talk.run(), talk.atServer);
   assert(refused?.type === "failed");
@@ -70,7 +70,7 @@ test("frames of no exchange have no flags: HELLO and its answer, PING and PONG",
     for (let at = 0; at < bytes.length; at += 24 + view.getUint32(at + 12)) flags.push(view.getUint16(at + 6), view.getUint8(at + 5));
     return flags;
   };
-  const client = new ClientSession(PROTOCOL, {});
+  const client = new ClientSession(PROTOCOL, {}, everyPart);
   client.begin(0);
   const bytes = client.transmit();
   assert.deepEqual(flagsOf(bytes), [1, 0]);

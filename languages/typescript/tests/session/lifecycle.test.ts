@@ -281,7 +281,7 @@ test("a session that is lost is told, and another begins", () => {
 });
 
 test("a session expires without a connection", () => {
-  const pair = new Pair({}, { sessionExpiry: 1000 }).connect();
+  const pair = new Pair({}, { sessionExpiryMs: 1000 }).connect();
   pair.client.call(CALL, bytes("x"), pair.now);
   pair.run();
   pair.cut();

@@ -106,14 +106,14 @@ function payloadOf({ fields }: Block, type: string): [prefix: Uint8Array, body: 
   switch (type) {
     case "PUBLISH":
     case "EVENT":
-      return [prefix(metadataOf(fields), fields.get("topic") ?? ""), body];
+      return [prefix(metadataOf(fields), fields.get("topic") ?? "", everyPart), body];
     case "ACK":
       if (fields.has("session_id")) return [NOTHING, writeWelcome(BigInt(fields.get("session_id")!), handshakeOf(fields))];
-      return [prefix(metadataOf(fields), undefined), body];
+      return [prefix(metadataOf(fields), undefined, everyPart), body];
     case "HELLO":
       return [NOTHING, writeHello(BigInt(fields.get("session_id")!), handshakeOf(fields))];
     case "ERROR":
-      return [prefix(metadataOf(fields), undefined), writeText(fields.get("code") as Code, fields.get("message")!)];
+      return [prefix(metadataOf(fields), undefined, everyPart), writeText(fields.get("code") as Code, fields.get("message")!)];
     case "CLOSE":
       return [NOTHING, writeText(fields.get("code") as Code, fields.get("message")!)];
     case "CREDIT":
@@ -168,11 +168,11 @@ for (const block of blocks("vector")) {
         assert.deepEqual((message as Record<string, unknown>)[key] ?? zero, value, key);
       }
     } else if (type === "CLOSE" || type === "ERROR") {
-      const payload = type === "ERROR" ? readPayload(frame, 1000) : { body: rest, metadata: undefined };
+      const payload = type === "ERROR" ? readPayload(frame, 1000, everyPart) : { body: rest, metadata: undefined };
       assert.deepEqual(readText(payload.body), [fields.get("code"), fields.get("message")]);
       assert.deepEqual(payload.metadata, metadataOf(fields));
     } else if (type === "PUBLISH" || type === "EVENT" || type === "ACK") {
-      const { metadata, topic, body } = readPayload(frame, 10_000);
+      const { metadata, topic, body } = readPayload(frame, 10_000, everyPart);
       assert.deepEqual(metadata, metadataOf(fields));
       assert.equal(topic, fields.get("topic") ?? "");
       if (fields.get("body.message") === "Subscribed") {
@@ -191,7 +191,7 @@ for (const block of blocks("vector")) {
     const frame = frameOf(bytes);
     const [before, said] = payloadOf(block, fields.get("frame_type")!);
     // Messages of the broker's own protocol are not written here.
-    const body = fields.has("body.message") ? readPayload(frame, 10_000).body : said;
+    const body = fields.has("body.message") ? readPayload(frame, 10_000, everyPart).body : said;
     const outgoing = new Outgoing();
     outgoing.push(new OutFrame(frame.type, frame.flags, frame.id, body, before, frame.variant, frame.kind));
     assert.equal(hex(outgoing.transmit()), hex(bytes));
@@ -244,7 +244,7 @@ function textOf({ fields, bytes }: Block): string {
     const frame = frameOf(bytes, Number(fields.get("max_payload") ?? OPEN_PAYLOAD));
     if (frame.type === header.HELLO) new Accepting(0).receive(bytes);
     else if (frame.type === header.CREDIT) readCredit(frame);
-    else if (frame.type !== header.PUBLISH) readPayload(frame, 10_000);
+    else if (frame.type !== header.PUBLISH) readPayload(frame, 10_000, everyPart);
     else return answerTo(bytes);
   } catch (error) {
     assert(error instanceof Fault || error instanceof MessageFault || error instanceof ConnectError, String(error));
