@@ -88,7 +88,6 @@ export class ClientConnection {
       {
         session: this.#session,
         protocol,
-        role: "client",
         settings: this.#settings,
         handler: this.#handler,
         topic: topic === "" ? "" : `${topic}/$in`,

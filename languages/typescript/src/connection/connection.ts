@@ -38,7 +38,6 @@ export interface InboundEvents {
 export interface ConnectionParts {
   readonly session: Session;
   readonly protocol: Protocol;
-  readonly role: "client" | "server";
   readonly settings: ConnectionSettings;
   readonly handler: object;
   readonly topic: string;

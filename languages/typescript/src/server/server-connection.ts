@@ -68,7 +68,6 @@ export class ServerConnection implements PeerConnection {
     this.#connection = new Connection(
       {
         ...parts,
-        role: "server",
         topic: "",
         streams,
         owner: {

@@ -3,8 +3,8 @@
 import { DEFAULTS } from "./defaults.js";
 import { SettingError, checkValue, parseValue, type SettingForm, type SettingForms } from "./values.js";
 
-/** A form, and the value where nothing is set. */
-export type Setting = SettingForm & { readonly standard: number | boolean | string };
+/** A form, and the value where nothing is set, unless that is one of `DEFAULTS`. */
+export type Setting = SettingForm & { readonly standard?: number | boolean | string | undefined };
 
 /** Settings by name, as they are in a URL. */
 export type Settings = Readonly<Record<string, Setting>>;
@@ -14,8 +14,8 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const HOUR = 3_600_000;
 
-function number(kind: "duration" | "size" | "count", standard: number, min: number, max: number): Setting {
-  return { kind, standard, min, max };
+function number(kind: "duration" | "size" | "count", min: number, max: number, standard?: number): Setting {
+  return { kind, min, max, standard };
 }
 
 function choice(...of: readonly [string, ...string[]]): Setting {
@@ -28,21 +28,21 @@ export const size = number.bind(null, "size");
 export const count = number.bind(null, "count");
 
 const CONNECTION: Settings = {
-  max_body: size(DEFAULTS.maxBody, KIB, GIB),
-  max_decoded: size(DEFAULTS.maxDecoded, 0, 64 * GIB),
-  handshake_timeout: duration(DEFAULTS.handshakeTimeoutMs, 10, 600_000),
-  ping_interval: duration(DEFAULTS.pingIntervalMs, 10, HOUR),
-  call_timeout: duration(DEFAULTS.callTimeoutMs, 1, 24 * HOUR),
-  max_calls: count(DEFAULTS.maxCalls, 1, 32_768),
-  max_call_bytes: size(DEFAULTS.maxCallBytes, KIB, 16 * GIB),
-  outgoing_queue: size(DEFAULTS.outgoingQueue, 64 * KIB, GIB),
-  write_timeout: duration(DEFAULTS.writeTimeoutMs, 10, HOUR),
-  drain_timeout: duration(DEFAULTS.drainTimeoutMs, 0, 24 * HOUR),
-  stream_drain: duration(DEFAULTS.streamDrainMs, 0, 24 * HOUR),
-  session_buffer: size(DEFAULTS.sessionBuffer, 4 * KIB, 16 * GIB),
-  session_deliveries: count(DEFAULTS.sessionDeliveries, 1, 1_000_000),
-  compress_threshold: size(DEFAULTS.compressThreshold, 1, GIB),
-  insecure: { kind: "flag", standard: DEFAULTS.insecure },
+  max_body: size(KIB, GIB),
+  max_decoded: size(0, 64 * GIB),
+  handshake_timeout: duration(10, 600_000),
+  ping_interval: duration(10, HOUR),
+  call_timeout: duration(1, 24 * HOUR),
+  max_calls: count(1, 32_768),
+  max_call_bytes: size(KIB, 16 * GIB),
+  outgoing_queue: size(64 * KIB, GIB),
+  write_timeout: duration(10, HOUR),
+  drain_timeout: duration(0, 24 * HOUR),
+  stream_drain: duration(0, 24 * HOUR),
+  session_buffer: size(4 * KIB, 16 * GIB),
+  session_deliveries: count(1, 1_000_000),
+  compress_threshold: size(1, GIB),
+  insecure: { kind: "flag" },
 };
 
 /** Settings of clients, as in a URL. */
@@ -50,23 +50,23 @@ export const CLIENT: Settings = {
   ...CONNECTION,
   codec: choice("protobuf", "json", "msgpack"),
   compress: choice("none", "gzip", "zstd"),
-  connect_timeout: duration(DEFAULTS.connectTimeoutMs, 10, 600_000),
-  login_timeout: duration(DEFAULTS.loginTimeoutMs, 10, HOUR),
+  connect_timeout: duration(10, 600_000),
+  login_timeout: duration(10, HOUR),
   address_order: choice("listed", "random"),
-  reconnect_min: duration(DEFAULTS.reconnectMinMs, 1, HOUR),
-  reconnect_max: duration(DEFAULTS.reconnectMaxMs, 1, 24 * HOUR),
-  buffer_disconnected: size(DEFAULTS.bufferDisconnected, 0, 16 * GIB),
-  topic: { kind: "text", standard: DEFAULTS.topic },
+  reconnect_min: duration(1, HOUR),
+  reconnect_max: duration(1, 24 * HOUR),
+  buffer_disconnected: size(0, 16 * GIB),
+  topic: { kind: "text" },
 };
 
 /** Settings of servers, as in a URL. */
 export const SERVER: Settings = {
   ...CONNECTION,
-  max_connections: count(16_384, 1, 10_000_000),
-  max_handshakes: count(1024, 1, 10_000_000),
-  session_expiry: duration(DEFAULTS.sessionExpiryMs, 0, 24 * HOUR),
-  max_detached_sessions: count(10_000, 0, 10_000_000),
-  max_memory: size(GIB, MIB, 1024 * GIB),
+  max_connections: count(1, 10_000_000, 16_384),
+  max_handshakes: count(1, 10_000_000, 1024),
+  session_expiry: duration(0, 24 * HOUR),
+  max_detached_sessions: count(0, 10_000_000, 10_000),
+  max_memory: size(MIB, 1024 * GIB, GIB),
   schema: choice("any", "strict"),
 };
 
@@ -101,7 +101,7 @@ export function resolveSettings(
     const text = url.get(name);
     const given = options[option];
     if (text !== undefined) settings[option] = parseValue(name, text, setting);
-    else if (given === undefined || OBJECTS.includes(name)) settings[option] = setting.standard;
+    else if (given === undefined || OBJECTS.includes(name)) settings[option] = setting.standard ?? DEFAULTS[option as keyof typeof DEFAULTS];
     else settings[option] = checkValue(option, given as number, setting);
   }
   refuseUnknown(url, { ...table }, also);
