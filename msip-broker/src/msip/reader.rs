@@ -213,6 +213,9 @@ impl<'a> Reader<'a> {
     /// An instance has finished with messages of a client. All else at such a topic is a call, or nobody's.
     fn credit(&self, message: &MessageRef<'_>) {
         if let Some((topic, credit)) = presence::credit(message) {
+            if credit.window > 0 {
+                self.session.widen(topic, &credit.peer, credit.window);
+            }
             self.session.credit(topic, &credit.peer, credit.items);
         }
     }

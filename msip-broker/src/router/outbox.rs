@@ -317,6 +317,19 @@ impl Outbox {
         }
     }
 
+    /// The receiver is to be sent so many messages of a client ahead, or where that has no name, of what a client hears at this
+    /// topic. They go on with the credit that comes with it.
+    pub(super) fn widen(&mut self, topic: &[u8], peer: &str, messages: u32) {
+        if peer.is_empty()
+            && let Some(topics) = &mut self.topics
+        {
+            topics.widen(topic, messages);
+        }
+        if let Some(peers) = &mut self.peers {
+            peers.widen(topic, peer, messages);
+        }
+    }
+
     /// The instance has finished with messages of a client; where that has no name, a client with those of its topic.
     pub(super) fn credit(&mut self, topic: &[u8], peer: &str, messages: u32, wakes: &mut WakeList) {
         if peer.is_empty()

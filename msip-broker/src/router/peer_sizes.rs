@@ -5,6 +5,8 @@
 pub(super) struct PeerSizes {
     /// How many messages of a client an instance is sent ahead (docs/protocol.md, "Typed traffic").
     pub(super) window_messages: usize,
+    /// How many it may ask for.
+    pub(super) max_window_messages: usize,
     /// How many bytes of their bodies.
     pub(super) window_bytes: usize,
     /// How many bytes of a client go before it is another one's turn.
@@ -20,6 +22,7 @@ pub(super) struct PeerSizes {
 /// Those of a broker.
 const SIZES: PeerSizes = PeerSizes {
     window_messages: 256,
+    max_window_messages: 4096,
     window_bytes: 256 * 1024,
     quantum: 16 * 1024,
     max_waiting: 512 * 1024,

@@ -228,6 +228,13 @@ impl SessionHandle {
             .with_outbox(|outbox| outbox.credit(topic, peer, messages, &mut wakes));
     }
 
+    /// The instance is to be sent so many messages of a client of `T` ahead while its connection lasts, within
+    /// bounds, where it asks for that with [`credit`](Self::credit); to be called before that.
+    pub fn widen(&self, topic: &[u8], peer: &str, messages: u32) {
+        self.0
+            .with_outbox(|outbox| outbox.widen(topic, peer, messages));
+    }
+
     /// Ready when the session has ended, for a connection that cannot write what it took: `task` is woken by the end.
     pub fn poll_ended(&self, task: &mut Context<'_>) -> Poll<EndReason> {
         self.0.with_outbox(|outbox| outbox.poll_ended(task))

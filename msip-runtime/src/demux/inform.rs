@@ -32,6 +32,7 @@ pub(super) fn peer_credit(grant: &Grant) -> Result<UntypedMessage, Status> {
     let message = client_to_server::Message::PeerCredit(PeerCredit {
         peer: grant.peer.to_string(),
         items: grant.credit.items,
+        window: grant.window.unwrap_or_default(),
     });
     to_broker(&PEER_CREDIT, &grant.topic, message)
 }

@@ -1,4 +1,7 @@
 //! The window of one endpoint: how many one-way messages the broker may forward to a client, or of one client of a service.
+//!
+//! It grows while it is used up, as that of a connection does: else broker and endpoint take turns for every few messages. Its
+//! bytes stay.
 
 use std::sync::Arc;
 
@@ -17,8 +20,11 @@ use msip_session::wire::Credit;
 const ITEMS: u32 = 256;
 const BYTES: u32 = 256 * 1024;
 
+/// How many messages the broker may forward at most.
+const MAX_ITEMS: u32 = 16 * ITEMS;
+
 /// What may wait, with what came by earlier connections and is not handled yet.
-const MAX_WAITING: u32 = 4 * ITEMS;
+const MAX_WAITING: u32 = 4 * MAX_ITEMS;
 
 /// The window of one endpoint.
 #[derive(Debug)]
@@ -34,10 +40,26 @@ pub(super) struct EndpointWindow {
 struct State {
     /// By which connection of the session it is counted.
     connection: u64,
+    /// How many messages the broker may forward now.
+    size: u32,
     /// What was handled, and not told to the broker yet.
     handled: Credit,
     /// How many messages wait, or are being handled.
     waiting: u32,
+}
+
+impl State {
+    /// So many messages are granted again. A broker that has little left by then could have forwarded more: returns how large the
+    /// window is from here on, where it grows.
+    fn grow(&mut self, granted: u32) -> Option<u32> {
+        let used = self.waiting.saturating_add(granted);
+        let grown = self.size.saturating_mul(2).min(MAX_ITEMS);
+        if self.size.saturating_sub(used) >= self.size / 4 || grown == self.size {
+            return None;
+        }
+        self.size = grown;
+        Some(grown)
+    }
 }
 
 impl EndpointWindow {
@@ -53,6 +75,7 @@ impl EndpointWindow {
             endpoints,
             state: Mutex::new(State {
                 connection,
+                size: ITEMS,
                 handled: Credit { items: 0, bytes: 0 },
                 waiting: 0,
             }),
@@ -75,6 +98,7 @@ impl EndpointWindow {
     pub(super) fn resumed(&self, connection: u64) {
         let mut state = self.lock();
         state.connection = connection;
+        state.size = ITEMS;
         state.handled = Credit { items: 0, bytes: 0 };
     }
 
@@ -92,15 +116,17 @@ impl PeerWindow for EndpointWindow {
         }
         state.handled.items = state.handled.items.saturating_add(credit.items);
         state.handled.bytes = state.handled.bytes.saturating_add(credit.bytes);
-        if state.handled.items < ITEMS / 2 && state.handled.bytes < BYTES / 2 {
+        if state.handled.items < state.size / 2 && state.handled.bytes < BYTES / 2 {
             return;
         }
         let credit = std::mem::replace(&mut state.handled, Credit { items: 0, bytes: 0 });
+        let window = state.grow(credit.items);
         drop(state);
         self.endpoints.push(Command::Grant(Grant {
             topic: Arc::clone(&self.topic),
             peer: Arc::clone(&self.peer),
             credit,
+            window,
             connection,
         }));
     }
@@ -122,13 +148,80 @@ mod tests {
         window.handled(Credit { items, bytes }, connection);
     }
 
-    fn granted(endpoints: &Endpoints) -> Vec<(u32, u32)> {
+    fn grants(endpoints: &Endpoints) -> Vec<Grant> {
         let commands = endpoints.take(std::task::Waker::noop());
-        let granted = commands.into_iter().map(|command| match command {
-            Command::Grant(grant) => (grant.credit.items, grant.credit.bytes),
+        let grants = commands.into_iter().map(|command| match command {
+            Command::Grant(grant) => grant,
             other => panic!("{other:?}"),
         });
-        granted.collect()
+        grants.collect()
+    }
+
+    fn granted(endpoints: &Endpoints) -> Vec<(u32, u32)> {
+        let grants = grants(endpoints).into_iter();
+        grants
+            .map(|grant| (grant.credit.items, grant.credit.bytes))
+            .collect()
+    }
+
+    /// A broker that forwards all it may at once, of which a half is handled so many times. Returns how large the window was each
+    /// time.
+    fn use_up(window: &EndpointWindow, endpoints: &Endpoints, times: usize) -> Vec<u32> {
+        let (mut size, mut left) = (ITEMS, ITEMS);
+        let mut sizes = Vec::new();
+        for _ in 0..times {
+            assert!(window.received(left as usize));
+            left = 0;
+            while left == 0 {
+                let one = Credit { items: 1, bytes: 1 };
+                window.handled(one, 1);
+                for grant in grants(endpoints) {
+                    left += grant.credit.items;
+                    if let Some(grown) = grant.window {
+                        left += grown - size;
+                        size = grown;
+                    }
+                }
+            }
+            sizes.push(size);
+        }
+        sizes
+    }
+
+    #[test]
+    fn a_window_grows_while_it_is_used_up_and_begins_anew_with_each_connection() {
+        let (window, endpoints) = window();
+        assert_eq!(
+            use_up(&window, &endpoints, 6),
+            [512, 1024, 2048, 4096, 4096, 4096]
+        );
+        window.resumed(2);
+        let waiting = window.lock().waiting;
+        window.handled(
+            Credit {
+                items: waiting,
+                bytes: 0,
+            },
+            1,
+        );
+        assert_eq!(granted(&endpoints), []);
+        handle(&window, 128, 0, 2);
+        let grants = grants(&endpoints);
+        let granted = grants
+            .iter()
+            .map(|grant| (grant.credit.items, grant.window));
+        assert_eq!(granted.collect::<Vec<_>>(), [(128, None)], "as at first");
+    }
+
+    #[test]
+    fn a_window_of_which_a_broker_uses_little_stays() {
+        let (window, endpoints) = window();
+        for _ in 0..1000 {
+            handle(&window, 1, 0, 1);
+        }
+        let grants = grants(&endpoints);
+        assert_eq!(grants.len(), 7);
+        assert!(grants.iter().all(|grant| grant.window.is_none()));
     }
 
     #[test]
@@ -158,7 +251,7 @@ mod tests {
     #[test]
     fn a_broker_that_forwards_more_than_it_may_is_refused() {
         let (window, _) = window();
-        assert!(window.received(1024));
+        assert!(window.received(MAX_WAITING as usize));
         assert!(!window.received(1));
         window.handled(Credit { items: 1, bytes: 0 }, 1);
         assert!(window.received(1));

@@ -153,6 +153,7 @@ async fn a_client_gets_as_far_as_its_window_and_on_with_credit() {
         message: Some(client_to_server::Message::PeerCredit(PeerCredit {
             peer: peer.clone(),
             items: 256,
+            window: 0,
         })),
     };
     let credit = UntypedMessage::new(&CREDIT, credit.encode_to_vec());

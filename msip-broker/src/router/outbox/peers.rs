@@ -12,7 +12,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{OutboxItem, queue::Queue, window::Window};
+use super::{
+    OutboxItem,
+    queue::Queue,
+    window::{Window, WindowSize},
+};
 use crate::router::{
     Presence, SessionKey, WakeList,
     client::{Client, ClientAt},
@@ -58,6 +62,7 @@ struct PeerQueue {
     last: Option<Arc<Presence>>,
     /// What the instance has not finished with. There while that is something.
     sent: Option<Box<Window>>,
+    window: WindowSize,
     /// There while calls are open.
     calls: Option<Arc<ClientCalls>>,
     /// Whether the instance has taken the introduction.
@@ -90,7 +95,7 @@ impl PeerQueue {
             None => Next::Nothing,
             Some(OutboxItem::Exchange(_)) if self.has_too_many_calls() => Next::AwaitsCall,
             Some(OutboxItem::Publication(delivery)) => {
-                match Window::affordable(self.sent.as_deref(), &delivery.publication) {
+                match Window::affordable(self.sent.as_deref(), self.window, &delivery.publication) {
                     0 => Next::AwaitsCredit,
                     count => Next::Some(count),
                 }
@@ -226,6 +231,7 @@ impl PeerQueues {
                 waiting: None,
                 last: None,
                 sent: None,
+                window: WindowSize::default(),
                 calls: None,
                 is_told: false,
                 is_ready: false,
@@ -385,6 +391,14 @@ impl PeerQueues {
         let name = queue.client.peer.clone();
         self.make_ready(&topic, &name);
         true
+    }
+
+    /// The instance is to be sent so many messages of a client ahead.
+    pub(super) fn widen(&mut self, topic: &[u8], peer: &str, messages: u32) {
+        let peers = self.topics.get_mut(topic);
+        if let Some(queue) = peers.and_then(|peers| peers.get_mut(peer)) {
+            queue.window = WindowSize::asked(messages);
+        }
     }
 
     fn make_ready(&mut self, topic: &Bytes, peer: &Arc<str>) {
@@ -578,12 +592,13 @@ impl PeerQueues {
         out
     }
 
-    /// The connection is lost: with the next one the windows are full.
+    /// The connection is lost: with the next one the windows are full, and as large as at first.
     pub(super) fn suspend(&mut self, wakes: &mut WakeList) {
         let mut keys = Vec::new();
         for (topic, peers) in &mut self.topics {
             for (peer, queue) in peers {
                 queue.sent = None;
+                queue.window = WindowSize::default();
                 keys.push((topic.clone(), peer.clone()));
                 queue.release(wakes);
             }

@@ -15,7 +15,7 @@ use super::{
     OutboxItem, Target,
     pace::Pace,
     queue::{Capacity, Queue},
-    window::Window,
+    window::{Window, WindowSize},
 };
 use crate::{
     router::{Limits, WakeList, peer_sizes::PeerSizes},
@@ -40,6 +40,7 @@ struct TopicQueue {
     queue: Queue,
     /// What the client has not handled.
     sent: Window,
+    window: WindowSize,
     pace: Pace,
     deficit: i64,
     is_ready: bool,
@@ -64,7 +65,7 @@ impl TopicQueue {
         match self.queue.peek() {
             None => 0,
             Some(OutboxItem::Publication(delivery)) => {
-                Window::affordable(Some(&self.sent), &delivery.publication)
+                Window::affordable(Some(&self.sent), self.window, &delivery.publication)
             }
             Some(_) => 1,
         }
@@ -221,6 +222,14 @@ impl TopicQueues {
         true
     }
 
+    /// The client is to be sent so many messages of a topic ahead.
+    pub(super) fn widen(&mut self, topic: &[u8], messages: u32) {
+        let topic = self.heard_at(topic);
+        if let Some(queue) = topic.and_then(|topic| self.topics.get_mut(&topic)) {
+            queue.window = WindowSize::asked(messages);
+        }
+    }
+
     fn make_ready(&mut self, topic: &Bytes) {
         if let Some(queue) = self.topics.get_mut(topic)
             && !queue.is_ready
@@ -298,13 +307,14 @@ impl TopicQueues {
         out
     }
 
-    /// The connection is lost: with the next one the windows are full.
+    /// The connection is lost: with the next one the windows are full, and as large as at first.
     pub(super) fn suspend(&mut self, wakes: &mut WakeList) {
         let mut topics: Vec<_> = self.topics.keys().cloned().collect();
         topics.sort_unstable();
         for topic in topics {
             if let Some(queue) = self.topics.get_mut(&topic) {
                 queue.sent.clear();
+                queue.window = WindowSize::default();
                 queue.pace.suspend(wakes);
             }
             self.make_ready(&topic);

@@ -13,6 +13,23 @@ pub(super) struct Window {
     bytes: usize,
 }
 
+/// For how many messages a window has room: as many as its receiver has asked for, within bounds. Its bytes are always the same.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct WindowSize(u16);
+
+impl WindowSize {
+    /// That which was asked for.
+    pub(super) fn asked(messages: u32) -> Self {
+        let most = PeerSizes::current().max_window_messages;
+        let messages = usize::try_from(messages).unwrap_or(usize::MAX).min(most);
+        Self(u16::try_from(messages).unwrap_or(u16::MAX))
+    }
+
+    fn messages(self) -> usize {
+        PeerSizes::current().window_messages.max(self.0.into())
+    }
+}
+
 impl Window {
     /// How many messages are in it.
     #[cfg(test)]
@@ -26,13 +43,17 @@ impl Window {
     }
 
     /// For how many of these messages it has room; nothing is in it where there is none.
-    pub(super) fn affordable(window: Option<&Self>, publication: &Publication) -> u32 {
+    pub(super) fn affordable(
+        window: Option<&Self>,
+        size: WindowSize,
+        publication: &Publication,
+    ) -> u32 {
         if FaultInjection::IgnoreWindow.is_on() {
             return publication.count;
         }
         let sizes = PeerSizes::current();
         let taken = window.map_or((0, 0), |window| (window.messages, window.bytes));
-        let messages = sizes.window_messages.saturating_sub(taken.0);
+        let messages = size.messages().saturating_sub(taken.0);
         let most = u32::try_from(messages).unwrap_or(u32::MAX);
         let most = most.min(publication.count);
         let mut left = sizes.window_bytes.saturating_sub(taken.1);

@@ -58,6 +58,35 @@ fn a_client_that_handles_nothing_holds_up_no_other_of_its_session() {
 }
 
 #[test]
+fn a_client_is_sent_as_many_ahead_as_it_asks_for_until_its_connection_is_lost() {
+    let router = router();
+    let (one, mut publisher) = (clients(&router, &["a"]), Peer::new(&router));
+    let mut send = |count: usize| {
+        publisher.publishes(MsgKind::Event, "a", &vec!["x"; count]);
+    };
+    send(1000);
+    assert_eq!(one.take().len(), 256);
+    one.session.widen(b"a", "", 500);
+    one.session.credit(b"a", "", 1);
+    assert_eq!(one.take().len(), 500 - 255);
+    one.session.widen(b"a", "", 0);
+    one.session.credit(b"a", "", 100);
+    assert!(
+        one.take().is_empty(),
+        "256 at least, of which 400 are there"
+    );
+    one.session.widen(b"a", "", u32::MAX);
+    one.session.credit(b"a", "", 400);
+    assert_eq!(one.take().len(), 1000 - 501);
+    send(4096);
+    assert_eq!(one.take().len(), 4096 - 499, "4096 at most");
+    one.suspend();
+    one.resume(Rights::all());
+    send(1000);
+    assert_eq!(one.take().len(), 256, "as at first");
+}
+
+#[test]
 fn what_is_handled_in_time_is_waited_for_and_nothing_is_lost() {
     let router = router();
     let (one, mut publisher) = (clients(&router, &["a"]), Peer::new(&router));

@@ -99,7 +99,7 @@ pub struct DisconnectReq {
 pub struct DisconnectRsp {}
 
 /// An instance of a service has finished with some of a client's one-way messages, deliveries included. Of each client and topic it
-/// is sent 256 messages and 256 KiB ahead of that. So is a client whose subscription has a window of its own.
+/// is sent 256 messages and 256 KiB ahead of that, or as many messages as it asks for. So is a client whose subscription has a window of its own.
 #[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
@@ -110,6 +110,9 @@ pub struct PeerCredit {
     /// How many messages it has finished with since it last said so.
     #[prost(uint32, tag = "2")]
     pub items: u32,
+    /// How many messages it is to be sent ahead while this connection lasts: 256 to 4096. Nothing where that stays.
+    #[prost(uint32, tag = "3")]
+    pub window: u32,
 }
 
 /// A client of a topic hears what is spoken there, since it came before the first service.

@@ -209,6 +209,7 @@ impl Vector {
                 message: Some(client_to_server::Message::PeerCredit(PeerCredit {
                     peer: self.text("body.peer"),
                     items: self.small("body.items"),
+                    window: self.small("body.window"),
                 })),
             }),
             other => panic!("{other} is no message of a broker"),

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use msip_session::MsgKind;
 
-use super::{super::rights::RIGHTS, Checked, Link, World, limits::EXPIRY};
+use super::{
+    super::rights::RIGHTS,
+    Checked, Link, World,
+    limits::{EXPIRY, FIRST_WINDOW},
+};
 use crate::router::{EndReason, Target, WakeList};
 
 impl World {
@@ -35,6 +39,7 @@ impl World {
         }
         for peer in sim.peers.values_mut() {
             peer.sent = 0;
+            peer.window = FIRST_WINDOW;
             peer.passed = 0;
             for lane in &mut peer.lanes {
                 left.extend(lane.extract_if(.., |one| one.target != Target::Everyone));

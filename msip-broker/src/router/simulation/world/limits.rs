@@ -19,7 +19,8 @@ pub(super) const KEPT: usize = 4;
 pub(super) const EXPIRY: Duration = Duration::from_secs(30);
 pub(super) const SUBSCRIPTIONS: usize = 5;
 pub(super) const GRANTS: usize = 2;
-/// How many messages of a client an instance is sent ahead.
+/// How many messages of a client an instance is sent ahead, at first, and at most: there the limit that is met is that of bytes.
+pub(super) const FIRST_WINDOW: usize = 7;
 pub(super) const WINDOW: usize = 10;
 /// How many of its calls are open there.
 pub(super) const CLIENT_CALLS: usize = 1;
@@ -31,8 +32,9 @@ pub(super) const TURN: usize = 6;
 
 /// The sizes of what instances are sent of their clients.
 pub(in crate::router::simulation) const PEER_SIZES: PeerSizes = PeerSizes {
-    // The limit that is met is that of bytes: a message is sent while there is anything left.
-    window_messages: 2 * WINDOW,
+    window_messages: FIRST_WINDOW,
+    max_window_messages: 2 * WINDOW,
+    // A message is sent while there is anything left.
     window_bytes: (WINDOW - 1) * SIZE + 1,
     quantum: SIZE as i64 + 64,
     max_waiting: 1 << 20,

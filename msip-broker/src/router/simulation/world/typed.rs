@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     Checked, Link, TOPICS, World,
-    limits::{CLIENT_WAITING, WINDOW},
+    limits::{CLIENT_WAITING, FIRST_WINDOW, WINDOW},
     message::{Message, text},
     queues::Pushed,
 };
@@ -47,6 +47,8 @@ pub(super) struct PeerSim {
     is_gone: bool,
     /// How many messages the instance has not finished with.
     pub(super) sent: usize,
+    /// How many it is sent ahead.
+    pub(super) window: usize,
     /// Tells it from an earlier one of the same client.
     number: u64,
     /// How many messages of others went while something of it could have gone.
@@ -195,6 +197,7 @@ impl World {
                 lanes: Default::default(),
                 is_gone: false,
                 sent: 0,
+                window: FIRST_WINDOW,
                 number,
                 passed: 0,
             });
@@ -360,9 +363,20 @@ impl World {
         let messages = 1 + self.random.below(WINDOW);
         let client = self.sims[key.1].handle.clone();
         let instance = self.sims[at].handle.clone();
+        let asked = match self.random.once_in(2) {
+            true => Some(self.random.below(2 * WINDOW)),
+            false => None,
+        };
+        if let Some(asked) = asked {
+            instance.widen(key.0.as_bytes(), client.peer(), asked as u32);
+        }
         instance.credit(key.0.as_bytes(), client.peer(), messages as u32);
-        self.say(|| format!("{at} has finished with {messages} of {key:?}"));
+        self.say(|| format!("{at} has finished with {messages} of {key:?}, asking for {asked:?}"));
         if let Some(peer) = self.sims[at].peers.get_mut(&key) {
+            peer.window = match asked {
+                Some(asked) => asked.clamp(FIRST_WINDOW, WINDOW),
+                None => peer.window,
+            };
             peer.sent = peer.sent.saturating_sub(messages);
         }
         Ok(())

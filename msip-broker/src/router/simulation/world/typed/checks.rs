@@ -8,7 +8,7 @@ use crate::router::{
     simulation::world::{
         Checked, Link, World,
         checks::show_lanes,
-        limits::{CLIENT_CALLS, TURN, WINDOW},
+        limits::{CLIENT_CALLS, TURN},
         message::{Message, text},
         typed::PeerSim,
     },
@@ -66,7 +66,7 @@ impl World {
         }
         let now = self.now;
         let mut first = peer.lanes.iter().filter_map(|lane| lane.first());
-        if peer.sent >= WINDOW && first.any(|one| is_over(one, now)) {
+        if peer.sent >= peer.window && first.any(|one| is_over(one, now)) {
             // It waits for credit, and is not looked at before that comes.
             return false;
         }
@@ -76,7 +76,7 @@ impl World {
         // Which of several comes next is for their order to say.
         let has_place = |one: &&Message| match one.is_call {
             true => self.calls_of(at, peer.number) < CLIENT_CALLS,
-            false => peer.sent < WINDOW,
+            false => peer.sent < peer.window,
         };
         match next.is_empty() {
             true => peer.is_gone,
@@ -160,7 +160,7 @@ impl World {
         let number = peer.number;
         if !is_call {
             peer.sent += count;
-            if peer.sent > WINDOW {
+            if peer.sent > peer.window {
                 return Err(format!(
                     "{at} takes {} of {of:?}, beyond its window",
                     peer.sent
