@@ -223,7 +223,9 @@ impl<'a> Link<'a> {
                 false => Err(nobody()),
             },
             Request::Msip(call) => {
-                let responder = call.responder;
+                let Some(responder) = call.into_responder() else {
+                    return Ok(());
+                };
                 for (name, value) in translate::answer_headers(&message.headers, service) {
                     // The number is the service's.
                     if name != "rid"
@@ -307,7 +309,7 @@ impl<'a> Link<'a> {
         let (request, text) = match exchange.downcast::<MsipCall>() {
             Ok(call) => match asked(&call, &topic, rid) {
                 Ok(text) => (Request::Msip(call), text),
-                Err(status) => return call.responder.fail(&status),
+                Err(status) => return call.fail(&status),
             },
             Err(other) => {
                 let Ok(foreign) = other.downcast::<Foreign>() else {

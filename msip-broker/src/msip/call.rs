@@ -29,7 +29,8 @@ pub(crate) struct MsipCall {
     pub(crate) options: CallOptions,
     /// Who the caller is, where that is nothing but a peer: stated to an instance that does not hear it apart.
     pub(super) unnamed: Option<Arc<Identity>>,
-    pub(crate) responder: Responder,
+    /// There until the call is passed on, and again where it comes back.
+    pub(super) responder: Option<Responder>,
     pub(crate) requests: Option<Requests>,
     /// Whether it may run more than once.
     pub(super) is_idempotent: bool,
@@ -57,7 +58,29 @@ impl Exchange for MsipCall {
     }
 
     fn refuse(self: Box<Self>, why: Refused) {
-        self.responder.fail(&status(&why));
+        self.fail(&status(&why));
+    }
+}
+
+impl MsipCall {
+    /// What answers it.
+    #[cfg(feature = "middleman")]
+    pub(crate) fn into_responder(self) -> Option<Responder> {
+        self.responder
+    }
+
+    /// Answers it with an error.
+    pub(crate) fn fail(self, status: &Status) {
+        if let Some(responder) = self.responder {
+            responder.fail(status);
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    #[cfg(feature = "middleman")]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let responder = self.responder.as_ref();
+        responder.is_some_and(|responder| responder.cancellation().is_cancelled())
     }
 }
 
@@ -72,6 +95,7 @@ pub(super) enum Call {
 ///
 /// `at` is where the instance hears this client, if it hears each apart.
 pub(super) fn take_apart(assigned: Assigned, at: Option<Topic>) -> Option<(Call, Attempt)> {
+    let instance = assigned.instance();
     let (request, open) = assigned.into_parts();
     let Request {
         topic,
@@ -88,6 +112,7 @@ pub(super) fn take_apart(assigned: Assigned, at: Option<Topic>) -> Option<(Call,
     let attempt = Attempt {
         topic,
         at,
+        instance,
         tried,
         open,
     };
@@ -109,8 +134,9 @@ pub(super) struct Attempt {
     pub(super) topic: bytes::Bytes,
     /// Where the instance hears this client, if it hears each apart.
     at: Option<Topic>,
-    /// The instances that have had it, with this one.
-    pub(super) tried: Vec<SessionKey>,
+    /// The instance, and those that have had it before.
+    instance: SessionKey,
+    tried: Vec<SessionKey>,
     pub(super) open: OpenCall,
 }
 
@@ -122,6 +148,12 @@ impl Attempt {
             Some(at) => message.to_known_topic(at.clone()),
             None => message,
         }
+    }
+
+    /// The instances that have had it, with this one.
+    pub(super) fn all_tried(&self) -> Vec<SessionKey> {
+        let before = self.tried.iter().copied();
+        before.chain([self.instance]).collect()
     }
 
     /// The options that the instance is sent.
@@ -156,12 +188,8 @@ pub(super) struct Instance {
 /// A call that an instance has, and that nothing waits for here.
 #[derive(Debug)]
 struct PassedOn {
-    caller: SessionHandle,
-    message: UntypedMessage,
-    options: CallOptions,
-    unnamed: Option<Arc<Identity>>,
-    is_idempotent: bool,
-    key: Option<String>,
+    /// Where it lies already: it is not moved into the entry of the call.
+    call: Box<MsipCall>,
     attempt: Attempt,
     instance: Arc<Instance>,
 }
@@ -169,7 +197,7 @@ struct PassedOn {
 /// Makes the call at `service`. Its outcome is passed on by who finds it. The call comes back where that is not enough: its request is a
 /// stream, or the service takes no more calls now.
 pub(super) fn relay(
-    call: Box<MsipCall>,
+    mut call: Box<MsipCall>,
     attempt: Attempt,
     service: &Handle,
     instance: &Arc<Instance>,
@@ -177,25 +205,11 @@ pub(super) fn relay(
     if call.requests.is_some() {
         return Some((call, attempt));
     }
-    let MsipCall {
-        caller,
-        message,
-        options,
-        unnamed,
-        responder,
-        is_idempotent,
-        key,
-        requests: _,
-    } = *call;
-    let heard = attempt.heard(&message);
-    let sent = attempt.options(&options, unnamed.as_deref());
+    let responder = call.responder.take()?;
+    let heard = attempt.heard(&call.message);
+    let sent = attempt.options(&call.options, call.unnamed.as_deref());
     let call = PassedOn {
-        caller,
-        message,
-        options,
-        unnamed,
-        is_idempotent,
-        key,
+        call,
         attempt,
         instance: Arc::clone(instance),
     };
@@ -205,10 +219,7 @@ pub(super) fn relay(
         error,
     } = service.relay(&heard, &sent, responder, call).err()?;
     match error {
-        None => {
-            let (call, attempt) = call.taken_back(responder);
-            Some((Box::new(call), attempt))
-        }
+        None => Some(call.taken_back(responder)),
         Some(error) if call.is_for_another(&error) => {
             let another = Forwarded::Another(responder, error);
             call.ended(Relayed::Ended(another));
@@ -224,24 +235,15 @@ pub(super) fn relay(
 
 impl PassedOn {
     /// The call as it was before it was passed on.
-    fn taken_back(self, responder: Responder) -> (MsipCall, Attempt) {
-        let call = MsipCall {
-            caller: self.caller,
-            message: self.message,
-            options: self.options,
-            unnamed: self.unnamed,
-            responder,
-            requests: None,
-            is_idempotent: self.is_idempotent,
-            key: self.key,
-        };
-        (call, self.attempt)
+    fn taken_back(mut self, responder: Responder) -> (Box<MsipCall>, Attempt) {
+        self.call.responder = Some(responder);
+        (self.call, self.attempt)
     }
 }
 
 impl RelayedCall for PassedOn {
     fn is_for_another(&self, error: &CallError) -> bool {
-        is_for_another(error, self.is_idempotent, &self.attempt)
+        is_for_another(error, self.call.is_idempotent, &self.attempt)
     }
 
     fn ended(self, end: Relayed) {
@@ -274,35 +276,30 @@ fn is_for_another(error: &CallError, is_idempotent: bool, attempt: &Attempt) -> 
     match error {
         CallError::NotSent(error) => is_of_connection(error),
         // It may have run.
-        CallError::ConnectionLost => is_idempotent && attempt.tried.len() < MAX_TRIES,
+        CallError::ConnectionLost => is_idempotent && attempt.tried.len() + 1 < MAX_TRIES,
         _ => false,
     }
 }
 
 /// Makes the call at `service`, and passes on what comes back. Where it could not be sent it goes to another instance.
 pub(super) async fn pass_on(
-    call: Box<MsipCall>,
+    mut call: Box<MsipCall>,
     attempt: Attempt,
     service: Handle,
     shared: Arc<Shared>,
 ) {
+    let Some(responder) = call.responder.take() else {
+        return;
+    };
     let message = attempt.heard(&call.message);
-    let MsipCall {
-        responder,
-        options,
-        unnamed,
-        requests,
-        is_idempotent,
-        ..
-    } = *call;
-    let sent = attempt.options(&options, unnamed.as_deref());
-    if let Some(requests) = requests {
+    let sent = attempt.options(&call.options, call.unnamed.as_deref());
+    if let Some(requests) = call.requests.take() {
         // In a box, since most calls have one request.
         let opened = Box::pin(service.open_stream(&message, Unbroken(requests), &sent));
         let forwarded = responder.forward_unless(opened, |_| false).await;
         return ended(&forwarded, &attempt, &shared);
     }
-    let may_have_it = |error: &CallError| is_for_another(error, is_idempotent, &attempt);
+    let may_have_it = |error: &CallError| is_for_another(error, call.is_idempotent, &attempt);
     let forwarded = {
         // Pinned where it is made, so that the future of a call, which is moved into its box, holds it once.
         let opened = pin!(service.open(&message, &sent));
@@ -312,16 +309,7 @@ pub(super) async fn pass_on(
         Forwarded::Another(responder, error) => (responder, error),
         forwarded => return ended(&forwarded, &attempt, &shared),
     };
-    let call = MsipCall {
-        caller: call.caller,
-        message: call.message,
-        options,
-        unnamed,
-        responder,
-        requests: None,
-        is_idempotent,
-        key: call.key,
-    };
+    call.responder = Some(responder);
     again(call, attempt, error, &shared);
 }
 
@@ -334,12 +322,12 @@ fn ended(forwarded: &Forwarded, attempt: &Attempt, shared: &Shared) {
 }
 
 /// The instance could not have it: another one may.
-fn again(call: MsipCall, attempt: Attempt, error: CallError, shared: &Shared) {
+fn again(call: Box<MsipCall>, attempt: Attempt, error: CallError, shared: &Shared) {
     let mut publisher = Publisher::new(&shared.router, &call.caller);
     let request = Request {
         topic: attempt.topic.clone(),
-        tried: attempt.tried.clone(),
-        exchange: Box::new(call),
+        tried: attempt.all_tried(),
+        exchange: call,
     };
     // It counts at the other one from here on.
     drop(attempt);
@@ -350,7 +338,7 @@ fn again(call: MsipCall, attempt: Attempt, error: CallError, shared: &Shared) {
             (request.exchange as Box<dyn std::any::Any>).downcast::<MsipCall>(),
         ) {
             // It may have run, and nobody else is there.
-            (error @ CallError::ConnectionLost, Ok(call)) => call.responder.fail(&error.into()),
+            (error @ CallError::ConnectionLost, Ok(call)) => call.fail(&error.into()),
             (_, Ok(call)) => call.refuse(refused),
             // It is the one that was given.
             (_, Err(_)) => {}
@@ -382,7 +370,7 @@ mod tests {
     #[test]
     fn what_every_open_call_holds_is_small() {
         let call = size_of::<PassedOn>();
-        assert!(call <= 400, "{call} bytes");
+        assert!(call <= 160, "{call} bytes");
         // Of those that wait for the service to take more, and of streams of requests.
         let waiting = returned_len(pass_on);
         assert!(waiting <= 2520, "{waiting} bytes");

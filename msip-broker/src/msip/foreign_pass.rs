@@ -37,7 +37,7 @@ pub(super) async fn pass_on(
             let mut publisher = Publisher::new(&shared.router, call.0.caller());
             let request = Request {
                 topic: attempt.topic.clone(),
-                tried: attempt.tried.clone(),
+                tried: attempt.all_tried(),
                 exchange: call,
             };
             // It counts at the other one from here on.

@@ -35,8 +35,11 @@ const SUBSCRIPTION_ENDED_IND: Variant =
     Variant::new(4, "subscription_ended_ind", MsgKind::Event).urgent();
 
 /// The topic whose service asks the broker something there, where it is such a topic.
-pub(super) fn asks_broker(topic: &str) -> Option<&str> {
-    topic.strip_prefix(BROKER)
+pub(super) fn asks_broker(message: &UntypedMessage) -> Option<&str> {
+    if !message.topic_bytes().starts_with(BROKER.as_bytes()) {
+        return None;
+    }
+    message.topic().strip_prefix(BROKER)
 }
 
 /// What a service that hears `$presence/T` is told.

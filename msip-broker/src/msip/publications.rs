@@ -65,10 +65,6 @@ impl Run {
         self.count += 1;
     }
 
-    pub(super) fn topic(&self) -> &Bytes {
-        &self.topic
-    }
-
     pub(super) fn into_publication(self, from: SessionKey) -> Publication {
         let frames = Bytes::from(self.frames);
         let mut publication = Publication::new(from, self.topic, self.kind, frames, self.count);

@@ -43,7 +43,7 @@ pub(super) struct Reader<'a> {
     link: &'a Link,
     publisher: Publisher,
     wakes: WakeList,
-    /// The topic that was published to last.
+    /// The topic that something was sent to last: one that may be. Empty before.
     last_topic: Bytes,
     /// The filters of each grant that was given.
     granted: HashMap<String, Vec<TopicFilter>>,
@@ -93,6 +93,7 @@ impl<'a> Reader<'a> {
                 break;
             };
             self.handle(event);
+            self.take_calls(inbound);
             if self.publisher.wait_until().is_some() {
                 self.wakes.wake();
                 Box::pin(self.push_back()).await;
@@ -104,11 +105,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes the calls that were read with what was handled last, unless their caller is to be pushed back.
+    fn take_calls(&mut self, inbound: &mut Inbound) {
+        let mut now = None;
+        while self.publisher.wait_until().is_none()
+            && let Some(exchange) = inbound.take_call()
+        {
+            let now = *now.get_or_insert_with(|| self.shared.now());
+            self.take(exchange, now);
+        }
+    }
+
     /// Does what the peer asks for. Apart, so that no event is a part of the future that waits for the next.
     fn handle(&mut self, event: Event<'_>) {
         match event {
             Event::Messages(messages) => self.publish_all(messages),
-            Event::Exchange(exchange) => self.take(exchange),
+            Event::Exchange(exchange) => self.take(exchange, self.shared.now()),
             Event::Subscribe(request) if request.is_about_grant() => {
                 let granted = self.grant(&request);
                 answer(request, granted);
@@ -198,7 +210,6 @@ impl<'a> Reader<'a> {
                 Some(run) if run.takes(&message) => run.push(&message),
                 _ => {
                     let next = Run::new(&message, &self.last_topic);
-                    self.last_topic = next.topic().clone();
                     if let Some(run) = run.replace(next) {
                         self.publish_run(run);
                     }
@@ -222,29 +233,35 @@ impl<'a> Reader<'a> {
 
     fn publish_run(&mut self, run: Run) {
         let publication = run.into_publication(self.session.key());
-        if let Err(refused) = self.publish(publication) {
+        if let Err(refused) = self.publish(publication, self.shared.now()) {
             // Nobody waits for an answer; the router has counted it.
             tracing::debug!(%refused, "a message that nobody waits for was not published");
         }
     }
 
-    fn publish(&mut self, publication: Publication) -> Result<(), Refused> {
-        check(&publication.topic)?;
-        let now = self.shared.now();
+    fn publish(&mut self, publication: Publication, now: Duration) -> Result<(), Refused> {
+        if !self.is_last_topic(&publication.topic) {
+            check(&publication.topic)?;
+            self.last_topic = publication.topic.clone();
+        }
         self.publisher
             .publish(publication, now, &mut self.wakes)
             .map(|_| ())
     }
 
+    /// Whether something was sent to this topic last, so that it may be.
+    fn is_last_topic(&self, topic: &[u8]) -> bool {
+        !topic.is_empty() && self.last_topic == topic
+    }
+
     /// Takes a message with metadata, a delivery or a call.
-    fn take(&mut self, exchange: UntypedExchange) {
+    fn take(&mut self, exchange: UntypedExchange, now: Duration) {
         if let Reply::Call(_) = exchange.reply {
-            return self.request(exchange);
+            return self.request(exchange, now);
         }
-        let now = self.shared.now();
         let mut publication = publication_of(&exchange, self.session.key(), now);
         publication.wants_ack = matches!(exchange.reply, Reply::Delivery(_));
-        let published = self.publish(publication);
+        let published = self.publish(publication, now);
         match exchange.reply {
             // It is in the outbox of everyone who hears it.
             Reply::Delivery(acknowledgment) => match published {
@@ -260,7 +277,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands a call to a service.
-    fn request(&mut self, exchange: UntypedExchange) {
+    fn request(&mut self, exchange: UntypedExchange, now: Duration) {
         let metadata = exchange.metadata();
         // Where an instance hears each client apart, its topic says as much as an identity without a name.
         let unnamed = metadata.shared_identity().filter(|it| is_unnamed(it));
@@ -270,45 +287,38 @@ impl<'a> Reader<'a> {
         };
         let is_idempotent = metadata.is_idempotent();
         let key = metadata.key().map(str::to_owned);
-        let UntypedExchange {
-            message,
-            reply,
-            requests,
-            ..
-        } = exchange;
-        let Reply::Call(responder) = reply else {
+        let Reply::Call(responder) = exchange.reply else {
             return;
         };
-        if let Some(about) = presence::asks_broker(message.topic()) {
+        if let Some(about) = presence::asks_broker(&exchange.message) {
             let (_, rights) = self.shared.authorize(self.peer);
-            match presence::ask(self.shared, &rights, about, &message) {
+            match presence::ask(self.shared, &rights, about, &exchange.message) {
                 Ok(answer) => responder.answer(&answer),
                 Err(status) => responder.fail(&status),
             }
             return;
         }
-        if let Err(refused) = check(message.topic().as_bytes()) {
-            return responder.fail(&status(&refused));
-        }
-        let topic = message.topic().as_bytes();
-        if self.last_topic != topic {
+        let topic = exchange.message.topic_bytes();
+        if !self.is_last_topic(topic) {
+            if let Err(refused) = check(topic) {
+                return responder.fail(&status(&refused));
+            }
             self.last_topic = Bytes::copy_from_slice(topic);
         }
         let request = Request {
             topic: self.last_topic.clone(),
             exchange: Box::new(MsipCall {
                 caller: self.session.clone(),
-                message,
+                message: exchange.message,
                 options,
                 unnamed,
-                responder,
-                requests,
+                responder: Some(responder),
+                requests: exchange.requests,
                 is_idempotent,
                 key,
             }),
             tried: Vec::new(),
         };
-        let now = self.shared.now();
         if let Err((refused, request)) = self.publisher.request(request, now, &mut self.wakes) {
             request.exchange.refuse(refused);
         }

@@ -41,6 +41,7 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Assigned {
     pub(super) request: Request,
+    pub(super) instance: SessionKey,
     pub(super) open: OpenCall,
     pub(super) client: Option<ClientAt>,
 }
@@ -51,7 +52,12 @@ impl Assigned {
         self.client.as_ref()
     }
 
-    /// The call, and what counts it: to be kept until the call has ended. The request has this instance among those tried.
+    /// Who has it. Where it goes on to another, this one is among those tried.
+    pub fn instance(&self) -> SessionKey {
+        self.instance
+    }
+
+    /// The call, and what counts it: to be kept until the call has ended.
     pub fn into_parts(self) -> (Request, OpenCall) {
         (self.request, self.open)
     }

@@ -162,8 +162,8 @@ impl Outbox {
             }
             _ => {}
         }
-        if let Some(client) = item.client().cloned() {
-            return self.push_of_client(&client, item, limits, wakes);
+        if item.client().is_some() {
+            return self.push_of_client(item, limits, wakes);
         }
         let topic = self.topics.as_ref().and_then(|it| it.topic_of(&item));
         if let Some(topic) = topic {
@@ -257,7 +257,6 @@ impl Outbox {
     /// Adds what a client has sent to an instance that hears it apart. Returns whether that client should wait.
     fn push_of_client(
         &mut self,
-        client: &ClientAt,
         item: OutboxItem,
         limits: &Limits,
         wakes: &mut WakeList,
@@ -266,8 +265,8 @@ impl Outbox {
         let most = self.capacity(limits);
         let peers = self.peers.as_ref();
         // Where an older STATE has a place, a newer one has it too.
-        let is_newer = peers.is_some_and(|peers| peers.has_older_state(client, &item));
-        let has_place = peers.is_none_or(|peers| peers.has_place_for(client));
+        let is_newer = peers.is_some_and(|peers| peers.has_older_state(&item));
+        let has_place = peers.is_none_or(|peers| peers.has_place_for(&item));
         let is_full =
             !has_place || self.bytes() + bytes > most.bytes || self.count() + count > most.count;
         if is_full && !is_newer && !FaultInjection::CrowdOthers.is_on() {
@@ -276,7 +275,7 @@ impl Outbox {
         }
         self.queued = self.queued.saturating_add(count as u64);
         let peers = self.peers.get_or_insert_default();
-        let is_long = peers.push(client, self.key, item, limits.outgoing_bytes);
+        let is_long = peers.push(self.key, item, limits.outgoing_bytes);
         self.wake_writer(wakes);
         Ok(is_long && self.status == Status::Connected)
     }

@@ -114,6 +114,12 @@ impl<'a> Sending<'a> {
         self.client.as_ref().map(|own| own.key)
     }
 
+    /// The client, where that is not who sends: it may have gone meanwhile.
+    fn of_other(&self, client: Option<&ClientAt>) -> Option<ClientAt> {
+        let own = self.own();
+        client.filter(|at| Some(at.client.key) != own).cloned()
+    }
+
     /// Who has sent something, for an instance that hears each client apart. `None` where the session does not; an error where
     /// the client has gone.
     fn client_at(
@@ -172,7 +178,8 @@ impl<'a> Sending<'a> {
                 }
             }
         };
-        let at = client.clone();
+        let is_heard_apart = client.is_some();
+        let of_other = self.of_other(client.as_ref());
         let generation = route.generation;
         let topic = pending.publication.topic.clone();
         let item = OutboxItem::Publication(Delivery {
@@ -184,12 +191,12 @@ impl<'a> Sending<'a> {
         let (rejected, item) = match to.push(item, generation, self.now, self.wakes) {
             Ok(is_congested) => {
                 self.receivers = self.receivers.saturating_add(1);
-                if let Some(client) = at {
-                    self.router
-                        .check_client(to, &client, self.own(), self.wakes);
+                if let Some(client) = of_other {
+                    self.router.check_client(to, &client, self.wakes);
+                } else if is_heard_apart {
                     // Who sends waits for what it has sent, and not for what others have.
-                    if is_congested && self.own() == Some(client.client.key) {
-                        self.held_up.push((to.clone(), client.topic));
+                    if is_congested {
+                        self.held_up.push((to.clone(), route.about.clone()));
                     }
                 } else if is_congested && to.key != self.from {
                     let new = (to.clone(), to.own_window_of(&topic));
@@ -435,11 +442,16 @@ impl<'a> Sending<'a> {
         mut request: Request,
         known: Option<&Arc<Route>>,
     ) -> Result<SessionKey, (Refused, Request)> {
-        let mut known = known.cloned();
+        let mut known = known;
         loop {
-            let route = known
-                .take()
-                .unwrap_or_else(|| self.router.route(&request.topic));
+            let found;
+            let route = match known.take() {
+                Some(route) => route,
+                None => {
+                    found = self.router.route(&request.topic);
+                    &found
+                }
+            };
             let may = |one: &Session| one.is_connected() && !request.tried.contains(&one.key);
             let chosen = match request.exchange.sticky_key() {
                 Some(key) => {
@@ -448,7 +460,6 @@ impl<'a> Sending<'a> {
                 }
                 None => route.callees.choose(|one| one.call_load(self.now), may),
             };
-            let chosen = chosen.cloned();
             #[cfg(test)]
             super::choices::note_call(&request, chosen.as_ref().map(|one| one.key));
             let Some(chosen) = chosen else {
@@ -459,28 +470,26 @@ impl<'a> Sending<'a> {
                 return Err((refused, request));
             };
             let caller = request.exchange.caller();
-            let Ok(client) = self.client_at(&chosen, &route, &Target::Service, caller) else {
+            let Ok(client) = self.client_at(chosen, route, &Target::Service, caller) else {
                 return Err((Refused::no_service(), request));
             };
-            let at = client.clone();
-            request.tried.push(chosen.key);
+            let is_heard_apart = client.is_some();
+            let of_other = self.of_other(client.as_ref());
             let assigned = Assigned {
                 request,
+                instance: chosen.key,
                 open: OpenCall::new(&chosen.open_calls),
                 client,
             };
             let item = OutboxItem::Exchange(Box::new(assigned));
             let (rejected, item) = match chosen.push(item, route.generation, self.now, self.wakes) {
                 Ok(is_congested) => {
-                    let key = chosen.key;
-                    if let Some(client) = at {
-                        self.router
-                            .check_client(&chosen, &client, self.own(), self.wakes);
-                        if is_congested && self.own() == Some(client.client.key) {
-                            self.held_up.push((chosen, client.topic));
-                        }
+                    if let Some(client) = of_other {
+                        self.router.check_client(chosen, &client, self.wakes);
+                    } else if is_congested && is_heard_apart {
+                        self.held_up.push((chosen.clone(), route.about.clone()));
                     }
-                    return Ok(key);
+                    return Ok(chosen.key);
                 }
                 Err(rejected) => rejected,
             };
@@ -488,17 +497,19 @@ impl<'a> Sending<'a> {
             let OutboxItem::Exchange(assigned) = item else {
                 return Ok(chosen.key);
             };
+            let instance = assigned.instance;
             request = assigned.into_parts().0;
             match rejected {
                 // The route has changed: this one may still have it.
-                Rejected::Stale => {
-                    request.tried.pop();
+                Rejected::Stale => continue,
+                Rejected::Overflow(reason) => self.over.push((chosen.clone(), reason)),
+                Rejected::TopicOverflow(topic) => {
+                    self.over_topics.push((chosen.clone(), *topic));
                 }
-                Rejected::Overflow(reason) => self.over.push((chosen, reason)),
-                Rejected::TopicOverflow(topic) => self.over_topics.push((chosen, *topic)),
                 Rejected::Crowded => self.is_crowded = true,
                 Rejected::Gone | Rejected::Dropped => {}
             }
+            request.tried.push(instance);
         }
     }
 
@@ -527,9 +538,8 @@ impl<'a> Sending<'a> {
                     }));
                 }
                 OutboxItem::Exchange(assigned) => {
-                    let mut request = assigned.into_parts().0;
                     // The one that has gone is in no route any more, or is away.
-                    request.tried.pop();
+                    let request = assigned.into_parts().0;
                     counters.handed_over.fetch_add(1, Relaxed);
                     self.again.push(Again::Call(request));
                 }

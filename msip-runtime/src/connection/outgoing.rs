@@ -431,7 +431,7 @@ pub(super) fn state_key(
         if let Some(topic) = topic {
             // No topic has this byte.
             key.push(0);
-            key.extend_from_slice(topic.as_str().as_bytes());
+            key.extend_from_slice(topic.as_bytes());
         }
         StateKey {
             variant: variant.number,

@@ -145,7 +145,7 @@ impl Sorter {
             }
             let call = self.receiver.call(slot, id);
             if incoming.variant == DESCRIBE_VARIANT
-                && let Some(own) = self.table.schema(incoming.topic.as_str().as_bytes())
+                && let Some(own) = self.table.schema(incoming.topic.as_bytes())
             {
                 return self.describe(call, &own);
             }

@@ -263,7 +263,7 @@ impl Table {
     ///
     /// The broker has forwarded more of its sender than it may.
     pub(super) fn add(&mut self, incoming: Box<Incoming>) -> Result<bool, Status> {
-        let topic = incoming.topic.as_str().as_bytes();
+        let topic = incoming.topic.as_bytes();
         if topic.starts_with(b"$") {
             if matches!(incoming.reply, ReplyTo::Call(_)) {
                 return Ok(false);

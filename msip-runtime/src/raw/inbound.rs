@@ -97,7 +97,8 @@ enum Next {
 /// The subscription that a broker says it has ended, where a message says so.
 fn subscription_ended(exchange: &UntypedExchange) -> Option<SubscriptionEndedInd> {
     let message = &exchange.message;
-    if message.topic() != broker::TOPIC || !matches!(exchange.reply, Reply::Nobody) {
+    let is_of_broker = || message.topic_bytes() == broker::TOPIC.as_bytes();
+    if !matches!(exchange.reply, Reply::Nobody) || !is_of_broker() {
         return None;
     }
     let said = ServerToClient::decode(message.body().ok()?).ok()?;
@@ -157,6 +158,35 @@ impl Inbound {
         }
     }
 
+    /// The next call, where it was read together with what [`next`](Self::next) has yielded, and nothing else comes before it. A
+    /// service of many calls takes them so without waiting for each; it calls `next` all the same, which lets others have their
+    /// turn.
+    #[inline]
+    pub fn take_call(&mut self) -> Option<UntypedExchange> {
+        // What was taken before is handled with the next event.
+        if self.taken.items > 0 || self.receiver.is_turn_check_due() {
+            return None;
+        }
+        self.take_bare_call()
+    }
+
+    /// The next call of those without metadata that come now.
+    fn take_bare_call(&mut self) -> Option<UntypedExchange> {
+        while let Some(slot) = self.receiver.peek_bare()?.call {
+            // It was just seen.
+            let message = self.receiver.take_bare()?;
+            if self.receiver.is_closed() {
+                continue;
+            }
+            let incoming = self.receiver.incoming(message);
+            let exchange = UntypedExchange::call(&self.receiver, incoming, slot);
+            if exchange.is_some() {
+                return exchange;
+            }
+        }
+        None
+    }
+
     /// Whether more was read together with what [`next`](Self::next) has yielded, so that it will not have to wait. A service
     /// that passes messages on flushes where there is no more.
     #[must_use]
@@ -185,19 +215,13 @@ impl Inbound {
         }
         loop {
             if let Some(first) = self.receiver.peek_bare() {
-                let Some(slot) = first.call else {
+                if first.call.is_none() {
                     return Poll::Ready(Some(Next::Messages));
-                };
-                // It was just seen.
-                let Some(message) = self.receiver.take_bare() else {
-                    continue;
-                };
-                if self.receiver.is_closed() {
-                    continue;
                 }
-                let incoming = self.receiver.incoming(message);
-                if let Some(exchange) = UntypedExchange::call(&self.receiver, incoming, slot) {
-                    return Poll::Ready(Some(Next::Exchange(exchange)));
+                match self.take_bare_call() {
+                    Some(exchange) => return Poll::Ready(Some(Next::Exchange(exchange))),
+                    // None of them is awaited any more.
+                    None => continue,
                 }
             }
             match ready!(self.receiver.poll_next(task)) {

@@ -90,6 +90,12 @@ impl UntypedMessage {
         self.topic.as_ref().map_or("", Topic::as_str)
     }
 
+    /// The bytes of its topic.
+    #[must_use]
+    pub fn topic_bytes(&self) -> &[u8] {
+        self.topic.as_ref().map_or(&[], Topic::as_bytes)
+    }
+
     /// What the body is compressed with, as it lies here.
     #[must_use]
     pub fn compression(&self) -> Compression {

@@ -192,6 +192,12 @@ impl<A: Outgoing> Receiver<A> {
         self.bare.peek()
     }
 
+    /// Whether it is time to ask [`is_turn_over`](Self::is_turn_over).
+    #[inline]
+    pub(crate) fn is_turn_check_due(&self) -> bool {
+        self.turn.is_check_due()
+    }
+
     /// Whether the service has done as much as it may before others of its thread have their turn.
     #[inline]
     pub(crate) fn is_turn_over(&mut self) -> bool {

@@ -181,7 +181,7 @@ pub fn write_topic(buf: &mut Vec<u8>, topic: &Topic) {
     // No topic is longer than the `u16` that it was checked against.
     let len = u16::try_from(topic.len()).unwrap_or(u16::MAX);
     buf.extend_from_slice(&len.to_be_bytes());
-    buf.extend_from_slice(topic.as_str().as_bytes());
+    buf.extend_from_slice(topic.as_bytes());
 }
 
 /// Why a payload cannot be split. The message is answered; the connection continues.

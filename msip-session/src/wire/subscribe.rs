@@ -75,7 +75,7 @@ pub fn write_subscribe(
         buf.extend_from_slice(&prefix.to_be_bytes());
         subscribe.encode_raw(buf);
     }
-    buf.extend_from_slice(topic.as_str().as_bytes());
+    buf.extend_from_slice(topic.as_bytes());
     Ok(())
 }
 

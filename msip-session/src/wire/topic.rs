@@ -28,6 +28,9 @@ impl Topic {
                 max: max_len,
             });
         }
+        if is_plain(&bytes) {
+            return Ok(Self(bytes));
+        }
         let text = str::from_utf8(&bytes).map_err(|_| TopicError::NotUtf8)?;
         match text.chars().find(|character| character.is_control()) {
             Some(character) => Err(TopicError::ControlCharacter(character)),
@@ -38,9 +41,14 @@ impl Topic {
     /// Whether these bytes are a topic, whatever their number.
     #[must_use]
     pub fn is_valid(bytes: &[u8]) -> bool {
-        // Nearly all are plain ASCII.
-        bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+        is_plain(bytes)
             || str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+    }
+
+    /// The bytes of the topic.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// The topic as text.
@@ -58,6 +66,20 @@ impl Topic {
     pub fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// Whether all of these are printable ASCII, as nearly all topics are: eight are looked at together.
+fn is_plain(bytes: &[u8]) -> bool {
+    const EACH: u64 = u64::MAX / 0xff;
+    let (words, rest) = bytes.as_chunks();
+    let is_plain_word = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        // The upper bit of each byte: set where it is not ASCII, where it is the last one, DEL, and where it is before the space.
+        let beyond = word | word.wrapping_add(EACH);
+        let before = word.wrapping_sub(EACH * 0x20) & !word;
+        (beyond | before) & (EACH * 0x80) == 0
+    };
+    words.iter().all(is_plain_word) && rest.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
 impl fmt::Display for Topic {
@@ -90,4 +112,25 @@ pub enum TopicError {
     /// It holds a NUL or another control character.
     #[error("the topic holds the control character U+{:04X}", u32::from(*.0))]
     ControlCharacter(char),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_counts_the_same_wherever_it_is() {
+        for byte in 0..=u8::MAX {
+            for len in [1, 7, 8, 9, 16, 20] {
+                for at in 0..len {
+                    for other in [b' ', b'a', b'~', 0x7f, 0xff] {
+                        let mut bytes = vec![other; len];
+                        bytes[at] = byte;
+                        let expected = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+                        assert_eq!(is_plain(&bytes), expected, "{byte:#x} at {at} of {bytes:?}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -43,12 +43,8 @@ impl Router {
         &self,
         instance: &Session,
         at: &ClientAt,
-        own: Option<SessionKey>,
         wakes: &mut WakeList,
     ) {
-        if Some(at.client.key) == own {
-            return;
-        }
         let is_there = self.control().sessions.contains_key(&at.client.key);
         if !is_there && !FaultInjection::KeepStrangers.is_on() {
             instance.with_outbox(|outbox| outbox.client_gone(at, wakes));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use slab::Slab;
 
 use super::{
     OutboxItem,
@@ -31,13 +32,18 @@ const MAX_UNTOLD: usize = 16 * 1024;
 /// The queues of an instance's clients.
 #[derive(Debug, Default)]
 pub(super) struct PeerQueues {
-    topics: HashMap<Bytes, HashMap<Arc<str>, PeerQueue>>,
+    queues: Slab<PeerQueue>,
+    /// Their slots, by topic and client.
+    topics: HashMap<Bytes, HashMap<Arc<str>, usize>>,
+    /// Where something was added last: the next is likely of the same client, and is found without its name.
+    last: usize,
     /// Those that have something that may be sent, the next one first.
-    ready: VecDeque<Key>,
+    ready: VecDeque<QueueId>,
     /// Those that wait for one of their calls to end.
-    awaiting_calls: Vec<Key>,
-    /// How many queues there are, and of how many the instance has not been told whose they are.
-    len: usize,
+    awaiting_calls: Vec<QueueId>,
+    /// The number of the next queue.
+    next_number: u64,
+    /// Of how many queues the instance has not been told whose they are.
     untold: usize,
     bytes: usize,
     count: usize,
@@ -48,11 +54,18 @@ pub(super) struct PeerQueues {
     spare: Vec<Box<Waiting>>,
 }
 
-type Key = (Bytes, Arc<str>);
+/// Which queue: its slot may be that of another one later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct QueueId {
+    slot: usize,
+    number: u64,
+}
 
 /// What waits of a client. Small while the client is silent: an instance has many.
 #[derive(Debug)]
 struct PeerQueue {
+    number: u64,
+    topic: Bytes,
     client: Arc<Client>,
     /// What the instance is told of it, before anything else of it.
     first: VecDeque<Arc<Presence>>,
@@ -183,28 +196,25 @@ impl PeerQueues {
         self.bytes
     }
 
-    /// Whether there is a place for what this client sends.
-    pub(super) fn has_place_for(&self, of: &ClientAt) -> bool {
-        let is_known = || {
-            let peers = self.topics.get(&of.topic);
-            peers.is_some_and(|peers| peers.contains_key(of.peer()))
-        };
-        self.untold < MAX_UNTOLD || is_known()
+    /// Whether there is a place for what a client sends.
+    pub(super) fn has_place_for(&self, item: &OutboxItem) -> bool {
+        let is_known = |of: &ClientAt| self.slot_of(of).is_some();
+        self.untold < MAX_UNTOLD || item.client().is_some_and(is_known)
     }
 
     /// Whether the instance was introduced to a client, which has not gone.
     pub(super) fn knows(&self, topic: &[u8], peer: &str) -> bool {
-        let queue = self.topics.get(topic).and_then(|peers| peers.get(peer));
+        let queue = self
+            .find(topic, peer)
+            .and_then(|slot| self.queues.get(slot));
         queue.is_some_and(|queue| queue.last.is_none())
     }
 
     /// The clients that it was introduced to.
     pub(super) fn clients(&self) -> Vec<ClientAt> {
-        let all = self.topics.iter().flat_map(|(topic, peers)| {
-            peers.values().map(|queue| ClientAt {
-                topic: topic.clone(),
-                client: queue.client.clone(),
-            })
+        let all = self.queues.iter().map(|(_, queue)| ClientAt {
+            topic: queue.topic.clone(),
+            client: queue.client.clone(),
         });
         let mut all: Vec<_> = all.collect();
         all.sort_unstable_by(|one, other| {
@@ -214,53 +224,92 @@ impl PeerQueues {
         all
     }
 
-    /// The queue of a client, which the instance is introduced to if it has not been.
-    fn queue(&mut self, of: &ClientAt, instance: SessionKey) -> &mut PeerQueue {
-        let peers = self.topics.entry(of.topic.clone()).or_default();
-        let queue = peers.entry(of.client.peer.clone()).or_insert_with(|| {
-            let introduction = of.client.introduction(&of.topic, instance, false);
-            let first = match FaultInjection::NoIntroduction.is_on() {
-                true => VecDeque::new(),
-                false => VecDeque::from([Arc::new(introduction)]),
-            };
-            self.len += 1;
-            self.untold += 1;
-            PeerQueue {
-                client: of.client.clone(),
-                first,
-                waiting: None,
-                last: None,
-                sent: None,
-                window: WindowSize::default(),
-                calls: None,
-                is_told: false,
-                is_ready: false,
-                awaits_call: false,
-            }
-        });
+    /// The slot of a client's queue.
+    fn find(&self, topic: &[u8], peer: &str) -> Option<usize> {
+        self.topics.get(topic)?.get(peer).copied()
+    }
+
+    fn slot_of(&self, of: &ClientAt) -> Option<usize> {
+        let last = self.queues.get(self.last);
+        let is_last = last
+            .is_some_and(|last| Arc::ptr_eq(&last.client, &of.client) && last.topic == of.topic);
+        match is_last {
+            true => Some(self.last),
+            false => self.find(&of.topic, of.peer()),
+        }
+    }
+
+    /// The queue of this number, if it is there still.
+    fn get(&self, id: QueueId) -> Option<&PeerQueue> {
+        let queue = self.queues.get(id.slot);
+        queue.filter(|queue| queue.number == id.number)
+    }
+
+    fn get_mut(&mut self, id: QueueId) -> Option<&mut PeerQueue> {
+        let queue = self.queues.get_mut(id.slot);
+        queue.filter(|queue| queue.number == id.number)
+    }
+
+    /// The slot of a client's queue. The instance is introduced to the client, if it has not been.
+    fn slot(&mut self, of: &ClientAt, instance: SessionKey) -> usize {
+        let slot = match self.slot_of(of) {
+            Some(slot) => slot,
+            None => self.insert(of, instance),
+        };
+        self.last = slot;
         // It has come again before the instance was told that it had gone.
-        if queue.last.take().is_some() && !FaultInjection::ForgetReturned.is_on() {
+        if let Some(queue) = self.queues.get_mut(slot)
+            && queue.last.take().is_some()
+            && !FaultInjection::ForgetReturned.is_on()
+        {
             let introduction = of.client.introduction(&of.topic, instance, false);
             queue.first.push_back(Arc::new(introduction));
         }
-        queue
+        slot
+    }
+
+    fn insert(&mut self, of: &ClientAt, instance: SessionKey) -> usize {
+        let introduction = of.client.introduction(&of.topic, instance, false);
+        let first = match FaultInjection::NoIntroduction.is_on() {
+            true => VecDeque::new(),
+            false => VecDeque::from([Arc::new(introduction)]),
+        };
+        self.next_number += 1;
+        self.untold += 1;
+        let slot = self.queues.insert(PeerQueue {
+            number: self.next_number,
+            topic: of.topic.clone(),
+            client: of.client.clone(),
+            first,
+            waiting: None,
+            last: None,
+            sent: None,
+            window: WindowSize::default(),
+            calls: None,
+            is_told: false,
+            is_ready: false,
+            awaits_call: false,
+        });
+        let peers = self.topics.entry(of.topic.clone()).or_default();
+        peers.insert(of.client.peer.clone(), slot);
+        slot
     }
 
     /// Introduces the instance to a client, if it does not know it.
     pub(super) fn introduce(&mut self, of: &ClientAt, instance: SessionKey) {
-        self.queue(of, instance);
-        self.make_ready(&of.topic, &of.client.peer);
+        let slot = self.slot(of, instance);
+        self.make_ready(slot);
     }
 
     /// The instance looks after a client from here on.
     pub(super) fn look_after(&mut self, of: &ClientAt, instance: SessionKey) {
         let is_known = self.knows(&of.topic, &of.client.peer);
-        let queue = self.queue(of, instance);
-        if is_known {
+        let slot = self.slot(of, instance);
+        if is_known && let Some(queue) = self.queues.get_mut(slot) {
             let told = of.client.introduction(&of.topic, instance, true);
             queue.first.push_back(Arc::new(told));
         }
-        self.make_ready(&of.topic, &of.client.peer);
+        self.make_ready(slot);
     }
 
     /// A client has gone: the instance is told so after what waits of it. `false` if it does not know it.
@@ -270,17 +319,20 @@ impl PeerQueues {
         client: &Client,
         wakes: &mut WakeList,
     ) -> bool {
-        let peers = self.topics.get_mut(topic);
-        let Some(queue) = peers.and_then(|peers| peers.get_mut(&client.peer)) else {
+        let Some(slot) = self.find(topic, &client.peer) else {
+            return false;
+        };
+        let Some(queue) = self.queues.get_mut(slot) else {
             return false;
         };
         if !queue.is_told && queue.size().1 == 0 {
             // Clients that come and go faster than the instance hears of them leave nothing here.
-            self.remove(topic, &client.peer, wakes);
-            if self.ready.len() > 2 * self.len + 64 {
-                let topics = &self.topics;
-                self.ready.retain(|(topic, peer)| {
-                    topics.get(topic).is_some_and(|it| it.contains_key(peer))
+            self.remove(slot, wakes);
+            if self.ready.len() > 2 * self.queues.len() + 64 {
+                let queues = &self.queues;
+                self.ready.retain(|id| {
+                    let queue = queues.get(id.slot);
+                    queue.is_some_and(|queue| queue.number == id.number)
                 });
             }
             return true;
@@ -291,52 +343,49 @@ impl PeerQueues {
         queue.last = Some(Arc::new(client.presence(topic, false)));
         // Nobody gives credit for one that has gone.
         queue.sent = None;
-        self.make_ready(topic, &client.peer);
+        self.make_ready(slot);
         true
     }
 
     /// Whether an older STATE waits, in the place of which this one comes.
-    pub(super) fn has_older_state(&self, of: &ClientAt, item: &OutboxItem) -> bool {
+    pub(super) fn has_older_state(&self, item: &OutboxItem) -> bool {
         if !item.is_state() {
             return false;
         }
-        let peers = self.topics.get(&of.topic);
-        let queue = peers.and_then(|peers| peers.get(of.peer()));
+        let slot = item.client().and_then(|of| self.slot_of(of));
+        let queue = slot.and_then(|slot| self.queues.get(slot));
         let waiting = queue.and_then(|queue| queue.waiting.as_ref());
         waiting.is_some_and(|waiting| waiting.queue.has_older_state(item))
     }
 
-    /// Adds an item. Returns whether its client should wait.
+    /// Adds an item of a client. Returns whether that should wait.
     pub(super) fn push(
         &mut self,
-        of: &ClientAt,
         instance: SessionKey,
         item: OutboxItem,
         max_bytes: usize,
     ) -> bool {
-        let spare = self.spare.pop();
-        let queue = self.queue(of, instance);
-        let (bytes, count) = queue.size();
-        let unused = match &queue.waiting {
-            Some(_) => spare,
-            None => {
-                queue.waiting = Some(spare.unwrap_or_default());
-                None
-            }
+        let Some(of) = item.client() else {
+            return false;
         };
-        if let Some(waiting) = &mut queue.waiting
-            && let Err(item) = waiting.queue.replace_state(item)
-        {
+        let slot = self.slot(of, instance);
+        let Some(queue) = self.queues.get_mut(slot) else {
+            return false;
+        };
+        let (bytes, count) = queue.size();
+        let spare = &mut self.spare;
+        let waiting = queue
+            .waiting
+            .get_or_insert_with(|| spare.pop().unwrap_or_default());
+        if let Err(item) = waiting.queue.replace_state(item) {
             waiting.queue.append(item);
         }
         let added = queue.size();
-        let was_ready = std::mem::replace(&mut queue.is_ready, true);
-        self.spare.extend(unused);
         self.bytes = self.bytes - bytes + added.0;
         self.count = self.count - count + added.1;
-        if !was_ready {
-            self.ready
-                .push_back((of.topic.clone(), of.client.peer.clone()));
+        if !std::mem::replace(&mut queue.is_ready, true) {
+            let number = queue.number;
+            self.ready.push_back(QueueId { slot, number });
         }
         self.is_long(added, max_bytes)
     }
@@ -356,13 +405,14 @@ impl PeerQueues {
         max_bytes: usize,
         waker: &Waker,
     ) -> bool {
-        let queue = self.topics.get(topic).and_then(|peers| peers.get(peer));
-        let waiting = queue.map(PeerQueue::size);
+        let Some(slot) = self.find(topic, peer) else {
+            return false;
+        };
+        let waiting = self.queues.get(slot).map(PeerQueue::size);
         if !waiting.is_some_and(|waiting| self.is_long(waiting, max_bytes)) {
             return false;
         }
-        let queue = self.topics.get_mut(topic).and_then(|it| it.get_mut(peer));
-        if let Some(waiting) = queue.and_then(|queue| queue.waiting.as_mut())
+        if let Some(waiting) = self.queues.get_mut(slot).and_then(|it| it.waiting.as_mut())
             && !waiting.pushed_back.iter().any(|one| one.will_wake(waker))
         {
             waiting.pushed_back.push(waker.clone());
@@ -372,43 +422,36 @@ impl PeerQueues {
 
     /// The instance has finished with messages of a client. Returns whether there may be more to send.
     pub(super) fn credit(&mut self, topic: &[u8], peer: &str, messages: u32) -> bool {
-        let found = self.topics.get_key_value(topic);
-        let Some((topic, peers)) = found.map(|(topic, _)| topic.clone()).and_then(|topic| {
-            let peers = self.topics.get_mut(&topic)?;
-            Some((topic, peers))
-        }) else {
+        let Some(slot) = self.find(topic, peer) else {
             return false;
         };
-        let Some(queue) = peers.get_mut(peer) else {
-            return false;
-        };
-        if let Some(sent) = &mut queue.sent
+        if let Some(queue) = self.queues.get_mut(slot)
+            && let Some(sent) = &mut queue.sent
             && !FaultInjection::IgnoreCredit.is_on()
         {
             sent.finished(messages as usize);
             queue.sent.take_if(|sent| sent.is_empty());
         }
-        let name = queue.client.peer.clone();
-        self.make_ready(&topic, &name);
+        self.make_ready(slot);
         true
     }
 
     /// The instance is to be sent so many messages of a client ahead.
     pub(super) fn widen(&mut self, topic: &[u8], peer: &str, messages: u32) {
-        let peers = self.topics.get_mut(topic);
-        if let Some(queue) = peers.and_then(|peers| peers.get_mut(peer)) {
+        let slot = self.find(topic, peer);
+        if let Some(queue) = slot.and_then(|slot| self.queues.get_mut(slot)) {
             queue.window = WindowSize::asked(messages);
         }
     }
 
-    fn make_ready(&mut self, topic: &Bytes, peer: &Arc<str>) {
-        let peers = self.topics.get_mut(topic);
-        if let Some(queue) = peers.and_then(|peers| peers.get_mut(peer))
+    fn make_ready(&mut self, slot: usize) {
+        if let Some(queue) = self.queues.get_mut(slot)
             && !queue.is_ready
             && queue.has_something()
         {
             queue.is_ready = true;
-            self.ready.push_back((topic.clone(), peer.clone()));
+            let number = queue.number;
+            self.ready.push_back(QueueId { slot, number });
         }
     }
 
@@ -420,9 +463,10 @@ impl PeerQueues {
         wakes: &mut WakeList,
     ) -> Option<(OutboxItem, usize)> {
         loop {
-            let (topic, peer) = self.ready.front()?.clone();
-            let peers = self.topics.get_mut(&topic);
-            let Some(queue) = peers.and_then(|peers| peers.get_mut(&peer)) else {
+            let id = *self.ready.front()?;
+            // As in `get_mut`, which would borrow all else too.
+            let queue = self.queues.get_mut(id.slot);
+            let Some(queue) = queue.filter(|queue| queue.number == id.number) else {
                 self.ready.pop_front();
                 continue;
             };
@@ -465,13 +509,13 @@ impl PeerQueues {
                     self.ready.pop_front();
                     match (next, queue.last.take()) {
                         (Next::Nothing, Some(presence)) => {
-                            self.remove(&topic, &peer, wakes);
+                            self.remove(id.slot, wakes);
                             return Some((OutboxItem::Presence(presence), 0));
                         }
                         (Next::AwaitsCall, last) => {
                             queue.last = last;
                             if !std::mem::replace(&mut queue.awaits_call, true) {
-                                self.awaiting_calls.push((topic.clone(), peer.clone()));
+                                self.awaiting_calls.push(id);
                             }
                         }
                         (_, last) => queue.last = last,
@@ -486,27 +530,24 @@ impl PeerQueues {
                 .waiting
                 .as_ref()
                 .is_some_and(|waiting| !waiting.pushed_back.is_empty());
-            if is_waited_for && !self.is_long(after, max_bytes) {
-                let peers = self.topics.get_mut(&topic);
-                if let Some(queue) = peers.and_then(|peers| peers.get_mut(&peer)) {
-                    queue.release(wakes);
-                }
-            }
-            if popped.is_none() {
-                self.rest(&topic, &peer);
+            if is_waited_for
+                && !self.is_long(after, max_bytes)
+                && let Some(queue) = self.get_mut(id)
+            {
+                queue.release(wakes);
             }
             if popped.is_some() {
                 return popped;
             }
+            self.rest(id);
         }
     }
 
     /// A client is silent: it holds no memory that it does not need.
-    fn rest(&mut self, topic: &Bytes, peer: &Arc<str>) {
+    fn rest(&mut self, id: QueueId) {
         /// So many are kept.
         const FEW: usize = 64;
-        let peers = self.topics.get_mut(topic);
-        let Some(mut left) = peers.and_then(|it| it.get_mut(peer)?.rest()) else {
+        let Some(mut left) = self.get_mut(id).and_then(PeerQueue::rest) else {
             return;
         };
         self.dropped = self.dropped.saturating_add(left.queue.dropped);
@@ -518,31 +559,33 @@ impl PeerQueues {
         }
     }
 
-    fn remove(&mut self, topic: &Bytes, peer: &Arc<str>, wakes: &mut WakeList) {
-        let Some(peers) = self.topics.get_mut(topic) else {
+    fn remove(&mut self, slot: usize, wakes: &mut WakeList) {
+        let Some(mut queue) = self.queues.try_remove(slot) else {
             return;
         };
-        if let Some(mut queue) = peers.remove(peer) {
-            let (bytes, count) = queue.size();
-            self.len -= 1;
-            self.untold -= usize::from(!queue.is_told);
-            self.bytes -= bytes;
-            self.count -= count;
-            queue.release(wakes);
-            if let Some(waiting) = queue.waiting {
-                self.dropped = self.dropped.saturating_add(waiting.queue.dropped);
-            }
+        let (bytes, count) = queue.size();
+        self.untold -= usize::from(!queue.is_told);
+        self.bytes -= bytes;
+        self.count -= count;
+        queue.release(wakes);
+        if let Some(waiting) = queue.waiting {
+            self.dropped = self.dropped.saturating_add(waiting.queue.dropped);
         }
-        if peers.is_empty() {
-            self.topics.remove(topic);
+        if self.queues.is_empty() {
+            self.queues = Slab::new();
+        }
+        if let Some(peers) = self.topics.get_mut(&queue.topic) {
+            peers.remove(&queue.client.peer);
+            if peers.is_empty() {
+                self.topics.remove(&queue.topic);
+            }
         }
     }
 
     /// Nothing may be sent now: those that wait for a call of theirs to end wake `waker`. Returns whether one has ended.
     pub(super) fn park(&mut self, waker: &Waker) -> bool {
-        for (topic, peer) in &self.awaiting_calls {
-            let queue = self.topics.get(topic).and_then(|peers| peers.get(peer));
-            if let Some(calls) = queue.and_then(|queue| queue.calls.as_ref()) {
+        for id in &self.awaiting_calls {
+            if let Some(calls) = self.get(*id).and_then(|queue| queue.calls.as_ref()) {
                 calls.wake_when_one_ends(waker);
             }
         }
@@ -552,20 +595,19 @@ impl PeerQueues {
     /// Those whose calls have ended go on. Returns whether there are any.
     pub(super) fn look_at_calls(&mut self) -> bool {
         let mut any = false;
-        for (topic, peer) in std::mem::take(&mut self.awaiting_calls) {
-            let queue = self.topics.get_mut(&topic);
-            match queue.and_then(|it| it.get_mut(&peer)) {
-                Some(queue) if queue.has_too_many_calls() => {
-                    self.awaiting_calls.push((topic, peer));
-                }
-                Some(queue) => {
-                    any = true;
-                    queue.awaits_call = false;
-                    self.make_ready(&topic, &peer);
-                }
-                None => {}
+        // It keeps its memory, since this is asked for each item.
+        let mut awaiting = std::mem::take(&mut self.awaiting_calls);
+        awaiting.retain(|id| match self.get_mut(*id) {
+            Some(queue) if queue.has_too_many_calls() => true,
+            Some(queue) => {
+                any = true;
+                queue.awaits_call = false;
+                self.make_ready(id.slot);
+                false
             }
-        }
+            None => false,
+        });
+        self.awaiting_calls = awaiting;
         any
     }
 
@@ -576,14 +618,11 @@ impl PeerQueues {
     ) -> Vec<OutboxItem> {
         let mut out = Vec::new();
         let (mut bytes, mut count) = (0, 0);
-        let all = self.topics.iter_mut().flat_map(|(topic, peers)| {
-            let queues = peers.values_mut();
-            queues.map(|queue| ((topic.clone(), queue.client.key), queue))
+        let mut all: Vec<_> = self.queues.iter_mut().map(|(_, queue)| queue).collect();
+        all.sort_unstable_by(|one, other| {
+            (&one.topic, one.client.key).cmp(&(&other.topic, other.client.key))
         });
-        let mut all: Vec<_> = all.collect();
-        // The order of a table is another one in each run.
-        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        for (_, queue) in all {
+        for queue in all {
             out.extend(queue.take_out(&mut stays));
             bytes += queue.size().0;
             count += queue.size().1;
@@ -594,18 +633,16 @@ impl PeerQueues {
 
     /// The connection is lost: with the next one the windows are full, and as large as at first.
     pub(super) fn suspend(&mut self, wakes: &mut WakeList) {
-        let mut keys = Vec::new();
-        for (topic, peers) in &mut self.topics {
-            for (peer, queue) in peers {
-                queue.sent = None;
-                queue.window = WindowSize::default();
-                keys.push((topic.clone(), peer.clone()));
-                queue.release(wakes);
-            }
+        let mut all = Vec::new();
+        for (slot, queue) in &mut self.queues {
+            queue.sent = None;
+            queue.window = WindowSize::default();
+            all.push((queue.topic.clone(), queue.client.peer.clone(), slot));
+            queue.release(wakes);
         }
-        keys.sort_unstable();
-        for (topic, peer) in keys {
-            self.make_ready(&topic, &peer);
+        all.sort_unstable();
+        for (_, _, slot) in all {
+            self.make_ready(slot);
         }
     }
 
@@ -619,14 +656,16 @@ impl PeerQueues {
         clients.retain(|one| is_left(&one.topic));
         let mut left = Vec::new();
         for one in &clients {
-            let peers = self.topics.get_mut(&one.topic);
-            if let Some(queue) = peers.and_then(|peers| peers.get_mut(&one.client.peer)) {
+            let Some(slot) = self.slot_of(one) else {
+                continue;
+            };
+            if let Some(queue) = self.queues.get_mut(slot) {
                 let (bytes, count) = queue.size();
                 left.extend(queue.take_out(|_| false));
                 self.bytes -= bytes;
                 self.count -= count;
             }
-            self.remove(&one.topic, &one.client.peer, wakes);
+            self.remove(slot, wakes);
         }
         (left, clients)
     }
@@ -634,18 +673,16 @@ impl PeerQueues {
     /// What waits of each client, and how many messages the instance has not finished with.
     #[cfg(test)]
     pub(in crate::router) fn shown(&self) -> Vec<ShownPeer<'_>> {
-        let all = self.topics.iter().flat_map(|(topic, peers)| {
-            peers.values().map(|queue| ShownPeer {
-                topic: topic.clone(),
-                client: queue.client.key,
-                first: queue.first.iter().map(|it| &**it).collect(),
-                lanes: queue.waiting.as_ref().map_or_else(
-                    || [Vec::new(), Vec::new(), Vec::new()],
-                    |waiting| waiting.queue.lanes(),
-                ),
-                is_gone: queue.last.is_some(),
-                sent: queue.sent.as_ref().map_or(0, |sent| sent.messages()),
-            })
+        let all = self.queues.iter().map(|(_, queue)| ShownPeer {
+            topic: queue.topic.clone(),
+            client: queue.client.key,
+            first: queue.first.iter().map(|it| &**it).collect(),
+            lanes: queue.waiting.as_ref().map_or_else(
+                || [Vec::new(), Vec::new(), Vec::new()],
+                |waiting| waiting.queue.lanes(),
+            ),
+            is_gone: queue.last.is_some(),
+            sent: queue.sent.as_ref().map_or(0, |sent| sent.messages()),
         });
         all.collect()
     }

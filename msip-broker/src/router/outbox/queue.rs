@@ -249,7 +249,20 @@ impl Queue {
     }
 
     /// Drops what is first somewhere, and not worth delivering any more.
+    #[inline]
     pub(super) fn pass_over_expired(&mut self, now: Duration) {
+        let first = [&self.urgent, &self.normal, &self.droppable];
+        let is_expired = |lane: &VecDeque<Entry>| {
+            let first = lane.front();
+            first.is_some_and(|first| first.item.is_expired(now))
+        };
+        if first.into_iter().any(is_expired) {
+            self.drop_expired(now);
+        }
+    }
+
+    #[cold]
+    fn drop_expired(&mut self, now: Duration) {
         for lane in Lane::ALL {
             while self
                 .lane(lane)
