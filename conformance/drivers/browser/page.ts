@@ -10,7 +10,7 @@ const MAX_ARGUMENTS = 32 * 1024;
 
 const takeBytes = drive({
   language: "browser",
-  profiles: ["core", "resume", "codecs", "tls", "websocket", "topics"],
+  profiles: ["core", "resume", "codecs", "cleared-states", "tls", "websocket", "topics"],
   transport: (url) => url,
   write(report) {
     let text = "";

@@ -5,8 +5,10 @@
 
 import {
   Status,
+  clears,
   json,
   messagePack,
+  type ClearedState,
   type Code,
   type Compression,
   type Context,
@@ -173,19 +175,41 @@ export function handlers(endpoint: bigint, held: Set<string>, heard: Map<string,
         ? (context) => handle(undefined, context as Context<End>)
         : (message, context) => handle(message, context as Context<End>);
   }
+  methods["onStateCleared"] = (state, context) => cleared(endpoint, heard, state as ClearedState, context as Context<End>);
   return methods;
+}
+
+/** The number of the endpoint that handles: a client, or the peer of a server. */
+const handledBy = (endpoint: bigint, { peer }: Context<End>): bigint =>
+  peer instanceof ConformanceClient ? endpoint : numberOf(peer as ConformancePeer);
+
+function cleared(endpoint: bigint, heard: Map<string, Member>, { member, value }: ClearedState, context: Context<End>): void {
+  report({
+    case: "handling",
+    value: {
+      endpoint: handledBy(endpoint, context),
+      exchange: number(),
+      member,
+      message: encoded(heard.get(member), value),
+      headers: new Map(context.metadata.headers),
+      correlationId: context.metadata.correlationId ?? "",
+      remainingMs: 0,
+      user: context.identity?.user ?? "",
+      cleared: true,
+    },
+  });
 }
 
 function handler(endpoint: bigint, held: Set<string>, member: Member, answer: Member | undefined, message: unknown, context: Context<End>): unknown {
   const id = number();
   const exchange = new Exchange();
   exchanges.set(id, exchange);
-  const { metadata, identity, remainingMs, peer } = context;
+  const { metadata, identity, remainingMs } = context;
   const stream = member.requestStream === true ? (message as AsyncIterable<unknown>) : undefined;
   report({
     case: "handling",
     value: {
-      endpoint: peer instanceof ConformanceClient ? endpoint : numberOf(peer as ConformancePeer),
+      endpoint: handledBy(endpoint, context),
       exchange: id,
       member: member.name,
       message: stream === undefined ? encoded(member, message) : new Uint8Array(0),
@@ -307,6 +331,7 @@ async function begun(of: Start, exchange: Exchange): Promise<Report> {
     metadata: { headers: of.headers, ...(of.correlationId !== "" && { correlationId: of.correlationId }) },
     onHeaders: (of: ReadonlyMap<string, string>) => (headers = new Map(of)),
     ...(of.timeoutMs > 0 && { timeoutMs: of.timeoutMs }),
+    ...(of.clears && { clears }),
   };
   const request = member.requestStream === true ? exchange.sent(member) : member.message?.decode(of.message);
   const method = (end as unknown as ByName)[camel(member.name)]?.bind(end);
@@ -361,8 +386,9 @@ async function done(command: NonNullable<Command["command"]>): Promise<Report | 
     case "disconnect":
       return (endpoints.get(command.value.endpoint) as ConformancePeer).disconnect(status(command.value.status));
     case "broadcast": {
-      const { endpoint, member, message } = command.value;
-      const everyone = (endpoints.get(endpoint) as ConformanceServer).everyone();
+      const { endpoint, member, message, clears: isCleared } = command.value;
+      const all = (endpoints.get(endpoint) as ConformanceServer).everyone();
+      const everyone = isCleared ? all.clearing() : all;
       const send = (everyone as unknown as ByName)[camel(member)]?.bind(everyone);
       const count = send?.(find(TO_CLIENT, member).message?.decode(message)) as number;
       return { case: "done", value: { count } };

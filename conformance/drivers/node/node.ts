@@ -67,7 +67,7 @@ async function serve({ endpoint, url, accounts, held, attach }: Serve): Promise<
 
 const take = drive({
   language: "node",
-  profiles: ["core", "resume", "codecs", "gzip", "tcp", "tls", "unix", "websocket", "websocket-server", "topics", "services"],
+  profiles: ["core", "resume", "codecs", "cleared-states", "gzip", "tcp", "tls", "unix", "websocket", "websocket-server", "topics", "services"],
   gzip,
   transport,
   serve,

@@ -19,6 +19,7 @@ pub const RESERVED_METHODS: &[&str] = &[
     "sendAll",
     "sendStream",
     // What users call, today or some day.
+    "clearing",
     "close",
     "closed",
     "connection",

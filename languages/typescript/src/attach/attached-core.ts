@@ -8,6 +8,7 @@ import { protobuf, type Codec } from "../codec/index.js";
 import type { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import { streams } from "../connection/inbound-streams.js";
+import { clears } from "../connection/clearing.js";
 import { encodeKeyed } from "../connection/keyed-body.js";
 import { ConnectError, Status } from "../errors.js";
 import { transport } from "../node/transport.js";
@@ -109,9 +110,9 @@ export class AttachedCore implements Core, DemuxOwner {
     this.#onError(error, what);
   }
 
-  broadcast(member: Member, message: unknown, except: PeerConnection | undefined): number {
+  broadcast(member: Member, message: unknown, isCleared: boolean, except: PeerConnection | undefined): number {
     const { driver, bodies } = this.#connection;
-    const body = encodeKeyed(bodies, member, message, this.#topic);
+    const body = isCleared ? clears(member, message) : encodeKeyed(bodies, member, message, this.#topic);
     let topics: Iterable<string>;
     if (except !== undefined) {
       const others = this.#demux.peers.filter((peer) => peer !== except && peer.topic === except.topic);

@@ -83,7 +83,7 @@ export class AttachedPeer implements PeerConnection, InboundHost {
     return streams;
   }
 
-  route(options: CallOptions): CallOptions {
+  route<O extends CallOptions>(options: O): O {
     return { ...options, topic: options.topic ?? `${this.topic}/$to/${this.name}` };
   }
 

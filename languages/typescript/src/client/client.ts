@@ -2,7 +2,7 @@
 
 import { streams } from "../connection/inbound-streams.js";
 import type { Items } from "../connection/item-pump.js";
-import type { CallOptions } from "../connection/options.js";
+import type { CallOptions, SendOptions } from "../connection/options.js";
 import { callBoth, callStream, sendStream } from "../connection/outbound-streams.js";
 import type { ResponseStream } from "../connection/response-stream.js";
 import type { Member, Protocol } from "../protocol.js";
@@ -52,7 +52,7 @@ export abstract class Client {
     return this.close();
   }
 
-  protected send(member: Member, message: unknown, options: CallOptions = {}): Promise<void> {
+  protected send(member: Member, message: unknown, options: SendOptions = {}): Promise<void> {
     return this.connection.outbound.send(member, message, options, this.#isLogin);
   }
 

@@ -1,6 +1,7 @@
 /** What a client is made with, and what it tells its handler. */
 
 import type { Codec, Compression } from "../codec/index.js";
+import type { ClearedState, Context } from "../connection/options.js";
 import type { ConnectError, Status } from "../errors.js";
 import type { ClientSettings } from "../settings/defaults.js";
 import type { WebSocketClass } from "../transport/websocket.js";
@@ -54,6 +55,8 @@ export interface ClientHandler<C> {
   onConnectFailure?(error: ConnectError, attempt: number): Reconnect;
   /** The server has closed the session, and not because it stops or has too much to do. By default the client stays away. */
   onClosedByServer?(status: Status): Reconnect;
+  /** A STATE of the server is set no longer. */
+  onStateCleared?(state: ClearedState, context: Context<C>): void | Promise<void>;
 }
 
 /** Where a client is. */

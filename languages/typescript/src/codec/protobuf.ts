@@ -29,23 +29,30 @@ const BOUND: BoundCodec = {
     } catch (error) {
       throw unwritable(member, error);
     }
-    const tag = member.number * 8 + 2;
-    const head = varintLength(tag) + varintLength(inner.length);
-    const body = new Uint8Array(head + inner.length);
-    writeVarint(body, writeVarint(body, 0, tag), inner.length);
-    body.set(inner, head);
-    return body;
+    return wrap(member, inner);
   },
-
-  decode(member, body, maxDecoded) {
-    try {
-      const message = messageOf(member, body);
-      return member.message?.decode(message, maxDecoded);
-    } catch (error) {
-      throw undecodable(member, error, body, maxDecoded);
-    }
-  },
+  decode: unwrap,
 };
+
+/** An envelope with this message, which is encoded. */
+export function wrap(member: Member, message: Uint8Array): Uint8Array {
+  const tag = member.number * 8 + 2;
+  const head = varintLength(tag) + varintLength(message.length);
+  const body = new Uint8Array(head + message.length);
+  writeVarint(body, writeVarint(body, 0, tag), message.length);
+  body.set(message, head);
+  return body;
+}
+
+/** The message in an envelope. Throws as {@link BoundCodec.decode} does. */
+export function unwrap(member: Member, body: Uint8Array, maxDecoded: number): unknown {
+  try {
+    const message = messageOf(member, body);
+    return member.message?.decode(message, maxDecoded);
+  } catch (error) {
+    throw undecodable(member, error, body, maxDecoded);
+  }
+}
 
 /** The bytes of the member in an envelope: mostly all of it, and otherwise what is there of it, one behind the other. */
 function messageOf(member: Member, body: Uint8Array): Uint8Array {

@@ -1,12 +1,15 @@
 /** What the peer begins: its messages and calls, from a body to the handler's method and back. */
 
+import type { ClientHandler } from "../client/options.js";
+import { unwrap } from "../codec/protobuf.js";
 import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
 import { Queue } from "../queue.js";
 import type { Event, Identity, Message, Metadata, MsgId, Request } from "../session/index.js";
+import { NOTHING } from "../wire/payload.js";
 import type { Bodies } from "./bodies.js";
 import { now, type Driver } from "./driver.js";
-import type { CallOptions, Context } from "./options.js";
+import type { CallOptions, ClearedState, Context } from "./options.js";
 import type { RequestQueue, Streams } from "./inbound-streams.js";
 
 /** What is asked of the connection. */
@@ -155,19 +158,22 @@ export class Inbound {
       }
     };
     const failed = (error: unknown): void => done(statusOf(this.#host, error, event.member));
-    if (event.cleared) {
-      // Handlers hear of values alone: of a STATE that is cleared there is none.
-      done();
-      return;
-    }
     try {
-      const result = invoke(this.#host, event, new HandlerContext(this.#host, event));
+      const context = new HandlerContext(this.#host, event);
+      const result = event.cleared ? tellCleared(this.#host, event, context) : invoke(this.#host, event, context);
       if (isPromise(result)) return result.then(() => done(), failed) as Promise<void>;
       done();
     } catch (error) {
       failed(error);
     }
   }
+}
+
+/** Handlers hear of values by their members' methods: of a STATE that is cleared there is none. */
+function tellCleared({ handler }: InboundHost, { member, metadata }: Message, context: Context<unknown>): unknown {
+  const value = metadata?.cleared ? unwrap(member, metadata.cleared, Infinity) : member.message?.decode(NOTHING);
+  const state: ClearedState = { member: member.name, value };
+  return (handler as ClientHandler<unknown>).onStateCleared?.(state, context);
 }
 
 function statusOf(host: InboundHost, error: unknown, member: Member): Status {

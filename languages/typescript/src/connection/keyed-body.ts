@@ -1,6 +1,7 @@
 /** A body with the key of its message, which a broker is told, since it reads no bodies (docs/schema.md, "Keys"). */
 
 import { Kind, type Member } from "../protocol.js";
+import type { Metadata } from "../session/index.js";
 import type { Bodies, Body } from "./bodies.js";
 
 /** The key of a message whose key field has its default. */
@@ -9,6 +10,8 @@ const DEFAULT_KEY = "%default";
 /** A body, and the key that the schema names for its message. */
 export interface KeyedBody extends Body {
   readonly key?: string | undefined;
+  /** What goes along besides what the sender says. */
+  readonly metadata?: Metadata;
 }
 
 /**

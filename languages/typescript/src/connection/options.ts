@@ -1,7 +1,9 @@
 /** What goes with a call besides its request, and what a handler is given besides the message. */
 
 import type { Init } from "../message/index.js";
+import type { Member } from "../protocol.js";
 import type { Identity, Metadata } from "../session/index.js";
+import type { KeyedBody } from "./keyed-body.js";
 
 /** How a message is sent, or a call made. */
 export interface CallOptions {
@@ -18,7 +20,18 @@ export interface CallOptions {
 }
 
 /** How a message is sent that nobody answers. */
-export type SendOptions = Omit<CallOptions, "onHeaders">;
+export interface SendOptions extends Omit<CallOptions, "onHeaders"> {
+  /** Of a STATE: `clears`, a function of the package, clears it instead of setting it. Of the message only the key counts then. */
+  readonly clears?: ((member: Member, message: unknown) => KeyedBody) | undefined;
+}
+
+/** A STATE that is set no longer. */
+export interface ClearedState {
+  /** As in the schema: `position_state`. */
+  readonly member: string;
+  /** A message with nothing but its key; nothing where the member carries nothing. */
+  readonly value: unknown;
+}
 
 /** A stream of requests, as it is sent: taken item by item, as the peer has given credit for them. */
 export type RequestStream<T> = AsyncIterable<Init<T>> | Iterable<Init<T>>;

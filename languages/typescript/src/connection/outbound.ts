@@ -7,7 +7,7 @@ import type { Bodies } from "./bodies.js";
 import { now, type Driver } from "./driver.js";
 import { OneAnswer, cancelled, type Completion, type Exchange } from "./exchange.js";
 import { encodeKeyed, type KeyedBody } from "./keyed-body.js";
-import type { CallOptions } from "./options.js";
+import type { CallOptions, SendOptions as MessageOptions } from "./options.js";
 import { Senders, type Waiter } from "./senders.js";
 
 /** What is asked of the connection. */
@@ -39,9 +39,9 @@ export class Outbound {
   }
 
   /** Sends a message that is not answered, or one that is acknowledged. */
-  send(member: Member, message: unknown, options: CallOptions, isLogin: boolean): Promise<void> {
+  send(member: Member, message: unknown, options: MessageOptions, isLogin: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      const body = this.encode(member, message, options);
+      const body = options.clears?.(member, message) ?? this.encode(member, message, options);
       const isDelivery = member.shape === 2;
       const limit = isDelivery ? this.#timeLimit(member, options) : (options.timeoutMs ?? this.host.writeTimeoutMs);
       const exchange = new OneAnswer(options, () => resolve(), reject);
@@ -189,7 +189,7 @@ export class Outbound {
       try {
         const id = start({
           timeoutMs: Math.max(0, deadline - now()),
-          metadata: options.metadata,
+          metadata: body.metadata ? { ...options.metadata, ...body.metadata } : options.metadata,
           topic: options.topic ?? this.host.topic,
           compressed: body.compressed,
           key: body.key,

@@ -16,8 +16,8 @@ export interface Core {
   readonly closed: Promise<void>;
   /** The clients that are there now. */
   peers(): readonly unknown[];
-  /** Sends to all clients but this one; returns how many messages were taken. */
-  broadcast(member: Member, message: unknown, except: PeerConnection | undefined): number;
+  /** Sends a message, or what clears it, to all clients but this one; returns how many messages were taken. */
+  broadcast(member: Member, message: unknown, isCleared: boolean, except: PeerConnection | undefined): number;
   /** Stops; returns how many calls were cut off. */
   close(): Promise<number>;
 }

@@ -9,7 +9,7 @@ export function offer(driver: Driver, member: Member, body: KeyedBody, topic = "
   const { session } = driver;
   if (session.phase !== "open" || !session.canSend(member, body.bytes.length)) return false;
   try {
-    session.send(member, body.bytes, now(), { compressed: body.compressed, key: body.key, topic });
+    session.send(member, body.bytes, now(), { compressed: body.compressed, key: body.key, topic, metadata: body.metadata });
   } catch {
     // It is closing, say.
     return false;

@@ -1,6 +1,7 @@
 /** What a server is made with, and what it tells its handler. */
 
 import type { Codec, Compression } from "../codec/index.js";
+import type { ClearedState, Context } from "../connection/options.js";
 import type { Status } from "../errors.js";
 import type { TlsOptions } from "../node/tls.js";
 import type { ConnectionSettings } from "../settings/defaults.js";
@@ -75,4 +76,6 @@ export interface ServerHandler<P> {
   onClientDisconnected?(peer: P, reason: Status): void;
   /** A client's session has ended, and its peer is of no use any more. */
   onClientGone?(peer: P, reason: Status): void;
+  /** A STATE of a client is set no longer. */
+  onStateCleared?(state: ClearedState, context: Context<P>): void | Promise<void>;
 }

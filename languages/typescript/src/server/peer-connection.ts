@@ -28,7 +28,7 @@ export interface PeerConnection {
   /** Why nothing can be sent to it any more, where `outbound` does not know. @internal */
   readonly gone: Status | undefined;
   /** These options, for a message to this client. @internal */
-  route(options: CallOptions): CallOptions;
+  route<O extends CallOptions>(options: O): O;
   /** @internal */
   disconnect(status: Status): void;
 }

@@ -1,7 +1,7 @@
 /** What generated peers stand on: a client, as the server sees it. */
 
 import type { Items } from "../connection/item-pump.js";
-import type { CallOptions } from "../connection/options.js";
+import type { CallOptions, SendOptions } from "../connection/options.js";
 import { callBoth, callStream, sendStream } from "../connection/outbound-streams.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ResponseStream } from "../connection/response-stream.js";
@@ -27,7 +27,7 @@ export abstract class Peer {
     this.connection.disconnect(status);
   }
 
-  protected async send(member: Member, message: unknown, options: CallOptions = {}): Promise<void> {
+  protected async send(member: Member, message: unknown, options: SendOptions = {}): Promise<void> {
     await this.#outbound().send(member, message, this.connection.route(options), false);
   }
 

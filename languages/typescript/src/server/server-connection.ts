@@ -143,7 +143,7 @@ export class ServerConnection implements PeerConnection {
   }
 
   /** @internal */
-  route(options: CallOptions): CallOptions {
+  route<O extends CallOptions>(options: O): O {
     return options;
   }
 

@@ -7,6 +7,7 @@ import { AttachedCore } from "../attach/attached-core.js";
 import type { AttachOptions } from "../attach/options.js";
 import { Bodies } from "../connection/bodies.js";
 import { now } from "../connection/driver.js";
+import { clears } from "../connection/clearing.js";
 import { encodeKeyed, type KeyedBody } from "../connection/keyed-body.js";
 import { Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
@@ -14,7 +15,7 @@ import { CodecId, CompressionId, ServerSession, type Budget, type ReceivedHello,
 import { SERVER, refuseUnknown, resolveSettings } from "../settings/settings.js";
 import { parseUrl } from "../settings/url.js";
 import type { ByteStream, Transport } from "../transport/transport.js";
-import type { Broadcast } from "./broadcast.js";
+import type { Broadcast, SendAll } from "./broadcast.js";
 import type { Core, PeerClass } from "./core.js";
 import { greet, type Greeted } from "./handshake.js";
 import { listen, listenerSettings, type Listener } from "./listen.js";
@@ -104,8 +105,8 @@ export abstract class Server<P extends Peer> {
     await this.close();
   }
 
-  protected broadcast<B extends Broadcast>(type: new (send: (member: Member, message: unknown) => number) => B, except?: Peer): B {
-    return new type((member, message) => this.#core.broadcast(member, message, except?.connection));
+  protected broadcast<B extends Broadcast>(type: new (send: SendAll) => B, except?: Peer): B {
+    return new type((member, message, isCleared) => this.#core.broadcast(member, message, isCleared, except?.connection));
   }
 }
 
@@ -181,7 +182,7 @@ export class ServerCore implements Core {
     return this.#connected().map((connection) => this.#peers.get(connection));
   }
 
-  broadcast(member: Member, message: unknown, except: PeerConnection | undefined): number {
+  broadcast(member: Member, message: unknown, isCleared: boolean, except: PeerConnection | undefined): number {
     // Encoded once for each codec.
     const encoded = new Map<Bodies, KeyedBody>();
     let count = 0;
@@ -189,7 +190,7 @@ export class ServerCore implements Core {
       if (connection === except) continue;
       let body = encoded.get(connection.bodies);
       if (body === undefined) {
-        body = encodeKeyed(connection.bodies, member, message, "");
+        body = isCleared ? clears(member, message) : encodeKeyed(connection.bodies, member, message, "");
         encoded.set(connection.bodies, body);
       }
       if (connection.offer(member, body)) count += 1;
