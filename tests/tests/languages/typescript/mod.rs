@@ -12,3 +12,4 @@ mod package;
 mod schemas;
 mod server;
 mod tools;
+mod zstd;
