@@ -38,6 +38,7 @@ pub mod mip;
 pub mod msip;
 pub mod router;
 mod shared;
+mod small_map;
 pub mod topic;
 
 pub use broker::{Broker, BrokerBuilder, BrokerError, BrokerReloader, KeysError};

@@ -486,7 +486,7 @@ mod tests {
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let connection = size_of::<Connection<'_>>();
-        assert!(connection <= 760, "{connection} bytes");
+        assert!(connection <= 728, "{connection} bytes");
         let future = returned_len(Connection::<'static>::serve);
         assert!(
             future <= connection + 100,

@@ -1,7 +1,7 @@
 //! The sessions of MIP peers by their ids: numbers, texts, and the ids of earlier HELLOs.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,6 +16,7 @@ use super::session::{Hello, Name};
 use crate::{
     access::{Principal, Rights},
     router::{Dialect, EndReason, Refused, Router, SessionHandle, SubscribeRequest, WakeList},
+    small_map::SmallMap,
     topic::Filter,
 };
 
@@ -36,7 +37,8 @@ pub(super) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Table {
-    sessions: HashMap<Id, Entry>,
+    /// Their entries are in boxes: up to half of a table is empty.
+    sessions: HashMap<Id, Box<Entry>>,
     by_text: HashMap<(Principal, Bytes), u64>,
     /// By the id of the last HELLO of each.
     by_alias: HashMap<Id, u64>,
@@ -53,7 +55,7 @@ struct Entry {
     text: Option<Bytes>,
     alias: u64,
     /// What it hears: also when its queue was lost.
-    topics: BTreeSet<Bytes>,
+    topics: SmallMap<Bytes, ()>,
     members: Vec<Member>,
     /// Its queue while it has no connection.
     away: Option<Away>,
@@ -189,12 +191,15 @@ impl Sessions {
         };
         table.set_alias(&id, hello.msg_id);
         let table = &mut *table;
-        let entry = table.sessions.entry(id.clone()).or_insert_with(|| Entry {
-            text,
-            alias: hello.msg_id,
-            topics: BTreeSet::new(),
-            members: Vec::new(),
-            away: None,
+        let entry = table.sessions.entry(id.clone()).or_insert_with(|| {
+            Box::new(Entry {
+                text,
+                alias: hello.msg_id,
+                topics: SmallMap::default(),
+                // Nearly always there is one.
+                members: Vec::with_capacity(1),
+                away: None,
+            })
         });
         entry.alias = hello.msg_id;
         let mut queue = None;
@@ -240,7 +245,7 @@ impl Sessions {
         queue: Option<SessionHandle>,
         who: &Principal,
         rights: &Arc<Rights>,
-        topics: &BTreeSet<Bytes>,
+        topics: &SmallMap<Bytes, ()>,
         now: Duration,
     ) -> SessionHandle {
         if let Some(queue) = queue
@@ -251,7 +256,7 @@ impl Sessions {
         let session = self
             .router
             .connect(who.clone(), rights.clone(), Dialect::Mip);
-        for topic in topics {
+        for topic in topics.keys() {
             // What it may not hear any longer it does not hear.
             let _ = self.router.subscribe(&session, literal(topic), now);
         }
@@ -290,7 +295,7 @@ impl Sessions {
             for other in entry.others(seat.member) {
                 let _ = self.router.subscribe(other, literal(topic), now);
             }
-            entry.topics.insert(topic.clone());
+            entry.topics.insert(topic.clone(), ());
         }
         Ok(())
     }
@@ -481,7 +486,7 @@ impl Table {
         }
     }
 
-    fn remove(&mut self, id: &Id) -> Option<Entry> {
+    fn remove(&mut self, id: &Id) -> Option<Box<Entry>> {
         let entry = self.sessions.remove(id)?;
         if let Some(text) = &entry.text {
             self.by_text.remove(&(id.0.clone(), text.clone()));
@@ -492,7 +497,7 @@ impl Table {
 }
 
 /// Whether a session has been away since then.
-fn is_away(sessions: &HashMap<Id, Entry>, id: &Id, departure: u64) -> bool {
+fn is_away(sessions: &HashMap<Id, Box<Entry>>, id: &Id, departure: u64) -> bool {
     let entry = sessions.get(id);
     let away = entry.and_then(|entry| entry.away.as_ref());
     away.is_some_and(|away| away.departure == departure)

@@ -46,7 +46,8 @@ impl Chunk {
 pub(super) struct Writer {
     /// What was taken out of the outbox, last first.
     pub(super) taken: Vec<OutboxItem>,
-    pub(super) translation: Option<Translation>,
+    /// In a box, since it is there while messages of MSIP are written.
+    pub(super) translation: Option<Box<Translation>>,
     chunks: VecDeque<Chunk>,
     /// How many bytes are in `chunks`.
     pub(super) len: usize,
@@ -84,7 +85,7 @@ impl Writer {
                     if publication.dialect == Dialect::Mip {
                         self.push(Chunk::Messages(publication));
                     } else {
-                        self.translation = Some(Translation::new(publication));
+                        self.translation = Some(Box::new(Translation::new(publication)));
                     }
                 }
                 // A MIP peer cannot answer a call.

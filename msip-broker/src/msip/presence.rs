@@ -164,7 +164,7 @@ pub(super) fn ask(
         Code::from_name(&code)
             .ok_or_else(|| Status::invalid_argument("no such code: one of docs/protocol.md"))?
     };
-    let found = shared.peers().get(&peer).cloned();
+    let found = shared.peers().get(&*peer).cloned();
     // The same text whether it is there or is another topic's.
     let (_, client) = found
         .filter(|(session, _)| shared.router.takes_part(session, about.as_bytes()))

@@ -45,8 +45,12 @@ pub(super) struct Reader<'a> {
     wakes: WakeList,
     /// The topic that something was sent to last: one that may be. Empty before.
     last_topic: Bytes,
-    /// The filters of each grant that was given.
-    granted: HashMap<String, Vec<TopicFilter>>,
+    /// The filters of each grant that was given. Clients give none.
+    #[expect(
+        clippy::box_collection,
+        reason = "a map takes 48 bytes where there is none"
+    )]
+    granted: Option<Box<HashMap<String, Vec<TopicFilter>>>>,
     /// The connection is listed while this is there.
     listed: Option<OpenConnection>,
     /// The session had a connection before.
@@ -68,7 +72,7 @@ impl<'a> Reader<'a> {
             publisher: Publisher::new(&shared.router, session),
             wakes: WakeList::new(),
             last_topic: Bytes::new(),
-            granted: HashMap::new(),
+            granted: None,
             listed: None,
             was_connected: false,
         }
@@ -77,7 +81,8 @@ impl<'a> Reader<'a> {
     /// Reads until the session has ended.
     pub(super) async fn run(&mut self, inbound: &mut Inbound) {
         loop {
-            let event = {
+            // An event is handled in here: the future has no place for one while it waits for anything.
+            let has_event = {
                 let (wakes, mut next) = (&mut self.wakes, pin!(inbound.next()));
                 let next = poll_fn(|task| {
                     let polled = next.as_mut().poll(task);
@@ -87,12 +92,17 @@ impl<'a> Reader<'a> {
                     }
                     polled
                 });
-                next.await
+                match next.await {
+                    Some(event) => {
+                        self.handle(event);
+                        true
+                    }
+                    None => false,
+                }
             };
-            let Some(event) = event else {
+            if !has_event {
                 break;
-            };
-            self.handle(event);
+            }
             self.take_calls(inbound);
             if self.publisher.wait_until().is_some() {
                 self.wakes.wake();
@@ -116,7 +126,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Does what the peer asks for. Apart, so that no event is a part of the future that waits for the next.
+    /// Does what the peer asks for.
     fn handle(&mut self, event: Event<'_>) {
         match event {
             Event::Messages(messages) => self.publish_all(messages),
@@ -355,7 +365,9 @@ impl<'a> Reader<'a> {
 
     fn unsubscribe(&mut self, request: &SubscribeRequest) {
         if request.is_about_grant() {
-            for filter in self.granted.remove(request.topic()).unwrap_or_default() {
+            let granted = self.granted.as_mut();
+            let filters = granted.and_then(|granted| granted.remove(request.topic()));
+            for filter in filters.unwrap_or_default() {
                 let now = self.shared.now();
                 self.shared.router.revoke(self.session, &filter, now);
             }
@@ -390,16 +402,10 @@ impl<'a> Reader<'a> {
             }
             given.push(filter.clone());
         }
-        let before = self
-            .granted
-            .insert(request.topic().to_owned(), given)
-            .unwrap_or_default();
-        for filter in before {
-            let is_given = self
-                .granted
-                .values()
-                .flatten()
-                .any(|given| *given == filter);
+        let granted = self.granted.get_or_insert_default();
+        let before = granted.insert(request.topic().to_owned(), given);
+        for filter in before.unwrap_or_default() {
+            let is_given = granted.values().flatten().any(|given| *given == filter);
             if !is_given {
                 router.revoke(self.session, &filter, now);
             }

@@ -128,7 +128,7 @@ impl<'a> Writer<'a> {
             self.fewer_than(MAX_OPEN).await;
         };
         // The runtime has ended what was open: whoever waits is told.
-        let _ = timeout(CHECK, self.fewer_than(1)).await;
+        let _ = Box::pin(timeout(CHECK, self.fewer_than(1))).await;
         while let Some(unsent) = self.unsent.pop() {
             let error = CallError::NotSent(SendError::Disconnected);
             failed(self.shared, self.session, unsent, &error);
@@ -174,7 +174,8 @@ impl<'a> Writer<'a> {
             return Some(written);
         }
         loop {
-            if let Ok(written) = timeout(CHECK, writing.as_mut()).await {
+            // In a box too: a silent peer needs no place for the timer.
+            if let Ok(written) = Box::pin(timeout(CHECK, writing.as_mut())).await {
                 return Some(written);
             }
             if link.is_connected() && !session.is_connected() {

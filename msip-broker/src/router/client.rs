@@ -7,10 +7,9 @@ use bytes::Bytes;
 use super::{
     About, Introduction, Presence, SessionKey,
     fault_injection::FaultInjection,
-    small_map::SmallMap,
     sync::{Mutex, lock},
 };
-use crate::access::Principal;
+use crate::{access::Principal, small_map::SmallMap};
 
 /// A session as a client of topics.
 #[derive(Debug)]

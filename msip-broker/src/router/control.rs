@@ -2,7 +2,7 @@
 //! message takes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -20,12 +20,12 @@ use super::{
     rate::{Rate, Rates},
     routes::Routes,
     session::Session,
-    small_map::SmallMap,
     subscriptions::Subscriptions,
     sync::{Mutex, MutexGuard, lock},
 };
 use crate::{
     access::{Grant, Grants, Principal, Rights},
+    small_map::SmallMap,
     topic::{Filter, TopicFilter},
 };
 
@@ -76,7 +76,8 @@ pub(super) struct Counters {
 #[derive(Debug, Default)]
 pub(super) struct Control {
     last_key: u64,
-    sessions: HashMap<SessionKey, Entry>,
+    /// Their entries are in boxes: up to half of a table is empty.
+    sessions: HashMap<SessionKey, Box<Entry>>,
     subscriptions: Subscriptions,
     grants: Grants<SessionKey>,
     kept: BTreeMap<Bytes, Arc<Kept>>,
@@ -116,9 +117,9 @@ struct Entry {
     session: Arc<Session>,
     rights: Arc<Rights>,
     subscriptions: SmallMap<Filter, Held>,
-    grants: HashMap<TopicFilter, Grant>,
+    grants: SmallMap<TopicFilter, Grant>,
     /// The topics of which services were told that it is there.
-    present: HashSet<Bytes>,
+    present: SmallMap<Bytes, ()>,
     /// When it ends, if it is away.
     expires_at: Option<Duration>,
 }
@@ -188,14 +189,14 @@ impl Router {
         let session = Arc::new(Session::new(key, client, dialect, self.0.limits.clone()));
         control.sessions.insert(
             key,
-            Entry {
+            Box::new(Entry {
                 session: session.clone(),
                 rights,
                 subscriptions: SmallMap::default(),
-                grants: HashMap::new(),
-                present: HashSet::new(),
+                grants: SmallMap::default(),
+                present: SmallMap::default(),
                 expires_at: None,
-            },
+            }),
         );
         SessionHandle(session)
     }

@@ -32,7 +32,6 @@ mod sending;
 mod session;
 #[cfg(test)]
 mod simulation;
-mod small_map;
 mod subscriptions;
 mod sync;
 #[cfg(test)]

@@ -18,10 +18,9 @@ use super::{
     routes::LONG,
     sending::{Congested, Sending, is_same},
     session::Session,
-    small_map::SmallMap,
     sync::lock,
 };
-use crate::topic::Internal;
+use crate::{small_map::SmallMap, topic::Internal};
 
 /// What a connection sends by. It remembers the way of the topics that it sends to.
 #[derive(Debug)]

@@ -1,8 +1,15 @@
 //! Many connections, and none left for more.
 
-use msip_tests::soon;
+use std::time::Duration;
+
+use msip_runtime::{Client, Server};
+use msip_tests::{
+    Echo,
+    sampler::{Sampler, SendClientToServer as _},
+    soon,
+};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     mip::{EVENT, Peer},
@@ -61,13 +68,48 @@ async fn ten_thousand_idle_connections_take_little() {
     let mut peers = crowd(broker.address(), count).await;
     let each = broker.memory().resident.saturating_sub(before) / count.max(1);
     println!("{count} idle connections, subscribed: {each} bytes each");
-    assert!(each < 16 * KIB, "{each} bytes each");
+    assert!(each < 4 * KIB, "{each} bytes each");
 
     let mut publisher = Peer::connect(broker.address()).await;
     publisher.publish(1, "idle", b"wake up").await;
     for peer in &mut peers {
         assert_eq!(peer.hear().await.expect("a message").0, EVENT);
     }
+    broker.stop().await;
+}
+
+/// Typed clients that have called once: what they take more than others is their session, and what their service knows of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_typed_clients_take_little() {
+    const MOST: u64 = 10 * KIB + 512;
+    let count = places(1000);
+    let broker = Broker::start(&["--listen", "tcp://127.0.0.1:0", "--log", "warn"], 1).await;
+    let url = format!("tcp://{}/idle", broker.address());
+    let service = Server::<Sampler>::attach(&url, Echo).await;
+    let service = service.expect("attaches");
+    let mut clients = Vec::new();
+    let mut before = 0;
+    for number in 0..count + 100 {
+        // What the first ones take is there once.
+        if number == 100 {
+            before = broker.memory().resident;
+        }
+        let client = Client::<Sampler>::connect(&url).await.expect("connects");
+        client.nothing_req().await.expect("answers");
+        clients.push(client);
+    }
+    let each = || broker.memory().resident.saturating_sub(before) / count.max(1);
+    // They give back what they needed for the call, once they have been idle for long enough.
+    let mut patience = 500;
+    while each() >= MOST && patience > 0 {
+        sleep(Duration::from_millis(20)).await;
+        patience -= 1;
+    }
+    let each = each();
+    println!("{count} idle typed clients: {each} bytes each");
+    assert!(each < MOST, "{each} bytes each");
+    drop(clients);
+    service.shutdown().await;
     broker.stop().await;
 }
 

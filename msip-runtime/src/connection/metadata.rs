@@ -41,7 +41,7 @@ pub(super) fn encode_metadata(
     if said.is_none() && ids.is_none() {
         return Ok(Vec::new());
     }
-    let mut metadata = said.unwrap_or(&NO_METADATA).0.clone();
+    let mut metadata = wire::Metadata::clone(&said.unwrap_or(&NO_METADATA).0);
     if let Some(ids) = ids
         && metadata.correlation_id.is_empty()
     {

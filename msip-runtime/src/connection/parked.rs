@@ -36,7 +36,7 @@ impl ConnectionShared {
     }
 
     /// Takes a session that was parked, and waits for a further connection. This one has had none before.
-    pub(crate) fn unpark(&self, parked: ParkedConnection, config: Config) {
+    pub(crate) fn unpark(&self, parked: ParkedConnection, config: Arc<Config>) {
         let ParkedConnection {
             session,
             encoding,

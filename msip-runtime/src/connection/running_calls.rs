@@ -56,7 +56,6 @@ impl RequestsEnd {
 /// once, and never appear here.
 #[derive(Debug, Default)]
 pub(super) struct RunningCalls {
-    handlers: HashMap<InboundSlot, RunningCall>,
     /// In a box, since most connections have none.
     special: Option<Box<SpecialCalls>>,
     /// How many of them were cancelled, for those who look without the lock.
@@ -66,6 +65,7 @@ pub(super) struct RunningCalls {
 /// The calls of which more is known.
 #[derive(Debug, Default)]
 struct SpecialCalls {
+    handlers: HashMap<InboundSlot, RunningCall>,
     request_streams: HashMap<InboundSlot, Arc<RecvBuffer>>,
     /// Of the calls whose handlers watch for cancellation.
     cancel_flags: HashMap<InboundSlot, Arc<Signal>>,
@@ -77,7 +77,8 @@ struct SpecialCalls {
 
 impl SpecialCalls {
     fn is_empty(&self) -> bool {
-        self.cancel_flags.is_empty()
+        self.handlers.is_empty()
+            && self.cancel_flags.is_empty()
             && self.request_streams.is_empty()
             && self.answer_metadata.is_empty()
     }
@@ -86,7 +87,7 @@ impl SpecialCalls {
 impl RunningCalls {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.handlers.is_empty() && self.special.as_ref().is_none_or(|it| it.is_empty())
+        self.special.as_ref().is_none_or(|it| it.is_empty())
     }
 
     fn special(&mut self) -> &mut SpecialCalls {
@@ -113,18 +114,19 @@ impl RunningCalls {
 
     /// A handler goes on in a task, unless its call was cancelled meanwhile, or has ended.
     pub(super) fn spawned(&mut self, slot: InboundSlot, task: AbortHandle, is_open: bool) {
-        match self.handlers.get(&slot) {
-            Some(RunningCall::Cancelled) => task.abort(),
+        if self.is_cancelled(slot) {
+            task.abort();
+        } else if is_open {
             // Where it has ended already, the handle would never be taken out again.
-            _ if !is_open => {}
-            _ => {
-                self.handlers.insert(slot, RunningCall::Spawned(task));
-            }
+            let handlers = &mut self.special().handlers;
+            handlers.insert(slot, RunningCall::Spawned(task));
         }
     }
 
     pub(super) fn is_cancelled(&self, slot: InboundSlot) -> bool {
-        matches!(self.handlers.get(&slot), Some(RunningCall::Cancelled))
+        let special = self.special.as_ref();
+        let call = special.and_then(|special| special.handlers.get(&slot));
+        matches!(call, Some(RunningCall::Cancelled))
     }
 
     /// The cancellation of a call that is open.
@@ -149,7 +151,8 @@ impl RunningCalls {
 
     /// The caller has given a call up: its handler is dropped. Returns where it was relayed to.
     pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) -> Option<RelayedTo> {
-        match self.handlers.insert(slot, RunningCall::Cancelled) {
+        let handlers = &mut self.special().handlers;
+        match handlers.insert(slot, RunningCall::Cancelled) {
             Some(RunningCall::Cancelled) => {}
             before => {
                 self.cancelled.fetch_add(1, Ordering::Relaxed);
@@ -165,7 +168,9 @@ impl RunningCalls {
     /// A call has been answered.
     pub(super) fn end(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
         let _ = self.take_answer_metadata(slot);
-        if let Some(RunningCall::Cancelled) = self.handlers.remove(&slot) {
+        let special = self.special.as_mut();
+        let call = special.and_then(|special| special.handlers.remove(&slot));
+        if let Some(RunningCall::Cancelled) = call {
             self.cancelled.fetch_sub(1, Ordering::Relaxed);
         }
         self.raise_flag(slot, wakes);
@@ -174,7 +179,6 @@ impl RunningCalls {
 
     /// The session has ended, and with it all calls. Returns where they were relayed to.
     pub(super) fn end_all(&mut self, wakes: &mut WakeList) -> RelayedCalls {
-        self.handlers.clear();
         self.cancelled.store(0, Ordering::Relaxed);
         let Some(special) = self.special.take() else {
             return RelayedCalls::default();
@@ -226,7 +230,6 @@ impl RunningCalls {
 
     /// Gives back the memory that a burst needed.
     pub(super) fn release(&mut self) {
-        self.handlers.shrink_to_fit();
         let Some(special) = &mut self.special else {
             return;
         };
@@ -234,6 +237,7 @@ impl RunningCalls {
             self.special = None;
             return;
         }
+        special.handlers.shrink_to_fit();
         special.request_streams.shrink_to_fit();
         special.cancel_flags.shrink_to_fit();
         special.answer_metadata.shrink_to_fit();

@@ -13,9 +13,12 @@ const MIN_GONE: usize = 32;
 
 /// A queue of senders. As many of its front are called as there is capacity for: they are woken, and may go ahead.
 ///
-/// It is bounded by the number of futures that users keep waiting.
+/// It is bounded by the number of futures that users keep waiting. On most connections nobody ever waits, and it takes no memory.
+#[derive(Debug, Default)]
+pub(crate) struct WaitQueue(Option<Box<Waiters>>);
+
 #[derive(Debug)]
-pub(crate) struct WaitQueue {
+struct Waiters {
     /// In the order of their tickets; the first is of a sender that is still there.
     entries: VecDeque<QueueEntry>,
     next: Ticket,
@@ -47,7 +50,7 @@ enum EntryState {
     Gone,
 }
 
-impl Default for WaitQueue {
+impl Default for Waiters {
     fn default() -> Self {
         Self {
             entries: VecDeque::new(),
@@ -64,30 +67,87 @@ impl Default for WaitQueue {
 impl WaitQueue {
     /// Gives back memory that a burst needed.
     pub(crate) fn release(&mut self) {
-        self.entries.shrink_to_fit();
+        if let Some(waiters) = &mut self.0 {
+            waiters.entries.shrink_to_fit();
+        }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.0.as_ref().is_none_or(|it| it.entries.is_empty())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.gone
+        self.0.as_ref().map_or(0, |it| it.entries.len() - it.gone)
     }
 
     /// How many senders have ever joined.
-    pub(crate) const fn joined(&self) -> u64 {
-        self.next.0
+    pub(crate) fn joined(&self) -> u64 {
+        self.0.as_ref().map_or(0, |it| it.next.0)
     }
 
     /// Whether a sender was called and not polled since.
+    #[inline]
     pub(crate) fn has_called(&self) -> bool {
-        self.called > 0
+        self.0.as_ref().is_some_and(|it| it.called > 0)
     }
 
     /// Joins at the end, with so many bytes to send. Whoever runs out of time before it does is called at `deadline`;
     /// `Duration::MAX` is never.
     pub(crate) fn join(&mut self, waker: Waker, len: usize, deadline: Duration) -> Ticket {
+        self.0.get_or_insert_default().join(waker, len, deadline)
+    }
+
+    /// Whether this one may go ahead.
+    pub(crate) fn may_go(&self, ticket: Ticket) -> bool {
+        self.0.as_ref().is_some_and(|it| it.may_go(ticket))
+    }
+
+    /// Goes on waiting, under this waker. A sender that ran out of time meanwhile, and was called for it, is called again:
+    /// it may have looked at the clock before that.
+    pub(crate) fn wait(&mut self, ticket: Ticket, waker: &Waker) {
+        if let Some(waiters) = &mut self.0 {
+            waiters.wait(ticket, waker);
+        }
+    }
+
+    /// Leaves, whether served or given up. Returns whether it was its turn, so that another one may go instead.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> bool {
+        self.0.as_mut().is_some_and(|it| it.leave(ticket))
+    }
+
+    /// There is capacity for so many senders, which have so many bytes to send, or a little more: they are woken.
+    pub(crate) fn call(&mut self, count: usize, len: usize, wakes: &mut WakeList) {
+        while self.call_one(count, len, wakes) {}
+    }
+
+    /// The same, for one of them at most. Returns whether there was one.
+    pub(crate) fn call_one(&mut self, count: usize, len: usize, wakes: &mut WakeList) -> bool {
+        let waiters = self.0.as_mut();
+        waiters.is_some_and(|it| it.call_one(count, len, wakes))
+    }
+
+    /// Calls everyone, when there is nothing left to wait for. They leave by themselves.
+    pub(crate) fn call_all(&mut self, wakes: &mut WakeList) {
+        self.call(usize::MAX, usize::MAX, wakes);
+    }
+
+    /// The next deadline in the queue, or an earlier time; `Duration::MAX` is never.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::MAX, |it| it.next_deadline)
+    }
+
+    /// Wakes the waiters that have timed out. They leave by themselves.
+    pub(crate) fn call_late(&mut self, now: Duration, wakes: &mut WakeList) {
+        if let Some(waiters) = &mut self.0 {
+            waiters.call_late(now, wakes);
+        }
+    }
+}
+
+impl Waiters {
+    fn join(&mut self, waker: Waker, len: usize, deadline: Duration) -> Ticket {
         let ticket = self.next;
         self.next.0 += 1;
         self.next_deadline = self.next_deadline.min(deadline);
@@ -100,8 +160,7 @@ impl WaitQueue {
         ticket
     }
 
-    /// Whether this one may go ahead.
-    pub(crate) fn may_go(&self, ticket: Ticket) -> bool {
+    fn may_go(&self, ticket: Ticket) -> bool {
         let entry = self.find(ticket).and_then(|index| self.entries.get(index));
         self.is_first(ticket)
             || entry.is_some_and(|entry| matches!(entry.state, EntryState::Called))
@@ -127,9 +186,7 @@ impl WaitQueue {
         found.ok()
     }
 
-    /// Goes on waiting, under this waker. A sender that ran out of time meanwhile, and was called for it, is called again:
-    /// it may have looked at the clock before that.
-    pub(crate) fn wait(&mut self, ticket: Ticket, waker: &Waker) {
+    fn wait(&mut self, ticket: Ticket, waker: &Waker) {
         let Some(index) = self.find(ticket) else {
             return;
         };
@@ -148,8 +205,7 @@ impl WaitQueue {
         }
     }
 
-    /// Leaves, whether served or given up. Returns whether it was its turn, so that another one may go instead.
-    pub(crate) fn leave(&mut self, ticket: Ticket) -> bool {
+    fn leave(&mut self, ticket: Ticket) -> bool {
         let might_go = self.is_first(ticket);
         let Some(entry) = self
             .find(ticket)
@@ -168,7 +224,7 @@ impl WaitQueue {
             self.entries.pop_front();
             self.gone -= 1;
         }
-        if self.gone > MIN_GONE.max(self.len()) {
+        if self.gone > MIN_GONE.max(self.entries.len() - self.gone) {
             self.entries
                 .retain(|entry| !matches!(entry.state, EntryState::Gone));
             self.gone = 0;
@@ -179,13 +235,7 @@ impl WaitQueue {
         might_go || was_called
     }
 
-    /// There is capacity for so many senders, which have so many bytes to send, or a little more: they are woken.
-    pub(crate) fn call(&mut self, count: usize, len: usize, wakes: &mut WakeList) {
-        while self.call_one(count, len, wakes) {}
-    }
-
-    /// The same, for one of them at most. Returns whether there was one.
-    pub(crate) fn call_one(&mut self, count: usize, len: usize, wakes: &mut WakeList) -> bool {
+    fn call_one(&mut self, count: usize, len: usize, wakes: &mut WakeList) -> bool {
         let has_capacity = self.called < count && (self.called_len < len || self.called == 0);
         has_capacity && self.call_next(wakes)
     }
@@ -207,18 +257,7 @@ impl WaitQueue {
         false
     }
 
-    /// Calls everyone, when there is nothing left to wait for. They leave by themselves.
-    pub(crate) fn call_all(&mut self, wakes: &mut WakeList) {
-        self.call(usize::MAX, usize::MAX, wakes);
-    }
-
-    /// The next deadline in the queue, or an earlier time; `Duration::MAX` is never.
-    pub(crate) fn next_deadline(&self) -> Duration {
-        self.next_deadline
-    }
-
-    /// Wakes the waiters that have timed out. They leave by themselves.
-    pub(crate) fn call_late(&mut self, now: Duration, wakes: &mut WakeList) {
+    fn call_late(&mut self, now: Duration, wakes: &mut WakeList) {
         if now < self.next_deadline {
             return;
         }
@@ -310,7 +349,8 @@ mod tests {
             queue.leave(ticket);
         }
         assert!(queue.is_empty());
-        assert_eq!((queue.called, queue.gone), (0, 0));
+        let waiters = queue.0.as_ref().expect("somebody has waited");
+        assert_eq!((waiters.called, waiters.gone), (0, 0));
     }
 
     #[test]
@@ -325,7 +365,8 @@ mod tests {
         for ticket in tickets {
             queue.leave(ticket);
         }
-        assert_eq!((queue.called_len, queue.len()), (0, 0));
+        let called_len = queue.0.as_ref().map(|waiters| waiters.called_len);
+        assert_eq!((called_len, queue.len()), (Some(0), 0));
     }
 
     #[test]
@@ -358,7 +399,8 @@ mod tests {
         for _ in 0..1000 {
             let ticket = join(&mut queue, 0);
             assert!(!queue.leave(ticket));
-            assert!(queue.entries.len() <= 3 + MIN_GONE);
+            let entries = queue.0.as_ref().map_or(0, |waiters| waiters.entries.len());
+            assert!(entries <= 3 + MIN_GONE);
         }
         let newest = join(&mut queue, 0);
         assert_eq!(call(&mut queue, 2, usize::MAX), 2);
@@ -367,6 +409,7 @@ mod tests {
             assert!(queue.leave(ticket));
         }
         queue.release();
-        assert_eq!(queue.entries.capacity(), 0);
+        let capacity = queue.0.map(|waiters| waiters.entries.capacity());
+        assert_eq!(capacity, Some(0));
     }
 }

@@ -56,7 +56,7 @@ impl Instrumented {
             return None;
         }
         Some(Self {
-            span: span(row, head.metadata.as_deref().map(|metadata| &metadata.0)),
+            span: span(row, head.metadata.as_deref().map(|metadata| &*metadata.0)),
             middleware: middleware.cloned(),
             head,
         })

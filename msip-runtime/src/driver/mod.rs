@@ -542,7 +542,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2480,
+                1904,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

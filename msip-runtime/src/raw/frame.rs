@@ -24,7 +24,7 @@ impl UntypedExchange {
     pub fn to_frame(&self) -> Vec<u8> {
         let message = &self.message;
         let metadata = self.metadata();
-        let mut wire = metadata.0.clone();
+        let mut wire = wire::Metadata::clone(&metadata.0);
         wire.deadline_ms = None;
         wire.identity = metadata.identity().map(wire::Identity::from);
         let mut flags = Flags::NONE;

@@ -34,6 +34,7 @@ use crate::{
     log_rate::{LimitedLog, LogRate},
     settings::Settings,
 };
+use msip_session::wire::Side;
 
 /// How often it is logged that an accept has failed.
 const FAILED_ACCEPTS: LogRate = LogRate {
@@ -96,6 +97,7 @@ pub(super) async fn serve(
     let failed_accepts = LimitedLog::new(OmittedLine::Accept, FAILED_ACCEPTS);
     let drain_timeout = settings.drain_timeout;
     let shared = Arc::new(ServerShared {
+        session_config: Arc::new(settings.session(Side::Accepting)),
         settings,
         name,
         authenticators,

@@ -41,7 +41,7 @@ use crate::{
 };
 use msip_session::{
     Event, Session,
-    wire::{CHANNEL, Decoder, Escaped, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Side, Welcome},
+    wire::{CHANNEL, Decoder, Escaped, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Welcome},
 };
 
 /// What begins with a connection.
@@ -239,7 +239,7 @@ fn open(
         channels,
     } = accepted;
     let settings = &shared.settings;
-    decoder.set_max_payload(settings.session(Side::Accepting).limits.max_payload());
+    decoder.set_max_payload(shared.session_config.limits.max_payload());
     let asked = match channels {
         Channels::Asked(asked) => asked,
         Channels::Bound(bound) => {
@@ -481,7 +481,7 @@ async fn greet(
             return None;
         }
     };
-    let config = settings.session(Side::Accepting);
+    let config = Arc::clone(&shared.session_config);
     let mut decoder = Decoder::new(config.limits.max_hello);
     if let Some(dialect) = &dialect {
         // Whoever speaks it is no client of MSIP, nor a stranger that says so by its first bytes.

@@ -36,7 +36,7 @@ use crate::{
 };
 use msip_session::{
     PeerTerms,
-    wire::{Decoder, Escaped, SessionId, Side, Welcome},
+    wire::{Decoder, Escaped, SessionId, Welcome},
 };
 
 /// What a session without a connection takes besides what it keeps for its client, in bytes: its task, its tables and those of
@@ -87,7 +87,8 @@ pub(super) fn serve(
     });
     async move {
         match beginning.await {
-            Some(Served::Session(session, attached)) => session.serve(attached).await,
+            // In a box: what is handed off has a future of its own, and needs no place for this one.
+            Some(Served::Session(session, attached)) => Box::pin(session.serve(attached)).await,
             Some(Served::Channel(begun, shared)) => ConnectionEnd {
                 cut_off: Box::pin(channel_connection::serve(begun, shared)).await,
             },
@@ -196,50 +197,69 @@ impl KeptSession {
         loop {
             let Attached { driver, permit } = attached;
             let (ended, arrival) = self.run(driver).await;
-            let driver::ConnectionEnd {
-                reason,
-                is_suspended,
-                cut_off,
-                graceful_close,
-                lost,
-                has_received,
-            } = *ended;
-            self.is_confirmed |= has_received;
-            if self.may_log() {
-                tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
+            // In a box: while the connection is there, nothing is held for what comes after it.
+            match Box::pin(self.go_on(ended, arrival, permit)).await {
+                After::Connection(session, next) => (self, attached) = (session, next),
+                After::End(end) => return end,
             }
-            if !is_suspended {
-                // Nobody can resume it from here on.
-                self.registration = None;
-                self.resumed = None;
-                self.inbox.close();
-                self.connection.close(CloseReason::ClosedByUs);
-                self.peer.ended(&lost);
-                Box::pin(self.finish(graceful_close, reason)).await;
-                return ConnectionEnd { cut_off };
-            }
-            self.inbox.disconnected(reason);
-            let arrival = match arrival {
-                Some(mut arrival) => {
-                    self.make_room(&mut arrival, graceful_close, permit);
-                    arrival
-                }
-                None => {
-                    // There is nothing more to say by it.
-                    drop(graceful_close);
-                    drop(permit);
-                    match Box::pin(self.await_arrival()).await {
-                        Waited::Arrival(session, arrival) => {
-                            self = session;
-                            arrival
-                        }
-                        Waited::Over(session) => return Box::pin(session.expire()).await,
-                        Waited::Parked => return ConnectionEnd::default(),
-                    }
-                }
-            };
-            attached = self.resume(arrival);
         }
+    }
+
+    /// A connection of the session has ended, or is replaced by `arrival`: goes on with the next one, or ends the session.
+    async fn go_on(
+        mut self: Box<Self>,
+        ended: Box<driver::ConnectionEnd>,
+        arrival: Option<Box<Resumed>>,
+        permit: ConnectionPermit,
+    ) -> After {
+        let driver::ConnectionEnd {
+            reason,
+            is_suspended,
+            cut_off,
+            graceful_close,
+            lost,
+            has_received,
+        } = *ended;
+        self.is_confirmed |= has_received;
+        if self.may_log() {
+            tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
+        }
+        if !is_suspended {
+            // Nobody can resume it from here on.
+            self.registration = None;
+            self.resumed = None;
+            self.inbox.close();
+            self.connection.close(CloseReason::ClosedByUs);
+            self.peer.ended(&lost);
+            // Its place among the connections is held until it is closed.
+            Box::pin(self.finish(graceful_close, reason)).await;
+            drop(permit);
+            return After::End(ConnectionEnd { cut_off });
+        }
+        self.inbox.disconnected(reason);
+        let arrival = match arrival {
+            Some(mut arrival) => {
+                self.make_room(&mut arrival, graceful_close, permit);
+                arrival
+            }
+            None => {
+                // There is nothing more to say by it.
+                drop(graceful_close);
+                drop(permit);
+                match Box::pin(self.await_arrival()).await {
+                    Waited::Arrival(session, arrival) => {
+                        self = session;
+                        arrival
+                    }
+                    Waited::Over(session) => {
+                        return After::End(Box::pin(session.expire()).await);
+                    }
+                    Waited::Parked => return After::End(ConnectionEnd::default()),
+                }
+            }
+        };
+        let attached = self.resume(arrival);
+        After::Connection(self, attached)
     }
 
     fn driver(&self, stream: Stream, decoder: Decoder) -> Box<Driver> {
@@ -436,7 +456,7 @@ impl KeptSession {
         match self.peer.park() {
             Some(peer) => Some((connection, peer)),
             None => {
-                let config = self.shared.settings.session(Side::Accepting);
+                let config = Arc::clone(&self.shared.session_config);
                 self.connection.unpark(connection, config);
                 None
             }
@@ -462,7 +482,7 @@ impl KeptSession {
             count,
         } = *parked;
         let connection = Arc::new(ConnectionShared::new(&shared.settings));
-        connection.unpark(parked, shared.settings.session(Side::Accepting));
+        connection.unpark(parked, Arc::clone(&shared.session_config));
         let peer = peer.reopen(&about, &connection);
         let abandon = AbandonOnDrop {
             peer: Arc::clone(&peer),
@@ -621,6 +641,14 @@ impl KeptSession {
     }
 }
 
+/// What follows a connection of a session.
+enum After {
+    /// The next one.
+    Connection(Box<KeptSession>, Attached),
+    /// Nothing.
+    End(ConnectionEnd),
+}
+
 /// What has become of a session without a connection.
 enum Waited {
     Arrival(Box<KeptSession>, Box<Resumed>),
@@ -686,5 +714,27 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.0.unregister();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function returns.
+    fn returned_len<T, R>(_: impl Fn(T) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn what_every_idle_session_holds_is_small() {
+        let serve = |(session, attached): (Box<KeptSession>, Attached)| session.serve(attached);
+        let held = [
+            ("its state", size_of::<KeptSession>(), 272),
+            ("its future", returned_len(serve), 312),
+        ];
+        for (what, size, most) in held {
+            assert!(size <= most, "{what}: {size} bytes, and {most} are allowed");
+        }
     }
 }

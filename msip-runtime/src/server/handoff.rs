@@ -262,9 +262,16 @@ impl<H: Handoff> BoxHandoff for H {
     }
 
     fn serve(self: Arc<Self>, peer: HandedOff) -> BoxFuture<'static, ()> {
-        // In a box, which goes where it is taken out: the future would hold a place for it ever after.
+        // In a box, or the future would hold a place for it ever after. The box is moved once more, or its memory would be freed with the
+        // future instead of where it is taken out.
         let peer = Box::new(peer);
-        Box::pin(async move { Handoff::serve(&*self, *peer).await })
+        Box::pin(async move {
+            let serving = Handoff::serve(&*self, {
+                let peer = peer;
+                *peer
+            });
+            serving.await;
+        })
     }
 }
 

@@ -13,10 +13,13 @@ use super::{
     sessions::Sessions,
 };
 use crate::{Status, connection::Signal, driver::TurnQueue, settings::Settings};
+use msip_session::Config;
 
 /// What all connections of a server share.
 pub(super) struct ServerShared {
     pub(super) settings: Settings,
+    /// What follows for its sessions.
+    pub(super) session_config: Arc<Config>,
     pub(super) name: String,
     pub(super) authenticators: Authenticators,
     pub(super) protocols: ProtocolTable,

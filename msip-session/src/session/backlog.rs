@@ -35,7 +35,7 @@ impl Session {
     #[inline]
     pub fn owes_little(&self) -> bool {
         !self.share.is_tight()
-            && self.outgoing.response_cost() <= self.config.outgoing_queue.min(Budget::FLOOR)
+            && self.outgoing.response_cost() <= self.max_queued.min(Budget::FLOOR)
     }
 
     /// Whether the peer leaves so many answers unread that no handler is to begin, neither of a call nor of a delivery; while
@@ -55,7 +55,7 @@ impl Session {
     /// Whether more answers wait to be written than is allowed.
     #[inline]
     fn owes_much(&self) -> bool {
-        self.outgoing.response_cost() > self.within_memory(self.config.outgoing_queue)
+        self.outgoing.response_cost() > self.within_memory(self.max_queued)
     }
 
     /// Whether memory is tight, and this connection runs so many calls that their answers are expected to exceed its floor, with
@@ -151,7 +151,7 @@ impl Session {
     #[cold]
     fn has_provoked_much(&self) -> bool {
         let refusals = self.config.max_calls.saturating_mul(REFUSAL_COST);
-        let limit = self.config.outgoing_queue.min(refusals.max(MIN_PROVOKED));
+        let limit = self.max_queued.min(refusals.max(MIN_PROVOKED));
         self.outgoing.provoked_cost() > limit
     }
 

@@ -154,7 +154,7 @@ impl Session {
     /// send answers.
     #[inline]
     pub fn needs_buffers(&self) -> bool {
-        self.config.side == Side::Accepting && !self.outgoing.has_buffers()
+        self.side == Side::Accepting && !self.outgoing.has_buffers()
     }
 
     /// Lends buffers for the next chunks.
@@ -167,7 +167,7 @@ impl Session {
     /// them.
     #[inline]
     pub fn return_buffers(&mut self) -> Option<Vec<Vec<u8>>> {
-        if self.config.side == Side::Connecting {
+        if self.side == Side::Connecting {
             return None;
         }
         self.outgoing.share_buffers()

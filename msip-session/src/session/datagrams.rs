@@ -122,7 +122,7 @@ impl Session {
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
         self.check_open()?;
-        let request = Request::new(head, self.config.side, self.outbound.next_id(), Flags::NONE);
+        let request = Request::new(head, self.side, self.outbound.next_id(), Flags::NONE);
         let frame = request.into_frame(encode);
         if FaultInjection::SpendForDatagram.is_on() {
             self.send_window.spend(payload_len(&frame));
@@ -165,7 +165,7 @@ impl Session {
             return Err(frame);
         }
         datagrams.push(kind, frame);
-        let limit = QUEUE_LEN.min(self.config.outgoing_queue / QUEUE_SHARE);
+        let limit = QUEUE_LEN.min(self.max_queued / QUEUE_SHARE);
         while datagrams.cost > limit {
             match datagrams.pop() {
                 Some(_) if FaultInjection::ForgetDroppedDatagram.is_on() => {}
@@ -246,9 +246,9 @@ impl Session {
             ..
         } = header_of(&datagram)?;
         let kind = kind.known().ok().filter(|kind| is_lossy(*kind))?;
-        let is_allowed = frame_type == FrameType::opening(self.config.side.reverse())
+        let is_allowed = frame_type == FrameType::opening(self.side.reverse())
             && flags.without(ALLOWED) == Flags::NONE
-            && id.chosen_by() != self.config.side
+            && id.chosen_by() != self.side
             && !id.is_delivery()
             && id != MsgId::CONNECTION;
         if !is_allowed {

@@ -44,7 +44,7 @@ impl Session {
         if waiter.is_some() && !self.outbound.has_slot() {
             return Err(Blocked::NoCapacity);
         }
-        let request = Request::new(head, self.config.side, MsgId::CONNECTION, Flags::NONE);
+        let request = Request::new(head, self.side, MsgId::CONNECTION, Flags::NONE);
         let mut droppable = Droppable {
             frame: request.into_frame(encode),
             kind: head.kind,
@@ -57,7 +57,7 @@ impl Session {
                 None => return Ok(None),
             }
         }
-        let limit = self.config.outgoing_queue / QUEUE_SHARE;
+        let limit = self.max_queued / QUEUE_SHARE;
         let has_older = droppable
             .key
             .as_ref()

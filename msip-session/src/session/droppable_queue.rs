@@ -67,9 +67,12 @@ impl Droppable {
     }
 }
 
-/// Messages in the order in which they are sent.
+/// Messages in the order in which they are sent. Nearly always there are none, and then it takes no memory.
 #[derive(Debug, Default)]
-pub(super) struct DroppableQueue {
+pub(super) struct DroppableQueue(Option<Box<Messages>>);
+
+#[derive(Debug, Default)]
+struct Messages {
     waiting: BTreeMap<u64, Droppable>,
     /// The positions of LOG and METRIC, oldest first.
     logs: VecDeque<u64>,
@@ -83,44 +86,77 @@ pub(super) struct DroppableQueue {
 impl DroppableQueue {
     /// Frees memory that a burst needed.
     pub(super) fn release(&mut self) {
-        if self.waiting.is_empty() {
-            // An empty map keeps a node.
-            self.waiting = BTreeMap::new();
+        self.0.take_if(|messages| messages.waiting.is_empty());
+        if let Some(messages) = &mut self.0 {
+            messages.logs.shrink_to_fit();
+            messages.states.shrink_to_fit();
         }
-        self.logs.shrink_to_fit();
-        self.states.shrink_to_fit();
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.len() == 0
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.0.as_ref().map_or(0, |messages| messages.waiting.len())
     }
 
     /// What waits, in bytes, each frame counted as its length + 64.
+    #[inline]
     pub(super) fn cost(&self) -> usize {
-        self.cost
+        self.0.as_ref().map_or(0, |messages| messages.cost)
     }
 
     /// What of it is STATE.
     pub(super) fn states_cost(&self) -> usize {
-        self.states_cost
+        self.0.as_ref().map_or(0, |messages| messages.states_cost)
     }
 
     /// How many of them are STATE.
     pub(super) fn state_count(&self) -> usize {
-        self.states.len()
+        self.0.as_ref().map_or(0, |messages| messages.states.len())
     }
 
     /// Whether a STATE of this key waits.
     pub(super) fn contains(&self, key: &StateKey) -> bool {
-        self.states.contains_key(key)
+        let messages = self.0.as_ref();
+        messages.is_some_and(|messages| messages.states.contains_key(key))
     }
 
     /// Appends a message, or replaces an older STATE of its key, which is returned.
     pub(super) fn put(&mut self, droppable: Droppable) -> Option<Droppable> {
+        self.0.get_or_insert_default().put(droppable)
+    }
+
+    /// The next one to be sent.
+    pub(super) fn first(&self) -> Option<&Droppable> {
+        let (_, first) = self.0.as_ref()?.waiting.first_key_value()?;
+        Some(first)
+    }
+
+    pub(super) fn take_first(&mut self) -> Option<Droppable> {
+        self.0.as_mut()?.take_first()
+    }
+
+    /// Takes out the oldest LOG or METRIC.
+    pub(super) fn drop_oldest(&mut self) -> Option<Droppable> {
+        let messages = self.0.as_mut()?;
+        let position = messages.logs.pop_front()?;
+        messages.remove(position)
+    }
+
+    /// Takes out the newest LOG or METRIC, for a deliberate fault.
+    pub(super) fn drop_newest(&mut self) -> Option<Droppable> {
+        let messages = self.0.as_mut()?;
+        let position = messages.logs.pop_back()?;
+        messages.remove(position)
+    }
+}
+
+impl Messages {
+    fn put(&mut self, droppable: Droppable) -> Option<Droppable> {
         self.cost += droppable.cost();
         if let Some(key) = &droppable.key {
             self.states_cost += droppable.cost();
@@ -146,14 +182,7 @@ impl DroppableQueue {
         None
     }
 
-    /// The next one to be sent.
-    pub(super) fn first(&self) -> Option<&Droppable> {
-        self.waiting
-            .first_key_value()
-            .map(|(_, droppable)| droppable)
-    }
-
-    pub(super) fn take_first(&mut self) -> Option<Droppable> {
+    fn take_first(&mut self) -> Option<Droppable> {
         let (_, droppable) = self.waiting.pop_first()?;
         match &droppable.key {
             Some(key) => {
@@ -168,17 +197,7 @@ impl DroppableQueue {
         Some(droppable)
     }
 
-    /// Takes out the oldest LOG or METRIC.
-    pub(super) fn drop_oldest(&mut self) -> Option<Droppable> {
-        let position = self.logs.pop_front()?;
-        let droppable = self.waiting.remove(&position)?;
-        self.uncount(&droppable);
-        Some(droppable)
-    }
-
-    /// Takes out the newest LOG or METRIC, for a deliberate fault.
-    pub(super) fn drop_newest(&mut self) -> Option<Droppable> {
-        let position = self.logs.pop_back()?;
+    fn remove(&mut self, position: u64) -> Option<Droppable> {
         let droppable = self.waiting.remove(&position)?;
         self.uncount(&droppable);
         Some(droppable)

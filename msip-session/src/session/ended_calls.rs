@@ -33,7 +33,12 @@ pub(super) struct EndedCalls {
     ended: VecDeque<MsgId>,
     /// No call after this one has been forgotten.
     forgotten_up_to: u64,
-    kept: HashMap<MsgId, KeptReply>,
+    /// Nothing where no reply was kept, as with most sessions.
+    #[expect(
+        clippy::box_collection,
+        reason = "a map takes 48 bytes where there is none"
+    )]
+    kept: Option<Box<HashMap<MsgId, KeptReply>>>,
     kept_cost: usize,
 }
 
@@ -52,7 +57,7 @@ impl EndedCalls {
     /// Keeps a reply for which there is no connection.
     pub(super) fn keep(&mut self, id: MsgId, reply: KeptReply) {
         self.kept_cost += reply.frame.len() + FRAME_COST;
-        if let Some(before) = self.kept.insert(id, reply) {
+        if let Some(before) = self.kept.get_or_insert_default().insert(id, reply) {
             self.kept_cost = self
                 .kept_cost
                 .saturating_sub(before.frame.len() + FRAME_COST);
@@ -62,7 +67,10 @@ impl EndedCalls {
     /// Frees memory that a burst needed.
     pub(super) fn release(&mut self) {
         self.ended.shrink_to_fit();
-        self.kept.shrink_to_fit();
+        self.kept.take_if(|kept| kept.is_empty());
+        if let Some(kept) = &mut self.kept {
+            kept.shrink_to_fit();
+        }
     }
 
     /// How much memory the ids take, in bytes.
@@ -77,7 +85,7 @@ impl EndedCalls {
 
     /// Takes the reply to a call that its caller awaits, and whose handler does not run.
     pub(super) fn take(&mut self, id: MsgId) -> AwaitedReply {
-        if let Some(reply) = self.kept.remove(&id) {
+        if let Some(reply) = self.kept.as_mut().and_then(|kept| kept.remove(&id)) {
             return AwaitedReply::Kept(reply);
         }
         // A call of which nothing is known any more may have run.
@@ -90,7 +98,7 @@ impl EndedCalls {
 
     /// Drops the kept replies: none is awaited any more.
     pub(super) fn clear_kept(&mut self) {
-        self.kept.clear();
+        self.kept = None;
         self.kept_cost = 0;
     }
 }
@@ -107,7 +115,7 @@ pub(super) struct PackedEndedCalls {
 impl EndedCalls {
     /// Whether a reply is kept.
     pub(super) fn has_kept(&self) -> bool {
-        !self.kept.is_empty()
+        self.kept.as_ref().is_some_and(|kept| !kept.is_empty())
     }
 
     /// The ids in little memory, and nothing else.

@@ -26,7 +26,7 @@ impl Session {
             return None;
         }
         let header = frame.header;
-        match BareFrame::of(frame, self.config.side, self.config.limits.max_body)? {
+        match BareFrame::of(frame, self.side, self.limits.max_body)? {
             BareFrame::Message => {
                 if !self.receive_window.accept(header.payload_len, false) {
                     return None;
@@ -67,7 +67,7 @@ impl Session {
         if !self.allows_topics || self.phase != Phase::Open {
             return None;
         }
-        let topic_len = topic_of(frame, self.config.side, &self.config.limits)?;
+        let topic_len = topic_of(frame, self.side, &self.limits)?;
         if frame.header.flags == Flags::ACK_REQUIRED {
             let slot = self.begin_bare_call(frame.header)?;
             return Some(BareMessage::with_topic(frame, topic_len, Some(slot)));
@@ -127,7 +127,7 @@ impl Session {
         }
         let header = Header {
             flags: Flags::NONE,
-            frame_type: FrameType::opening(self.config.side),
+            frame_type: FrameType::opening(self.side),
             kind: head.kind.into(),
             variant: head.variant,
             payload_len: announced_len(body_len + prefix.bare_len()),
@@ -192,7 +192,7 @@ impl Session {
         let vacant = self.outbound.vacant_call();
         let header = Header {
             flags: Flags::ACK_REQUIRED,
-            frame_type: FrameType::opening(self.config.side),
+            frame_type: FrameType::opening(self.side),
             kind: head.kind.into(),
             variant: head.variant,
             payload_len: announced_len(body_len + prefix.bare_len()),

@@ -1,6 +1,6 @@
 //! The handshake: HELLO, and the answer to it (docs/protocol.md, "Handshake").
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Config, Event, Fault, FaultKind, Phase, Session,
@@ -20,16 +20,21 @@ const ENDS_CANCELLED: &str = "ends-cancelled";
 
 impl Session {
     /// The connecting side of a new session. Its HELLO is queued.
-    pub fn connecting(config: Config, id: SessionId, hello: &Hello, now: Duration) -> Self {
-        let mut session = Self::new(config, now);
+    pub fn connecting(
+        config: impl Into<Arc<Config>>,
+        id: SessionId,
+        hello: &Hello,
+        now: Duration,
+    ) -> Self {
+        let mut session = Self::new(config.into(), now);
         let msg_id = session.outbound.next_id();
         session.push_hello(msg_id, id, hello);
         session
     }
 
-    /// The accepting side of a connection, which waits for HELLO.
-    pub fn accepting(config: Config, now: Duration) -> Self {
-        Self::new(config, now)
+    /// The accepting side of a connection, which waits for HELLO. The configuration takes less memory where sessions share it.
+    pub fn accepting(config: impl Into<Arc<Config>>, now: Duration) -> Self {
+        Self::new(config.into(), now)
     }
 
     /// The connecting side of a further connection of `self`, which is suspended: it makes the handshake.
@@ -37,7 +42,7 @@ impl Session {
     /// Drop it once the server has answered that it resumes the session, and call [`resume`](Self::resume) on `self`. If
     /// the server has begun another session instead, `self` is lost, and this takes its place.
     pub fn reconnecting(&mut self, id: SessionId, hello: &Hello, now: Duration) -> Self {
-        let mut session = Self::new(self.config.clone(), now);
+        let mut session = Self::new(Arc::clone(&self.config), now);
         let msg_id = self.outbound.next_id();
         // Where the server opens a new session instead, its ids go on from here.
         session.outbound.begin_after(msg_id);

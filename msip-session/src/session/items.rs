@@ -82,14 +82,14 @@ impl Session {
         if !may_send || !self.has_request_capacity() {
             return Err(NoCapacity);
         }
-        let head = ItemHead::new(side, self.config.side, id, is_urgent);
+        let head = ItemHead::new(side, self.side, id, is_urgent);
         Ok((key, head, is_urgent))
     }
 
     /// How the items of this side's stream begin, to encode them outside of the session; `None` where the exchange has
     /// ended.
     pub fn item_head(&mut self, side: StreamSide) -> Option<ItemHead> {
-        let own_side = self.config.side;
+        let own_side = self.side;
         let stream = self.stream(side)?;
         Some(ItemHead::new(side, own_side, stream.id, stream.is_urgent))
     }
@@ -136,7 +136,7 @@ impl Session {
         {
             return None;
         }
-        let bare = BareFrame::of(frame, self.config.side, self.config.limits.max_body)?;
+        let bare = BareFrame::of(frame, self.side, self.limits.max_body)?;
         let (target, key, topic_len) = match bare {
             BareFrame::AnswerItem => {
                 let (key, token) = self.outbound.streams_of(id)?;
@@ -190,7 +190,7 @@ impl Session {
     /// Ends this side's stream of requests.
     pub fn end_requests(&mut self, slot: Slot) {
         let side = StreamSide::Caller(slot);
-        let own_side = self.config.side;
+        let own_side = self.side;
         let Some(stream) = self.stream(side).filter(|stream| stream.is_sending()) else {
             return;
         };

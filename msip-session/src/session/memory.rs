@@ -86,7 +86,7 @@ impl Session {
         } else {
             queued.saturating_add(Budget::STEP)
         };
-        self.queue_limit = limit.min(self.config.outgoing_queue);
+        self.queue_limit = limit.min(self.max_queued);
     }
 
     /// Whether memory was short at the last report.

@@ -79,7 +79,7 @@ pub use subscriptions::SubscribeHead;
 use crate::{
     Dropped,
     budget::{Budget, Share},
-    wire::{Code, MsgId, Side, write_ping},
+    wire::{Code, Limits, MsgId, Side, write_ping},
 };
 use backlog::Patience;
 use close::Drain;
@@ -142,7 +142,12 @@ pub enum TimedOut {
 /// One side of a session; see the [crate documentation](crate) for how to drive it.
 #[derive(Debug)]
 pub struct Session {
-    config: Config,
+    /// Shared by many sessions. What is looked at for each message is below.
+    config: Arc<Config>,
+    side: Side,
+    limits: Limits,
+    /// How many bytes may be queued for writing.
+    max_queued: usize,
     phase: Phase,
     outgoing: OutgoingQueue,
     outbound: OutboundExchanges,
@@ -213,8 +218,11 @@ pub struct Session {
 }
 
 impl Session {
-    fn new(config: Config, now: Duration) -> Self {
+    fn new(config: Arc<Config>, now: Duration) -> Self {
         Self {
+            side: config.side,
+            limits: config.limits.clone(),
+            max_queued: config.outgoing_queue,
             phase: Phase::AwaitHello,
             outgoing: OutgoingQueue::new(config.outgoing_queue),
             outbound: OutboundExchanges::new(config.side),
@@ -308,7 +316,7 @@ impl Session {
     /// Which side of the connection this is.
     #[inline]
     pub fn side(&self) -> Side {
-        self.config.side
+        self.side
     }
 
     /// The largest body that the peer accepts, in bytes.
@@ -494,7 +502,7 @@ impl Session {
     /// A frame of an exchange that is not open: so many may be late, others are unwanted.
     fn ignore_late(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
         self.ignored += 1;
-        let is_late = if id.chosen_by() == self.config.side {
+        let is_late = if id.chosen_by() == self.side {
             self.outbound.allows_late(id)
         } else {
             self.inbound.allows_late()

@@ -92,8 +92,8 @@ impl Session {
 
     /// The session that was parked, which waits for a further connection. The configuration is to be that with which it began.
     #[must_use]
-    pub fn unpark(config: Config, parked: ParkedSession, now: Duration) -> Self {
-        let mut session = Self::new(config, now);
+    pub fn unpark(config: impl Into<Arc<Config>>, parked: ParkedSession, now: Duration) -> Self {
+        let mut session = Self::new(config.into(), now);
         session.phase = Phase::Suspended;
         session.is_kept = true;
         session.share = parked.share;

@@ -47,7 +47,7 @@ impl Session {
 
     fn handle_open(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
         let id = frame.header.msg_id;
-        match (frame.header.frame_type, self.config.side) {
+        match (frame.header.frame_type, self.side) {
             (FrameType::Publish, Side::Accepting) | (FrameType::Event, Side::Connecting) => {
                 self.handle_message(frame, now)
             }
@@ -124,7 +124,7 @@ impl Session {
         let payload = if compressed && !self.allows_compressed {
             Err(UNAGREED_COMPRESSION.to_owned())
         } else {
-            Payload::parse(frame, &self.config.limits).map_err(|error| error.to_string())
+            Payload::parse(frame, &self.limits).map_err(|error| error.to_string())
         };
         let outcome = match payload {
             Ok(payload) if flags.contains(Flags::MORE) => {
@@ -178,7 +178,7 @@ impl Session {
             return Ok(None);
         };
         let mut metadata = read_metadata(metadata)?;
-        if self.config.side == Side::Accepting {
+        if self.side == Side::Accepting {
             // A client cannot assert an identity.
             metadata.identity = None;
         }
@@ -265,7 +265,7 @@ impl Session {
             self.send_waiting(now);
             return Ok(Some(Event::Capacity));
         }
-        let side = if id.chosen_by() == self.config.side {
+        let side = if id.chosen_by() == self.side {
             self.outbound.with_streams(id).map(StreamSide::Caller)
         } else {
             let call = self.inbound.awaited(id);

@@ -43,7 +43,7 @@ impl Session {
             return self.handle_request_item(frame, now);
         }
         let wants_answer = flags.contains(Flags::ACK_REQUIRED);
-        if id.chosen_by() == self.config.side {
+        if id.chosen_by() == self.side {
             return Err(Fault::new(
                 id,
                 format!("message id {id} is one that only the other side chooses"),
@@ -175,7 +175,7 @@ impl Session {
                 "MORE on a message that is no call: only a request stream has it".to_owned(),
             ));
         }
-        let payload = Payload::parse(frame, &self.config.limits).map_err(|error| {
+        let payload = Payload::parse(frame, &self.limits).map_err(|error| {
             let code = match error {
                 PayloadError::BodyTooLarge { .. } => Code::ResourceExhausted,
                 _ => Code::InvalidArgument,
@@ -188,9 +188,7 @@ impl Session {
             ));
         }
         let metadata = match payload.metadata {
-            Some(metadata) => {
-                IncomingMetadata::read(metadata, self.config.side).map_err(invalid)?
-            }
+            Some(metadata) => IncomingMetadata::read(metadata, self.side).map_err(invalid)?,
             None => IncomingMetadata::default(),
         };
         Ok((payload.body, payload.topic, metadata))

@@ -211,7 +211,7 @@ impl Session {
 
     /// The peer's stream of this call.
     fn reader_of(&self, id: MsgId) -> Option<ItemTarget> {
-        if id.chosen_by() == self.config.side {
+        if id.chosen_by() == self.side {
             let (_, token) = self.outbound.streams_of(id)?;
             Some(ItemTarget::Answers(token))
         } else {

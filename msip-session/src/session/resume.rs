@@ -174,7 +174,7 @@ impl Session {
                 }
             }
             FrameType::Ack | FrameType::Error
-                if id.chosen_by() != self.config.side
+                if id.chosen_by() != self.side
                     && !id.is_delivery()
                     && !flags.contains(Flags::MORE) =>
             {
@@ -257,8 +257,7 @@ impl Session {
 
     /// The peer still awaits this call: answers it, unless its handler runs.
     fn answer_awaited(&mut self, id: MsgId) {
-        let is_call =
-            id.chosen_by() != self.config.side && !id.is_delivery() && !id.is_connection();
+        let is_call = id.chosen_by() != self.side && !id.is_delivery() && !id.is_connection();
         if !is_call || self.inbound.is_serving(id) || FaultInjection::IgnoreAwaited.is_on() {
             return;
         }

@@ -30,7 +30,7 @@ impl Session {
         }
         self.check_capacity(true)?;
         self.check_droppable_queue(head.kind)?;
-        let request = Request::new(head, self.config.side, self.outbound.next_id(), Flags::NONE);
+        let request = Request::new(head, self.side, self.outbound.next_id(), Flags::NONE);
         if self.is_suspended() {
             let frame = request.into_frame(encode);
             self.resend_queue.push(Waiting::Message { frame });
@@ -68,7 +68,7 @@ impl Session {
         let is_suspended = self.is_suspended();
         let vacant = self.outbound.vacant_delivery();
         let id = vacant.id();
-        let request = Request::new(head, self.config.side, id, Flags::ACK_REQUIRED);
+        let request = Request::new(head, self.side, id, Flags::ACK_REQUIRED);
         let priority = request.priority();
         let mut kept = Vec::new();
         let position = if self.is_kept {
@@ -131,7 +131,7 @@ impl Session {
         } else {
             Flags::ACK_REQUIRED
         };
-        let request = Request::new(head, self.config.side, id, flags);
+        let request = Request::new(head, self.side, id, flags);
         let priority = request.priority();
         let mut kept = Vec::new();
         let position = if is_suspended {

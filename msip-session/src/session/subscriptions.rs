@@ -210,7 +210,7 @@ impl Session {
             return Ok(None);
         };
         let wants_ack = flags.contains(Flags::ACK_REQUIRED);
-        check_id(&header, id.chosen_by() == self.config.side)?;
+        check_id(&header, id.chosen_by() == self.side)?;
         if !intake.rate.take(now) {
             let rule = format!("more than {SUBSCRIBES_PER_SECOND} SUBSCRIBEs a second");
             return Err(Fault::exhausted(id, rule));
@@ -238,7 +238,7 @@ impl Session {
             }
         };
         let SubscribeFrame { subscribe, topic } =
-            match parse_subscribe(flags, frame.payload, &self.config.limits) {
+            match parse_subscribe(flags, frame.payload, &self.limits) {
                 Ok(parsed) => parsed,
                 Err(error) => return self.refuse_malformed(&header, &error.to_string(), now),
             };

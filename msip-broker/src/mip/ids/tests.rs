@@ -1,6 +1,6 @@
 //! Who gets which session.
 
-use std::task::Poll;
+use std::{collections::BTreeSet, task::Poll};
 
 use msip_session::MsgKind;
 

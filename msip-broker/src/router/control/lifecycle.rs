@@ -165,7 +165,7 @@ impl Router {
                 left.extend(control.recheck_clients());
             }
         }
-        for topic in &entry.present {
+        for topic in entry.present.keys() {
             control.announce(&entry.session, topic, false, now, wakes);
         }
         left
@@ -195,7 +195,7 @@ impl Router {
     pub fn takes_part(&self, session: &SessionHandle, topic: &[u8]) -> bool {
         let key = session.key();
         let control = self.control();
-        let is_present = |entry: &Entry| entry.present.contains(topic);
+        let is_present = |entry: &Box<Entry>| entry.present.contains_key(topic);
         let hears = |topic: &[u8]| control.subscriptions.of_topic(topic).contains(&key);
         control.sessions.get(&key).is_some_and(is_present)
             || hears(topic)
@@ -244,7 +244,7 @@ impl Control {
             return;
         };
         let topic = Bytes::copy_from_slice(topic);
-        if entry.present.len() < most && entry.present.insert(topic.clone()) {
+        if entry.present.len() < most && entry.present.insert(topic.clone(), ()).is_none() {
             let session = entry.session.clone();
             self.announce(&session, &topic, true, now, wakes);
         }
@@ -270,7 +270,7 @@ impl Control {
     /// The last session of a principal takes its rate with it.
     fn forget_rate(&mut self, session: &Session) {
         let principal = &session.client.principal;
-        let is_of_it = |entry: &Entry| entry.session.client.principal == *principal;
+        let is_of_it = |entry: &Box<Entry>| entry.session.client.principal == *principal;
         if self.rates.has(principal) && !self.sessions.values().any(is_of_it) {
             self.rates.forget(principal);
         }

@@ -103,7 +103,7 @@ impl Router {
                     return Err(Refused::permission());
                 }
                 let mut givers = givers.filter_map(|key| control.sessions.get(&key));
-                let is_available = |giver: &Entry| {
+                let is_available = |giver: &Box<Entry>| {
                     giver.session.is_connected() || FaultInjection::IgnoreAway.is_on()
                 };
                 match givers.any(is_available) {

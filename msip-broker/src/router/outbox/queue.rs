@@ -32,11 +32,9 @@ pub(super) struct Capacity {
 /// Messages that wait: urgent ones, the others, and LOG and METRIC, of which the oldest are dropped where there is no place.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    urgent: VecDeque<Entry>,
     normal: VecDeque<Entry>,
-    droppable: VecDeque<Entry>,
-    /// Where the STATEs of `urgent` and `normal` are: the number of their entry.
-    states: HashMap<(Bytes, u16, Bytes), u64>,
+    /// In a box, since many never have any.
+    special: Option<Box<Special>>,
     next: u64,
     bytes: usize,
     count: usize,
@@ -45,6 +43,15 @@ pub(super) struct Queue {
     urgent_lead: i64,
     /// How many messages were dropped.
     pub(super) dropped: u64,
+}
+
+/// What is no EVENT or COMMAND of the usual urgency.
+#[derive(Debug, Default)]
+struct Special {
+    urgent: VecDeque<Entry>,
+    droppable: VecDeque<Entry>,
+    /// Where the STATEs of `urgent` and `normal` are: the number of their entry.
+    states: HashMap<(Bytes, u16, Bytes), u64>,
 }
 
 impl Queue {
@@ -66,17 +73,17 @@ impl Queue {
         self.bytes += bytes;
         self.count += count;
         if let Some(key) = item.state_key() {
-            self.states.insert(key, number);
+            self.special().states.insert(key, number);
         }
         let lane = if item.is_droppable() {
             self.droppable_bytes += bytes;
-            &mut self.droppable
+            Lane::Droppable
         } else if item.is_urgent() {
-            &mut self.urgent
+            Lane::Urgent
         } else {
-            &mut self.normal
+            Lane::Normal
         };
-        lane.push_back(Entry {
+        self.lane_to_add(lane).push_back(Entry {
             number,
             item,
             bytes,
@@ -113,7 +120,7 @@ impl Queue {
     /// Whether a STATE waits in the place of which this one comes.
     pub(super) fn has_older_state(&self, item: &OutboxItem) -> bool {
         let key = item.state_key();
-        key.is_some_and(|key| self.states.contains_key(&key))
+        key.is_some_and(|key| self.number_of_state(&key).is_some())
     }
 
     /// Puts a STATE in the place of an older one, if there is one.
@@ -124,18 +131,21 @@ impl Queue {
         else {
             return Err(item);
         };
-        let Some(number) = self.states.get(&key).copied() else {
+        let Some(number) = self.number_of_state(&key) else {
             return Err(item);
         };
         let (bytes, _) = item.size();
-        for lane in [&mut self.urgent, &mut self.normal] {
+        for lane in [Lane::Urgent, Lane::Normal] {
+            let Some(lane) = self.lane(lane) else {
+                continue;
+            };
             let Ok(at) = lane.binary_search_by_key(&number, |entry| entry.number) else {
                 continue;
             };
             if let Some(entry) = lane.get_mut(at) {
-                self.bytes = self.bytes - entry.bytes + bytes;
-                entry.bytes = bytes;
+                let before = std::mem::replace(&mut entry.bytes, bytes);
                 entry.item = item;
+                self.bytes = self.bytes - before + bytes;
                 return Ok(());
             }
         }
@@ -188,14 +198,16 @@ impl Queue {
         if self.has_place(bytes, count, most) {
             return true;
         }
-        let droppable_count: usize = self.droppable.iter().map(|entry| entry.count).sum();
+        let droppable = self.special.iter().flat_map(|it| &it.droppable);
+        let droppable_count: usize = droppable.map(|entry| entry.count).sum();
         self.bytes - self.droppable_bytes + bytes <= most.bytes
             && self.count - droppable_count + count <= most.count
     }
 
     /// Drops the oldest LOG or METRIC.
     fn drop_oldest(&mut self) -> bool {
-        let Some(entry) = self.droppable.pop_front() else {
+        let droppable = self.lane(Lane::Droppable);
+        let Some(entry) = droppable.and_then(VecDeque::pop_front) else {
             return false;
         };
         self.forget(&entry);
@@ -210,8 +222,10 @@ impl Queue {
         if entry.item.is_droppable() {
             self.droppable_bytes -= entry.bytes;
         }
-        if let Some(key) = entry.item.state_key() {
-            self.states.remove(&key);
+        if let Some(special) = &mut self.special
+            && let Some(key) = entry.item.state_key()
+        {
+            special.states.remove(&key);
         }
     }
 
@@ -233,7 +247,9 @@ impl Queue {
     ) -> Vec<OutboxItem> {
         let mut out = Vec::new();
         for lane in Lane::ALL {
-            let entries = std::mem::take(self.lane(lane));
+            let Some(entries) = self.lane(lane).map(std::mem::take) else {
+                continue;
+            };
             let mut left = VecDeque::with_capacity(entries.len());
             for entry in entries {
                 if stays(&entry.item) {
@@ -243,7 +259,7 @@ impl Queue {
                 self.forget(&entry);
                 out.push(entry.item);
             }
-            *self.lane(lane) = left;
+            *self.lane_to_add(lane) = left;
         }
         out
     }
@@ -251,12 +267,11 @@ impl Queue {
     /// Drops what is first somewhere, and not worth delivering any more.
     #[inline]
     pub(super) fn pass_over_expired(&mut self, now: Duration) {
-        let first = [&self.urgent, &self.normal, &self.droppable];
-        let is_expired = |lane: &VecDeque<Entry>| {
-            let first = lane.front();
+        let is_expired = |lane| {
+            let first = self.first_of(lane);
             first.is_some_and(|first| first.item.is_expired(now))
         };
-        if first.into_iter().any(is_expired) {
+        if Lane::ALL.into_iter().any(is_expired) {
             self.drop_expired(now);
         }
     }
@@ -264,12 +279,10 @@ impl Queue {
     #[cold]
     fn drop_expired(&mut self, now: Duration) {
         for lane in Lane::ALL {
-            while self
-                .lane(lane)
-                .front()
-                .is_some_and(|first| first.item.is_expired(now))
+            while let Some(lane) = self.lane(lane)
+                && lane.front().is_some_and(|first| first.item.is_expired(now))
             {
-                let Some(entry) = self.lane(lane).pop_front() else {
+                let Some(entry) = lane.pop_front() else {
                     break;
                 };
                 self.forget(&entry);
@@ -286,12 +299,8 @@ impl Queue {
 
     /// The item that [`Queue::pop`] takes.
     pub(super) fn peek(&self) -> Option<&OutboxItem> {
-        let lane = match self.next_lane().0 {
-            Lane::Urgent => &self.urgent,
-            Lane::Normal => &self.normal,
-            Lane::Droppable => &self.droppable,
-        };
-        lane.front().map(|entry| &entry.item)
+        let first = self.first_of(self.next_lane().0)?;
+        Some(&first.item)
     }
 
     /// The same, but of a run of messages these many at most: the others stay the first.
@@ -300,7 +309,7 @@ impl Queue {
         if !both_wait {
             self.urgent_lead = 0;
         }
-        let mut entry = self.lane(lane).pop_front()?;
+        let mut entry = self.lane(lane)?.pop_front()?;
         if both_wait {
             let bytes = i64::try_from(entry.bytes).unwrap_or(i64::MAX);
             self.urgent_lead = match lane {
@@ -332,7 +341,7 @@ impl Queue {
         if item.is_droppable() {
             self.droppable_bytes += bytes;
         }
-        self.lane(lane).push_front(Entry {
+        self.lane_to_add(lane).push_front(Entry {
             number,
             item,
             bytes,
@@ -342,17 +351,20 @@ impl Queue {
 
     /// Where the next item is, and whether others wait beside urgent ones.
     fn next_lane(&self) -> (Lane, bool) {
-        let others = match (self.normal.front(), self.droppable.front()) {
+        let Some(special) = &self.special else {
+            return (Lane::Normal, false);
+        };
+        let others = match (self.normal.front(), special.droppable.front()) {
             (Some(normal), Some(droppable)) if droppable.number < normal.number => Lane::Droppable,
             (None, Some(_)) => Lane::Droppable,
             _ => Lane::Normal,
         };
         let others_wait = match others {
-            Lane::Droppable => !self.droppable.is_empty(),
+            Lane::Droppable => !special.droppable.is_empty(),
             _ => !self.normal.is_empty(),
         };
-        let both_wait = !self.urgent.is_empty() && others_wait;
-        let lane = match self.urgent.is_empty()
+        let both_wait = !special.urgent.is_empty() && others_wait;
+        let lane = match special.urgent.is_empty()
             || both_wait && self.urgent_lead > 0 && !FaultInjection::UrgentAlways.is_on()
         {
             true => others,
@@ -364,29 +376,70 @@ impl Queue {
     /// Gives back memory that a burst has left.
     pub(super) fn shrink(&mut self) {
         const FEW: usize = 64;
-        for lane in [&mut self.urgent, &mut self.normal, &mut self.droppable] {
-            if lane.capacity() > FEW {
+        for lane in Lane::ALL {
+            if let Some(lane) = self.lane(lane)
+                && lane.capacity() > FEW
+            {
                 lane.shrink_to(0);
             }
         }
-        if self.states.capacity() > FEW {
-            self.states.shrink_to(0);
+        if let Some(special) = &mut self.special
+            && special.states.capacity() > FEW
+        {
+            special.states.shrink_to(0);
         }
     }
 
-    fn lane(&mut self, lane: Lane) -> &mut VecDeque<Entry> {
+    fn special(&mut self) -> &mut Special {
+        self.special.get_or_insert_default()
+    }
+
+    /// Where a STATE of this key waits.
+    fn number_of_state(&self, key: &(Bytes, u16, Bytes)) -> Option<u64> {
+        self.special.as_ref()?.states.get(key).copied()
+    }
+
+    /// A lane, if there was ever something in it.
+    fn lane(&mut self, lane: Lane) -> Option<&mut VecDeque<Entry>> {
         match lane {
-            Lane::Urgent => &mut self.urgent,
+            Lane::Normal => Some(&mut self.normal),
+            Lane::Urgent => Some(&mut self.special.as_mut()?.urgent),
+            Lane::Droppable => Some(&mut self.special.as_mut()?.droppable),
+        }
+    }
+
+    /// A lane that something is added to.
+    fn lane_to_add(&mut self, lane: Lane) -> &mut VecDeque<Entry> {
+        match lane {
             Lane::Normal => &mut self.normal,
-            Lane::Droppable => &mut self.droppable,
+            Lane::Urgent => &mut self.special().urgent,
+            Lane::Droppable => &mut self.special().droppable,
+        }
+    }
+
+    /// The first item of a lane.
+    #[inline]
+    fn first_of(&self, lane: Lane) -> Option<&Entry> {
+        match lane {
+            Lane::Normal => self.normal.front(),
+            Lane::Urgent => self.special.as_ref()?.urgent.front(),
+            Lane::Droppable => self.special.as_ref()?.droppable.front(),
         }
     }
 
     /// What waits in the urgent queue, in the other one, and of LOG and METRIC.
     #[cfg(test)]
     pub(super) fn lanes(&self) -> [Vec<&OutboxItem>; 3] {
-        [&self.urgent, &self.normal, &self.droppable]
-            .map(|lane| lane.iter().map(|entry| &entry.item).collect())
+        let special = self.special.as_deref();
+        let lanes = [
+            special.map(|it| &it.urgent),
+            Some(&self.normal),
+            special.map(|it| &it.droppable),
+        ];
+        lanes.map(|lane| {
+            let entries = lane.into_iter().flatten();
+            entries.map(|entry| &entry.item).collect()
+        })
     }
 }
 

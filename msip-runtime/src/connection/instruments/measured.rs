@@ -1,8 +1,13 @@
 //! The instruments where the feature `metrics` is on.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use ::metrics::{Counter, Gauge};
+use tokio::time::Instant;
 
 use super::{OpenCalls, Seen, Waits};
 use crate::{Dropped, instruments::Side};
@@ -16,14 +21,30 @@ pub(in crate::connection) struct Instruments(Option<Box<Measured>>);
 
 #[derive(Debug)]
 struct Measured {
-    handles: Handles,
+    handles: Arc<Handles>,
     is_connected: bool,
     last: Seen,
     /// When it may look again.
     next: Duration,
 }
 
-/// Looked up once for each connection.
+/// For so long connections that begin share their handles. Then they are looked up again: a recorder may forget what has not
+/// changed for long.
+const SHARED: Duration = Duration::from_secs(60);
+
+/// The handles that connections which begin now share.
+static CURRENT: Mutex<Vec<SharedHandles>> = Mutex::new(Vec::new());
+
+/// Handles that were looked up lately.
+struct SharedHandles {
+    side: Side,
+    /// Where the recorder is that they are of: programs have one, and tests one each.
+    recorder: usize,
+    since: Instant,
+    handles: Weak<Handles>,
+}
+
+/// What connections that have begun at about the same time share.
 struct Handles {
     connections: Gauge,
     queued: Gauge,
@@ -40,6 +61,31 @@ impl fmt::Debug for Handles {
 }
 
 impl Handles {
+    /// Those of the connections that began lately, or else new ones.
+    fn shared(side: Side) -> Arc<Self> {
+        let recorder =
+            ::metrics::with_recorder(|recorder| std::ptr::from_ref(recorder).cast::<()>().addr());
+        let now = Instant::now();
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        current.retain(|known| {
+            known.handles.strong_count() > 0 && now.saturating_duration_since(known.since) < SHARED
+        });
+        let known = current
+            .iter()
+            .find(|known| known.side == side && known.recorder == recorder);
+        if let Some(handles) = known.and_then(|known| known.handles.upgrade()) {
+            return handles;
+        }
+        let handles = Arc::new(Self::of(side));
+        current.push(SharedHandles {
+            side,
+            recorder,
+            since: now,
+            handles: Arc::downgrade(&handles),
+        });
+        handles
+    }
+
     fn of(side: Side) -> Self {
         let side = side.name();
         let calls = |direction: &'static str| ::metrics::gauge!("msip_open_calls", "side" => side, "direction" => direction);
@@ -113,7 +159,7 @@ impl Instruments {
 impl Measured {
     fn new(side: Side, last: Seen) -> Box<Self> {
         Box::new(Self {
-            handles: Handles::of(side),
+            handles: Handles::shared(side),
             is_connected: false,
             last,
             next: Duration::ZERO,
@@ -141,7 +187,7 @@ impl Measured {
             dropped,
             waits,
             ..
-        } = &self.handles;
+        } = &*self.handles;
         for (gauge, now, before) in [
             (queued, seen.queued, last.queued),
             (incoming, seen.calls.incoming, last.calls.incoming),
@@ -201,4 +247,49 @@ fn as_f64(number: usize) -> f64 {
     let half = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     let number = number as u64;
     half(number >> 32) * HIGH + half(number & 0xffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use ::metrics::{
+        Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder,
+    };
+
+    use super::*;
+
+    /// A recorder that has a place of its own.
+    struct Nothing(#[expect(dead_code, reason = "what has no size may have no place")] u8);
+
+    impl Recorder for Nothing {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn connections_of_one_recorder_and_side_share_their_handles() {
+        let recorders = [Nothing(1), Nothing(2)];
+        let shared = |recorder: &Nothing, side| {
+            with_local_recorder(recorder, || {
+                let both = [Handles::shared(side), Handles::shared(side)];
+                assert!(Arc::ptr_eq(&both[0], &both[1]));
+                let [handles, _] = both;
+                handles
+            })
+        };
+        let server = shared(&recorders[0], Side::Server);
+        let client = shared(&recorders[0], Side::Client);
+        let other = shared(&recorders[1], Side::Server);
+        assert!(!Arc::ptr_eq(&server, &client));
+        assert!(!Arc::ptr_eq(&server, &other));
+    }
 }

@@ -15,7 +15,8 @@ pub(super) struct Lane {
     /// How many of them were handed to the transport.
     pub(super) taken: u64,
     /// Where the frames begin that are withdrawn, in order.
-    withdrawn: VecDeque<u64>,
+    #[expect(clippy::box_collection, reason = "nearly always there is none")]
+    withdrawn: Option<Box<VecDeque<u64>>>,
     /// The responses, grouped by about a chunk.
     responses: VecDeque<Responses>,
 }
@@ -103,10 +104,9 @@ impl Lane {
             response_cost.add(group.cost);
             self.responses.pop_front();
         }
-        let withdrawn = if self.withdrawn.is_empty() {
-            0
-        } else {
-            self.remove_withdrawn(start, &mut bytes)
+        let withdrawn = match self.withdrawn {
+            None => 0,
+            Some(_) => self.remove_withdrawn(start, &mut bytes),
         };
         Some(TakenChunk {
             frames: frames - withdrawn,
@@ -121,8 +121,11 @@ impl Lane {
         let end = start + bytes.len() as u64;
         let mut removed = 0;
         let mut count = 0;
-        while let Some(at) = self.withdrawn.front().copied().filter(|at| *at < end) {
-            self.withdrawn.pop_front();
+        let Some(withdrawn) = &mut self.withdrawn else {
+            return 0;
+        };
+        while let Some(at) = withdrawn.front().copied().filter(|at| *at < end) {
+            withdrawn.pop_front();
             let Ok(at) = usize::try_from(at - start) else {
                 continue;
             };
@@ -134,13 +137,15 @@ impl Lane {
                 count += 1;
             }
         }
+        self.withdrawn.take_if(|withdrawn| withdrawn.is_empty());
         count
     }
 
     /// Withdraws the frame that begins here.
     pub(super) fn withdraw(&mut self, start: u64) {
-        let place = self.withdrawn.partition_point(|at| *at < start);
-        self.withdrawn.insert(place, start);
+        let withdrawn = self.withdrawn.get_or_insert_default();
+        let place = withdrawn.partition_point(|at| *at < start);
+        withdrawn.insert(place, start);
     }
 
     /// Withdraws all frames behind this position that `is_meant`.
@@ -169,7 +174,7 @@ impl Lane {
 
     /// Drops everything. Returns the chunks, and what the responses in them cost.
     pub(super) fn clear(&mut self) -> (Vec<Chunk>, ResponseCost) {
-        self.withdrawn.clear();
+        self.withdrawn = None;
         let mut cost = ResponseCost::default();
         for group in self.responses.drain(..) {
             cost.add(group.cost);

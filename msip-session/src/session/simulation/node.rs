@@ -200,7 +200,7 @@ impl Node {
         }
         let waits = defers_requests && !attached.reads_on;
         let owed = session.outgoing.response_cost();
-        if waits && owed <= session.config.outgoing_queue {
+        if waits && owed <= session.max_queued {
             return Err(format!(
                 "{:?} does not read, and owes {owed} bytes",
                 self.side

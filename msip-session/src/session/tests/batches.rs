@@ -128,7 +128,7 @@ fn a_body_over_the_limit_is_not_added_to_a_batch() {
 fn a_suspended_session_buffers_a_batch_up_to_its_limit() {
     for (allowed, kept) in [(0, 0), (1000, 11)] {
         let mut pair = Pair::open();
-        pair.client.session.config.buffer_disconnected = allowed;
+        Arc::make_mut(&mut pair.client.session.config).buffer_disconnected = allowed;
         pair.client.session.keep_when_lost();
         pair.client.session.suspend(None);
         let texts = numbers(100);

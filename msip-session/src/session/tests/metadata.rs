@@ -1,5 +1,7 @@
 //! Metadata: deadlines, keys and identities.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use super::*;
@@ -9,7 +11,7 @@ use crate::wire::{Identity, Metadata};
 fn keeping() -> Pair {
     let mut pair = Pair::open();
     for (_, end) in pair.ends() {
-        end.session.config.buffer_disconnected = 1024;
+        Arc::make_mut(&mut end.session.config).buffer_disconnected = 1024;
         end.session.keep_when_lost();
     }
     pair

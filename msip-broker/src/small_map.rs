@@ -4,7 +4,7 @@ use std::{borrow::Borrow, collections::HashMap, hash::Hash};
 
 /// A map whose first entry needs no table: nearly every session has one subscription, and sends to one topic.
 #[derive(Debug)]
-pub(super) struct SmallMap<K, V> {
+pub(crate) struct SmallMap<K, V> {
     first: Option<(K, V)>,
     /// There where there were more.
     #[expect(
@@ -28,19 +28,19 @@ impl<K, V> Default for SmallMap<K, V> {
 }
 
 impl<K: Hash + Eq, V> SmallMap<K, V> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let others = self.others.as_ref().map_or(0, |others| others.len());
         usize::from(self.first.is_some()) + others
     }
 
-    pub(super) fn contains_key<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    pub(crate) fn contains_key<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
         self.get(key).is_some()
     }
 
-    pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
@@ -50,7 +50,7 @@ impl<K: Hash + Eq, V> SmallMap<K, V> {
         }
     }
 
-    pub(super) fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    pub(crate) fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
     {
@@ -61,7 +61,7 @@ impl<K: Hash + Eq, V> SmallMap<K, V> {
     }
 
     /// Sets a value. Returns the one before.
-    pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         if let Some(known) = self.get_mut(&key) {
             return Some(std::mem::replace(known, value));
         }
@@ -75,7 +75,7 @@ impl<K: Hash + Eq, V> SmallMap<K, V> {
     }
 
     /// The value of a key, which has the default one if it has none.
-    pub(super) fn get_or_default(&mut self, key: &K) -> &mut V
+    pub(crate) fn get_or_default(&mut self, key: &K) -> &mut V
     where
         K: Clone,
         V: Default,
@@ -93,7 +93,7 @@ impl<K: Hash + Eq, V> SmallMap<K, V> {
         }
     }
 
-    pub(super) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
+    pub(crate) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
@@ -106,20 +106,20 @@ impl<K: Hash + Eq, V> SmallMap<K, V> {
         removed
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let first = self.first.iter().map(|(key, value)| (key, value));
         first.chain(self.others.iter().flat_map(|others| others.iter()))
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.iter().map(|(key, _)| key)
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
     }
 }
