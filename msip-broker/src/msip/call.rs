@@ -313,10 +313,11 @@ pub(super) async fn pass_on(
     again(call, attempt, error, &shared);
 }
 
-/// A call has ended at its instance: with an answer, unless nobody waits for it any more.
+/// A call has ended at its instance: with an answer, unless nobody waits for it any more, or the instance was not asked.
 fn ended(forwarded: &Forwarded, attempt: &Attempt, shared: &Shared) {
     match forwarded {
         Forwarded::GivenUp => attempt.open.unanswered(shared.now()),
+        Forwarded::NotSent => {}
         _ => attempt.open.answered(),
     }
 }

@@ -48,7 +48,10 @@ pub(super) async fn pass_on(
             }
         }
         outcome => {
-            attempt.open.answered();
+            // What could not be sent was not asked.
+            if !matches!(outcome, Err(CallError::NotSent(_))) {
+                attempt.open.answered();
+            }
             let answer = outcome.map_err(Status::from);
             call.0.answer(&session, answer, metadata.get().as_ref());
         }

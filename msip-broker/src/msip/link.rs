@@ -2,100 +2,51 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    task::Poll,
 };
 
-/// The connection of a session. Small, since each silent session has one.
-#[derive(Debug)]
-pub(super) struct Link(Arc<Mutex<Shared>>);
-
-#[derive(Debug)]
-struct Shared {
-    state: State,
-    /// Who waits for another state: the writer, and deliveries that are to be sent by the next connection.
-    waiting: Vec<Waker>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Connected,
-    Away,
-    /// The session has ended, and had a connection until then or not.
-    Ended {
-        was_connected: bool,
-    },
-}
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// The connection of a session: how often it has come or gone, which is an odd number while it is there.
+///
+/// Both loops run in one task, the reader first: who waits for a change is polled after it, and is not woken for it.
+#[derive(Debug, Default)]
+pub(super) struct Link(AtomicU64);
 
 impl Link {
-    /// No connection yet.
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Shared {
-            state: State::Away,
-            waiting: Vec::new(),
-        })))
+    pub(super) fn is_connected(&self) -> bool {
+        self.changes() % 2 == 1
     }
 
     pub(super) fn set(&self, is_connected: bool) {
-        self.change(if is_connected {
-            State::Connected
-        } else {
-            State::Away
-        });
-    }
-
-    /// The session has ended.
-    pub(super) fn end(&self) {
-        let was_connected = self.is_connected();
-        self.change(State::Ended { was_connected });
-    }
-
-    fn change(&self, state: State) {
-        let waiting = {
-            let mut shared = lock(&self.0);
-            shared.state = state;
-            std::mem::take(&mut shared.waiting)
+        // A connection that takes the place of another one is a change too.
+        let changes = match self.is_connected() == is_connected {
+            true => 2,
+            false => 1,
         };
-        waiting.into_iter().for_each(Waker::wake);
+        self.0.fetch_add(changes, Relaxed);
     }
 
-    pub(super) fn is_connected(&self) -> bool {
-        lock(&self.0).state == State::Connected
+    /// How often the connection has come or gone, for [`changed`](Self::changed).
+    pub(super) fn changes(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 
-    /// Whether it had a connection when it ended.
-    pub(super) fn was_connected(&self) -> bool {
-        matches!(
-            lock(&self.0).state,
-            State::Connected
-                | State::Ended {
-                    was_connected: true
-                }
-        )
-    }
-
-    /// For a task of the session.
-    pub(super) fn watch(&self) -> LinkWatch {
-        LinkWatch(Arc::clone(&self.0))
-    }
-}
-
-/// Waits for the connection of a session.
-#[derive(Debug, Clone)]
-pub(super) struct LinkWatch(Arc<Mutex<Shared>>);
-
-impl LinkWatch {
-    /// Waits until there is a connection. `false` where the session has ended.
+    /// Waits until the connection has come or gone since there were so many changes.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn connected(&self) -> bool {
-        poll_fn(|task| self.poll_other_than(State::Away, task)).await == State::Connected
+    pub(super) async fn changed(&self, since: u64) {
+        self.until(|| self.changes() != since).await;
+    }
+
+    /// Waits until there is a connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(super) async fn connected(&self) {
+        self.until(|| self.is_connected()).await;
     }
 
     /// Waits until there is no connection.
@@ -104,55 +55,47 @@ impl LinkWatch {
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn lost(&self) {
-        poll_fn(|task| self.poll_other_than(State::Connected, task)).await;
+        self.until(|| !self.is_connected()).await;
     }
 
-    fn poll_other_than(&self, state: State, task: &Context<'_>) -> Poll<State> {
-        let mut shared = lock(&self.0);
-        if shared.state != state {
-            return Poll::Ready(shared.state);
-        }
-        let waker = task.waker();
-        if !shared.waiting.iter().any(|known| known.will_wake(waker)) {
-            shared.waiting.push(waker.clone());
-        }
-        Poll::Pending
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        poll_fn(|_| match is_so() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{future::Future, pin::pin, task::Wake};
+    use std::{
+        future::Future,
+        pin::pin,
+        task::{Context, Waker},
+    };
 
     use super::*;
 
-    struct Nobody;
-
-    impl Wake for Nobody {
-        fn wake(self: Arc<Self>) {}
-    }
-
     #[test]
-    fn those_who_wait_hear_of_each_change_and_are_known_once() {
-        let link = Link::new();
-        let watch = link.watch();
-        let waker = Waker::from(Arc::new(Nobody));
-        let mut task = Context::from_waker(&waker);
-        let mut connected = pin!(watch.connected());
-        for _ in 0..3 {
-            assert!(connected.as_mut().poll(&mut task).is_pending());
-        }
-        assert_eq!(lock(&link.0).waiting.len(), 1);
+    fn those_who_wait_see_each_change() {
+        let link = Link::default();
+        let mut task = Context::from_waker(Waker::noop());
+        let mut connected = pin!(link.connected());
+        assert!(connected.as_mut().poll(&mut task).is_pending());
         link.set(true);
-        assert!(lock(&link.0).waiting.is_empty());
-        assert_eq!(connected.as_mut().poll(&mut task), Poll::Ready(true));
-        let mut lost = pin!(watch.lost());
+        assert_eq!(connected.as_mut().poll(&mut task), Poll::Ready(()));
+        let mut lost = pin!(link.lost());
         assert!(lost.as_mut().poll(&mut task).is_pending());
         link.set(false);
         assert_eq!(lost.as_mut().poll(&mut task), Poll::Ready(()));
-        assert!(!link.was_connected());
-        link.end();
-        let ended = watch.connected();
-        assert_eq!(pin!(ended).poll(&mut task), Poll::Ready(false));
+        for (is_connected, then) in [(true, true), (false, false), (true, false)] {
+            link.set(is_connected);
+            let mut changed = pin!(link.changed(link.changes()));
+            assert!(changed.as_mut().poll(&mut task).is_pending());
+            link.set(then);
+            assert_eq!(changed.as_mut().poll(&mut task), Poll::Ready(()));
+            assert_eq!(link.is_connected(), then);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! from, until it is too slow.
 
 mod call;
+mod deliveries;
 #[cfg(feature = "middleman")]
 mod foreign;
 #[cfg(feature = "middleman")]
@@ -12,11 +13,11 @@ mod foreign_pass;
 mod heard_at;
 mod link;
 mod open_work;
+mod outgoing;
 mod presence;
 mod publications;
 mod reader;
 mod requests;
-mod unsent;
 mod writer;
 
 use std::{
@@ -35,13 +36,14 @@ use msip_runtime::{
 use crate::{
     access::{Principal, Rights, SharedRights},
     connections::Connections,
-    router::{About, Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
+    router::{About, Dialect, EndReason, OutboxItem, Refused, Router, SessionHandle, WakeList},
 };
 #[cfg(feature = "middleman")]
 pub(crate) use call::MsipCall;
 #[cfg(feature = "middleman")]
 pub(crate) use foreign::{Foreign, ForeignCall};
 use link::Link;
+use outgoing::Outgoing;
 use reader::Reader;
 use writer::Writer;
 
@@ -183,31 +185,32 @@ impl Service for BrokerService {
             shared
                 .router
                 .reauthorize(&session, shared.authorize(&peer).1, shared.now());
-            let link = Link::new();
+            let link = Link::default();
             let mut reader = Reader::new(shared, &session, &peer, &link);
-            let mut writer = Writer::new(shared, &session, &peer, &link);
+            let out = Outgoing::new(shared, &session, &link, peer.handle().clone());
+            let deliveries = Mutex::default();
+            let mut writer = Writer::new(&out, &deliveries, &peer);
             let mut reading = pin!(reader.run(&mut inbound));
-            let mut writing = pin!(writer.run());
-            tokio::select! {
+            let ended = tokio::select! {
                 biased;
-                () = &mut reading => {}
+                () = &mut reading => None,
+                reason = writer.run() => Some(reason),
+            };
+            if let Some(reason) = ended {
                 // The router has ended the session, or the peer takes nothing.
-                reason = &mut writing => {
-                    open.end(reason);
-                    let (code, text) = reason.told();
-                    peer.disconnect(Status::new(code, text));
-                    reading.await;
-                    return;
-                }
+                open.end(reason, writer.take_unsent());
+                let (code, text) = reason.told();
+                peer.disconnect(Status::new(code, text));
+                // Until its connection is closed it may answer what it has.
+                Box::pin(writer.pass_on_until(reading)).await;
             }
             // Whoever waits for an answer of this session hears that there is none.
-            link.end();
-            let _ = writing.await;
-            open.end(if link.was_connected() {
-                EndReason::Closed
-            } else {
-                EndReason::Expired
-            });
+            Box::pin(writer.finish()).await;
+            let reason = match link.is_connected() {
+                true => EndReason::Closed,
+                false => EndReason::Expired,
+            };
+            open.end(reason, writer.take_unsent());
         }
     }
 }
@@ -225,13 +228,13 @@ impl<'a> OpenSession<'a> {
         Self { shared, session }
     }
 
-    /// Ends it; the first reason stays.
-    fn end(&self, reason: EndReason) {
+    /// Ends it; the first reason stays. What it has taken and not sent goes to others.
+    fn end(&self, reason: EndReason, unsent: Vec<OutboxItem>) {
         let mut wakes = WakeList::new();
         let now = self.shared.now();
         self.shared
             .router
-            .end(self.session, reason, now, &mut wakes);
+            .end_with(self.session, unsent, reason, now, &mut wakes);
     }
 }
 
@@ -239,7 +242,7 @@ impl Drop for OpenSession<'_> {
     fn drop(&mut self) {
         self.shared.peers().remove(self.session.peer());
         // The server was dropped, if it has not ended before.
-        self.end(EndReason::Shutdown);
+        self.end(EndReason::Shutdown, Vec::new());
     }
 }
 
@@ -281,8 +284,9 @@ mod tests {
         let parts = [
             ("what it receives", size_of::<Inbound>()),
             ("the reader", size_of::<Reader<'_>>()),
+            ("what goes out", size_of::<Outgoing<'_>>()),
             ("the writer", size_of::<Writer<'_>>()),
         ];
-        assert!(future <= 1208, "{future} bytes, of which are {parts:?}");
+        assert!(future <= 1440, "{future} bytes, of which are {parts:?}");
     }
 }

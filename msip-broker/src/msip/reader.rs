@@ -446,6 +446,3 @@ fn check(name: &[u8]) -> Result<(), Refused> {
         text: text.into(),
     })
 }
-
-/// How long the writer of a session may be silent before it is asked whether the session has ended.
-pub(super) const CHECK: Duration = Duration::from_millis(250);

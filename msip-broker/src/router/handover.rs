@@ -9,8 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Delivery, EndReason, OutboxItem, Publication, Refused, Router, SessionHandle, SessionKey,
-    Target, WakeList,
+    Delivery, EndReason, OutboxItem, Refused, Router, SessionHandle, SessionKey, Target, WakeList,
     dead_letter::dead_letter,
     fault_injection::FaultInjection,
     sending::{Pending, Sending},
@@ -59,8 +58,25 @@ impl Router {
         now: Duration,
         wakes: &mut WakeList,
     ) {
-        let left = self.remove(session, reason, now, wakes);
-        self.hand_over(left, now, wakes);
+        self.end_with(session, Vec::new(), reason, now, wakes);
+    }
+
+    /// The same, with what it has taken and not sent: that goes first. Also where the session has ended before.
+    pub fn end_with(
+        &self,
+        session: &SessionHandle,
+        mut unsent: Vec<OutboxItem>,
+        reason: EndReason,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        unsent.extend(self.remove(session, reason, now, wakes));
+        self.hand_over(unsent, now, wakes);
+    }
+
+    /// A session that has no connection has taken this and not sent it: it goes to others where they can have it.
+    pub fn return_unsent(&self, unsent: Vec<OutboxItem>, now: Duration, wakes: &mut WakeList) {
+        self.hand_over(unsent, now, wakes);
     }
 
     /// Ends the sessions that were away for too long, and forgets kept STATEs that have expired. Returns when the next session
@@ -90,24 +106,24 @@ impl Router {
             why,
         } = failed;
         self.counters().failed.fetch_add(1, Relaxed);
-        let mut publication = Publication::clone(&delivery.publication);
-        publication.pinned = frame.len();
-        publication.frames = frame;
-        publication.count = 1;
-        let publication = Arc::new(publication);
-        let mut tried = delivery.tried.clone();
+        let Delivery {
+            publication,
+            target,
+            mut tried,
+            client,
+        } = delivery.of_frame(frame);
         if !FaultInjection::RepeatToSame.is_on() {
             tried.push(session.key());
         }
+        let is_for_one = target != Target::Everyone;
         let pending = Pending {
             publication: publication.clone(),
-            target: delivery.target.clone(),
+            target,
             to: None,
             tried,
-            client: delivery.client.clone(),
+            client,
             is_new: false,
         };
-        let is_for_one = delivery.target != Target::Everyone;
         let is_work =
             is_for_one || matches!(Internal::of(&publication.topic), Internal::Services(_));
         if !is_work {

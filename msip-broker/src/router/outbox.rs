@@ -72,6 +72,8 @@ pub(super) struct Outbox {
     ended: Vec<(Filter, SubscriptionEnd)>,
     /// How many messages were queued.
     pub(super) queued: u64,
+    /// What waited when the session ended, until its writer has returned what comes before.
+    left: Vec<OutboxItem>,
 }
 
 /// Why an item was not queued.
@@ -107,6 +109,7 @@ impl Outbox {
             pace: Pace::default(),
             ended: Vec::new(),
             queued: 0,
+            left: Vec::new(),
         }
     }
 
@@ -438,12 +441,13 @@ impl Outbox {
         if let Status::Ended(reason) = self.status {
             return Poll::Ready(reason);
         }
-        if let Writer::Busy(waker) = &mut self.writer
-            && !waker
-                .as_ref()
-                .is_some_and(|waker| waker.will_wake(task.waker()))
-        {
-            *waker = Some(task.waker().clone());
+        match &mut self.writer {
+            Writer::Busy(Some(known)) => known.clone_from(task.waker()),
+            // It has come, although it takes nothing: it may write by another connection what it took before.
+            Writer::Busy(None) | Writer::Woken => {
+                self.writer = Writer::Busy(Some(task.waker().clone()));
+            }
+            Writer::Parked(..) => {}
         }
         Poll::Pending
     }
@@ -630,9 +634,17 @@ impl Outbox {
     }
 
     /// Ends it. Returns what waited, and the writer is told why. The first reason stays.
-    pub(super) fn end(&mut self, reason: EndReason, wakes: &mut WakeList) -> Vec<OutboxItem> {
+    ///
+    /// Where the writer returns what it took, and cannot write that now, what waited is behind it: it is returned when the writer
+    /// ends the session in its turn.
+    pub(super) fn end(
+        &mut self,
+        reason: EndReason,
+        writer_returns: bool,
+        wakes: &mut WakeList,
+    ) -> Vec<OutboxItem> {
         if matches!(self.status, Status::Ended(_)) {
-            return Vec::new();
+            return std::mem::take(&mut self.left);
         }
         let mut left = Vec::new();
         while let Some((item, _)) = self.queue.pop() {
@@ -648,10 +660,16 @@ impl Outbox {
         self.queue.shrink();
         self.ended = Vec::new();
         self.pace.release(wakes);
-        if let Writer::Parked(waker, _) | Writer::Busy(Some(waker)) =
-            std::mem::replace(&mut self.writer, Writer::Woken)
-        {
-            wakes.push(Some(waker));
+        match std::mem::replace(&mut self.writer, Writer::Woken) {
+            Writer::Parked(waker, _) => wakes.push(Some(waker)),
+            Writer::Busy(Some(waker)) => {
+                wakes.push(Some(waker));
+                if writer_returns {
+                    self.left = left;
+                    return Vec::new();
+                }
+            }
+            Writer::Busy(None) | Writer::Woken => {}
         }
         left
     }
@@ -660,10 +678,12 @@ impl Outbox {
     pub(super) fn end_with_clients(
         &mut self,
         reason: EndReason,
+        writer_returns: bool,
         wakes: &mut WakeList,
     ) -> (Vec<OutboxItem>, Vec<ClientAt>) {
         let known = self.peers.as_ref().map(|peers| peers.clients());
-        (self.end(reason, wakes), known.unwrap_or_default())
+        let left = self.end(reason, writer_returns, wakes);
+        (left, known.unwrap_or_default())
     }
 
     /// A subscription has ended, and the session is to be told, now or when it comes back. At most so many of them wait.

@@ -164,7 +164,7 @@ async fn after_it_was_stopped_and_continued_nobody_was_lost() {
     subscriber.subscribe("news").await;
     let mut publisher = Peer::connect(broker.address()).await;
     broker.signal(Signal::STOP);
-    // Longer than any peer may be silent.
+    // Longer than any peer may be silent. No event tells of it: the broker is stopped, and its clock goes on.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     broker.signal(Signal::CONT);
     publisher.publish(1, "news", b"hello").await;

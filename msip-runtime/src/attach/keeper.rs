@@ -77,7 +77,8 @@ impl Attachment {
                 _serving: serving,
             },
         };
-        // It ends within twice `drain_timeout` after the service is dropped; `shutdown` waits for that.
+        // It outlives the service, which may be dropped, to tell the broker so: the connection owns it, whose `close` waits for it
+        // (`RunningGuard`), as `shutdown` does. It ends within twice `drain_timeout` after either.
         tokio::spawn(keeper.keep(is_closing));
         Self {
             stop,

@@ -215,7 +215,8 @@ impl BrokerConnection {
         }
         let id = link.endpoints().add_client(Arc::clone(&endpoint) as _);
         let keeping = topic_client::keep(Arc::clone(&endpoint), Arc::clone(link), id);
-        // It ends within twice `drain_timeout` after the last handle is dropped; `close` waits for that.
+        // Nobody could own it: it outlives the handles, of which the last may be dropped, to end the subscription. It ends within
+        // twice `drain_timeout` after that, or after the end of the connection, and the client's `close` waits for it.
         tokio::spawn(keeping);
         let client = Client {
             keep: Some(Arc::new(KeepOpen(Arc::clone(&shared)))),

@@ -80,7 +80,8 @@ pub(super) async fn start<E: Endpoint>(
         shared,
         first_login: Some(first_login),
     };
-    // It ends within `drain_timeout` after the last handle is dropped; `close` waits for that.
+    // Nobody could own it: it outlives the handles, of which the last may be dropped, to say goodbye. It ends within
+    // `drain_timeout` after that, and `close` waits for it.
     tokio::spawn(supervisor.supervise(connection).instrument(span));
     match logged_in.await {
         Ok(Ok(())) => Ok(keep),

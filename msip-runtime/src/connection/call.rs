@@ -70,7 +70,7 @@ enum Step<'a> {
         timeout: Duration,
         reply: Arc<ReplySlot>,
     },
-    Called(PendingReply<'a>),
+    Called(PendingReply<&'a ConnectionShared>),
 }
 
 impl<E: Outgoing> Future for FastCall<'_, E> {

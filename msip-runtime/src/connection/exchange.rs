@@ -1,6 +1,12 @@
 //! Deliveries, calls and pings: exchanges whose outcome is waited for.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::time::{timeout, timeout_at};
 
@@ -11,11 +17,12 @@ use super::{
     exchange_table::OpenedExchange,
     message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
+    pending_reply::PendingReply,
     reply_slot::ReplySlot,
 };
 use crate::{
-    CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding,
-    decode_pool::INLINE_LEN, dialect::Feature,
+    CallError, CallOptions, CloseReason, Metadata, ResponseMetadata, SendError, Status,
+    body::Encoding, decode_pool::INLINE_LEN, dialect::Feature,
 };
 use msip_session::{Outcome, wire};
 
@@ -34,13 +41,55 @@ impl ConnectionShared {
         {
             return delivering.await;
         }
-        match self.exchange(Queue::Messages, message, options).await? {
-            (Outcome::Answer { metadata, .. }, ..) => {
-                take_metadata(options, metadata);
+        let (outcome, _, timeout) = self.exchange(Queue::Messages, message, options).await?;
+        self.acknowledged(outcome, timeout, options.answer_metadata())
+    }
+
+    /// The first half of [`deliver`](Self::deliver): sends a message, once there is capacity.
+    pub(crate) async fn begin_delivery<E: Outgoing + Clone + 'static>(
+        self: &Arc<Self>,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<Delivering, CallError> {
+        if self.has_channels()
+            && let Some(delivering) = Box::pin(self.begin_by_channel(message, options)).await?
+        {
+            return Ok(delivering);
+        }
+        let sent = self.begin_on_this(message, options).await?;
+        Ok(Delivering::Sent(sent))
+    }
+
+    /// The same, by this connection whether it has channels or not.
+    pub(super) async fn begin_on_this<E: Outgoing>(
+        self: &Arc<Self>,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<SentDelivery, CallError> {
+        let (opened, timeout) = self
+            .exchange_opened(Queue::Messages, message, options)
+            .await?;
+        Ok(SentDelivery {
+            reply: opened.pending(Arc::clone(self)),
+            timeout,
+            metadata: options.answer_metadata().cloned(),
+        })
+    }
+
+    /// What has become of a message.
+    fn acknowledged(
+        &self,
+        outcome: Outcome,
+        timeout: Duration,
+        wanted: Option<&ResponseMetadata>,
+    ) -> Result<(), CallError> {
+        match outcome {
+            Outcome::Answer { metadata, .. } => {
+                take_metadata(wanted, metadata);
                 Ok(())
             }
-            (outcome, _, timeout) => {
-                take_error_metadata(options, &outcome);
+            outcome => {
+                take_error_metadata(wanted, &outcome);
                 Err(self.failure(outcome, timeout))
             }
         }
@@ -135,6 +184,18 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(Outcome, Encoding, Duration), CallError> {
+        let (opened, limit) = self.exchange_opened(queue, message, options).await?;
+        let (outcome, encoding) = opened.outcome(self).await;
+        Ok((outcome, encoding, limit))
+    }
+
+    /// Opens an exchange, and returns how long it may take.
+    async fn exchange_opened<E: Outgoing>(
+        &self,
+        queue: Queue,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<(OpenedExchange, Duration), CallError> {
         self.check_carried(match queue {
             Queue::Calls => Feature::Calls,
             Queue::Messages => Feature::Acknowledgments,
@@ -150,8 +211,7 @@ impl ConnectionShared {
         let opened = self
             .open(queue, others_first, len, limit, deadline, attempt)
             .await?;
-        let (outcome, encoding) = opened.outcome(self).await;
-        Ok((outcome, encoding, limit))
+        Ok((opened, limit))
     }
 
     /// Reads the message that a call was answered with.
@@ -169,10 +229,10 @@ impl ConnectionShared {
             metadata,
         } = outcome
         else {
-            take_error_metadata(options, &outcome);
+            take_error_metadata(options.answer_metadata(), &outcome);
             return Err(self.failure(outcome, timeout));
         };
-        take_metadata(options, metadata);
+        take_metadata(options.answer_metadata(), metadata);
         let read = self.read_body(encoding, variant, body, compressed).await;
         read.map_err(|error| CallError::Answer(E::named(error)))
     }
@@ -236,6 +296,44 @@ impl ConnectionShared {
     }
 }
 
+/// A message that was sent: the second half of a delivery. Dropping it forgets the message.
+pub(crate) enum Delivering {
+    Sent(SentDelivery),
+    /// Where the channel ends, it goes another way.
+    ByChannel(Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>),
+}
+
+impl Future for Delivering {
+    type Output = Result<(), CallError>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Sent(sent) => Pin::new(sent).poll(task),
+            Self::ByChannel(delivering) => delivering.as_mut().poll(task),
+        }
+    }
+}
+
+/// A message that was sent by one connection.
+#[derive(Debug)]
+pub(crate) struct SentDelivery {
+    reply: PendingReply<Arc<ConnectionShared>>,
+    timeout: Duration,
+    /// Where to store the metadata of the acknowledgment.
+    metadata: Option<ResponseMetadata>,
+}
+
+impl Future for SentDelivery {
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let (outcome, _) = std::task::ready!(this.reply.poll(task));
+        let connection = this.reply.connection();
+        Poll::Ready(connection.acknowledged(outcome, this.timeout, this.metadata.as_ref()))
+    }
+}
+
 impl ConnectionInner {
     fn open_ping(&mut self, payload: &[u8], deadline: Duration) -> Result<OpenedExchange, NotSent> {
         let Self {
@@ -256,15 +354,18 @@ impl ConnectionInner {
 }
 
 /// Puts the metadata of an answer where the caller wants it.
-pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Metadata>>) {
-    if let Some(wanted) = options.answer_metadata() {
+pub(super) fn take_metadata(
+    wanted: Option<&ResponseMetadata>,
+    metadata: Option<Box<wire::Metadata>>,
+) {
+    if let Some(wanted) = wanted {
         wanted.set(metadata.map(|metadata| Metadata::received(*metadata)));
     }
 }
 
 /// The same for that of an error, of which the details belong to its status.
-fn take_error_metadata(options: &CallOptions, outcome: &Outcome) {
-    if let Some(wanted) = options.answer_metadata() {
+fn take_error_metadata(wanted: Option<&ResponseMetadata>, outcome: &Outcome) {
+    if let Some(wanted) = wanted {
         wanted.set(metadata_of(outcome));
     }
 }

@@ -62,6 +62,7 @@ pub(crate) use closed_link::ClosedLink;
 pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub(crate) use decoding::ItemReader;
 pub use draining::Draining;
+pub(crate) use exchange::Delivering;
 pub(crate) use fault_injection::FaultInjection;
 pub(crate) use inner::{ConnectionInner, DriverStep};
 pub(crate) use message::{Addressed, FromBody, Outgoing};

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    ops::Deref,
     task::{Context, Poll},
 };
 
@@ -11,7 +12,10 @@ use msip_session::{Outcome, StreamSide, Token};
 
 impl OpenedExchange {
     /// A future of the outcome, which cancels the exchange when it is dropped.
-    pub(super) fn pending(self, connection: &ConnectionShared) -> PendingReply<'_> {
+    pub(super) fn pending<C: Deref<Target = ConnectionShared>>(
+        self,
+        connection: C,
+    ) -> PendingReply<C> {
         PendingReply {
             connection,
             exchange: self,
@@ -28,13 +32,13 @@ impl OpenedExchange {
 
 /// A future of the outcome of an exchange, which cancels the exchange when it is dropped.
 #[derive(Debug)]
-pub(super) struct PendingReply<'a> {
-    connection: &'a ConnectionShared,
+pub(super) struct PendingReply<C: Deref<Target = ConnectionShared>> {
+    connection: C,
     exchange: OpenedExchange,
     is_taken: bool,
 }
 
-impl PendingReply<'_> {
+impl<C: Deref<Target = ConnectionShared>> PendingReply<C> {
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<(Outcome, Encoding)> {
         let end = self.exchange.reply.poll_take(task);
         if end.is_ready() {
@@ -43,9 +47,13 @@ impl PendingReply<'_> {
         }
         end
     }
+
+    pub(super) fn connection(&self) -> &C {
+        &self.connection
+    }
 }
 
-impl Drop for PendingReply<'_> {
+impl<C: Deref<Target = ConnectionShared>> Drop for PendingReply<C> {
     fn drop(&mut self) {
         if self.is_taken {
             return;

@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ConnectionShared,
+    ConnectionShared, Delivering,
     channels::{Channels, Link, Role},
     message::Outgoing,
     signal::Raised,
@@ -261,14 +261,61 @@ impl ConnectionShared {
                 Some(Box::pin(std::future::ready(Err(dropped))))
             }
             Way::Channel(channel) => Some(Box::pin(async move {
-                match channel.deliver(message, options).await {
-                    Err(error) if is_unsent(&error) => {
-                        self.channel_ended(&channel);
-                        self.deliver(message, options).await
-                    }
-                    delivered => delivered,
-                }
+                let delivered = channel.deliver(message, options).await;
+                self.delivered_by(&channel, delivered, message, options)
+                    .await
             })),
+        }
+    }
+
+    /// The same, which returns once the message was sent.
+    #[cold]
+    pub(super) async fn begin_by_channel<E: Outgoing + Clone + 'static>(
+        self: &Arc<Self>,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<Option<Delivering>, CallError> {
+        let way = message
+            .variant()
+            .map_or(Way::Main, |variant| self.way(variant.kind));
+        let channel = match way {
+            Way::Main => return Ok(None),
+            Way::Nowhere => {
+                self.drop_for_channel();
+                return Err(SendError::Dropped.into());
+            }
+            Way::Channel(channel) => channel,
+        };
+        let sent = match channel.begin_on_this(message, options).await {
+            Err(error) if is_unsent(&error) => {
+                self.channel_ended(&channel);
+                return Ok(None);
+            }
+            sent => sent?,
+        };
+        let (connection, message, options) = (Arc::clone(self), message.clone(), options.clone());
+        Ok(Some(Delivering::ByChannel(Box::pin(async move {
+            let delivered = sent.await;
+            connection
+                .delivered_by(&channel, delivered, &message, &options)
+                .await
+        }))))
+    }
+
+    /// What has become of a message that went by a channel. Where that has ended before the message ran, it goes another way.
+    async fn delivered_by<E: Outgoing>(
+        &self,
+        channel: &Arc<Self>,
+        delivered: Result<(), CallError>,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<(), CallError> {
+        match delivered {
+            Err(error) if is_unsent(&error) => {
+                self.channel_ended(channel);
+                self.deliver(message, options).await
+            }
+            delivered => delivered,
         }
     }
 }

@@ -1,6 +1,15 @@
 //! The handle of a connection that sends raw messages.
 
-use std::{borrow::Cow, fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    future::Future,
+    ops::Deref,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures_core::Stream;
 
@@ -8,7 +17,7 @@ use super::{Responses, UntypedMessage, UntypedSender};
 use crate::{
     CallError, CallOptions, Codec, Compression, Draining, Dropped, Identity, PeerId, SendError,
     Status, Streaming,
-    connection::{ConnectionShared, FromBody as _, Opening, Outgoing, Sending},
+    connection::{ConnectionShared, Delivering, FromBody as _, Opening, Outgoing, Sending},
     transport::PeerAddress,
 };
 
@@ -98,6 +107,27 @@ impl Handle {
         self.connection
             .deliver(message, &self.options(options))
             .await
+    }
+
+    /// The first half of [`deliver`](Self::deliver): sends a message once there is capacity, and returns a future of its
+    /// acknowledgment. Who sends the next only then keeps the order also where connections are lost: a message that fails with
+    /// [`SendError::Disconnected`] has none behind it yet.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future sends nothing, unless it was sent already.
+    pub async fn begin_delivery(
+        &self,
+        message: &UntypedMessage,
+        options: &CallOptions,
+    ) -> Result<PendingDelivery, CallError> {
+        let options = self.options(options);
+        let sent = self.connection.begin_delivery(message, &options).await?;
+        Ok(PendingDelivery(sent))
     }
 
     /// Sends a request and waits for its one answer. The deadline is that of the options, else that of the message's
@@ -233,6 +263,28 @@ impl Handle {
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         self.connection.dropped()
+    }
+}
+
+/// A future of the acknowledgment of a message, from [`Handle::begin_delivery`]; it fails as [`Handle::deliver`] does.
+///
+/// # Cancel safety
+///
+/// Dropping it forgets the message, which may be handled all the same.
+#[must_use = "dropping it forgets the message"]
+pub struct PendingDelivery(Delivering);
+
+impl Future for PendingDelivery {
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(task)
+    }
+}
+
+impl fmt::Debug for PendingDelivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingDelivery").finish_non_exhaustive()
     }
 }
 

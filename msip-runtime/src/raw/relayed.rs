@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Forwarded, Handle, Responder, Responses, UntypedMessage};
+use super::{Forwarded, Handle, Responder, Responses, UntypedMessage, responder::End};
 use crate::{
     CallError, CallOptions, Metadata, Streaming,
     connection::{
@@ -170,10 +170,7 @@ impl<C: RelayedCall> RelayTarget for Target<C> {
                 if let Some(metadata) = metadata {
                     responder.set_headers(&metadata);
                 }
-                let forwarded = match Forwarded::is_late(&error) {
-                    true => Forwarded::GivenUp,
-                    false => Forwarded::Answered,
-                };
+                let forwarded = End::of(&error).into();
                 responder.fail(&error.into());
                 call.ended(Relayed::Ended(forwarded));
             }

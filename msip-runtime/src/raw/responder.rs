@@ -114,7 +114,7 @@ impl Responder {
     ) -> Forwarded {
         let cancellation = self.cancellation();
         let mut back = None;
-        let mut is_late = false;
+        let mut end = End::Answered;
         let is_done = {
             // Pinned where it is made: each time it is moved the future of a call would hold it once more.
             let forwarding = pin!(async {
@@ -125,7 +125,7 @@ impl Responder {
                         return;
                     }
                     Err(error) => {
-                        is_late = Forwarded::is_late(&error);
+                        end = End::of(&error);
                         return self.fail(&error.into());
                     }
                 };
@@ -156,7 +156,7 @@ impl Responder {
                     Some(Err(error)) if another(&error) => back = Some((self, error)),
                     Some(Err(error)) => {
                         self.forward_headers(&metadata);
-                        is_late = Forwarded::is_late(&error);
+                        end = End::of(&error);
                         self.fail(&error.into());
                     }
                 }
@@ -165,7 +165,7 @@ impl Responder {
         };
         match back {
             Some((responder, error)) => Forwarded::Another(responder, error),
-            None if is_done && !is_late => Forwarded::Answered,
+            None if is_done => end.into(),
             None => Forwarded::GivenUp,
         }
     }
@@ -201,14 +201,38 @@ pub enum Forwarded {
     Answered,
     /// Nobody waited for the answer any longer: it was given up, or its deadline has passed without one.
     GivenUp,
+    /// It could not be sent, and is answered with that error: nobody was asked.
+    NotSent,
     /// It is another one's turn.
     Another(Responder, CallError),
 }
 
-impl Forwarded {
-    /// Whether a call that ends with this error has had no answer in time.
-    pub(super) fn is_late(error: &CallError) -> bool {
-        matches!(error, CallError::DeadlineExceeded { .. })
+/// How a call ends that is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Answered,
+    Late,
+    NotSent,
+}
+
+impl End {
+    /// That of a call which is answered with this error.
+    pub(super) fn of(error: &CallError) -> Self {
+        match error {
+            CallError::DeadlineExceeded { .. } => Self::Late,
+            CallError::NotSent(_) => Self::NotSent,
+            _ => Self::Answered,
+        }
+    }
+}
+
+impl From<End> for Forwarded {
+    fn from(end: End) -> Self {
+        match end {
+            End::Answered => Self::Answered,
+            End::Late => Self::GivenUp,
+            End::NotSent => Self::NotSent,
+        }
     }
 }
 

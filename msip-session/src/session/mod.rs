@@ -7,6 +7,7 @@
 mod backlog;
 mod bare;
 mod batch;
+mod cancels;
 mod capacity;
 mod close;
 mod config;
@@ -82,6 +83,7 @@ use crate::{
     wire::{Code, Limits, MsgId, Side, write_ping},
 };
 use backlog::Patience;
+use cancels::CancelPacer;
 use close::Drain;
 use datagrams::Datagrams;
 use droppable_queue::DroppableQueue;
@@ -185,6 +187,8 @@ pub struct Session {
     is_close_received: bool,
     unwanted: TokenBucket<UNWANTED_BURST, UNWANTED_PER_SECOND>,
     cancels: TokenBucket<CANCEL_BURST, CANCELS_PER_SECOND>,
+    /// Where this side has cancelled some lately.
+    cancel_pacer: Option<Box<CancelPacer>>,
     /// How many PONGs are queued.
     pong_count: u32,
     ignored: u64,
@@ -247,6 +251,7 @@ impl Session {
             is_close_received: false,
             unwanted: TokenBucket::new(now),
             cancels: TokenBucket::new(now),
+            cancel_pacer: None,
             pong_count: 0,
             ignored: 0,
             #[cfg(any(test, fuzzing))]
@@ -386,6 +391,9 @@ impl Session {
                 if let Some(deadline) = self.outbound.poll_timeout() {
                     next = next.min(deadline);
                 }
+                if let Some(pacer) = &self.cancel_pacer {
+                    next = next.min(pacer.poll_timeout());
+                }
                 if self.drain.is_some() || self.streams.relief.is_on() {
                     next = next.min(self.poll_rare_timeout());
                 }
@@ -432,6 +440,7 @@ impl Session {
         for slot in self.outbound.expire(now, &mut self.streams, expired) {
             self.expire_call(slot);
         }
+        self.send_cancels(now);
         self.handle_drain_timeout(now)?;
         self.relieve(now);
         match self.keepalive.handle_timeout(now) {

@@ -184,7 +184,6 @@ impl OutboundExchanges {
     }
 
     /// How many calls nobody waits for, though the peer has not ended them.
-    #[cfg(any(test, fuzzing))]
     pub(super) const fn abandoned_count(&self) -> u32 {
         self.books.abandoned
     }
@@ -333,6 +332,12 @@ impl OutboundExchanges {
             position: (!entry.was_sent).then_some(entry.position),
             has_streams: entry.streams.is_some(),
         })
+    }
+
+    /// Whether nobody waits for this call, though the peer has not ended it.
+    pub(super) fn is_abandoned(&self, id: MsgId) -> bool {
+        self.entry_of(id)
+            .is_some_and(|entry| entry.class == Class::Abandoned)
     }
 
     /// Whether a frame for an exchange that is not open may be late: it was under way when the exchange ended here.

@@ -90,6 +90,7 @@ impl Session {
         self.connection += 1;
         self.pong_count = 0;
         self.fault = None;
+        self.forget_cancels();
         if let Some((transmit, written)) = in_flight {
             self.outgoing.abandon(transmit, written);
         }
@@ -242,7 +243,9 @@ impl Session {
         self.ended_calls.clear_kept();
         // These were given up after they had been named as awaited.
         for (id, is_urgent) in self.outbound.abandoned_calls() {
-            self.push_cancel(id, is_urgent);
+            if self.may_cancel(id, is_urgent) {
+                self.push_cancel(id, is_urgent);
+            }
         }
         if !FaultInjection::SubscribeLast.is_on() {
             self.resubscribe();

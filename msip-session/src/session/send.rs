@@ -248,7 +248,7 @@ impl Session {
             }
         });
         // Without a connection nothing is sent: resuming cancels every call that is not awaited any more.
-        if self.phase == Phase::Open && !is_withdrawn {
+        if self.phase == Phase::Open && !is_withdrawn && self.may_cancel(id, is_urgent) {
             self.push_cancel(id, is_urgent);
         }
         is_withdrawn

@@ -33,6 +33,7 @@ pub(crate) fn message(variant: &Variant, topic: &str, body: &str) -> UntypedMess
 pub(crate) struct Broker {
     pub(crate) url: String,
     pub(crate) router: Router,
+    pub(crate) service: BrokerService,
     start: Instant,
 }
 
@@ -63,13 +64,18 @@ impl Broker {
             move |peer| (Principal::new(peer.name()), Arc::new(rights(peer.name()))),
         );
         let server = UntypedServer::builder(url)
-            .untyped(UntypedProtocol::any().with_topics(), service)
+            .untyped(UntypedProtocol::any().with_topics(), service.clone())
             .bind()
             .await
             .expect("listens");
         let url = server.local_url().to_string();
         tokio::spawn(server.serve());
-        Self { url, router, start }
+        Self {
+            url,
+            router,
+            service,
+            start,
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

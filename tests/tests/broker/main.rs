@@ -5,6 +5,8 @@
 mod attached;
 mod by_peer;
 mod calls;
+mod cancels;
+mod ended_sessions;
 mod fixture;
 mod identities;
 mod keys;

@@ -131,6 +131,41 @@ async fn a_call_that_runs_out_of_time_counts_on_at_its_instance() {
 }
 
 #[tokio::test]
+async fn a_call_that_its_instance_was_not_asked_does_not_count_as_answered() {
+    let broker = Broker::start().await;
+    let mut hung = broker.client("hung").await;
+    hung.hear("ask/$in").await;
+    let caller = broker.client("caller").await;
+    let hang = message(&ASK, "ask", "hang");
+    let options = CallOptions::new().timeout(Duration::from_secs(1));
+    let late = caller.client.call(&hang, &options).await;
+    late.expect_err("nobody answers");
+    assert_eq!(soon("the call", hung.next()).await, "ask hang");
+    assert_eq!(soon("the cancellation", hung.next()).await, "cancelled");
+    // The broker has less than a millisecond left for it, which cannot be said on the wire.
+    let head = UntypedMessage::new(&ASK, Vec::new());
+    let head = head.to_topic("ask").expect("a topic");
+    let requests = futures_util::stream::pending();
+    let options = CallOptions::new().timeout(Duration::from_millis(1));
+    let unsent = async {
+        let mut responses = caller.client.open_stream(&head, requests, &options).await?;
+        match responses.next().await {
+            None => Ok(()),
+            Some(answer) => answer.map(|_| ()),
+        }
+    };
+    let unsent = unsent.await.expect_err("there is no time");
+    assert_eq!(unsent.code(), Code::DeadlineExceeded, "{unsent}");
+    let idle = broker.client("idle").await;
+    idle.hear("ask/$in").await;
+    for _ in 0..4 {
+        let ask = message(&ASK, "ask", "?");
+        let answer = caller.client.call(&ask, &CallOptions::new()).await;
+        assert_eq!(&answer.expect("answered").raw_body()[..], b"idle");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_too_large_for_its_caller_fails_that_call_alone() {
     let broker = Broker::start().await;
     let _echo = echo(&broker, "echo").await;

@@ -380,7 +380,7 @@ async fn lost(connection: &BrokerConnection) {
 }
 
 /// A service of a release of `rolling`, which tells of its clients.
-struct Newer(mpsc::UnboundedSender<Peer<new::Rolling>>);
+struct Newer(mpsc::Sender<Peer<new::Rolling>>);
 
 impl new::HandleClientToServer for Newer {
     async fn on_fetch_req(
@@ -407,7 +407,7 @@ impl new::HandleClientToServer for Newer {
     }
 
     async fn on_client_connected(&self, peer: &Peer<new::Rolling>) {
-        let _ = self.0.send(peer.clone());
+        let _ = self.0.send(peer.clone()).await;
     }
 }
 
@@ -416,7 +416,7 @@ async fn what_differs_in_the_schema_of_a_client_is_told_in_words() {
     let broker = Broker::start().await;
     let connection = connect(&broker.url).await;
     let (_room, _in_room) = serve(&connection, "room1").await;
-    let (come, mut clients) = mpsc::unbounded_channel();
+    let (come, mut clients) = mpsc::channel(64);
     let service = connection.attach::<new::Rolling, _>("news", Newer(come));
     let _service = service.await.expect("is attached");
     let shared = connect(&broker.url).await;
@@ -454,7 +454,7 @@ async fn a_strict_service_refuses_clients_with_another_schema_whenever_they_came
     let early = Client::<old::Rolling>::connect(format!("{}/news", broker.url)).await;
     let early = early.expect("connects");
     let connection = connect(&broker.url).await;
-    let (come, mut clients) = mpsc::unbounded_channel();
+    let (come, mut clients) = mpsc::channel(64);
     let service = connection
         .attach_builder::<new::Rolling>("news")
         .strict_schema()

@@ -1,7 +1,5 @@
 //! The ends of connections: nothing that was said last is lost, the other end hears of it at once, and no task is left.
 
-use std::time::Duration;
-
 use msip_runtime::{Client, Code, ConnectError, DisconnectReason, Server, Status};
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer, connected,
@@ -131,7 +129,7 @@ async fn a_drain_lets_calls_end_and_leaves_no_task() {
     drop(client);
     soon("the end of every task", async {
         while tasks() > before {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await;

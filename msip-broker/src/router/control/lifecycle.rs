@@ -11,7 +11,7 @@ use super::{Control, Entry, Router};
 use crate::{
     access::Rights,
     router::{
-        EndReason, OutboxItem, Refused, SessionHandle, SessionKey, WakeList,
+        Dialect, EndReason, OutboxItem, Refused, SessionHandle, SessionKey, WakeList,
         fault_injection::FaultInjection, session::Session,
     },
     topic,
@@ -128,9 +128,10 @@ impl Router {
         // Whoever finds the outbox at its end, and looks for another way, waits for this lock and finds one.
         let mut guard = self.control();
         let control = &mut *guard;
+        let writer_returns = session.0.dialect == Dialect::Msip;
         let (mut left, known) = session
             .0
-            .with_outbox(|outbox| outbox.end_with_clients(reason, wakes));
+            .with_outbox(|outbox| outbox.end_with_clients(reason, writer_returns, wakes));
         let Some(entry) = control.sessions.remove(&key) else {
             return left;
         };

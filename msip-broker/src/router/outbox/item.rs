@@ -63,6 +63,20 @@ pub enum Target {
     Service,
 }
 
+impl Delivery {
+    /// One of these messages alone, whose frame this is.
+    pub(crate) fn of_frame(&self, frame: Bytes) -> Self {
+        let mut publication = Publication::clone(&self.publication);
+        publication.pinned = frame.len();
+        publication.frames = frame;
+        publication.count = 1;
+        Self {
+            publication: Arc::new(publication),
+            ..self.clone()
+        }
+    }
+}
+
 impl OutboxItem {
     /// Whose it is, for an instance that hears each client apart.
     pub(super) fn client(&self) -> Option<&ClientAt> {
@@ -89,7 +103,7 @@ impl OutboxItem {
     }
 
     /// Whether it is for one of several, so that others can have it.
-    pub(in crate::router) fn is_for_one(&self) -> bool {
+    pub(crate) fn is_for_one(&self) -> bool {
         match self {
             Self::Publication(delivery) => delivery.target != Target::Everyone,
             Self::Exchange(_) => true,
@@ -115,7 +129,8 @@ impl OutboxItem {
         }
     }
 
-    pub(super) fn is_kept_while_away(&self) -> bool {
+    /// Whether it waits for the next connection, where one is lost.
+    pub(crate) fn is_kept_while_away(&self) -> bool {
         match self {
             Self::Publication(delivery) => {
                 if FaultInjection::KeepUnacknowledged.is_on() {

@@ -15,7 +15,7 @@ use super::{CalcClient, packet};
 use crate::raw::Raw;
 
 /// Tells of each connection.
-struct TellConnected(mpsc::UnboundedSender<()>);
+struct TellConnected(mpsc::Sender<()>);
 
 impl HandleServerToClient for TellConnected {
     async fn on_double_req(&self, _: &Client<Calc>, number: Number) -> Result<Number, Status> {
@@ -23,7 +23,7 @@ impl HandleServerToClient for TellConnected {
     }
 
     async fn on_connected(&self, _: &Client<Calc>) -> Result<(), Status> {
-        let _ = self.0.send(());
+        let _ = self.0.send(()).await;
         Ok(())
     }
 }
@@ -196,7 +196,7 @@ async fn a_ping_is_a_request_of_the_empty_code() {
 #[tokio::test]
 async fn a_client_connects_again_and_numbers_from_one() {
     let (listener, url) = listener().await;
-    let (connected, mut connections) = mpsc::unbounded_channel();
+    let (connected, mut connections) = mpsc::channel(64);
     let connecting = Client::<Calc>::builder(format!("{url}?reconnect_max=1ms"))
         .handler(TellConnected(connected))
         .connect();

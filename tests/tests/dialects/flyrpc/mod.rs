@@ -107,11 +107,11 @@ impl HandleClientToServer for CalcServer {
 
 /// A client that doubles, and hears what it is told.
 #[derive(Debug, Clone)]
-struct CalcClient(mpsc::UnboundedSender<String>);
+struct CalcClient(mpsc::Sender<String>);
 
 impl CalcClient {
-    fn new() -> (Self, mpsc::UnboundedReceiver<String>) {
-        let (sender, told) = mpsc::unbounded_channel();
+    fn new() -> (Self, mpsc::Receiver<String>) {
+        let (sender, told) = mpsc::channel(64);
         (Self(sender), told)
     }
 }
@@ -122,7 +122,7 @@ impl HandleServerToClient for CalcClient {
     }
 
     async fn on_told_ind(&self, _: &Client<Calc>, text: String) {
-        let _ = self.0.send(text);
+        let _ = self.0.send(text).await;
     }
 }
 
