@@ -78,6 +78,10 @@ pub(crate) async fn run() -> Result<(), Failure> {
     soon(third.ended()).await??;
     // The devices go before their broker does.
     tasks.shutdown().await;
+    for device in [&one, &two] {
+        // An error says that it has gone, with all that was its own.
+        let _ = soon(device.clone().wait_for(|doing| !doing.is_online)).await?;
+    }
     drop(broker);
     Ok(())
 }

@@ -29,8 +29,8 @@ pub use crate::body::key::key_of_member;
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
     Acknowledgment, Event, Forwarded, Grant, Handle, Inbound, MessageRef, Messages, NotRelayedCall,
-    PendingDelivery, Relayed, RelayedCall, Reply, Requests, Responder, Responses, Service, SubscribeOptions,
-    SubscribeRequest, Subscribed, Untyped, UntypedExchange, UntypedMessage, UntypedPeer,
-    UntypedSender, VariantRow, VariantTable, decompress, relay,
+    PendingDelivery, Relayed, RelayedCall, Reply, Requests, Responder, Responses, Service,
+    SubscribeOptions, SubscribeRequest, Subscribed, Untyped, UntypedExchange, UntypedMessage,
+    UntypedPeer, UntypedSender, VariantRow, VariantTable, decompress, relay,
 };
 pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

@@ -2,11 +2,11 @@
 
 use msip_schema::{Cardinality, FieldType};
 
+use super::decoded_size;
 use super::fields::{
     LENGTH_DELIMITED, LINE, Oneof, Property, Slot, Types, is_packed, literal, message_of, tag,
     wire_type, zero,
 };
-use super::decoded_size;
 use super::modules::Identifiers;
 use crate::write::Writer;
 

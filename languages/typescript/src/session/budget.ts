@@ -60,7 +60,8 @@ export class Budget {
 }
 
 /** All that a session holds: what waits to be sent, what is kept, and what has come. Items of streams that were not read are not among it. */
-export function heldBy({ s }: Session): number {
+export function heldBy(session: Session): number {
+  const { s } = session;
   if (s.phase === "over") return 0;
   const kept = s.keptCost + (s.resumption?.ended.keptCost ?? 0) + (s.droppable?.cost ?? 0);
   return s.outgoing.cost + kept + heldInbound(s) + (s.phase === "open" ? 0 : SUSPENDED_SESSION);
