@@ -542,7 +542,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                1904,
+                1912,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

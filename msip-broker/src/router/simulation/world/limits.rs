@@ -26,9 +26,10 @@ pub(super) const WINDOW: usize = 10;
 pub(super) const CLIENT_CALLS: usize = 1;
 /// How many of its messages wait there before it is pushed back.
 pub(super) const CLIENT_WAITING: usize = 5;
-/// How many messages of each other client go first, at most, where a client waits for its turn: two runs. The client may have begun its
-/// last run with the least that can be left of a turn, and then has to wait for three, in which another one may begin two.
-pub(super) const TURN: usize = 2 * MAX_RUN;
+/// How many messages of each other client go first, at most, where a client waits for its turn. In principle two runs, where that client
+/// has begun its last run with little of a turn left, and waits for three; so few wait here that the second one is not whole, and with eight
+/// a router without turns would not be found.
+pub(super) const TURN: usize = 7;
 
 /// The sizes of what instances are sent of their clients.
 pub(in crate::router::simulation) const PEER_SIZES: PeerSizes = PeerSizes {
