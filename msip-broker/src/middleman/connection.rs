@@ -29,8 +29,9 @@ use crate::{
     router::{EndReason, OutboxItem, WakeList},
 };
 
-/// How long the client has for its key, once its WebSocket is there.
-const KEY_TIME: Duration = Duration::from_secs(5);
+/// How long the client has for its key, once its WebSocket is there: a second less than `handshake_timeout` is at first, which would cut
+/// the connection before the client is told why.
+const KEY_TIME: Duration = Duration::from_secs(4);
 
 /// How much is taken out of the outbox at once, in bytes; it is written before more is taken.
 const TAKE_LEN: usize = 256 * 1024;
