@@ -22,15 +22,12 @@ impl Service for Hang {
     async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
         let mut held = Vec::new();
         while let Some(event) = inbound.next().await {
-            match event {
-                Event::Exchange(exchange) => {
-                    let body = String::from_utf8_lossy(exchange.message.raw_body()).into_owned();
-                    if let Reply::Delivery(delivery) = exchange.reply {
-                        held.push(delivery);
-                    }
-                    self.0.record(body);
+            if let Event::Exchange(exchange) = event {
+                let body = String::from_utf8_lossy(exchange.message.raw_body()).into_owned();
+                if let Reply::Delivery(delivery) = exchange.reply {
+                    held.push(delivery);
                 }
-                _ => {}
+                self.0.record(body);
             }
         }
         self.0.record("the end".to_owned());
@@ -43,7 +40,7 @@ impl Service for Hang {
 async fn hang(broker: &Broker) -> (UntypedClient, Proxy, mpsc::Receiver<String>) {
     let proxy = Proxy::start(broker.address()).await;
     let (seen, heard) = recorder();
-    let client = UntypedClient::builder(&proxy.url(), "raw", 0)
+    let client = UntypedClient::builder(proxy.url(), "raw", 0)
         .name("hang")
         .service(Hang(seen))
         .connect()

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Control, Entry, Router};
+use super::{Control, Router};
 use crate::{
     access::Rights,
     router::{
@@ -196,9 +196,9 @@ impl Router {
     pub fn takes_part(&self, session: &SessionHandle, topic: &[u8]) -> bool {
         let key = session.key();
         let control = self.control();
-        let is_present = |entry: &Box<Entry>| entry.present.contains_key(topic);
         let hears = |topic: &[u8]| control.subscriptions.of_topic(topic).contains(&key);
-        control.sessions.get(&key).is_some_and(is_present)
+        let entry = control.sessions.get(&key);
+        entry.is_some_and(|entry| entry.present.contains_key(topic))
             || hears(topic)
             || hears(&topic::to_peer(topic, session.peer()))
     }
@@ -271,8 +271,10 @@ impl Control {
     /// The last session of a principal takes its rate with it.
     fn forget_rate(&mut self, session: &Session) {
         let principal = &session.client.principal;
-        let is_of_it = |entry: &Box<Entry>| entry.session.client.principal == *principal;
-        if self.rates.has(principal) && !self.sessions.values().any(is_of_it) {
+        let mut entries = self.sessions.values();
+        if self.rates.has(principal)
+            && !entries.any(|entry| entry.session.client.principal == *principal)
+        {
             self.rates.forget(principal);
         }
     }

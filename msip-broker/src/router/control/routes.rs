@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use msip_session::wire::Code;
 
-use super::{Control, Entry, Router, Turn};
+use super::{Control, Router, Turn};
 use crate::{
     access::Access,
     router::{
@@ -103,10 +103,10 @@ impl Router {
                     return Err(Refused::permission());
                 }
                 let mut givers = givers.filter_map(|key| control.sessions.get(&key));
-                let is_available = |giver: &Box<Entry>| {
-                    giver.session.is_connected() || FaultInjection::IgnoreAway.is_on()
+                let is_available = |session: &Session| {
+                    session.is_connected() || FaultInjection::IgnoreAway.is_on()
                 };
-                match givers.any(is_available) {
+                match givers.any(|giver| is_available(&giver.session)) {
                     true => Ok(()),
                     false => Err(Refused::new(
                         Code::Unavailable,
