@@ -27,7 +27,7 @@ pub enum BindError {
     /// A setting of the address's transport cannot be used.
     #[error(transparent)]
     TransportSetting(#[from] TransportSettingError),
-    /// The URL of [`ServerBuilder::also`] has a setting of the whole server.
+    /// The URL of [`ServerBuilder::also`](super::ServerBuilder::also) has a setting of the whole server.
     #[error(
         "setting `{name}` in {url} is one of the whole server: give it in the first URL or the builder"
     )]
