@@ -48,7 +48,9 @@ mod subscribe_request;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod timeout;
 mod token_bucket;
+mod unwanted;
 mod window;
 
 // Apart from the one above, so that lints see that it is for tests.
@@ -76,11 +78,12 @@ pub use resume::{PeerTerms, Suspended, is_resumed};
 pub use slot::{InboundSlot, ItemTarget, Slot, StreamSide, Token};
 pub use subscribe_request::{SubscribeReply, SubscribeRequest};
 pub use subscriptions::SubscribeHead;
+pub use timeout::TimedOut;
 
 use crate::{
     Dropped,
     budget::{Budget, Share},
-    wire::{Code, Limits, MsgId, Side, write_ping},
+    wire::{Code, Limits, MsgId, Side},
 };
 use backlog::Patience;
 use cancels::CancelPacer;
@@ -89,24 +92,17 @@ use datagrams::Datagrams;
 use droppable_queue::DroppableQueue;
 use ended_calls::EndedCalls;
 use inbound::InboundCalls;
-use keepalive::{Due, Keepalive};
+use keepalive::Keepalive;
 use memory::UnhandledMessages;
 use outbound::OutboundExchanges;
 use outgoing::OutgoingQueue;
 use received::ReceivedDeliveries;
-use request::Priority;
 use resend_queue::ResendQueue;
 use streams::StreamTable;
 use subscriptions::SubscribeIntake;
 use token_bucket::TokenBucket;
+use unwanted::{UNWANTED_BURST, UNWANTED_PER_SECOND};
 use window::{ReceiveWindow, SendWindow, WINDOW_GROWTH};
-
-/// How many frames that only cost us (pings, answers to nothing, malformed messages) are accepted from a peer at once,
-/// and how many a second.
-const UNWANTED_BURST: u32 = 2000;
-const UNWANTED_PER_SECOND: u32 = 200;
-const UNWANTED: &str = "pings, stray answers and malformed messages";
-const UNREADABLE: &str = "unreadable messages";
 
 /// How many calls a peer may cancel at once, and how many a second. One that is cancelled has cost a handler its
 /// beginning, and no answer holds its caller back; a program that cancels many has its reasons, up to here.
@@ -128,17 +124,6 @@ enum Phase {
     Suspended,
     /// Nothing more is accepted from the peer.
     Over,
-}
-
-/// Which time limit has ended a connection.
-#[derive(Debug, PartialEq, Eq)]
-pub enum TimedOut {
-    /// The handshake was not completed.
-    Handshake,
-    /// No byte came for so long.
-    Silence(Duration),
-    /// What was open when the session was closed did not finish.
-    Drain,
 }
 
 /// One side of a session; see the [crate documentation](crate) for how to drive it.
@@ -293,26 +278,6 @@ impl Session {
         self.has_same_schema = true;
     }
 
-    /// Notes that a message of the peer cannot be read, or is none that the schema allows. Where both sides have the same
-    /// schema, too many of them end the connection: the driver learns of it by [`take_fault`](Self::take_fault). A peer with
-    /// another schema may send them as often as others: it may be a newer release.
-    #[cold]
-    pub fn count_unreadable(&mut self, id: MsgId, now: Duration) {
-        if self.has_same_schema
-            && self.phase == Phase::Open
-            && let Err(fault) = self.limit(id, UNREADABLE, now)
-        {
-            self.fault.get_or_insert_with(|| Box::new(fault));
-        }
-    }
-
-    /// The fault of the peer that was found outside of [`handle_frame`](Self::handle_frame): pass it to
-    /// [`handle_fault`](Self::handle_fault), and end the connection.
-    #[inline]
-    pub fn take_fault(&mut self) -> Option<Box<Fault>> {
-        self.fault.take()
-    }
-
     /// Accepts messages with a topic from here on: what is above the session routes them.
     pub fn allow_topics(&mut self) {
         self.allows_topics = true;
@@ -382,80 +347,6 @@ impl Session {
         self.inbound.len()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), at the latest.
-    #[inline]
-    pub fn poll_timeout(&self) -> Duration {
-        match self.phase {
-            Phase::Open => {
-                let mut next = self.keepalive.poll_timeout();
-                if let Some(deadline) = self.outbound.poll_timeout() {
-                    next = next.min(deadline);
-                }
-                if let Some(pacer) = &self.cancel_pacer {
-                    next = next.min(pacer.poll_timeout());
-                }
-                if self.drain.is_some() || self.streams.relief.is_on() {
-                    next = next.min(self.poll_rare_timeout());
-                }
-                next
-            }
-            Phase::Suspended => self.outbound.poll_timeout().unwrap_or(Duration::MAX),
-            Phase::Over => Duration::MAX,
-            _ => self.handshake_deadline,
-        }
-    }
-
-    /// The same for what most sessions never wait for.
-    #[cold]
-    fn poll_rare_timeout(&self) -> Duration {
-        let drain = self.drain.as_ref().map(|drain| drain.poll_timeout());
-        drain.map_or(self.streams.relief.poll_timeout(), |drain| {
-            drain.min(self.streams.relief.poll_timeout())
-        })
-    }
-
-    /// Does what is due at `now`, and adds the exchanges that have timed out to `expired`. Where the session is closing,
-    /// [`end_streams`](Self::end_streams) goes first.
-    ///
-    /// # Errors
-    ///
-    /// [`TimedOut`] where the connection is over: pass it to [`suspend`](Self::suspend) or [`lost`](Self::lost).
-    pub fn handle_timeout(
-        &mut self,
-        now: Duration,
-        expired: &mut Vec<Token>,
-    ) -> Result<(), TimedOut> {
-        match self.phase {
-            Phase::Over => return Ok(()),
-            Phase::Suspended => {
-                for slot in self.outbound.expire(now, &mut self.streams, expired) {
-                    self.expire_call(slot);
-                }
-                return Ok(());
-            }
-            Phase::Open => {}
-            _ if now >= self.handshake_deadline => return Err(TimedOut::Handshake),
-            _ => return Ok(()),
-        }
-        for slot in self.outbound.expire(now, &mut self.streams, expired) {
-            self.expire_call(slot);
-        }
-        self.send_cancels(now);
-        self.handle_drain_timeout(now)?;
-        self.relieve(now);
-        match self.keepalive.handle_timeout(now) {
-            Due::Nothing => Ok(()),
-            Due::Dead { silence } => Err(TimedOut::Silence(silence)),
-            Due::Ping => {
-                let id = self.outbound.next_id();
-                self.outgoing
-                    .push(Priority::Urgent, |buffer| write_ping(buffer, id, &[]));
-                self.keepalive.pinged(id, now);
-                Ok(())
-            }
-        }
-    }
-
     /// The next chunk of frames to write.
     #[inline]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -506,49 +397,6 @@ impl Session {
         if self.dropped_waiters.is_empty() {
             self.dropped_waiters = Vec::new();
         }
-    }
-
-    /// A frame of an exchange that is not open: so many may be late, others are unwanted.
-    fn ignore_late(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
-        self.ignored += 1;
-        let is_late = if id.chosen_by() == self.side {
-            self.outbound.allows_late(id)
-        } else {
-            self.inbound.allows_late()
-        };
-        if is_late {
-            return Ok(());
-        }
-        self.limit_unexpected(id, UNWANTED, now)
-    }
-
-    /// Ignores an unwanted frame.
-    fn ignore(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
-        self.ignored += 1;
-        self.limit_unwanted(id, now)
-    }
-
-    /// A frame that only costs us: too many of them are a fault.
-    fn limit_unwanted(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
-        self.limit(id, UNWANTED, now)
-    }
-
-    /// The same, of frames that the fault names.
-    fn limit(&mut self, id: MsgId, what: &str, now: Duration) -> Result<(), Fault> {
-        if self.unwanted.take(now) {
-            return Ok(());
-        }
-        let rule = format!("more than {UNWANTED_PER_SECOND} {what} a second");
-        Err(Fault::exhausted(id, rule))
-    }
-
-    /// A frame that no correct peer sends as often as it comes.
-    fn limit_unexpected(&mut self, id: MsgId, what: &str, now: Duration) -> Result<(), Fault> {
-        #[cfg(any(test, fuzzing))]
-        {
-            self.unexpected += 1;
-        }
-        self.limit(id, what, now)
     }
 }
 

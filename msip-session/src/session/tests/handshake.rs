@@ -1,6 +1,7 @@
 //! The handshake: HELLO, its answer, and its time limit.
 
 use super::*;
+use crate::wire::write_ping;
 
 #[test]
 fn nothing_is_sent_before_the_handshake() {
