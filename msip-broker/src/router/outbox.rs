@@ -1,9 +1,13 @@
 //! The queue of one session.
 
+mod at_topics;
 mod item;
+mod of_clients;
 mod pace;
 mod peers;
 mod queue;
+mod suspend;
+mod take;
 mod topics;
 mod window;
 
@@ -14,13 +18,13 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ClientAt, EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection};
+use super::{EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection};
 use crate::topic::Filter;
 pub use item::{Delivery, OutboxItem, SubscriptionEnd, Target};
 use pace::Pace;
 use peers::PeerQueues;
 use queue::{Capacity, Queue};
-use topics::{Full, TopicQueues};
+use topics::TopicQueues;
 
 /// Whether somebody writes what the queue has.
 #[derive(Debug)]
@@ -193,132 +197,6 @@ impl Outbox {
         }
     }
 
-    /// Adds what is heard at a topic with a window of its own.
-    fn push_at_topic(
-        &mut self,
-        topic: &Bytes,
-        item: OutboxItem,
-        now: Duration,
-        limits: &Limits,
-        wakes: &mut WakeList,
-    ) -> Result<bool, (Rejected, OutboxItem)> {
-        let count = item.size().1;
-        let most = self.capacity(limits);
-        let topics = self.topics.get_or_insert_default();
-        let rejected = match topics.push(topic, item, now, most, limits) {
-            Ok(is_long) => {
-                self.queued = self.queued.saturating_add(count as u64);
-                self.wake_writer(wakes);
-                return Ok(is_long && self.status == Status::Connected);
-            }
-            Err(rejected) => rejected,
-        };
-        Err(match rejected {
-            (Full::Dropped, item) => (Rejected::Dropped, item),
-            // It may be made again, or go to another one.
-            (Full::Overflow(_), item @ OutboxItem::Exchange(_)) => (Rejected::Crowded, item),
-            (Full::Overflow(_), item) if self.status == Status::Away => {
-                (Rejected::Overflow(self.overflow()), item)
-            }
-            (Full::Overflow(topic), item) => (Rejected::TopicOverflow(topic), item),
-        })
-    }
-
-    /// The session hears this topic with a window of its own from here on.
-    pub(super) fn open_window(&mut self, topic: &Bytes) {
-        self.topics.get_or_insert_default().open(topic);
-    }
-
-    /// It does not any more. Returns what waited.
-    pub(super) fn close_window(&mut self, topic: &[u8], wakes: &mut WakeList) -> Vec<OutboxItem> {
-        let Some(topics) = &mut self.topics else {
-            return Vec::new();
-        };
-        let left = topics.close(topic, wakes);
-        if topics.is_empty() {
-            self.queue.dropped = self.queue.dropped.saturating_add(topics.dropped());
-            self.topics = None;
-        }
-        left
-    }
-
-    /// The session hears this topic no longer. Returns what waited that others can have; the rest is dropped.
-    pub(super) fn leave_topic(&mut self, topic: &[u8], wakes: &mut WakeList) -> Vec<OutboxItem> {
-        let left = self.close_window(topic, wakes).into_iter();
-        let (left, dropped): (Vec<_>, Vec<_>) = left.partition(OutboxItem::is_for_one);
-        for item in dropped {
-            self.queue.drop_counted(item.size().1);
-        }
-        left
-    }
-
-    /// At which topic with a window of its own messages of this topic are heard.
-    pub(super) fn own_window_of(&self, topic: &Bytes) -> Option<Bytes> {
-        self.topics.as_ref()?.heard_at(topic)
-    }
-
-    /// Adds what a client has sent to an instance that hears it apart. Returns whether that client should wait.
-    fn push_of_client(
-        &mut self,
-        item: OutboxItem,
-        limits: &Limits,
-        wakes: &mut WakeList,
-    ) -> Result<bool, (Rejected, OutboxItem)> {
-        let (bytes, count) = item.size();
-        let most = self.capacity(limits);
-        let peers = self.peers.as_ref();
-        // Where an older STATE has a place, a newer one has it too.
-        let is_newer = peers.is_some_and(|peers| peers.has_older_state(&item));
-        let has_place = peers.is_none_or(|peers| peers.has_place_for(&item));
-        let is_full =
-            !has_place || self.bytes() + bytes > most.bytes || self.count() + count > most.count;
-        if is_full && !is_newer && !FaultInjection::CrowdOthers.is_on() {
-            self.queue.drop_counted(count);
-            return Err((Rejected::Crowded, item));
-        }
-        self.queued = self.queued.saturating_add(count as u64);
-        let peers = self.peers.get_or_insert_default();
-        let is_long = peers.push(self.key, item, limits.outgoing_bytes);
-        self.wake_writer(wakes);
-        Ok(is_long && self.status == Status::Connected)
-    }
-
-    /// Changes what waits of clients.
-    fn with_peers<T>(
-        &mut self,
-        wakes: &mut WakeList,
-        change: impl FnOnce(&mut PeerQueues, SessionKey) -> T,
-    ) -> T {
-        let changed = change(self.peers.get_or_insert_default(), self.key);
-        self.wake_writer(wakes);
-        changed
-    }
-
-    /// The instance is introduced to a client, if it does not know it.
-    pub(super) fn introduce(&mut self, client: &ClientAt, wakes: &mut WakeList) {
-        self.with_peers(wakes, |peers, key| peers.introduce(client, key));
-    }
-
-    /// The instance looks after a client from here on.
-    pub(super) fn look_after(&mut self, client: &ClientAt, wakes: &mut WakeList) {
-        self.with_peers(wakes, |peers, key| peers.look_after(client, key));
-    }
-
-    /// Whether the instance knows a client.
-    pub(super) fn knows(&self, client: &ClientAt) -> bool {
-        let peers = self.peers.as_ref();
-        peers.is_some_and(|peers| peers.knows(&client.topic, client.peer()))
-    }
-
-    /// A client has gone from a topic.
-    pub(super) fn client_gone(&mut self, client: &ClientAt, wakes: &mut WakeList) {
-        if self.knows(client) {
-            let peers = self.peers.get_or_insert_default();
-            peers.client_gone(&client.topic, &client.client, wakes);
-            self.wake_writer(wakes);
-        }
-    }
-
     /// The receiver is to be sent so many messages of a client ahead, or where that has no name, of what a client hears at this
     /// topic. They go on with the credit that comes with it.
     pub(super) fn widen(&mut self, topic: &[u8], peer: &str, messages: u32) {
@@ -345,32 +223,6 @@ impl Outbox {
         {
             self.wake_writer(wakes);
         }
-    }
-
-    /// The instance serves these topics no longer. Returns what waited that others could have, and the clients that it knew.
-    pub(super) fn leave(
-        &mut self,
-        is_left: impl FnMut(&[u8]) -> bool,
-        wakes: &mut WakeList,
-    ) -> (Vec<OutboxItem>, Vec<ClientAt>) {
-        match &mut self.peers {
-            Some(peers) => peers.leave(is_left, wakes),
-            None => Default::default(),
-        }
-    }
-
-    /// Wakes `task` when less waits of a client; `false` where it need not wait.
-    pub(super) fn wait_for_client(
-        &mut self,
-        topic: &[u8],
-        peer: &str,
-        limits: &Limits,
-        task: &mut Context<'_>,
-    ) -> bool {
-        self.status == Status::Connected
-            && self.peers.as_mut().is_some_and(|peers| {
-                peers.wait_until_short(topic, peer, limits.outgoing_bytes, task.waker())
-            })
     }
 
     fn wake_writer(&mut self, wakes: &mut WakeList) {
@@ -497,193 +349,6 @@ impl Outbox {
             self.queue.drop_counted(item.size().1);
         }
         left
-    }
-
-    /// Takes items of up to `max_bytes`, and one in any case. Pending if there are none: the task is woken by the next one.
-    pub(super) fn poll_take(
-        &mut self,
-        now: Duration,
-        max_bytes: usize,
-        limits: &Limits,
-        taken: &mut Vec<OutboxItem>,
-        wakes: &mut WakeList,
-        task: &mut Context<'_>,
-    ) -> Poll<Result<(), EndReason>> {
-        if let Status::Ended(reason) = self.status {
-            return Poll::Ready(Err(reason));
-        }
-        if !self.ended.is_empty() {
-            let ended = std::mem::take(&mut self.ended).into_iter();
-            taken.extend(ended.map(|(filter, why)| OutboxItem::SubscriptionEnded(filter, why)));
-            self.writer = Writer::Busy(None);
-            return Poll::Ready(Ok(()));
-        }
-        let (mut bytes, mut any) = (0_usize, false);
-        while bytes < max_bytes {
-            self.queue.pass_over_expired(now);
-            let Some((item, len)) = self.pop(now, limits, wakes) else {
-                break;
-            };
-            bytes = bytes.saturating_add(len);
-            taken.push(item);
-            any = true;
-        }
-        if !self.is_congested(limits) {
-            self.pace.is_short(wakes);
-        }
-        if !any {
-            if let Some(peers) = &mut self.peers
-                && peers.park(task.waker())
-            {
-                // A call has ended just now.
-                return self.poll_take(now, max_bytes, limits, taken, wakes, task);
-            }
-            match &self.writer {
-                Writer::Parked(waker, _) if waker.will_wake(task.waker()) => {}
-                Writer::Parked(_, since) => {
-                    self.writer = Writer::Parked(task.waker().clone(), *since);
-                }
-                _ => self.writer = Writer::Parked(task.waker().clone(), now),
-            }
-            self.queue.shrink();
-            return Poll::Pending;
-        }
-        self.pace.caught_up(now);
-        self.writer = Writer::Busy(None);
-        Poll::Ready(Ok(()))
-    }
-
-    /// The next item: of the topics with a window of their own, and of all else, in turn.
-    fn pop(
-        &mut self,
-        now: Duration,
-        limits: &Limits,
-        wakes: &mut WakeList,
-    ) -> Option<(OutboxItem, usize)> {
-        if self.topics.is_none() {
-            return self.pop_other(now, limits, wakes);
-        }
-        self.is_turn_of_topics = !self.is_turn_of_topics;
-        let first = match self.is_turn_of_topics {
-            true => None,
-            false => self.pop_other(now, limits, wakes),
-        };
-        if first.is_some() {
-            return first;
-        }
-        let topics = self.topics.as_mut();
-        let second = topics.and_then(|topics| topics.pop(now, limits, wakes));
-        match self.is_turn_of_topics && second.is_none() {
-            true => self.pop_other(now, limits, wakes),
-            false => second,
-        }
-    }
-
-    /// The next item: of the clients that are heard apart, and of all else, in turn.
-    fn pop_other(
-        &mut self,
-        now: Duration,
-        limits: &Limits,
-        wakes: &mut WakeList,
-    ) -> Option<(OutboxItem, usize)> {
-        let Some(peers) = &mut self.peers else {
-            return self.queue.pop();
-        };
-        self.is_turn_of_peers = !self.is_turn_of_peers;
-        peers.look_at_calls();
-        let most = limits.outgoing_bytes;
-        match self.is_turn_of_peers {
-            true => peers.pop(now, most, wakes).or_else(|| self.queue.pop()),
-            false => self.queue.pop().or_else(|| peers.pop(now, most, wakes)),
-        }
-    }
-
-    /// The connection is lost: what nobody waits for is dropped, and the rest is kept. Returns what others could have instead.
-    pub(super) fn suspend(&mut self, wakes: &mut WakeList) -> Vec<OutboxItem> {
-        if self.status != Status::Connected {
-            return Vec::new();
-        }
-        self.status = Status::Away;
-        self.writer = Writer::Woken;
-        self.pace.suspend(wakes);
-        let mut left = self.queue.take_out(|item| !item.is_for_one());
-        self.queue.retain(OutboxItem::is_kept_while_away);
-        if let Some(topics) = &mut self.topics {
-            left.extend(topics.take_out(|item| !item.is_for_one()));
-            for item in topics.take_out(OutboxItem::is_kept_while_away) {
-                self.queue.drop_counted(item.size().1);
-            }
-            topics.suspend(wakes);
-        }
-        if let Some(peers) = &mut self.peers {
-            left.extend(peers.take_out(|item| !item.is_for_one()));
-            for item in peers.take_out(OutboxItem::is_kept_while_away) {
-                self.queue.drop_counted(item.size().1);
-            }
-            peers.suspend(wakes);
-        }
-        left
-    }
-
-    /// A connection is there again.
-    pub(super) fn resume(&mut self) {
-        if self.status == Status::Away {
-            self.status = Status::Connected;
-            self.writer = Writer::Woken;
-        }
-    }
-
-    /// Ends it. Returns what waited, and the writer is told why. The first reason stays.
-    ///
-    /// Where the writer returns what it took, and cannot write that now, what waited is behind it: it is returned when the writer
-    /// ends the session in its turn.
-    pub(super) fn end(
-        &mut self,
-        reason: EndReason,
-        writer_returns: bool,
-        wakes: &mut WakeList,
-    ) -> Vec<OutboxItem> {
-        if matches!(self.status, Status::Ended(_)) {
-            return std::mem::take(&mut self.left);
-        }
-        let mut left = Vec::new();
-        while let Some((item, _)) = self.queue.pop() {
-            left.push(item);
-        }
-        if let Some(peers) = &mut self.peers {
-            left.extend(peers.leave(|_| true, wakes).0);
-        }
-        if let Some(topics) = &mut self.topics {
-            left.extend(topics.end(wakes));
-        }
-        self.status = Status::Ended(reason);
-        self.queue.shrink();
-        self.ended = Vec::new();
-        self.pace.release(wakes);
-        match std::mem::replace(&mut self.writer, Writer::Woken) {
-            Writer::Parked(waker, _) => wakes.push(Some(waker)),
-            Writer::Busy(Some(waker)) => {
-                wakes.push(Some(waker));
-                if writer_returns {
-                    self.left = left;
-                    return Vec::new();
-                }
-            }
-            Writer::Busy(None) | Writer::Woken => {}
-        }
-        left
-    }
-
-    /// The same, with the clients that it knew.
-    pub(super) fn end_with_clients(
-        &mut self,
-        reason: EndReason,
-        writer_returns: bool,
-        wakes: &mut WakeList,
-    ) -> (Vec<OutboxItem>, Vec<ClientAt>) {
-        let known = self.peers.as_ref().map(|peers| peers.clients());
-        let left = self.end(reason, writer_returns, wakes);
-        (left, known.unwrap_or_default())
     }
 
     /// A subscription has ended, and the session is to be told, now or when it comes back. At most so many of them wait.

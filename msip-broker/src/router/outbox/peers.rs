@@ -3,28 +3,30 @@
 //! The clients of an instance take turns (deficit round robin), and each has a window of messages that the instance has not
 //! finished with (`window`). What is beyond it waits here, and holds up nobody but this client.
 
+mod peer_queue;
+#[cfg(test)]
+mod shown;
+mod turns;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
     task::Waker,
-    time::Duration,
 };
 
 use bytes::Bytes;
 use slab::Slab;
 
-use super::{
-    OutboxItem,
-    queue::Queue,
-    window::{Window, WindowSize},
-};
+use super::{OutboxItem, window::WindowSize};
 use crate::router::{
-    Presence, SessionKey, WakeList,
+    SessionKey, WakeList,
     client::{Client, ClientAt},
     fault_injection::FaultInjection,
-    open_calls::ClientCalls,
     peer_sizes::PeerSizes,
 };
+use peer_queue::{PeerQueue, QueueId, Waiting};
+#[cfg(test)]
+pub(in crate::router) use shown::ShownPeer;
 
 /// How many clients an instance is introduced to by what they send, before it has taken note of those that came before.
 const MAX_UNTOLD: usize = 16 * 1024;
@@ -52,137 +54,6 @@ pub(super) struct PeerQueues {
     /// What clients had while something of them waited, for the next ones.
     #[expect(clippy::vec_box, reason = "they go to a client and back as they are")]
     spare: Vec<Box<Waiting>>,
-}
-
-/// Which queue: its slot may be that of another one later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct QueueId {
-    slot: usize,
-    number: u64,
-}
-
-/// What waits of a client. Small while the client is silent: an instance has many.
-#[derive(Debug)]
-struct PeerQueue {
-    number: u64,
-    topic: Bytes,
-    client: Arc<Client>,
-    /// What the instance is told of it, before anything else of it.
-    first: VecDeque<Arc<Presence>>,
-    /// There while something waits.
-    waiting: Option<Box<Waiting>>,
-    /// What it is told at last: that the client has gone.
-    last: Option<Arc<Presence>>,
-    /// What the instance has not finished with. There while that is something.
-    sent: Option<Box<Window>>,
-    window: WindowSize,
-    /// There while calls are open.
-    calls: Option<Arc<ClientCalls>>,
-    /// Whether the instance has taken the introduction.
-    is_told: bool,
-    is_ready: bool,
-    awaits_call: bool,
-}
-
-/// What a client has while something of it waits.
-#[derive(Debug, Default)]
-struct Waiting {
-    queue: Queue,
-    deficit: i64,
-    pushed_back: Vec<Waker>,
-}
-
-/// What may be sent of a queue.
-enum Next {
-    Nothing,
-    /// So many messages, or a call, or something else.
-    Some(u32),
-    AwaitsCredit,
-    AwaitsCall,
-}
-
-impl PeerQueue {
-    fn next(&self) -> Next {
-        let first = self.waiting.as_ref();
-        match first.and_then(|waiting| waiting.queue.peek()) {
-            None => Next::Nothing,
-            Some(OutboxItem::Exchange(_)) if self.has_too_many_calls() => Next::AwaitsCall,
-            Some(OutboxItem::Publication(delivery)) => {
-                match Window::affordable(self.sent.as_deref(), self.window, &delivery.publication) {
-                    0 => Next::AwaitsCredit,
-                    count => Next::Some(count),
-                }
-            }
-            Some(_) => Next::Some(1),
-        }
-    }
-
-    /// It is sent: it counts until the instance has finished with it.
-    fn count_sent(&mut self, item: &mut OutboxItem) {
-        match item {
-            OutboxItem::Publication(delivery) => {
-                let sent = self.sent.get_or_insert_default();
-                sent.push(&delivery.publication);
-            }
-            OutboxItem::Exchange(assigned) => {
-                assigned.open.of_client(self.calls.get_or_insert_default());
-            }
-            OutboxItem::Presence(_)
-            | OutboxItem::TopicSpoken(_)
-            | OutboxItem::SubscriptionEnded(..) => {}
-        }
-    }
-
-    fn has_something(&self) -> bool {
-        !self.first.is_empty() || self.size().1 > 0 || self.last.is_some()
-    }
-
-    /// How many bytes wait, and how many messages.
-    fn size(&self) -> (usize, usize) {
-        let waiting = self.waiting.as_ref();
-        waiting.map_or((0, 0), |waiting| {
-            (waiting.queue.bytes(), waiting.queue.count())
-        })
-    }
-
-    fn has_too_many_calls(&self) -> bool {
-        self.calls.as_ref().is_some_and(|calls| calls.is_full())
-    }
-
-    /// What waited is to be taken out, as far as it is not to stay.
-    fn take_out(&mut self, stays: impl FnMut(&OutboxItem) -> bool) -> Vec<OutboxItem> {
-        let waiting = self.waiting.as_mut();
-        waiting.map_or_else(Vec::new, |waiting| waiting.queue.take_out(stays))
-    }
-
-    /// Nobody waits until less does.
-    fn release(&mut self, wakes: &mut WakeList) {
-        if let Some(waiting) = &mut self.waiting {
-            let pushed_back = std::mem::take(&mut waiting.pushed_back);
-            for waker in pushed_back {
-                wakes.push(Some(waker));
-            }
-        }
-    }
-
-    /// Holds no memory that it does not need. Returns what is to be kept for others.
-    fn rest(&mut self) -> Option<Box<Waiting>> {
-        if self.first.is_empty() {
-            self.first = VecDeque::new();
-        }
-        // That of the calls, too, if there are any.
-        if self
-            .calls
-            .as_ref()
-            .is_some_and(|calls| Arc::strong_count(calls) == 1)
-        {
-            self.calls = None;
-        }
-        let is_silent = |waiting: &mut Box<Waiting>| {
-            waiting.queue.count() == 0 && waiting.pushed_back.is_empty()
-        };
-        self.waiting.take_if(is_silent)
-    }
 }
 
 impl PeerQueues {
@@ -444,121 +315,6 @@ impl PeerQueues {
         }
     }
 
-    fn make_ready(&mut self, slot: usize) {
-        if let Some(queue) = self.queues.get_mut(slot)
-            && !queue.is_ready
-            && queue.has_something()
-        {
-            queue.is_ready = true;
-            let number = queue.number;
-            self.ready.push_back(QueueId { slot, number });
-        }
-    }
-
-    /// The next item, and its bytes. Publishers that need not wait any more are added to `wakes`.
-    pub(super) fn pop(
-        &mut self,
-        now: Duration,
-        max_bytes: usize,
-        wakes: &mut WakeList,
-    ) -> Option<(OutboxItem, usize)> {
-        loop {
-            let id = *self.ready.front()?;
-            // As in `get_mut`, which would borrow all else too.
-            let queue = self.queues.get_mut(id.slot);
-            let Some(queue) = queue.filter(|queue| queue.number == id.number) else {
-                self.ready.pop_front();
-                continue;
-            };
-            if let Some(presence) = queue.first.pop_front() {
-                if !std::mem::replace(&mut queue.is_told, true) {
-                    self.untold -= 1;
-                }
-                return Some((OutboxItem::Presence(presence), 0));
-            }
-            let waiting = queue.size();
-            if let Some(waiting) = &mut queue.waiting {
-                waiting.queue.pass_over_expired(now);
-            }
-            // At once, since a client that has gone may leave nothing but what has expired.
-            let before = queue.size();
-            self.bytes -= waiting.0 - before.0;
-            self.count -= waiting.1 - before.1;
-            let popped = match (queue.next(), &mut queue.waiting) {
-                (Next::Some(_), Some(waiting)) if waiting.deficit <= 0 => {
-                    waiting.deficit += PeerSizes::current().quantum;
-                    if !FaultInjection::NoTurns.is_on() {
-                        self.ready.rotate_left(1);
-                    }
-                    None
-                }
-                (Next::Some(count), Some(waiting)) => {
-                    let mut popped = waiting.queue.pop_up_to(count);
-                    if let Some((item, bytes)) = &mut popped {
-                        let bytes = bytes.saturating_add(64);
-                        waiting.deficit -= i64::try_from(bytes).unwrap_or(i64::MAX);
-                        queue.count_sent(item);
-                    }
-                    popped
-                }
-                (next, waiting) => {
-                    queue.is_ready = false;
-                    if let Some(waiting) = waiting {
-                        waiting.deficit = 0;
-                    }
-                    self.ready.pop_front();
-                    match (next, queue.last.take()) {
-                        (Next::Nothing, Some(presence)) => {
-                            self.remove(id.slot, wakes);
-                            return Some((OutboxItem::Presence(presence), 0));
-                        }
-                        (Next::AwaitsCall, last) => {
-                            queue.last = last;
-                            if !std::mem::replace(&mut queue.awaits_call, true) {
-                                self.awaiting_calls.push(id);
-                            }
-                        }
-                        (_, last) => queue.last = last,
-                    }
-                    None
-                }
-            };
-            let after = queue.size();
-            self.bytes = self.bytes - before.0 + after.0;
-            self.count = self.count - before.1 + after.1;
-            let is_waited_for = queue
-                .waiting
-                .as_ref()
-                .is_some_and(|waiting| !waiting.pushed_back.is_empty());
-            if is_waited_for
-                && !self.is_long(after, max_bytes)
-                && let Some(queue) = self.get_mut(id)
-            {
-                queue.release(wakes);
-            }
-            if popped.is_some() {
-                return popped;
-            }
-            self.rest(id);
-        }
-    }
-
-    /// A client is silent: it holds no memory that it does not need.
-    fn rest(&mut self, id: QueueId) {
-        /// So many are kept.
-        const FEW: usize = 64;
-        let Some(mut left) = self.get_mut(id).and_then(PeerQueue::rest) else {
-            return;
-        };
-        self.dropped = self.dropped.saturating_add(left.queue.dropped);
-        left.queue.dropped = 0;
-        left.deficit = 0;
-        left.queue.shrink();
-        if self.spare.len() < FEW {
-            self.spare.push(left);
-        }
-    }
-
     fn remove(&mut self, slot: usize, wakes: &mut WakeList) {
         let Some(mut queue) = self.queues.try_remove(slot) else {
             return;
@@ -580,35 +336,6 @@ impl PeerQueues {
                 self.topics.remove(&queue.topic);
             }
         }
-    }
-
-    /// Nothing may be sent now: those that wait for a call of theirs to end wake `waker`. Returns whether one has ended.
-    pub(super) fn park(&mut self, waker: &Waker) -> bool {
-        for id in &self.awaiting_calls {
-            if let Some(calls) = self.get(*id).and_then(|queue| queue.calls.as_ref()) {
-                calls.wake_when_one_ends(waker);
-            }
-        }
-        self.look_at_calls()
-    }
-
-    /// Those whose calls have ended go on. Returns whether there are any.
-    pub(super) fn look_at_calls(&mut self) -> bool {
-        let mut any = false;
-        // It keeps its memory, since this is asked for each item.
-        let mut awaiting = std::mem::take(&mut self.awaiting_calls);
-        awaiting.retain(|id| match self.get_mut(*id) {
-            Some(queue) if queue.has_too_many_calls() => true,
-            Some(queue) => {
-                any = true;
-                queue.awaits_call = false;
-                self.make_ready(id.slot);
-                false
-            }
-            None => false,
-        });
-        self.awaiting_calls = awaiting;
-        any
     }
 
     /// Takes out what is not to stay.
@@ -669,32 +396,4 @@ impl PeerQueues {
         }
         (left, clients)
     }
-
-    /// What waits of each client, and how many messages the instance has not finished with.
-    #[cfg(test)]
-    pub(in crate::router) fn shown(&self) -> Vec<ShownPeer<'_>> {
-        let all = self.queues.iter().map(|(_, queue)| ShownPeer {
-            topic: queue.topic.clone(),
-            client: queue.client.key,
-            first: queue.first.iter().map(|it| &**it).collect(),
-            lanes: queue.waiting.as_ref().map_or_else(
-                || [Vec::new(), Vec::new(), Vec::new()],
-                |waiting| waiting.queue.lanes(),
-            ),
-            is_gone: queue.last.is_some(),
-            sent: queue.sent.as_ref().map_or(0, |sent| sent.messages()),
-        });
-        all.collect()
-    }
-}
-
-/// What waits of a client at an instance.
-#[cfg(test)]
-pub(in crate::router) struct ShownPeer<'a> {
-    pub(in crate::router) topic: Bytes,
-    pub(in crate::router) client: SessionKey,
-    pub(in crate::router) first: Vec<&'a Presence>,
-    pub(in crate::router) lanes: [Vec<&'a OutboxItem>; 3],
-    pub(in crate::router) is_gone: bool,
-    pub(in crate::router) sent: usize,
 }
