@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::{
     Broadcast, Peer, Registry, ServeWith, ServerSide,
     at_topic::AtTopic,
-    peer::{Introduction, SchemaTerms},
+    introduction::{Introduction, SchemaTerms},
     peer_connection::Remote,
     peer_turns::PeerTurns,
 };

@@ -1,22 +1,19 @@
 //! The beginning of a connection: the transport's upgrade, the handshake, and the session that it asks for.
 
-use std::{io, sync::Arc};
+mod greet;
+mod open_channel;
 
-use bytes::BytesMut;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use std::sync::Arc;
+
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     about_client::AboutClient,
     authenticate::{ConnectRequest, Refusal},
     channel_connection::BegunChannel,
     channels::{Asked, BoundChannel, ChannelHost, HostedChannels, parse_kinds},
-    handoff::{Foreign, begins_with_hello},
+    introduction::{Introduction, SchemaTerms},
     listeners::AcceptedConnection,
-    peer::{Introduction, SchemaTerms},
-    peer_connection::Remote,
     permits::ConnectionPermit,
     protocols::{Offer, ServedPeer},
     resumed::{Greeting, Resumed, ResumedReceiver},
@@ -26,23 +23,17 @@ use super::{
 use crate::{
     Identity, PeerId, Status,
     body::Encoding,
-    channel::ChannelClaim,
     connection::ConnectionShared,
-    dialect::ServerDialect,
-    driver::{
-        HandlerTask, HandshakeError, first_bytes, handshake, nothing_early, refuse, refuse_at_once,
-        while_deciding,
-    },
-    instruments::{RefusedHandshake, handshake_refused},
+    driver::{HandlerTask, refuse, refuse_at_once},
+    instruments::handshake_refused,
     negotiation,
     service::Inbox,
     settings::Settings,
-    transport::{BoxFuture, PeerAddress, Stream},
+    transport::{BoxFuture, Stream},
 };
-use msip_session::{
-    Event, Session,
-    wire::{CHANNEL, Decoder, Escaped, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Welcome},
-};
+use greet::{First, Greeted, greet, identify};
+use msip_session::wire::{Decoder, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Welcome};
+use open_channel::{ChannelTerms, bind, open_channel};
 
 /// What begins with a connection.
 pub(super) enum Beginning {
@@ -71,25 +62,6 @@ pub(super) struct Begun {
     pub(super) peer: Arc<dyn ServedPeer>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) handlers: HandlerTask,
-}
-
-/// A connection whose HELLO was read and is not answered.
-struct Greeted {
-    connection: Arc<ConnectionShared>,
-    stream: Stream,
-    decoder: Decoder,
-    session: Session,
-    remote: Remote,
-    /// The address of this end.
-    local: PeerAddress,
-    /// What the client speaks, where that is not MSIP.
-    dialect: Option<Arc<ServerDialect>>,
-}
-
-/// What a connection begins with.
-enum First {
-    Hello(Box<Greeted>, Box<HelloFrame>),
-    Foreign(Foreign),
 }
 
 /// How a client is served, unless it is refused.
@@ -355,97 +327,6 @@ fn open(
     })))
 }
 
-/// What a channel is served with.
-struct ChannelTerms {
-    fingerprint: u64,
-    encoding: Encoding,
-    identity: Option<Identity>,
-}
-
-/// Opens a channel of a session that exists. `None` where the client is not admitted yet: it is told so, and tries again.
-fn open_channel(
-    greeted: Greeted,
-    hello: &Greeting,
-    bound: BoundChannel,
-    terms: ChannelTerms,
-    permit: ConnectionPermit,
-    shared: &ServerShared,
-) -> Option<Beginning> {
-    let Greeted {
-        connection,
-        mut stream,
-        decoder,
-        mut session,
-        remote,
-        ..
-    } = greeted;
-    let ChannelTerms {
-        fingerprint,
-        encoding,
-        identity,
-    } = terms;
-    let host = &bound.host;
-    host.main.has_channel(&connection);
-    let inbox = Arc::new(Inbox::default());
-    let Some(handlers) = host.peer.channel_handlers(&connection, &inbox) else {
-        let status = Status::unavailable("the session of the channel is not admitted yet");
-        session.refuse(status.code(), status.message());
-        refuse_at_once(&mut stream, &mut session);
-        return None;
-    };
-    let settings = &shared.settings;
-    let mut welcome = Welcome {
-        // It is not kept without its connection.
-        session_expiry_ms: 0,
-        ..welcome(
-            host.id,
-            (fingerprint, false),
-            &shared.name,
-            settings,
-            &encoding,
-        )
-    };
-    welcome
-        .extensions
-        .extend([(CHANNEL.to_owned(), Vec::new())]);
-    session.welcome(hello.session_id, &welcome, hello.max_body);
-    negotiation::agree(&mut session, hello.reads_error_metadata, &encoding);
-    if fingerprint == hello.fingerprint {
-        session.expect_readable();
-    }
-    connection.attach(session, encoding);
-    connection.set_sender(identity.map(|identity| identity.of_peer(host.id)));
-    Some(Beginning::Channel(Box::new(BegunChannel {
-        bound,
-        connection,
-        stream,
-        decoder,
-        permit,
-        address: remote.address,
-        inbox,
-        handlers,
-    })))
-}
-
-/// Finds the session of which a connection says that it is a channel.
-fn bind(
-    claim: &[u8],
-    key: &SessionKey<'_>,
-    fingerprint: u64,
-    permit: &mut ConnectionPermit,
-    shared: &ServerShared,
-) -> Result<BoundChannel, Refusal> {
-    if !shared.permits.make_regular(permit) {
-        return Err(Refusal::too_many_connections(shared.permits.refusal()));
-    }
-    let claim = ChannelClaim::parse(claim).ok_or_else(|| {
-        let text = "the extension `channel` of HELLO does not name a channel";
-        Status::invalid_argument(text)
-    })?;
-    let bound = shared.channels.bind(&claim, &key.owner(), fingerprint);
-    bound.map_err(Refusal::told)
-}
-
 /// A further connection of a session that exists: the task that runs the session is sent it, or a session that was parked goes
 /// on with it.
 fn resume(known: Claim, connection: Box<Resumed>) -> Option<Beginning> {
@@ -457,148 +338,6 @@ fn resume(known: Claim, connection: Box<Resumed>) -> Option<Beginning> {
         }
         Claim::Parked(parked) => Some(Beginning::Parked(parked, connection)),
         Claim::New(..) | Claim::Refused | Claim::NoPlace => None,
-    }
-}
-
-/// Upgrades a connection and reads its HELLO, or what shows that it does not speak MSIP, both until `deadline`.
-async fn greet(
-    accepted: AcceptedConnection,
-    shared: &ServerShared,
-    deadline: Instant,
-) -> Option<First> {
-    let settings = &shared.settings;
-    let AcceptedConnection { incoming, dialect } = accepted;
-    let address = incoming.peer().clone();
-    let fails = |error: &HandshakeError| log_failure(error, shared, &address);
-    let mut accepted = match timeout_at(deadline, incoming.upgrade()).await {
-        Ok(Ok(accepted)) => accepted,
-        Ok(Err(error)) => {
-            log_failed_upgrade(&error, shared, &address);
-            return None;
-        }
-        Err(_) => {
-            fails(&HandshakeError::TimedOut);
-            return None;
-        }
-    };
-    let config = Arc::clone(&shared.session_config);
-    let mut decoder = Decoder::new(config.limits.max_hello);
-    if let Some(dialect) = &dialect {
-        // Whoever speaks it is no client of MSIP, nor a stranger that says so by its first bytes.
-        match dialect.wrap(accepted.stream) {
-            Ok(wrapped) => accepted.stream = wrapped,
-            Err(error) => {
-                log_failed_upgrade(&error, shared, &address);
-                return None;
-            }
-        }
-    } else if !shared.handoffs.is_empty() {
-        if let Some(handoff) = shared.handoffs.claiming(&accepted.local) {
-            return Some(First::Foreign(Foreign {
-                connection: accepted,
-                received: BytesMut::new(),
-                handoff,
-            }));
-        }
-        let first = first_bytes(&mut accepted.stream, &mut decoder, begins_with_hello);
-        match timeout_at(deadline, first).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => {
-                let received = decoder.buffer();
-                if let Some(handoff) = shared.handoffs.find(received) {
-                    return Some(First::Foreign(Foreign {
-                        connection: accepted,
-                        received: BytesMut::from(&**received),
-                        handoff,
-                    }));
-                }
-            }
-            Ok(Err(error)) => {
-                fails(&error);
-                return None;
-            }
-            Err(_) => {
-                fails(&HandshakeError::TimedOut);
-                return None;
-            }
-        }
-    }
-    let remote = Remote::from(&accepted);
-    let local = accepted.local;
-    let mut stream = accepted.stream;
-    let connection = ConnectionShared::new(settings);
-    let connection = Arc::new(match &dialect {
-        Some(dialect) => connection.carrying(dialect.carries(), dialect.texts()),
-        None => connection,
-    });
-    let mut session = Session::accepting(config, connection.now());
-    let event = handshake(
-        &mut stream,
-        &mut decoder,
-        &mut session,
-        &connection,
-        deadline.saturating_duration_since(Instant::now()),
-    )
-    .await;
-    let hello = match event {
-        Ok(Event::Hello(hello)) => hello,
-        Ok(_) => {
-            tracing::debug!("no HELLO");
-            return None;
-        }
-        Err(error) => {
-            fails(&error);
-            return None;
-        }
-    };
-    if let Err(fault) = nothing_early(&mut decoder, &mut session, &connection) {
-        fails(&HandshakeError::Fault(fault.clone()));
-        session.handle_fault(&fault);
-        refuse(&mut stream, &mut session).await;
-        return None;
-    }
-    let greeted = Greeted {
-        connection,
-        stream,
-        decoder,
-        session,
-        remote,
-        local,
-        dialect,
-    };
-    Some(First::Hello(Box::new(greeted), hello))
-}
-
-/// Asks the authenticators who a client is, within what is left of `handshake_timeout`. `None` where the client leaves, or
-/// breaks a rule, before they know.
-async fn identify(
-    greeted: &mut Greeted,
-    request: &ConnectRequest,
-    shared: &ServerShared,
-    deadline: Instant,
-) -> Option<Result<Identity, Refusal>> {
-    let Greeted {
-        connection,
-        stream,
-        decoder,
-        session,
-        remote,
-        ..
-    } = greeted;
-    let max_failures = shared.settings.max_auth_failures;
-    let identifying = shared
-        .authenticators
-        .identify(request, deadline, max_failures);
-    match while_deciding(stream, decoder, session, connection, identifying).await {
-        Ok(identified) => Some(identified),
-        Err(error) => {
-            log_failure(&error, shared, &remote.address);
-            if let HandshakeError::Fault(fault) = &error {
-                session.handle_fault(fault);
-                refuse(stream, session).await;
-            }
-            None
-        }
     }
 }
 
@@ -664,30 +403,4 @@ fn draw_peer_id() -> Result<PeerId, Status> {
     let number = getrandom::u64()
         .map_err(|error| Status::internal(format!("no random numbers: {error}")))?;
     Ok(PeerId::new(number))
-}
-
-fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress) {
-    handshake_refused(match error {
-        HandshakeError::Eof | HandshakeError::Io(_) => RefusedHandshake::Closed,
-        HandshakeError::TimedOut => RefusedHandshake::TimedOut,
-        HandshakeError::Fault(_) => RefusedHandshake::Protocol,
-    });
-    let rule = match error {
-        // A port scan, or a health check.
-        HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
-        HandshakeError::Io(error) => return tracing::debug!(%error, "broke before HELLO"),
-        HandshakeError::TimedOut => "it did not come in time",
-        HandshakeError::Fault(fault) => &*fault.rule,
-    };
-    if shared.log_limiter.may_log_refused(peer) {
-        tracing::info!(rule = %Escaped::new(rule), "no HELLO");
-    }
-}
-
-fn log_failed_upgrade(error: &io::Error, shared: &ServerShared, peer: &PeerAddress) {
-    handshake_refused(RefusedHandshake::Transport);
-    if shared.log_limiter.may_log_refused(peer) {
-        let error = error.to_string();
-        tracing::info!(error = %Escaped::new(&error), "the transport's handshake failed");
-    }
 }

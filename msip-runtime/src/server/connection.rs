@@ -1,50 +1,38 @@
 //! One client's session on the server, through all of its connections.
 
-use std::{future::Future, sync::Arc, time::Duration};
+mod parking;
+mod resumption;
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use std::{future::Future, sync::Arc};
+
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     about_client::AboutClient,
-    begin::{Beginning, Begun, begin, welcome},
+    begin::{Beginning, Begun, begin},
     channel_connection::{self, BegunChannel},
     channels::HostedChannels,
     expiry::{expired, expiry},
     listeners::AcceptedConnection,
     parked::ParkedSession,
     permits::ConnectionPermit,
-    protocols::{ParkedPeer, ServedPeer},
+    protocols::ServedPeer,
     resumed::{Resumed, ResumedReceiver},
-    sessions::{ParkedClaim, Registration},
+    sessions::Registration,
     shared::{ServerShared, goodbye},
-    suspended::{Closing, Idle, SuspendedStep, next_resumed, suspended_step},
+    suspended::{Closing, next_resumed},
 };
 use crate::{
     CloseReason, DisconnectReason, Status,
-    connection::{ConnectionShared, ParkedConnection, Raised},
-    driver::{
-        self, Driver, Ending, GracefulClose, HandlerTask, drain, no_handlers, refuse_at_once,
-        run_suspended,
-    },
+    connection::{ConnectionShared, Raised},
+    driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain},
     error::WithCauses,
     instruments::{self, SessionCount},
     service::{Inbox, caught, log_panic},
     transport::{BoxFuture, Stream},
 };
-use msip_session::{
-    PeerTerms,
-    wire::{Decoder, Escaped, SessionId, Welcome},
-};
-
-/// What a session without a connection takes besides what it keeps for its client, in bytes: its task, its tables and those of
-/// its handlers. A test measures it.
-const SUSPENDED_LEN: usize = 6 * 1024 + 512;
-
-/// How long a session without a connection waits until it looks again whether it can be parked; doubled with each look.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+use msip_session::wire::{Decoder, Escaped, SessionId};
+use resumption::Waited;
 
 /// How a connection and its session ended.
 #[derive(Debug, Default)]
@@ -139,10 +127,6 @@ struct KeptSession {
     _abandon: AbandonOnDrop,
     count: SessionCount,
 }
-
-/// How many handles of a session's connection there are while its handlers are not there: that of its task, the one to end it
-/// by, and its peer's.
-const OWN_HANDLES: usize = 3;
 
 /// The session's current connection.
 struct Attached {
@@ -342,279 +326,6 @@ impl KeptSession {
         tell_gone(&*self.peer).await;
     }
 
-    /// Waits for the next connection. Once the session owes its client nothing, and nobody else has a handle of it, it is
-    /// parked, and this task ends.
-    async fn await_arrival(mut self: Box<Self>) -> Waited {
-        self.detach();
-        // When to look next whether it can be parked: nothing tells when the last handle of it is dropped.
-        let mut look = None;
-        let mut wait = FIRST_LOOK;
-        loop {
-            let may_park = look.is_none_or(|look| look <= Instant::now());
-            let idle = Idle {
-                connection: &self.connection,
-                inbox: self.has_handlers.then_some(&*self.inbox),
-            };
-            let step = suspended_step(
-                (&mut self.resumed, &mut self.closing),
-                may_park.then_some(idle),
-            );
-            let step = async {
-                match look.filter(|_| !may_park) {
-                    Some(look) => timeout_at(look, step).await.ok(),
-                    None => Some(step.await),
-                }
-            };
-            let Some(step) = run_suspended(&self.connection, &mut self.handlers, step).await else {
-                return Waited::Over(self);
-            };
-            match step {
-                Some(SuspendedStep::Arrival(Some(arrival))) => {
-                    if let Some(mut arrival) = self.unless_behind(arrival) {
-                        if self.find_place(&mut arrival) {
-                            return Waited::Arrival(self, arrival);
-                        }
-                        refuse_resumed(arrival, &self.shared.permits.refusal());
-                    }
-                }
-                Some(SuspendedStep::Arrival(None)) => return Waited::Over(self),
-                Some(SuspendedStep::Idle) => {
-                    self.drop_handlers();
-                    self = match self.park() {
-                        Ok(()) => return Waited::Parked,
-                        Err(session) => session,
-                    };
-                    look = Instant::now().checked_add(wait);
-                    wait = wait.saturating_mul(2);
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// The session has no connection from here on, and is kept for some time.
-    fn detach(&self) {
-        let Some(registration) = &self.registration else {
-            return;
-        };
-        let settings = &self.shared.settings;
-        // A client that has not had the answer to its HELLO has nothing in the session, and comes back at once or never.
-        let kept = if self.is_confirmed {
-            settings.session_expiry
-        } else {
-            settings.session_expiry.min(settings.handshake_timeout)
-        };
-        registration.detached(self.is_confirmed, kept);
-        let ending = registration.ending();
-        let suspended_len = SUSPENDED_LEN + self.about.name.len() + self.peer.suspended_len();
-        self.connection.release_suspended();
-        self.connection
-            .with_session(|session| session.allow_eviction(ending, suspended_len));
-    }
-
-    /// Leaves the session to the table of sessions, in little memory, where nothing of it is open and nobody else has a handle of
-    /// it; else returns it.
-    fn park(mut self: Box<Self>) -> Result<(), Box<Self>> {
-        let Some((registration, resumed)) = self.registration.take().zip(self.resumed.take())
-        else {
-            return Err(self);
-        };
-        let Some((connection, peer)) = self.park_connection() else {
-            self.registration = Some(registration);
-            self.resumed = Some(resumed);
-            return Err(self);
-        };
-        let Self {
-            shared,
-            id,
-            about,
-            is_confirmed,
-            count,
-            ..
-        } = *self;
-        let mut session = Box::new(ParkedSession {
-            id,
-            about,
-            connection,
-            peer,
-            is_confirmed,
-            count,
-        });
-        session.report_memory();
-        let parked = registration.park(resumed, session);
-        parked.map_err(|claim| Self::claimed(claim, shared))
-    }
-
-    /// What is kept of the connection, and of the peer. `None` where these are needed as they are.
-    fn park_connection(&self) -> Option<(ParkedConnection, Box<dyn ParkedPeer>)> {
-        let is_alone = Arc::strong_count(&self.connection) == OWN_HANDLES;
-        let has_more = self.has_handlers || self.closing.is_some() || self.channels.is_some();
-        if has_more || !is_alone || !self.peer.can_park() {
-            return None;
-        }
-        let connection = self.connection.park()?;
-        match self.peer.park() {
-            Some(peer) => Some((connection, peer)),
-            None => {
-                let config = Arc::clone(&self.shared.session_config);
-                self.connection.unpark(connection, config);
-                None
-            }
-        }
-    }
-
-    /// The session that was parked, and was taken out of the table of sessions.
-    fn claimed(claim: ParkedClaim, shared: Arc<ServerShared>) -> Box<Self> {
-        let mut session = Self::unpark(claim.session, shared);
-        session.registration = Some(claim.registration);
-        session.resumed = Some(claim.resumed);
-        session
-    }
-
-    /// The session that was parked.
-    fn unpark(parked: Box<ParkedSession>, shared: Arc<ServerShared>) -> Box<Self> {
-        let ParkedSession {
-            id,
-            about,
-            connection: parked,
-            peer,
-            is_confirmed,
-            count,
-        } = *parked;
-        let connection = Arc::new(ConnectionShared::new(&shared.settings));
-        connection.unpark(parked, Arc::clone(&shared.session_config));
-        let peer = peer.reopen(&about, &connection);
-        let abandon = AbandonOnDrop {
-            peer: Arc::clone(&peer),
-            connection: Arc::clone(&connection),
-        };
-        Box::new(Self {
-            shared,
-            id,
-            about,
-            peer,
-            connection,
-            inbox: Arc::default(),
-            handlers: no_handlers(),
-            has_handlers: false,
-            channels: None,
-            registration: None,
-            resumed: None,
-            is_confirmed,
-            closing: None,
-            _abandon: abandon,
-            count,
-        })
-    }
-
-    /// Drops the handlers, which have nothing to do: the next connection begins them anew.
-    fn drop_handlers(&mut self) {
-        if self.peer.can_begin_handlers() {
-            self.handlers = no_handlers();
-            self.has_handlers = false;
-        }
-    }
-
-    /// Closes the connection that was taken over: gracefully where both have a place, else at once, and the new one has its
-    /// place. At most one of a session is being closed.
-    fn make_room(
-        &mut self,
-        arrival: &mut Resumed,
-        graceful_close: GracefulClose,
-        permit: ConnectionPermit,
-    ) {
-        if !self.shared.permits.make_regular(&mut arrival.permit) {
-            graceful_close.finish_at_once();
-            arrival.permit = permit;
-        } else if graceful_close.is_due() {
-            self.closing = Some(Closing {
-                closed: Box::pin(graceful_close.finish()),
-                permit,
-            });
-        }
-    }
-
-    /// Finds a place for a connection that was accepted without one: a free one, or that of the connection before it.
-    fn find_place(&mut self, arrival: &mut Resumed) -> bool {
-        if self.shared.permits.make_regular(&mut arrival.permit) {
-            return true;
-        }
-        let Some(Closing { closed, permit }) = self.closing.take() else {
-            return false;
-        };
-        drop(closed);
-        arrival.permit = permit;
-        true
-    }
-
-    /// Refuses a connection while too much of what came by earlier ones is not handled.
-    fn unless_behind(&mut self, arrival: Box<Resumed>) -> Option<Box<Resumed>> {
-        let is_behind = self
-            .connection
-            .with_session(|session| session.is_behind())
-            .unwrap_or(false);
-        if !is_behind {
-            return Some(arrival);
-        }
-        let text = "messages of earlier connections of this session are not handled yet";
-        refuse_resumed(arrival, &Status::resource_exhausted(text));
-        None
-    }
-
-    /// Resumes with another connection.
-    fn resume(&mut self, arrival: Box<Resumed>) -> Attached {
-        let Resumed {
-            stream,
-            decoder,
-            hello_id,
-            hello,
-            remote,
-            identity,
-            permit,
-            ..
-        } = *arrival;
-        self.connection
-            .set_sender(identity.map(|identity| identity.of_peer(self.about.id)));
-        if let Some(registration) = &self.registration {
-            registration.attached();
-        }
-        self.about.address = remote.address.clone();
-        self.about.resumed = true;
-        let mut welcome = Welcome {
-            resumed: true,
-            awaited: self.connection.awaited(),
-            broker: self.about.routes_topics,
-            ..welcome(
-                self.about.id,
-                (self.about.fingerprint, self.about.describes),
-                &self.shared.name,
-                &self.shared.settings,
-                &self.connection.terms().encoding,
-            )
-        };
-        let ServerShared {
-            lanes, settings, ..
-        } = &*self.shared;
-        let stream = lanes.open(hello.lane_kinds, &remote, settings, &mut welcome, stream);
-        self.peer.has_resumed(remote);
-        if let Some(channels) = &self.channels {
-            channels.tell(&mut welcome);
-        }
-        let agreed = PeerTerms {
-            peer_max_body: hello.max_body,
-            max_calls: 0,
-            awaited: &hello.awaited,
-        };
-        self.connection
-            .welcome_back(hello_id, self.id, &welcome, &agreed);
-        if !self.has_handlers {
-            self.handlers = self.peer.handlers(&self.inbox);
-            self.has_handlers = true;
-        }
-        let driver = self.driver(stream, decoder);
-        Attached { driver, permit }
-    }
-
     /// Ends the session, since it was not resumed in time.
     async fn expire(mut self: Box<Self>) -> ConnectionEnd {
         self.registration = None;
@@ -647,29 +358,6 @@ enum After {
     Connection(Box<KeptSession>, Attached),
     /// Nothing.
     End(ConnectionEnd),
-}
-
-/// What has become of a session without a connection.
-enum Waited {
-    Arrival(Box<KeptSession>, Box<Resumed>),
-    /// It ends: none came, or none can come any more.
-    Over(Box<KeptSession>),
-    /// The table of sessions has it.
-    Parked,
-}
-
-/// Refuses a connection that its session does not take. It has read nothing after its HELLO: the client gets the text.
-fn refuse_resumed(arrival: Box<Resumed>, status: &Status) {
-    let Resumed {
-        mut stream,
-        mut session,
-        permit,
-        ..
-    } = *arrival;
-    session.refuse(status.code(), status.message());
-    refuse_at_once(&mut stream, &mut session);
-    drop(stream);
-    drop(permit);
 }
 
 /// Tells the handler that a client's session has ended.

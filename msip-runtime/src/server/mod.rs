@@ -17,6 +17,7 @@ mod connection;
 mod expiry;
 mod failure_limiter;
 mod handoff;
+mod introduction;
 mod lanes;
 mod listeners;
 mod log_limiter;

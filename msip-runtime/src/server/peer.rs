@@ -1,5 +1,8 @@
 //! A server's handle of one client.
 
+mod record;
+mod shared;
+
 use std::{
     fmt,
     sync::{
@@ -11,23 +14,23 @@ use std::{
 
 use super::{
     Registry,
-    about_client::AboutClient,
     at_topic::AtTopic,
-    log_limiter::LogLimiter,
+    introduction::Introduction,
     peer_connection::{PeerConnection, Remote},
 };
 use crate::{
     CallError, CallOptions, Draining, Extensions, Identity, LostExchange, Metadata, PeerId,
-    Protocol, SchemaDifference, SchemaRule, Sender, Status,
+    Protocol, SchemaDifference, Sender, Status,
     call::{Call, Serving},
-    compatibility::SchemaCheck,
     connection::ConnectionShared,
     middleware::{RemotePeer, Stack},
     outbound::Linked,
-    transport::{PeerAddress, PeerCredential},
+    transport::PeerAddress,
     with::With,
 };
 use msip_session::{Lost, wire::Topic};
+pub(super) use record::PeerRecord;
+use shared::Shared;
 
 /// A client of the protocol `P`, as the server sees it. What a server may say are methods of the generated trait
 /// `SendServerToClient`.
@@ -116,66 +119,6 @@ pub struct Peer<P: Protocol> {
     serving: Serving,
 }
 
-struct Shared<P: Protocol> {
-    id: PeerId,
-    remote: Mutex<Remote>,
-    resumed: AtomicBool,
-    client_name: String,
-    client_fingerprint: u64,
-    /// The check of its schema, where that has another fingerprint.
-    schema: Option<Arc<SchemaCheck>>,
-    connection: Arc<ConnectionShared>,
-    outgoing: Stack,
-    extensions: Extensions,
-    /// What was open when the session ended; unset before.
-    lost: OnceLock<Vec<LostExchange>>,
-    registry: Weak<Registry<Peer<P>>>,
-    /// Where it is, where the connection is that to a broker. In a box, since most have none.
-    at: Option<Box<AtTopic>>,
-}
-
-/// What is kept of a client while its session is parked, besides its name and address.
-pub(super) struct PeerRecord {
-    is_confidential: bool,
-    credential: PeerCredential,
-    client_fingerprint: u64,
-    /// What differs between the schemas, where they do.
-    schema_difference: Option<Arc<SchemaDifference>>,
-    outgoing: Stack,
-    extensions: Extensions,
-}
-
-/// What the handshake yielded about a client.
-pub(super) struct Introduction {
-    pub(super) id: PeerId,
-    pub(super) remote: Remote,
-    /// The protocol that its HELLO names.
-    pub(super) protocol: String,
-    pub(super) client_name: String,
-    pub(super) client_fingerprint: u64,
-    pub(super) schema_terms: SchemaTerms,
-    pub(super) log_limiter: Arc<LogLimiter>,
-    /// The check of its schema, where that has another fingerprint.
-    pub(super) schema: Option<Arc<SchemaCheck>>,
-}
-
-/// What decides about a client with another schema.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SchemaTerms {
-    pub(super) rule: SchemaRule,
-    /// Whether the client can describe its schema.
-    pub(super) describes: bool,
-    /// How long that may take.
-    pub(super) limit: Duration,
-}
-
-impl PeerRecord {
-    /// What it refers to, in bytes.
-    pub(super) fn len(&self) -> usize {
-        self.schema_difference.as_deref().map_or(0, size_of_val)
-    }
-}
-
 impl<P: Protocol> Peer<P> {
     pub(super) fn new(
         introduction: Introduction,
@@ -238,62 +181,6 @@ impl<P: Protocol> Peer<P> {
     /// How many handles of it there are.
     pub(super) fn handle_count(&self) -> usize {
         Arc::strong_count(&self.shared)
-    }
-
-    /// What is kept of it while its session is parked: from here on its handles are not used.
-    pub(super) fn park(&self) -> PeerRecord {
-        let Remote {
-            is_confidential,
-            credential,
-            ..
-        } = self.shared.remote();
-        PeerRecord {
-            is_confidential,
-            credential,
-            client_fingerprint: self.shared.client_fingerprint,
-            schema_difference: self.schema_difference(),
-            outgoing: self.shared.outgoing.clone(),
-            extensions: self.shared.extensions.take(),
-        }
-    }
-
-    /// The client of a session that was parked.
-    pub(super) fn reopen(
-        record: PeerRecord,
-        about: &AboutClient,
-        connection: Arc<ConnectionShared>,
-        registry: &Arc<Registry<Self>>,
-    ) -> Self {
-        let PeerRecord {
-            is_confidential,
-            credential,
-            client_fingerprint,
-            schema_difference,
-            outgoing,
-            extensions,
-        } = record;
-        let shared = Shared {
-            id: about.id,
-            remote: Mutex::new(Remote {
-                address: about.address.clone(),
-                is_confidential,
-                credential,
-            }),
-            resumed: AtomicBool::new(about.resumed),
-            client_name: about.name.clone(),
-            client_fingerprint,
-            schema: schema_difference.map(SchemaCheck::finished_with),
-            connection,
-            outgoing,
-            extensions,
-            lost: OnceLock::new(),
-            registry: Arc::downgrade(registry),
-            at: None,
-        };
-        Self {
-            shared: Arc::new(shared),
-            serving: Serving::default(),
-        }
     }
 
     /// The random number by which this server knows the client.
@@ -534,51 +421,6 @@ impl<P: Protocol> Peer<P> {
             shared: Arc::clone(&self.shared),
             serving,
         }
-    }
-}
-
-impl<P: Protocol> Shared<P> {
-    fn identity(&self) -> Option<Arc<Identity>> {
-        match &self.at {
-            None => self.connection.identity(),
-            Some(at) => at.identity.clone(),
-        }
-    }
-
-    fn remote(&self) -> Remote {
-        self.remote
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-impl<P: Protocol> RemotePeer for Shared<P> {
-    fn id(&self) -> PeerId {
-        self.id
-    }
-
-    fn address(&self) -> PeerAddress {
-        self.remote().address
-    }
-
-    fn identity(&self) -> Option<Arc<Identity>> {
-        Shared::identity(self)
-    }
-
-    fn extensions(&self) -> &Extensions {
-        &self.extensions
-    }
-}
-
-impl<P: Protocol> fmt::Debug for Shared<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer")
-            .field("protocol", &P::NAME)
-            .field("id", &self.id)
-            .field("topic", &self.at.as_ref().map(|at| &*at.topic))
-            .field("address", &self.remote().address)
-            .finish_non_exhaustive()
     }
 }
 

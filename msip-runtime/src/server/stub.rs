@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Peer, Registry,
-    peer::{Introduction, SchemaTerms},
+    introduction::{Introduction, SchemaTerms},
     peer_connection::Remote,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::{about_client::AboutClient, peer::Introduction, peer_connection::Remote};
+use super::{about_client::AboutClient, introduction::Introduction, peer_connection::Remote};
 use crate::{
     DisconnectReason, Status,
     compatibility::describes,

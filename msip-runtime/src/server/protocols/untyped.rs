@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    super::{admission::Connected, peer::Introduction, peer_connection::Remote},
+    super::{admission::Connected, introduction::Introduction, peer_connection::Remote},
     Offer, Once, ParkedPeer, ServedPeer,
 };
 use crate::{
