@@ -1,18 +1,21 @@
 //! The builder: the settings of a run, and the run.
 
+mod check;
+mod languages;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use msip_emit::rust::Sides;
 use msip_emit::{Compilation, Emitter};
-use syn::parse::Parser as _;
 
 use crate::error::CompileError;
 use crate::inputs::Inputs;
 use crate::output::Generated;
 use crate::proto::{self, Expected, Request};
-use crate::rust::{RustEmitter, Settings};
+use crate::rust::Settings;
+use languages::emitters;
 
 /// The variable that makes [`Builder::verify`] write instead.
 const UPDATE: &str = "MSIP_UPDATE";
@@ -48,12 +51,6 @@ pub struct Builder {
     messages_only: bool,
     checked_in: bool,
     verify: bool,
-}
-
-/// A language of a run, and its output folder.
-struct Language {
-    folder: PathBuf,
-    emitter: Arc<dyn Emitter>,
 }
 
 impl Default for Builder {
@@ -415,31 +412,6 @@ impl Builder {
         self.emit(compiled.map_err(CompileError::schema)?, &languages)
     }
 
-    /// The output of all languages.
-    fn emit(
-        &self,
-        mut compilation: Compilation,
-        languages: &[Language],
-    ) -> Result<Generated, CompileError> {
-        if self.named_by_import {
-            for file in &mut compilation.files {
-                file.path.clone_from(&file.name);
-            }
-        }
-        let mut generated = Generated::default();
-        for Language { folder, emitter } in languages {
-            let files = emitter.emit(&compilation).map_err(CompileError::setting)?;
-            for file in files {
-                generated.add(folder, emitter.language(), file)?;
-            }
-        }
-        if let Some(path) = &self.descriptor_set {
-            let set = compilation.descriptor_set(0..compilation.files.len());
-            generated.add_at(path.clone(), set);
-        }
-        Ok(generated)
-    }
-
     /// Reads and checks these files and everything that they import, and writes nothing: for programs that need a schema while
     /// they run, such as gateways.
     ///
@@ -474,78 +446,6 @@ impl Builder {
         });
         outcome.result.map_err(CompileError::schema)
     }
-
-    /// Every language of the run, Rust first.
-    fn languages(&self) -> Result<Vec<Language>, CompileError> {
-        let mut languages = Vec::new();
-        if !self.without_rust {
-            let rust = RustEmitter::new(Settings {
-                // A tree of one package would only be one more file to read in a review.
-                omits_single_tree: self.checked_in,
-                ..self.settings.clone()
-            });
-            languages.push(Language {
-                folder: self.output_folder()?,
-                emitter: Arc::new(rust),
-            });
-        }
-        for (folder, emitter) in &self.emitters {
-            let folder = match folder {
-                Some(folder) => folder.clone(),
-                None => self.output_folder()?,
-            };
-            languages.push(Language {
-                folder,
-                emitter: Arc::clone(emitter),
-            });
-        }
-        Ok(languages)
-    }
-
-    fn output_folder(&self) -> Result<PathBuf, CompileError> {
-        if let Some(folder) = &self.out_dir {
-            return Ok(folder.clone());
-        }
-        let folder = std::env::var_os("OUT_DIR").map(|folder| PathBuf::from(folder).join("msip"));
-        folder.ok_or_else(|| {
-            CompileError::setting("no folder to write to: OUT_DIR is set in build scripts only, elsewhere call `out_dir`")
-        })
-    }
-
-    /// Rejects settings that prost would report unclearly, or panic on.
-    fn check_settings(&self) -> Result<(), CompileError> {
-        for (path, attribute) in self
-            .settings
-            .type_attributes
-            .iter()
-            .chain(&self.settings.field_attributes)
-        {
-            if syn::Attribute::parse_outer.parse_str(attribute).is_err() {
-                return Err(CompileError::setting(format!(
-                    "the attribute for `{path}` is not Rust: `{attribute}`"
-                )));
-            }
-        }
-        for (proto, rust) in &self.settings.extern_paths {
-            if !proto.starts_with('.') || proto.split('.').skip(1).any(str::is_empty) {
-                let text = format!(
-                    "the path `{proto}` must be a whole name with a dot in front, such as `.shared.v1`"
-                );
-                return Err(CompileError::setting(text));
-            }
-            if syn::parse_str::<syn::Type>(rust).is_err() {
-                return Err(CompileError::setting(format!(
-                    "the path for `{proto}` is not Rust: `{rust}`"
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn emitters(languages: &[Language]) -> Vec<&dyn Emitter> {
-    let languages = languages.iter();
-    languages.map(|language| &*language.emitter).collect()
 }
 
 /// Prints for cargo which files the build script has read.

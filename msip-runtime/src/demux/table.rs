@@ -1,5 +1,8 @@
 //! The endpoints that are open in a session, by topic.
 
+mod receive;
+mod told;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
@@ -14,22 +17,17 @@ use slab::Slab;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{
-    endpoints::{Command, Endpoint, EndpointId, Endpoints, Introduced, VirtualPeer},
+    endpoints::{Command, Endpoint, EndpointId, Endpoints, VirtualPeer},
     grant::Grant,
-    inform::{self, PRESENCE},
+    inform,
     window::EndpointWindow,
 };
 use crate::{
-    Code, DisconnectReason, Draining, Identity, Metadata, SendError, Status,
-    connection::{ConnectionShared, Terms, why_ended},
-    describe::OwnSchema,
+    DisconnectReason, Draining, Metadata, SendError, Status,
+    connection::{ConnectionShared, Terms},
     options::NO_OPTIONS,
     raw::Handle,
     service::{Inbox, PeerWindow},
-};
-use msip_session::{
-    BareMessage, Incoming, ReplyTo,
-    wire::broker::{Presence, PresenceInd, server_to_client},
 };
 
 /// What is open in one session.
@@ -217,235 +215,6 @@ impl Table {
         ))
     }
 
-    /// Hands over one-way messages of this topic. `false` where nobody has them.
-    pub(super) fn add_bare(
-        &mut self,
-        topic: &[u8],
-        messages: &[BareMessage],
-        memory: &Bytes,
-    ) -> bool {
-        if topic.starts_with(b"$") {
-            for message in messages {
-                let body = memory.get(message.body()).unwrap_or_default();
-                self.told(topic, body);
-            }
-            return true;
-        }
-        let Some(open) = self.find(topic) else {
-            return false;
-        };
-        if !open.window.received(messages.len()) {
-            return false;
-        }
-        open.handlers.inbox.add_bare(messages, memory);
-        true
-    }
-
-    /// Hands over calls that were read together. `false` where nobody hears the topic.
-    pub(super) fn add_calls(
-        &mut self,
-        topic: &[u8],
-        calls: &[BareMessage],
-        memory: &Bytes,
-    ) -> bool {
-        match self.find(topic).filter(|_| !topic.starts_with(b"$")) {
-            Some(open) => {
-                open.handlers.inbox.add_bare(calls, memory);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Hands over a message with metadata, a delivery or a call. `false` where nobody has it.
-    ///
-    /// # Errors
-    ///
-    /// The broker has forwarded more of its sender than it may.
-    pub(super) fn add(&mut self, incoming: Box<Incoming>) -> Result<bool, Status> {
-        let topic = incoming.topic.as_bytes();
-        if topic.starts_with(b"$") {
-            if matches!(incoming.reply, ReplyTo::Call(_)) {
-                return Ok(false);
-            }
-            if !incoming.compressed {
-                self.told(topic, &incoming.body);
-            }
-            return Ok(true);
-        }
-        let Some(open) = self.find(topic) else {
-            return Ok(false);
-        };
-        if incoming.payload_len > 0
-            && !matches!(incoming.reply, ReplyTo::Call(_))
-            && !open.window.received(1)
-        {
-            let text = "more messages than the window allows";
-            return Err(Status::new(Code::ResourceExhausted, text));
-        }
-        open.handlers.inbox.add_message(incoming);
-        Ok(true)
-    }
-
-    /// The schema of the client or the service that hears this topic.
-    pub(super) fn schema(&mut self, topic: &[u8]) -> Option<Arc<OwnSchema>> {
-        let id = self.find(topic)?.id;
-        Some(match self.endpoints.get(id)? {
-            Endpoint::Client(client) => Arc::clone(client.schema()),
-            Endpoint::Service(service, _) => Arc::clone(service.schema()),
-        })
-    }
-
-    fn find(&mut self, topic: &[u8]) -> Option<&Open> {
-        let key = match &self.last {
-            Some((last, key)) if *last == topic => *key,
-            _ => {
-                let key = self.key_of(topic)?;
-                self.last = Some((Bytes::copy_from_slice(topic), key));
-                key
-            }
-        };
-        self.open.get(key)
-    }
-
-    fn key_of(&self, topic: &[u8]) -> Option<usize> {
-        if let Some(key) = self.by_topic.get(topic) {
-            return Some(*key);
-        }
-        // What is for one client of a topic comes to it alone.
-        let to = b"/$to/";
-        let at = topic.windows(to.len()).rposition(|window| window == to)?;
-        self.by_topic.get(topic.get(..at)?).copied()
-    }
-
-    /// The broker tells something.
-    fn told(&mut self, topic: &[u8], body: &[u8]) {
-        match inform::told(body) {
-            Some(server_to_client::Message::PresenceInd(presence))
-                if topic.starts_with(PRESENCE) =>
-            {
-                self.presence(&presence);
-            }
-            Some(server_to_client::Message::TopicInd(told)) => {
-                for (_, endpoint) in self.endpoints.all() {
-                    if let Endpoint::Client(client) = endpoint
-                        && client.topic() == told.topic
-                    {
-                        client.told(&told);
-                    }
-                }
-            }
-            Some(server_to_client::Message::SubscriptionEndedInd(ended)) => {
-                self.subscription_ended(&ended.topic, &why_ended(&ended));
-            }
-            _ => {}
-        }
-    }
-
-    fn subscription_ended(&self, filter: &str, why: &Status) {
-        for (_, endpoint) in self.endpoints.all() {
-            if let Endpoint::Client(client) = endpoint
-                && client.topic() == filter
-            {
-                client.ended(why.clone());
-            }
-        }
-        let text = format!("the broker has ended the subscription: {}", why.message());
-        self.refused(filter, &Status::new(why.code(), text));
-    }
-
-    fn presence(&mut self, about: &PresenceInd) {
-        let key = Bytes::from(format!("{}/$in/{}", about.topic, about.peer));
-        let open = self.by_topic.get(&key).copied();
-        match (about.presence(), open) {
-            (Presence::Connected, None) => self.introduce(about, key),
-            (Presence::Connected, Some(open)) if about.looks_after => self.look_after(open),
-            (Presence::LookedAfter, Some(open)) => self.look_after(open),
-            (Presence::LookedAfter, None) => self.introduce(about, key),
-            (Presence::Gone, Some(open)) => {
-                let text = "its session with the broker has ended";
-                let status = Status::new(Code::Unavailable, text);
-                self.end(open, DisconnectReason::ClosedByPeer(status));
-            }
-            _ => {}
-        }
-    }
-
-    /// A client has come to a service.
-    fn introduce(&mut self, about: &PresenceInd, key: Bytes) {
-        let mut endpoints = self.endpoints.all().into_iter();
-        let found = endpoints.find_map(|(id, endpoint)| match endpoint {
-            Endpoint::Service(service, running) => {
-                let serves = service.filter().matches(&about.topic);
-                serves.then_some((id, service, running))
-            }
-            Endpoint::Client(_) => None,
-        });
-        let Some((id, service, running)) = found else {
-            tracing::debug!(
-                topic = about.topic,
-                "a client of a topic that nobody serves here"
-            );
-            return;
-        };
-        let (topic, peer) = (Arc::from(&*about.topic), Arc::from(&*about.peer));
-        let window = self.window(&topic, &peer);
-        let inbox = Arc::new(Inbox::with_window(
-            Arc::clone(&window) as Arc<dyn PeerWindow>
-        ));
-        let introduced = Introduced {
-            topic: &topic,
-            peer: &peer,
-            about,
-            sender: sender(about),
-            endpoints: &self.endpoints,
-        };
-        let sender = introduced.sender.clone();
-        let Some((peer, handlers)) = service.open(introduced, &self.connection, &inbox) else {
-            return;
-        };
-        if self.is_draining {
-            peer.drain();
-        }
-        let running = running.begin();
-        // It ends when its inbox has.
-        let task = self.tasks.spawn(async move {
-            handlers.await;
-            drop(running);
-        });
-        let open = self.open.insert(Open {
-            id,
-            handlers: Handlers { inbox, task },
-            window,
-            peer: Some(OpenPeer {
-                key: key.clone(),
-                peer,
-                sender,
-            }),
-        });
-        self.by_topic.insert(key, open);
-        if about.looks_after || about.presence() == Presence::LookedAfter {
-            self.look_after(open);
-        }
-    }
-
-    /// This instance looks after the client: its handler is told, in order with what comes.
-    fn look_after(&self, open: usize) {
-        let Some(open) = self.open.get(open) else {
-            return;
-        };
-        let Some(peer) = &open.peer else {
-            return;
-        };
-        if peer.peer.look_after() {
-            let sender = peer.sender.clone();
-            open.handlers.inbox.connected(Terms {
-                sender,
-                ..self.terms.clone()
-            });
-        }
-    }
-
     /// Nothing more comes of one: what is there is handled still.
     fn end(&mut self, key: usize, reason: DisconnectReason) {
         let Some(open) = self.open.try_remove(key) else {
@@ -492,18 +261,6 @@ impl Table {
         self.leaving.entry(open.id).or_default().push(open.handlers);
     }
 
-    /// The broker does not make a subscription again, or has ended it.
-    pub(super) fn refused(&self, filter: &str, status: &Status) {
-        let topic = filter.strip_suffix("/$in");
-        for (_, endpoint) in self.endpoints.all() {
-            if let Endpoint::Service(service, _) = endpoint
-                && topic == Some(service.filter().as_str())
-            {
-                service.refused(status);
-            }
-        }
-    }
-
     /// Tells the broker that it may forward more of a client.
     fn grant(&mut self, grant: &Grant) {
         // A window begins anew with each connection.
@@ -538,12 +295,6 @@ impl Table {
             }
         });
     }
-}
-
-/// The metadata of a message without any: who sends it, as the broker has authenticated it.
-fn sender(about: &PresenceInd) -> Option<Arc<Metadata>> {
-    let identity = Identity::of_presence(about)?;
-    Some(Arc::new(Metadata::of_sender(Arc::new(identity))))
 }
 
 impl fmt::Debug for Table {

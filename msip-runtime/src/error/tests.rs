@@ -1,11 +1,11 @@
 //! The texts of errors: each leaves its cause to `source()`, and `Debug` of what `main` may return tells all of it.
 
-use std::error::Error;
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use super::*;
 #[cfg(feature = "tls")]
 use crate::transport::TlsError;
-use crate::{AcceptError, BindError, RoomError, SettingError, VariantLabel};
+use crate::{AcceptError, BindError, RoomError, SettingError, Status, VariantLabel};
 
 /// One value of each variant of an error. A variant without one does not compile.
 macro_rules! each {
