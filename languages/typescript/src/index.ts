@@ -9,7 +9,7 @@ export type { ClientParts } from "./client/parts.js";
 export type { ClientConnection } from "./client/client-connection.js";
 export { topics } from "./client/topics.js";
 export { plainUrls, urls } from "./client/urls.js";
-export type { ClientHandler, ClientOptions, ConnectionState, Credential, Reconnect } from "./client/options.js";
+export type { ClientHandler, ClientOptions, ConnectionState, Credential, DescribedSchema, Reconnect } from "./client/options.js";
 export { clears } from "./connection/clearing.js";
 export type { CallOptions, ClearedState, Context, RequestStream, SendOptions } from "./connection/options.js";
 export { ResponseStream } from "./connection/response-stream.js";

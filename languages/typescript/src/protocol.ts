@@ -64,7 +64,7 @@ export interface Protocol {
   /** The first 8 bytes of the hash over the schema (docs/protocol.md, "Schema fingerprint"). */
   readonly fingerprint: bigint;
   /** The schema as a text, by which a peer that has another version of it compares them (docs/schema.md, "Description"). */
-  readonly description?: string;
+  readonly description?: string | undefined;
   readonly clientToServer: readonly Member[];
   readonly serverToClient: readonly Member[];
 }

@@ -15,6 +15,7 @@ const [outdir, platform, form, globalName, ...files] = process.argv.slice(2);
 const source = resolve(fileURLToPath(import.meta.url), "../../src");
 const alias = {
   "msip/message": join(source, "message/index.ts"),
+  "msip/schema": join(source, "schema/index.ts"),
   "msip/session": join(source, "session/index.ts"),
   "msip/server": join(source, "server/index.ts"),
   "msip/node": join(source, "node/index.ts"),

@@ -17,6 +17,8 @@ import { offer } from "../server/offer.js";
 import type { Core, PeerClass } from "../server/core.js";
 import type { ServerHandler } from "../server/options.js";
 import type { PeerConnection } from "../server/peer-connection.js";
+import { schemasOf } from "../server/schema-check.js";
+import type { PeerSchemas } from "../schema/peer-schemas.js";
 import { everyPart, heldBy, readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
 import type { Transport } from "../transport/transport.js";
 import { BROKER_PROTOCOL, type PresenceInd } from "../wire/broker.js";
@@ -39,6 +41,7 @@ class Link {
 export class AttachedCore implements Core, DemuxOwner {
   readonly handler: ServerHandler<unknown>;
   readonly fingerprint: bigint;
+  readonly schemas: PeerSchemas | undefined;
   readonly #peerType: PeerClass<unknown>;
   readonly #protocol: Protocol;
   readonly #options: AttachOptions;
@@ -64,6 +67,7 @@ export class AttachedCore implements Core, DemuxOwner {
     this.#options = options;
     this.handler = handler;
     this.fingerprint = protocol.fingerprint;
+    this.schemas = schemasOf(protocol, options.onSchemaDifference);
     this.#topic = endpoint.settings.get("topic") ?? "";
     checkTopicFilter(this.#topic);
     const settings = new Map(endpoint.settings);
@@ -100,6 +104,14 @@ export class AttachedCore implements Core, DemuxOwner {
 
   peers(): readonly unknown[] {
     return this.#demux.peers.map(({ peer }) => peer);
+  }
+
+  get codec(): number {
+    return this.#chosen.codec.id;
+  }
+
+  get handshakeTimeoutMs(): number {
+    return this.#chosen.settings.handshakeTimeoutMs;
   }
 
   makePeer(connection: AttachedPeer): unknown {
@@ -171,11 +183,10 @@ export class AttachedCore implements Core, DemuxOwner {
     const reversed: Protocol = {
       name: BROKER_PROTOCOL,
       fingerprint: 0n,
-      ...(description !== undefined && { description }),
       clientToServer: serverToClient,
       serverToClient: clientToServer,
     };
-    const { tls: _tls, schema: _schema, onConnectFailure, onClosedByBroker, ...options } = this.#options;
+    const { tls: _tls, schema: _schema, onSchemaDifference: _told, onConnectFailure, onClosedByBroker, ...options } = this.#options;
     const handler: ClientHandler<unknown> = {
       onConnected: (_, { resumed }) => (resumed ? undefined : this.#subscribe()),
       onDisconnected: () => this.#onDisconnected?.(),
@@ -184,7 +195,7 @@ export class AttachedCore implements Core, DemuxOwner {
       onClosedByServer: (status) => onClosedByBroker?.(status) ?? "backoff",
     };
     const codec = ofTopic(this.#chosen.codec, this.#protocol);
-    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, codec, handler }, { ...everyPart, streams, topics, urls }, (connection) => {
+    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, description, codec, handler }, { ...everyPart, streams, topics, urls }, (connection) => {
       this.#connection = connection;
       this.#demux = new Demux(connection, this);
       return this.#demux;

@@ -9,16 +9,28 @@ import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ClosedError, Status } from "../errors.js";
 import type { Member } from "../protocol.js";
+import type { SchemaDifference } from "../schema/index.js";
+import type { PeerSchemas } from "../schema/peer-schemas.js";
+import { SchemaCheck } from "../server/schema-check.js";
 import type { Event, Identity, Message, MsgId } from "../session/index.js";
 import type { ClientIdentity, ServerHandler } from "../server/options.js";
 import type { PeerConnection } from "../server/peer-connection.js";
 import type { PresenceInd } from "../wire/broker.js";
 import { PeerWindow } from "./peer-window.js";
 
+/** What a service has for clients that have another version of its schema. */
+export interface SchemaTerms {
+  readonly fingerprint: bigint;
+  readonly schemas: PeerSchemas | undefined;
+  /** The codec of the topic. */
+  readonly codec: number;
+  readonly handshakeTimeoutMs: number;
+}
+
 /** What a client asks of the service. */
 export interface AttachedPeerOwner {
   readonly handler: ServerHandler<unknown>;
-  readonly fingerprint: bigint;
+  readonly schemaTerms: SchemaTerms;
   onError(error: unknown, what: string): void;
   /** A message was handled. */
   handled(peer: AttachedPeer, event: Message): void;
@@ -44,6 +56,7 @@ export class AttachedPeer implements PeerConnection, InboundHost {
   peer: unknown;
   readonly #connection: Connection;
   readonly #owner: AttachedPeerOwner;
+  readonly #check: SchemaCheck | undefined;
   #isLookedAfter = false;
   /** How many `onClientConnected` have not returned: nothing is handled meanwhile. */
   #greetings = 0;
@@ -66,9 +79,27 @@ export class AttachedPeer implements PeerConnection, InboundHost {
     this.clientName = clientName;
     this.address = address;
     this.identity = identityOf(about, this.peerId);
-    this.isOtherSchema = fingerprint !== 0n && fingerprint !== owner.fingerprint;
+    const { schemas, codec, handshakeTimeoutMs, fingerprint: ours } = owner.schemaTerms;
+    this.isOtherSchema = fingerprint !== 0n && fingerprint !== ours;
+    if (this.isOtherSchema && schemas !== undefined && refused === undefined) {
+      this.#check = new SchemaCheck({ schemas, fingerprint, isDescribed: true, timeoutMs: handshakeTimeoutMs });
+      this.#check.begin(connection.outbound, this.#to, codec);
+    }
     this.handler = owner.handler;
     this.inbound = new Inbound(this);
+  }
+
+  get schemaDifference(): SchemaDifference | undefined {
+    return this.#check?.difference;
+  }
+
+  async schemaCompared(): Promise<SchemaDifference | undefined> {
+    return this.#check?.compared;
+  }
+
+  /** The topic of what is for this client alone. */
+  get #to(): string {
+    return `${this.topic}/$to/${this.name}`;
   }
 
   get isConnected(): boolean {
@@ -84,7 +115,7 @@ export class AttachedPeer implements PeerConnection, InboundHost {
   }
 
   route<O extends CallOptions>(options: O): O {
-    return { ...options, topic: options.topic ?? `${this.topic}/$to/${this.name}` };
+    return { ...options, topic: options.topic ?? this.#to };
   }
 
   get driver(): Driver {

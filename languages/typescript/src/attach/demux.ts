@@ -7,7 +7,7 @@ import { Kind, Shape, type Member } from "../protocol.js";
 import type { Event, Message, MsgId, Request } from "../session/index.js";
 import type { ServerHandler } from "../server/options.js";
 import { CONNECTED, DISCONNECT_REQ, GONE, LOOKED_AFTER, PEER_CREDIT, readNotice, type PresenceInd } from "../wire/broker.js";
-import { AttachedPeer, type AttachedPeerOwner } from "./attached-peer.js";
+import { AttachedPeer, type AttachedPeerOwner, type SchemaTerms } from "./attached-peer.js";
 
 /** What the broker is told and asked. Its own handlers and answers are read here, by no name. */
 const CREDIT: Member = { name: "peer_credit", number: 2, message: PEER_CREDIT, kind: Kind.EVENT, shape: Shape.ONE_WAY, compress: false };
@@ -17,9 +17,8 @@ const DISCONNECT: Member = { name: "disconnect_req", number: 1, message: DISCONN
 export const BROKER_MEMBERS: readonly Member[] = [CREDIT, DISCONNECT];
 
 /** Whose clients these are. */
-export interface DemuxOwner {
+export interface DemuxOwner extends SchemaTerms {
   readonly handler: ServerHandler<unknown>;
-  readonly fingerprint: bigint;
   makePeer(connection: AttachedPeer): unknown;
   /** Why such a client is not served. */
   refusalOf(about: PresenceInd): Status | undefined;
@@ -30,7 +29,7 @@ export interface DemuxOwner {
 
 export class Demux implements InboundEvents, AttachedPeerOwner {
   readonly handler: ServerHandler<unknown>;
-  readonly fingerprint: bigint;
+  readonly schemaTerms: SchemaTerms;
   readonly #connection: Connection;
   readonly #owner: DemuxOwner;
   /** By the topic at which what they send arrives. */
@@ -45,7 +44,7 @@ export class Demux implements InboundEvents, AttachedPeerOwner {
     this.#connection = connection;
     this.#owner = owner;
     this.handler = owner.handler;
-    this.fingerprint = owner.fingerprint;
+    this.schemaTerms = owner;
   }
 
   /** The clients that are there. */

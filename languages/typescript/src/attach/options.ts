@@ -2,6 +2,7 @@
 
 import type { ClientHandler, ClientOptions } from "../client/options.js";
 import type { TlsOptions } from "../node/tls.js";
+import type { OnDifference } from "../schema/index.js";
 
 /**
  * How a server is attached: the settings of its connection to the broker, which are those of a client, and what only code can say. The
@@ -15,6 +16,8 @@ export interface AttachOptions extends Omit<ClientOptions, "handler" | "topic" |
    * topic.
    */
   readonly schema?: "any" | "strict";
+  /** Is told what differs in the schemas of clients, once for each version; by default the console is. */
+  readonly onSchemaDifference?: OnDifference;
   /** An attempt to connect again has failed, as a client's handler hears of it. By default it tries again. */
   readonly onConnectFailure?: NonNullable<ClientHandler<unknown>["onConnectFailure"]>;
   /** The broker has closed the session, as a client's handler hears of it. By default it comes back. */

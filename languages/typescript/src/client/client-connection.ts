@@ -15,7 +15,7 @@ import type { Transport } from "../transport/transport.js";
 import { Backoff } from "./backoff.js";
 import type { ClientClass } from "./client.js";
 import { readCredential } from "./credential.js";
-import type { ClientHandler, ClientOptions, ConnectionState, Reconnect } from "./options.js";
+import type { ClientHandler, ClientOptions, ConnectionState, DescribedSchema, Reconnect } from "./options.js";
 import type { ClientParts } from "./parts.js";
 import { pause } from "./pause.js";
 import type { Subscriptions } from "./topics.js";
@@ -34,6 +34,7 @@ export class ClientConnection {
   readonly #settings: ClientSettings;
   readonly #options: ClientOptions;
   readonly #parts: ClientParts;
+  readonly #schema: Partial<DescribedSchema> | undefined;
   readonly #handler: ClientHandler<unknown>;
   readonly #onError: (error: unknown, what: string) => void;
   readonly #sessionSettings: Settings;
@@ -62,7 +63,9 @@ export class ClientConnection {
     parts: ClientParts,
     inbound: ConnectionParts["inbound"],
   ) {
-    this.#protocol = protocol;
+    // A text is its own, and hears of nothing.
+    this.#schema = options.description as Partial<DescribedSchema> | undefined;
+    this.#protocol = { ...protocol, description: this.#schema?.text ?? (options.description as string | undefined) };
     this.#options = options;
     this.#parts = parts;
     const { urls } = parts;
@@ -118,9 +121,7 @@ export class ClientConnection {
     parts: ClientParts,
     inbound?: ConnectionParts["inbound"],
   ): Promise<C> {
-    const { description } = options;
-    const described = description === undefined ? protocol : { ...protocol, description };
-    const connection = new ClientConnection(described, endpoint, options, parts, inbound);
+    const connection = new ClientConnection(protocol, endpoint, options, parts, inbound);
     const client = new type(connection);
     connection.#connection.peer = client;
     connection.#makeLoginClient = () => new type(connection, true);
@@ -210,6 +211,7 @@ export class ClientConnection {
   }
 
   #onSessionEvent(event: Event): void {
+    this.#schema?.onEvent?.(event, this, this.#protocol.fingerprint);
     if (event.type === "connected") {
       const hadSession = this.#welcome !== undefined;
       this.#welcome = event.welcome;
@@ -362,7 +364,10 @@ export class ClientConnection {
           connected: () => {},
           ended: ({ code, message, cause }) => abort(new ConnectError(code, `the connection was lost in the login: ${message}`, { cause })),
         };
-        if (!resumed) await this.#subscriptions?.renew(topic, this.#address, this.#protocol);
+        if (!resumed) {
+          const subscribed = await this.#subscriptions?.renew(topic, this.#address, this.#protocol);
+          if (subscribed) this.#onSessionEvent(subscribed);
+        }
         await this.#handler.onConnected?.(this.#makeLoginClient(), { resumed });
       });
     } catch (error) {

@@ -3,8 +3,10 @@
 import type { Codec, Compression } from "../codec/index.js";
 import type { ClearedState, Context } from "../connection/options.js";
 import type { ConnectError, Status } from "../errors.js";
+import type { Event } from "../session/index.js";
 import type { ClientSettings } from "../settings/defaults.js";
 import type { WebSocketClass } from "../transport/websocket.js";
+import type { ClientConnection } from "./client-connection.js";
 
 /** A credential, or a function that is asked for one at each attempt to connect. */
 export type Credential = string | Uint8Array | (() => string | Uint8Array | Promise<string | Uint8Array>);
@@ -22,12 +24,22 @@ export interface ClientOptions<H = object> extends Partial<ClientSettings> {
   readonly version?: string | undefined;
   /** Who this is, for the server: at most 6 KiB. It leaves only over a confidential connection, unless `insecure` is set. */
   readonly credential?: Credential | undefined;
-  /** The schema for servers that have another version of it, and compare them: `CHAT_DESCRIPTION`. */
-  readonly description?: string | undefined;
+  /**
+   * The schema for servers that have another version of it, and compare them: `CHAT_DESCRIPTION`. For a client that compares by itself,
+   * `new SchemaComparison(CHAT_DESCRIPTION)` of `msip/schema`.
+   */
+  readonly description?: string | DescribedSchema | undefined;
   /** The class of WebSockets for a `ws://` URL, where the platform has none. */
   readonly webSocket?: WebSocketClass | undefined;
   /** Is told what handlers have thrown that is no `Status`; by default the console is. */
   readonly onError?: ((error: unknown, what: string) => void) | undefined;
+}
+
+/** A schema that knows its description, and hears what becomes of connections. */
+export interface DescribedSchema {
+  readonly text: string;
+  /** Something has happened to the connection of a client of this fingerprint. @internal */
+  onEvent(event: Event, connection: ClientConnection, fingerprint: bigint): void;
 }
 
 /** What a client does after an attempt to connect has failed, or the server has closed its session. */

@@ -36,10 +36,11 @@ export class Subscriptions {
     await this.#ask((session) => unsubscribe(session, topic, now()));
   }
 
-  /** A new session has begun: subscribes to the topic at which the client speaks, where there is one, and to all others again. */
-  async renew(topic: string, address: string, { name: protocol, fingerprint }: Protocol): Promise<void> {
+  /** A new session has begun: subscribes to the topic at which the client speaks, where there is one, and to all others again. Returns what the topic has answered. */
+  async renew(topic: string, address: string, { name: protocol, fingerprint }: Protocol): Promise<Event | undefined> {
+    let answer: Event | undefined;
     if (topic !== "") {
-      await this.#ask((session) => {
+      answer = await this.#ask((session) => {
         if (session.welcome?.broker !== true) {
           throw new ConnectError("FAILED_PRECONDITION", `${address}: the server is no broker, and has no topic \`${topic}\``);
         }
@@ -47,5 +48,6 @@ export class Subscriptions {
       });
     }
     for (const [filter, options] of this.#made) await this.subscribe(filter, options);
+    return answer;
   }
 }

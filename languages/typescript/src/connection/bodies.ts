@@ -37,11 +37,13 @@ export class Bodies {
 
   /** @throws Status where the body is not one of this member. */
   decode(member: Member, bytes: Uint8Array, compressed: boolean): unknown {
-    let body = bytes;
-    if (compressed) {
-      if (this.#compression === undefined) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
-      body = this.#compression.unpack(bytes, this.#maxBody);
-    }
-    return this.#codec.decode(member, body, this.#maxDecoded);
+    return this.#codec.decode(member, this.unpack(bytes, compressed), this.#maxDecoded);
+  }
+
+  /** @throws Status where the body cannot be decompressed. */
+  unpack(bytes: Uint8Array, compressed: boolean): Uint8Array {
+    if (!compressed) return bytes;
+    if (this.#compression === undefined) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
+    return this.#compression.unpack(bytes, this.#maxBody);
   }
 }

@@ -21,14 +21,14 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   padded.setBigUint64(padded.byteLength - 8, BigInt(bytes.length) * 8n);
   // The fractional parts of the square roots of the first 8 primes.
   const state = Uint32Array.of(0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19);
-  for (let at = 0; at < padded.byteLength; at += 64) addBlock(state, padded, at);
+  const words = new Uint32Array(64);
+  for (let at = 0; at < padded.byteLength; at += 64) addBlock(state, words, padded, at);
   const hash = new DataView(new ArrayBuffer(32));
   state.forEach((word, index) => hash.setUint32(4 * index, word));
   return new Uint8Array(hash.buffer);
 }
 
-function addBlock(state: Uint32Array, bytes: DataView, start: number): void {
-  const words = new Uint32Array(64);
+function addBlock(state: Uint32Array, words: Uint32Array, bytes: DataView, start: number): void {
   for (let t = 0; t < 64; t++) {
     if (t < 16) words[t] = bytes.getUint32(start + 4 * t);
     else {
@@ -44,7 +44,14 @@ function addBlock(state: Uint32Array, bytes: DataView, start: number): void {
     const one = (h + s1 + ((e & f) ^ (~e & g)) + (ROUNDS[t] as number) + (words[t] as number)) | 0;
     const s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22);
     const two = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + two) | 0];
+    h = g;
+    g = f;
+    f = e;
+    e = (d + one) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (one + two) | 0;
   }
   [a, b, c, d, e, f, g, h].forEach((word, index) => {
     state[index] = (state[index] as number) + word;

@@ -4,6 +4,7 @@ import type { Codec, Compression } from "../codec/index.js";
 import type { ClearedState, Context } from "../connection/options.js";
 import type { Status } from "../errors.js";
 import type { TlsOptions } from "../node/tls.js";
+import type { OnDifference } from "../schema/index.js";
 import type { ConnectionSettings } from "../settings/defaults.js";
 
 /** Settings of servers beside those of every connection. Times are in milliseconds. */
@@ -18,8 +19,11 @@ export interface ServerSettings extends ConnectionSettings {
   readonly maxDetachedSessions: number;
   /** What all sessions hold in memory together, in bytes: 1 GiB, shared by all servers of the process that keep the default; 1 MiB to 1 TiB. */
   readonly maxMemory: number;
-  /** Which clients of another version of the schema are served: `any`, or with `strict` none. */
-  readonly schema: "any" | "strict";
+  /**
+   * Which clients of another version of the schema are served: `any`, with `compatible` those of whose schema nothing is wire-breaking, or with
+   * `strict` none. With `compatible` nothing of such a client is handled, nor is it among the peers, until the schemas were compared.
+   */
+  readonly schema: "any" | "compatible" | "strict";
 }
 
 /** What is known of a client that wants to connect. */
@@ -64,6 +68,11 @@ export interface ServerOptions extends Partial<ServerSettings> {
    * same text whatever was wrong. It has what is left of `handshakeTimeoutMs`.
    */
   readonly authenticate?: (request: ConnectRequest) => ClientIdentity | Promise<ClientIdentity>;
+  /**
+   * Is told what differs in the schemas of clients, once for each version, and at most 16 times a minute; by default the console is. A peer's
+   * own is in `peer.connection.schemaDifference`.
+   */
+  readonly onSchemaDifference?: OnDifference;
   /** Is told what handlers have thrown that is no `Status`, and why connections have failed; by default the console is. */
   readonly onError?: (error: unknown, what: string) => void;
 }

@@ -3,6 +3,7 @@
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import type { Status } from "../errors.js";
+import type { SchemaDifference } from "../schema/index.js";
 import type { ClientIdentity } from "./options.js";
 
 /** What is known of a client, and what is not of its schema. */
@@ -21,6 +22,10 @@ export interface PeerConnection {
   readonly isConnected: boolean;
   /** Whether it speaks another version of the schema. */
   readonly isOtherSchema: boolean;
+  /** What differs then, once the two were compared. Nothing where this server has no description of its own. */
+  readonly schemaDifference: SchemaDifference | undefined;
+  /** The same, once it is known; nothing where the client has the same schema. */
+  schemaCompared(): Promise<SchemaDifference | undefined>;
   /** How long a PING and its answer take, in milliseconds: to the broker, where there is one. */
   ping(options?: CallOptions): Promise<number>;
   /** @internal */

@@ -3,17 +3,21 @@
 import type { Bodies } from "../connection/bodies.js";
 import { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
+import { Inbound } from "../connection/inbound.js";
 import { streams } from "../connection/inbound-streams.js";
 import type { KeyedBody } from "../connection/keyed-body.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
 import { ClosedError, Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
-import { heldBy, type Budget, type Event, type Identity, type ReceivedHello, type ServerSession, type Welcome } from "../session/index.js";
+import type { SchemaDifference } from "../schema/index.js";
+import { CodecId, heldBy, type Budget, type Event, type Identity, type ReceivedHello, type ServerSession, type Welcome } from "../session/index.js";
 import type { ByteStream } from "../transport/transport.js";
+import { Admission } from "./admission.js";
 import { offer } from "./offer.js";
 import type { ClientIdentity, ServerHandler, ServerSettings } from "./options.js";
 import type { PeerConnection } from "./peer-connection.js";
+import { SchemaCheck, refusalOf, type OtherSchema } from "./schema-check.js";
 
 /** By so much what a connection holds has changed before the budget is told. */
 const HELD_STEP = 65_536;
@@ -31,6 +35,8 @@ export interface SessionParts {
   readonly handler: ServerHandler<unknown>;
   readonly bodies: Bodies;
   readonly budget: Budget;
+  /** Where the client has another version of the schema. */
+  readonly otherSchema: OtherSchema | undefined;
   readonly onError: (error: unknown, what: string) => void;
 }
 
@@ -48,6 +54,12 @@ export class ServerConnection implements PeerConnection {
   readonly parts: SessionParts;
   readonly #owner: SessionOwner;
   readonly #connection: Connection;
+  /** Of a client that has another version of the schema. */
+  readonly #check: SchemaCheck | undefined;
+  /** Where such a client is served only once its schema was compared. */
+  readonly #admission: Admission | undefined;
+  #isAdmitted: boolean;
+  #hasBegun = false;
   #peer: unknown;
   #peerId = 0n;
   #clientName = "";
@@ -57,6 +69,7 @@ export class ServerConnection implements PeerConnection {
   /** When the identity expires, on the clock of timers. */
   #expiresAt = Infinity;
   #isConnected = false;
+  #isStopped = false;
   #closedBy: Status | undefined;
   /** What the budget was told that it holds. */
   #held = 0;
@@ -65,11 +78,16 @@ export class ServerConnection implements PeerConnection {
   constructor(parts: SessionParts, owner: SessionOwner) {
     this.parts = parts;
     this.#owner = owner;
+    const { otherSchema, settings } = parts;
+    this.#check = otherSchema && new SchemaCheck(otherSchema);
+    this.#isAdmitted = this.#check === undefined || settings.schema !== "compatible";
+    let admission: Admission | undefined;
     this.#connection = new Connection(
       {
         ...parts,
         topic: "",
         streams,
+        inbound: this.#isAdmitted ? undefined : (connection) => (admission = new Admission(new Inbound(connection), connection.driver)),
         owner: {
           onSessionEvent: (event) => this.#onSessionEvent(event),
           onStreamEnd: (error) => this.#onStreamEnd(error),
@@ -78,6 +96,7 @@ export class ServerConnection implements PeerConnection {
       },
       parts.bodies,
     );
+    this.#admission = admission;
   }
 
   /** Who the client is, as `authenticate` has said. */
@@ -110,9 +129,22 @@ export class ServerConnection implements PeerConnection {
     return this.#isOtherSchema;
   }
 
+  get schemaDifference(): SchemaDifference | undefined {
+    return this.#check?.difference;
+  }
+
+  async schemaCompared(): Promise<SchemaDifference | undefined> {
+    return this.#check?.compared;
+  }
+
   /** Whether it is there now. */
   get isConnected(): boolean {
     return this.#isConnected;
+  }
+
+  /** Whether it is there, and is served. @internal */
+  get isServed(): boolean {
+    return this.#isConnected && this.#isAdmitted;
   }
 
   /** How long a PING and its answer take, in milliseconds. */
@@ -160,7 +192,6 @@ export class ServerConnection implements PeerConnection {
 
   /** The session has a connection: its first, or a further one. @internal */
   attach(stream: ByteStream, hello: ReceivedHello, welcome: Welcome, identity: ClientIdentity | undefined): void {
-    const { handler } = this.parts;
     this.#peerId = welcome.peerId ?? 0n;
     this.#clientName = hello.clientName ?? "";
     this.#address = stream.peerAddress;
@@ -170,19 +201,42 @@ export class ServerConnection implements PeerConnection {
     this.#expiresAt = identity?.expiresAt === undefined ? Infinity : now() + (identity.expiresAt.getTime() - Date.now());
     this.#isConnected = true;
     this.#closedBy = undefined;
-    const told = this.#tellConnected(handler);
-    if (told !== undefined) {
-      this.#connection.isLoggingIn = true;
-      told.then(
-        () => this.#connection.loggedIn(),
-        (error: unknown) => {
-          this.parts.onError(error, "onClientConnected failed");
-          this.disconnect(error instanceof Status ? error : new Status("INTERNAL", "the handler failed"));
-          this.#connection.loggedIn();
-        },
-      );
-    }
+    if (this.#isAdmitted) this.#greet();
     this.#connection.driver.attach(stream);
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#check?.begin(this.outbound, "", welcome.codec || CodecId.PROTOBUF);
+    if (!this.#isAdmitted) void this.#check?.compared.then((difference) => this.#decide(difference));
+  }
+
+  /** Tells the handler that the client is there. Nothing is handled before that has returned. */
+  #greet(): void {
+    const told = this.#tellConnected(this.parts.handler);
+    if (told === undefined) return;
+    this.#connection.isLoggingIn = true;
+    told.then(
+      () => this.#connection.loggedIn(),
+      (error: unknown) => {
+        this.parts.onError(error, "onClientConnected failed");
+        this.disconnect(error instanceof Status ? error : new Status("INTERNAL", "the handler failed"));
+        this.#connection.loggedIn();
+      },
+    );
+  }
+
+  /** The schemas were compared: the client is served, or is told why not. */
+  #decide(difference: SchemaDifference): void {
+    if (this.#isStopped) return;
+    const refusal = refusalOf(difference);
+    if (refusal === undefined) {
+      this.#isAdmitted = true;
+      if (this.#isConnected) this.#greet();
+      this.#admission?.admit();
+    } else {
+      this.#admission?.refuse(refusal);
+      this.disconnect(refusal);
+    }
+    this.#connection.driver.scheduleFlush();
   }
 
   /** Another connection takes the session over: the older stream is told so, and is returned while it ends. @internal */
@@ -208,6 +262,7 @@ export class ServerConnection implements PeerConnection {
   stop(status: Status): void {
     const wasConnected = this.#isConnected;
     this.#isConnected = false;
+    this.#isStopped = true;
     this.#connection.stop(new ClosedError(status.code, status.message));
     this.#hold(0);
     if (wasConnected) this.#tell("onClientDisconnected", status);
@@ -264,6 +319,8 @@ export class ServerConnection implements PeerConnection {
   }
 
   #tell(what: "onClientDisconnected" | "onClientGone", reason: Status): void {
+    // Of whom the handler was never told.
+    if (!this.#isAdmitted) return;
     try {
       this.parts.handler[what]?.(this.#peer, reason);
     } catch (error) {

@@ -12,6 +12,7 @@ import { encodeKeyed, type KeyedBody } from "../connection/keyed-body.js";
 import { Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
 import { CodecId, CompressionId, ServerSession, type Budget, type ReceivedHello, type Settings, type Welcome } from "../session/index.js";
+import type { PeerSchemas } from "../schema/peer-schemas.js";
 import { SERVER, refuseUnknown, resolveSettings } from "../settings/settings.js";
 import { parseUrl } from "../settings/url.js";
 import type { ByteStream, Transport } from "../transport/transport.js";
@@ -22,12 +23,16 @@ import { listen, listenerSettings, type Listener } from "./listen.js";
 import type { ClientIdentity, ServerHandler, ServerOptions, ServerSettings } from "./options.js";
 import type { Peer } from "./peer.js";
 import type { PeerConnection } from "./peer-connection.js";
+import { schemasOf, type OtherSchema } from "./schema-check.js";
 import { ServerConnection } from "./server-connection.js";
 import { budgetOf } from "./process-budget.js";
 import { Sessions, hashSecret } from "./sessions.js";
 
 /** What clients are told whose credential is not accepted, whatever was wrong with it. */
 const UNAUTHENTICATED = "the credential is not accepted";
+
+/** The extension of a client that tells its schema. */
+const SCHEMA_DESCRIPTION = "schema-description";
 
 /** A refusal takes this long, or a multiple of it, so that the time says nothing of what was wrong. */
 const REFUSAL_STEP_MS = 50;
@@ -123,6 +128,7 @@ export class ServerCore implements Core {
   readonly #bodies = new Map<string, Bodies>();
   readonly #sessions: Sessions;
   readonly #budget: Budget;
+  readonly #schemas: PeerSchemas | undefined;
   readonly #relief = (): boolean => this.#sessions.endOldest();
   readonly #peers = new Map<ServerConnection, unknown>();
   readonly #streams = new Set<ByteStream>();
@@ -145,6 +151,7 @@ export class ServerCore implements Core {
     this.#codecs = new Map([protobuf, ...(options.codecs ?? [])].map((codec) => [codec.id, codec.bind(protocol)]));
     this.#compressions = new Map((options.compressions ?? []).map((compression) => [compression.id, compression]));
     this.#sessions = new Sessions(settings.maxDetachedSessions);
+    this.#schemas = schemasOf(protocol, options.onSchemaDifference);
     this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -199,7 +206,7 @@ export class ServerCore implements Core {
   }
 
   #connected(): ServerConnection[] {
-    return [...this.#sessions.all].filter(({ isConnected }) => isConnected);
+    return [...this.#sessions.all].filter(({ isServed }) => isServed);
   }
 
   async close(): Promise<number> {
@@ -300,7 +307,7 @@ export class ServerCore implements Core {
   #open(stream: ByteStream, greeted: Greeted, identity: ClientIdentity | undefined, principal: string): void {
     const { hello } = greeted;
     if (this.#isStopping) throw new Status("UNAVAILABLE", "the server is shutting down");
-    this.#checkSchema(hello.protocol ?? "", hello.fingerprint ?? 0n);
+    this.#checkSchema(hello);
     const secret = hello.sessionSecret ?? new Uint8Array(0);
     const resumed = this.#sessions.find(hello.sessionId, secret, principal);
     if (resumed !== undefined && resumed.parts.session.phase !== "over") {
@@ -333,6 +340,7 @@ export class ServerCore implements Core {
         handler: this.#handler,
         bodies,
         budget: this.#budget,
+        otherSchema: this.#otherSchema(hello),
         onError: this.#onError,
       },
       {
@@ -398,13 +406,27 @@ export class ServerCore implements Core {
     return { codec, compression, bodies };
   }
 
-  #checkSchema(protocol: string, fingerprint: bigint): void {
+  /** Refuses a client of another protocol, or of a version that is not served. What can be compared is compared later. */
+  #checkSchema({ protocol = "", fingerprint = 0n, extensions }: ReceivedHello): void {
     const { name, fingerprint: ours } = this.#protocol;
     if (protocol !== name) throw new Status("FAILED_PRECONDITION", `this server speaks \`${name}\`, not \`${protocol}\``);
-    if (this.#settings.schema === "strict" && fingerprint !== ours) {
-      const hex = (number: bigint): string => number.toString(16).padStart(16, "0");
-      throw new Status("FAILED_PRECONDITION", `the server's schema has the fingerprint ${hex(ours)}, the client's ${hex(fingerprint)}`);
+    const { schema } = this.#settings;
+    if (schema === "any" || fingerprint === ours) return;
+    let why = "";
+    if (schema === "compatible") {
+      if (this.#schemas === undefined) why = ", and the server cannot compare them";
+      else if (!extensions?.has(SCHEMA_DESCRIPTION)) why = ", and the client cannot describe its own";
+      else return;
     }
+    const hex = (number: bigint): string => number.toString(16).padStart(16, "0");
+    throw new Status("FAILED_PRECONDITION", `the server's schema has the fingerprint ${hex(ours)}, the client's ${hex(fingerprint)}${why}`);
+  }
+
+  /** What there is to compare, where the client has another version of the schema. */
+  #otherSchema({ fingerprint = 0n, extensions }: ReceivedHello): OtherSchema | undefined {
+    const schemas = this.#schemas;
+    if (schemas === undefined || fingerprint === this.#protocol.fingerprint) return undefined;
+    return { schemas, fingerprint, isDescribed: extensions?.has(SCHEMA_DESCRIPTION) ?? false, timeoutMs: this.#settings.handshakeTimeoutMs };
   }
 
   #welcome(peerId: bigint, resumed: boolean): Welcome {

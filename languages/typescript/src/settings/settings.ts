@@ -67,7 +67,7 @@ export const SERVER: Settings = {
   session_expiry: duration(0, 24 * HOUR),
   max_detached_sessions: count(0, 10_000_000, 10_000),
   max_memory: size(MIB, 1024 * GIB, GIB),
-  schema: choice("any", "strict"),
+  schema: choice("any", "compatible", "strict"),
 };
 
 /** In code these are objects, and no settings. */

@@ -36,6 +36,8 @@ export interface PresenceInd {
 /** What a broker says without being asked. */
 export interface BrokerNotice {
   readonly presence?: PresenceInd;
+  /** A first service has come to a topic, and speaks this. */
+  readonly topic?: { readonly topic?: string; readonly protocol?: string; readonly fingerprint?: bigint };
   readonly subscriptionEnded?: { readonly topic?: string };
 }
 
@@ -56,6 +58,7 @@ const PRESENCE: Fields = [
 
 const NOTICE: Fields = [
   [2, "presence", MESSAGE, PRESENCE],
+  [3, "topic", MESSAGE, [[1, "topic", TEXT], [2, "protocol", TEXT], [3, "fingerprint", FIXED64]]],
   [4, "subscriptionEnded", MESSAGE, [[1, "topic", TEXT]]],
 ];
 

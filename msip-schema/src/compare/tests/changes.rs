@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::changed;
 use crate::compare::{Breaks, Sides};
 
-type Replaced = &'static [(&'static str, &'static str)];
+pub(super) type Replaced = &'static [(&'static str, &'static str)];
 
 /// The name of a change, what is replaced in the source, and what it breaks.
-const CHANGES: &[(&str, Replaced, Breaks)] = &[
+pub(super) const CHANGES: &[(&str, Replaced, Breaks)] = &[
     (
         "a member is added",
         &[("Empty bye = 4;", "Empty bye = 4; Note new = 9;")],

@@ -1,6 +1,7 @@
 //! What each change of a schema comes to, and what holds for all comparisons.
 
 mod changes;
+mod for_languages;
 mod hostile;
 mod random;
 

@@ -73,7 +73,7 @@ fn tests_and_examples_compile() {
     "rootDir": "/", "baseUrl": "/", "noEmit": true, "declaration": false, "stripInternal": false,
     "typeRoots": [{types:?}],
     "paths": {{
-      "msip": [{index:?}], "msip/message": [{message:?}], "msip/session": [{session:?}],
+      "msip": [{index:?}], "msip/message": [{message:?}], "msip/session": [{session:?}], "msip/schema": [{schema:?}],
       "msip/node": [{node:?}], "msip/server": [{server:?}]
     }}
   }},
@@ -84,6 +84,7 @@ fn tests_and_examples_compile() {
         index = source("index.ts"),
         message = source("message/index.ts"),
         session = source("session/index.ts"),
+        schema = source("schema/index.ts"),
         node = source("node/index.ts"),
         server = source("server/index.ts"),
         tests = root.join("languages/typescript/tests"),
