@@ -3,14 +3,11 @@
 use bytes::Bytes;
 use msip_session::{
     MsgKind,
-    wire::{
-        Flags, Frame, FrameType, HEADER_LEN, Header, Limits, Metadata, Payload, begin_frame,
-        finish_frame, write_metadata,
-    },
+    wire::{Flags, FrameType, Header, Limits, Metadata, begin_frame, finish_frame, write_metadata},
 };
 use prost::Message as _;
 
-use super::{Publication, Refused, SessionKey};
+use super::{Publication, Refused, SessionKey, publication::take_apart};
 
 /// The header that has the topic which it was sent to.
 pub const DEAD_TOPIC: &str = "dead-topic";
@@ -28,12 +25,7 @@ pub(super) fn dead_letter(
     topic: &Bytes,
     why: &Refused,
 ) -> Option<Publication> {
-    let header = Header::parse(frame.first_chunk()?).ok()?;
-    let payload = frame.slice(HEADER_LEN..);
-    let mut limits = Limits::with_max_body(u32::MAX);
-    limits.max_topic = u16::MAX;
-    limits.max_metadata = u16::MAX;
-    let payload = Payload::parse(Frame { header, payload }, &limits).ok()?;
+    let (header, payload) = take_apart(&frame)?;
     let metadata = payload.metadata.unwrap_or_default();
     let mut metadata = Metadata::decode(metadata).unwrap_or_default();
     let lost = String::from_utf8_lossy(&of.topic).into_owned();

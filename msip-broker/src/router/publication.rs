@@ -102,7 +102,9 @@ impl Publication {
 
     /// How many bytes the shortest body has, as it is written: nothing where there is a frame that cannot be read.
     pub(super) fn least_body_len(&self) -> usize {
-        let lens = self.iter().map(|frame| body_len(&frame).unwrap_or(0));
+        let lens = self
+            .iter()
+            .map(|frame| take_apart(&frame).map_or(0, |(_, payload)| payload.body.len()));
         lens.min().unwrap_or(0)
     }
 
@@ -126,14 +128,15 @@ impl Publication {
     }
 }
 
-fn body_len(frame: &Bytes) -> Option<usize> {
+/// A frame of a publication, taken apart; its limits were checked when it came.
+pub(super) fn take_apart(frame: &Bytes) -> Option<(Header, Payload)> {
     let header = Header::parse(frame.first_chunk()?).ok()?;
     let payload = frame.slice(HEADER_LEN..);
     let mut limits = Limits::with_max_body(u32::MAX);
     limits.max_topic = u16::MAX;
     limits.max_metadata = u16::MAX;
     let payload = Payload::parse(Frame { header, payload }, &limits).ok()?;
-    Some(payload.body.len())
+    Some((header, payload))
 }
 
 /// The frames of a publication, one by one.
