@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Cardinality, Direction, EnumType, Exchange, Field, FieldType, Member, MessageType, Payload,
-    Schema, TypeDef, TypeName, Types,
+    Cardinality, Direction, EnumType, Field, FieldType, Member, MessageType, Payload, Schema,
+    TypeDef, TypeName, Types,
 };
 
 /// How often colours are refined: types that differ within so many steps of what they mention are told apart.
@@ -69,24 +69,8 @@ fn write_member(
     answers: &BTreeMap<&str, u16>,
     colours: &Colours<'_>,
 ) {
-    let exchange = match &member.exchange {
-        Exchange::OneWay => "one-way".to_owned(),
-        Exchange::Acknowledged => "acknowledged".to_owned(),
-        Exchange::Answer => "answer".to_owned(),
-        Exchange::Call {
-            response,
-            request_stream,
-            response_stream,
-        } => {
-            let number = answers.get(response.as_str()).copied().unwrap_or(0);
-            let shape = |stream: &bool| if *stream { "stream" } else { "single" };
-            format!(
-                "call {} {} {number}",
-                shape(request_stream),
-                shape(response_stream)
-            )
-        }
-    };
+    let number_of = |answer: &str| answers.get(answer).copied();
+    let exchange = member.exchange.canonical(number_of);
     let payload = match &member.payload {
         Payload::Message(name) => colours.mention(name),
         Payload::Empty => "empty",

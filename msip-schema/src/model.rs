@@ -174,3 +174,27 @@ pub enum Exchange {
     /// Nothing: it is the answer of a call, and is never sent on its own.
     Answer,
 }
+
+impl Exchange {
+    /// The words of the canonical form, where `number_of` says which number the response has, if there is that member.
+    pub(crate) fn canonical(&self, number_of: impl FnOnce(&str) -> Option<u16>) -> String {
+        match self {
+            Self::OneWay => "one-way".to_owned(),
+            Self::Acknowledged => "acknowledged".to_owned(),
+            Self::Answer => "answer".to_owned(),
+            Self::Call {
+                response,
+                request_stream,
+                response_stream,
+            } => {
+                let shape = |stream: bool| if stream { "stream" } else { "single" };
+                format!(
+                    "call {} {} {}",
+                    shape(*request_stream),
+                    shape(*response_stream),
+                    number_of(response).unwrap_or(0)
+                )
+            }
+        }
+    }
+}

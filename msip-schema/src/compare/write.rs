@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::{Description, value::presence};
 use crate::{
-    Cardinality, Direction, EnumType, Exchange, FieldType, Member, MessageType, Payload, TypeDef,
-    TypeName, json_name,
+    Cardinality, Direction, EnumType, FieldType, Member, MessageType, Payload, TypeDef, TypeName,
+    json_name,
 };
 
 /// The first line: what it is, and in which version.
@@ -90,26 +90,11 @@ impl Description {
 
 /// What comes back, in the words of the canonical form.
 pub(super) fn exchange(description: &Description, member: &Member, direction: Direction) -> String {
-    match &member.exchange {
-        Exchange::OneWay => "one-way".to_owned(),
-        Exchange::Acknowledged => "acknowledged".to_owned(),
-        Exchange::Answer => "answer".to_owned(),
-        Exchange::Call {
-            response,
-            request_stream,
-            response_stream,
-        } => {
-            let mut answers = description.members(direction.reverse()).iter();
-            let answer = answers.find(|answer| answer.name == *response);
-            let shape = |stream: &bool| if *stream { "stream" } else { "single" };
-            format!(
-                "call {} {} {}",
-                shape(request_stream),
-                shape(response_stream),
-                answer.map_or(0, |answer| answer.number)
-            )
-        }
-    }
+    let mut answers = description.members(direction.reverse()).iter();
+    member.exchange.canonical(|response| {
+        let answer = answers.find(|answer| answer.name == response);
+        answer.map(|answer| answer.number)
+    })
 }
 
 fn write_message(out: &mut String, name: &TypeName, message: &MessageType) {
