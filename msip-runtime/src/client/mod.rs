@@ -11,6 +11,7 @@ mod credential;
 mod endpoint;
 mod establish;
 mod link_clients;
+mod login;
 mod login_hook;
 mod on_link;
 mod outbound;

@@ -19,10 +19,11 @@ use super::{
     connection,
     endpoint::Endpoint,
     establish::{Established, Identity, Target, establish},
+    login::login_outcome,
     subscription::{Spoken, SubscribeError},
 };
 use crate::{
-    CloseReason, Code, ConnectError, DisconnectReason, SessionLost, Status,
+    CloseReason, Code, ConnectError, DisconnectReason, SessionLost,
     connection::ConnectionShared,
     driver::{ConnectionEnd, Driver, Ending, HandlerTask, drain},
     error::WithCauses,
@@ -393,16 +394,7 @@ impl<E: Endpoint> Supervisor<E> {
                 }
                 caught(self.endpoint.connected(login)).await
             };
-            let status = match timeout(limit, connected).await {
-                Ok(Ok(Ok(()))) => return Ok(()),
-                Ok(Ok(Err(status))) => status,
-                Ok(Err(panic)) => {
-                    tracing::error!(panic, "on_connected panicked");
-                    Status::internal(format!("on_connected panicked: {panic}"))
-                }
-                Err(_) => return Err(ConnectError::LoginTimedOut { timeout: limit }),
-            };
-            Err(ConnectError::Login { status })
+            login_outcome(timeout(limit, connected).await, limit)
         };
         let outcome = tokio::select! {
             // Nothing is lost where it is dropped, and it is run again.

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     BrokerLink, Client, ClientSide, ConnectWith, ConnectionState, Login, Reconnect, Shared,
     link_clients::{Hook, TopicHooks},
+    login::login_outcome,
     subscription::{Spoken, SubscribeError},
 };
 use crate::{
@@ -113,16 +114,7 @@ where
         };
         let limit = self.login_timeout;
         let connected = caught(P::connected(&self.side.handler, &client));
-        let status = match timeout(limit, connected).await {
-            Ok(Ok(Ok(()))) => return Ok(()),
-            Ok(Ok(Err(status))) => status,
-            Ok(Err(panic)) => {
-                tracing::error!(panic, "on_connected panicked");
-                Status::internal(format!("on_connected panicked: {panic}"))
-            }
-            Err(_) => return Err(ConnectError::LoginTimedOut { timeout: limit }),
-        };
-        Err(ConnectError::Login { status })
+        login_outcome(timeout(limit, connected).await, limit)
     }
 
     /// It is closed for this reason, and the others of its connection go on.

@@ -140,20 +140,15 @@ impl<T: Transport> Transport for Foreign<T> {
         address: &'a Address,
         options: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
-        let scheme = self.renamed.scheme;
         if self.dialect == DialectName::Mip {
             // A broker tells MIP from MSIP by the first bytes, at any of its listeners.
-            let inner = self.renamed.inner.scheme();
+            let (scheme, inner) = (self.renamed.scheme, self.renamed.inner.scheme());
             let text = format!(
                 "{scheme}:// is for clients: a broker hears MIP where it listens at {inner}://"
             );
             let error = io::Error::new(io::ErrorKind::Unsupported, text);
             return Box::pin(ready(Err(error.into())));
         }
-        Box::pin(async move {
-            let below = self.renamed.inner_address(address);
-            let (listener, local) = self.renamed.inner.listen(&below, options).await?;
-            Ok((listener, local.with_scheme(scheme)))
-        })
+        Box::pin(self.renamed.listen(address, options))
     }
 }

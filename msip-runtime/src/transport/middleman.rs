@@ -75,10 +75,6 @@ impl<T: Transport> Transport for Door<T> {
         address: &'a Address,
         options: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
-        Box::pin(async {
-            let below = self.0.inner_address(address);
-            let (listener, local) = self.0.inner.listen(&below, options).await?;
-            Ok((listener, local.with_scheme(self.0.scheme)))
-        })
+        Box::pin(self.0.listen(address, options))
     }
 }

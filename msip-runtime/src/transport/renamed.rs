@@ -2,7 +2,8 @@
 
 use super::{
     Address, Connection, Connector, TransportOptions, TransportSettingError, UrlError,
-    scheme::Transport,
+    listen::BoxListen,
+    scheme::{ListenError, Transport},
 };
 
 /// Another transport, whose addresses have this scheme.
@@ -13,7 +14,7 @@ pub(super) struct Renamed<T> {
 
 impl<T: Transport> Renamed<T> {
     /// The address as the transport below knows it.
-    pub(super) fn inner_address(&self, address: &Address) -> Address {
+    fn inner_address(&self, address: &Address) -> Address {
         address.with_scheme(self.inner.scheme())
     }
 
@@ -42,5 +43,16 @@ impl<T: Transport> Renamed<T> {
                 inner.connect(&address).await.map(upgrade)
             }
         }))
+    }
+
+    /// Listens as the transport below does.
+    pub(super) async fn listen(
+        &self,
+        address: &Address,
+        options: &TransportOptions,
+    ) -> Result<(BoxListen, Address), ListenError> {
+        let below = self.inner_address(address);
+        let (listener, local) = self.inner.listen(&below, options).await?;
+        Ok((listener, local.with_scheme(self.scheme)))
     }
 }

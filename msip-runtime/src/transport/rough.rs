@@ -91,9 +91,7 @@ impl<T: Transport> Transport for Rough<T> {
         options: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
-            let address = self.0.inner_address(address);
-            let (listener, local) = self.0.inner.listen(&address, options).await?;
-            let local = local.with_scheme(self.0.scheme);
+            let (listener, local) = self.0.listen(address, options).await?;
             Ok((BoxListen::new(RoughListener(listener)), local))
         })
     }
