@@ -12,7 +12,7 @@ use crate::{CallError, Status};
 /// how much that is.
 #[derive(Debug)]
 pub struct ConcurrencyLimit {
-    seats: Semaphore,
+    permits: Semaphore,
     max: usize,
     refuses: bool,
 }
@@ -23,7 +23,7 @@ impl ConcurrencyLimit {
     pub fn new(max: usize) -> Self {
         let max = max.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            seats: Semaphore::new(max),
+            permits: Semaphore::new(max),
             max,
             refuses: false,
         }
@@ -44,12 +44,12 @@ impl Middleware for ConcurrencyLimit {
         mut next: Next<'_>,
     ) -> Result<(), CallError> {
         let permit = if self.refuses {
-            self.seats.try_acquire().ok()
+            self.permits.try_acquire().ok()
         } else {
-            self.seats.acquire().await.ok()
+            self.permits.acquire().await.ok()
         };
-        let Some(_seat) = permit else {
-            let text = format!("{} exchanges are under way, which is the most", self.max);
+        let Some(_permit) = permit else {
+            let text = format!("too many exchanges: {} are under way", self.max);
             return Err(exchange.refuse(Status::resource_exhausted(text)));
         };
         next.run(exchange).await

@@ -17,20 +17,20 @@ use super::{
 use msip_session::wire::Side;
 
 /// Another transport, at which a server listens for a dialect, and to which no client of ours connects.
-pub(super) struct Door<T>(Renamed<T>);
+pub(super) struct ListenOnly<T>(Renamed<T>);
 
-pub(super) static MM: Door<Tcp> = Door(Renamed {
+pub(super) static MM: ListenOnly<Tcp> = ListenOnly(Renamed {
     scheme: "mm",
     inner: Tcp,
 });
 
 #[cfg(feature = "tls")]
-pub(super) static MM_TLS: Door<Tls> = Door(Renamed {
+pub(super) static MM_TLS: ListenOnly<Tls> = ListenOnly(Renamed {
     scheme: "mm+tls",
     inner: Tls::UNNAMED,
 });
 
-impl<T: Transport> Transport for Door<T> {
+impl<T: Transport> Transport for ListenOnly<T> {
     fn scheme(&self) -> &'static str {
         self.0.scheme
     }

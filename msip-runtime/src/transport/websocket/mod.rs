@@ -5,7 +5,6 @@
 //! of it.
 
 mod accept;
-mod allowance;
 mod error;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
@@ -16,6 +15,7 @@ mod request;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod token_bucket;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::fuzzing::websocket;

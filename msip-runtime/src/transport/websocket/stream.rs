@@ -16,9 +16,9 @@ use tokio_tungstenite::{
 use tracing::debug;
 
 use super::{
-    allowance::Allowance,
     error::{ReadEnd, Violation, write_error},
     metered::Metered,
+    token_bucket::TokenBucket,
 };
 
 /// The longest message that is sent. It is there twice while it is written: here, and as frames in the library.
@@ -44,7 +44,7 @@ pub(super) struct ByteStream<S> {
     unread: Bytes,
     /// What was written and is no message yet.
     batch: BytesMut,
-    allowance: Allowance,
+    control_frames: TokenBucket,
     /// Whether this end has sent anything, and whether the peer has.
     has_sent: bool,
     has_received: bool,
@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream<S> {
             socket,
             unread: Bytes::new(),
             batch: BytesMut::new(),
-            allowance: Allowance::new(),
+            control_frames: TokenBucket::new(),
             has_sent: false,
             has_received: false,
             end: None,
@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream<S> {
             }
             // The library answers pings.
             Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {
-                self.allowance.take(1).map_err(End::Violation)
+                self.control_frames.take(1).map_err(End::Violation)
             }
         }
     }

@@ -12,14 +12,14 @@ const BURST: u32 = 1000;
 /// And then in a second.
 const PER_SECOND: u32 = 10;
 
-/// An allowance of control frames and empty ones: each of them costs work, and none has a place in what MSIP counts.
+/// A token bucket for control frames and empty ones: each of them costs work, and none has a place in what MSIP counts.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct TokenBucket {
     left: u32,
     refilled: Option<Instant>,
 }
 
-impl Allowance {
+impl TokenBucket {
     pub(super) const fn new() -> Self {
         Self {
             left: BURST,
@@ -64,15 +64,15 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {
         let begun = Instant::now();
-        let mut allowance = Allowance::new();
-        assert!(allowance.take_at(BURST, begun).is_ok());
-        assert!(allowance.take_at(1, begun).is_err());
+        let mut bucket = TokenBucket::new();
+        assert!(bucket.take_at(BURST, begun).is_ok());
+        assert!(bucket.take_at(1, begun).is_err());
         let later = begun + Duration::from_secs(2);
-        assert!(allowance.take_at(2 * PER_SECOND, later).is_ok());
-        assert!(allowance.take_at(1, later).is_err());
+        assert!(bucket.take_at(2 * PER_SECOND, later).is_ok());
+        assert!(bucket.take_at(1, later).is_err());
         let much_later = begun + Duration::from_secs(100_000);
         assert!(
-            allowance.take_at(BURST + 1, much_later).is_err(),
+            bucket.take_at(BURST + 1, much_later).is_err(),
             "never more than the burst"
         );
     }
