@@ -34,7 +34,7 @@ impl Config {
         };
         let len = fs::metadata(path).map_err(failed)?.len();
         if len > MAX_LEN {
-            let text = format!("it has {len} bytes, and more than {MAX_LEN} are no configuration");
+            let text = format!("it has {len} bytes: a configuration has at most {MAX_LEN}");
             return Err(failed(io::Error::other(text)));
         }
         let text = fs::read_to_string(path).map_err(failed)?;

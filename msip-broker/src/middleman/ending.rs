@@ -13,7 +13,7 @@ use crate::router::EndReason;
 pub(super) enum Fault {
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    #[error("a message that is no text")]
+    #[error("a message that is not text")]
     Binary,
     #[error("a text that is not UTF-8")]
     NotUtf8,

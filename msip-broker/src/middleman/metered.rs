@@ -45,7 +45,7 @@ impl Metered {
 
 /// More was read than a message may have.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} bytes of which no message comes")]
+#[error("{0} bytes without a complete message")]
 pub(super) struct Overhead(usize);
 
 impl AsyncRead for Metered {

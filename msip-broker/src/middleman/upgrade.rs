@@ -51,7 +51,7 @@ pub(super) enum NotUpgraded {
         Escaped::new(.0).to_string()
     )]
     Origin(String),
-    #[error("it speaks no HTTP")]
+    #[error("it does not speak HTTP")]
     NoHttp,
     #[error(transparent)]
     Io(#[from] io::Error),

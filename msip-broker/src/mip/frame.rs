@@ -88,7 +88,7 @@ impl Header {
         let msg_id = raw.msg_id;
         let wrong = |code, text| Fault::new(code, text, msg_id);
         if !raw.is_frame() {
-            let text = "this is no frame: each begins with 4d53495001".to_owned();
+            let text = "this is not a frame: each begins with 4d53495001".to_owned();
             // What would be its message id is not one.
             return Err(Fault::new(Code::InvalidArgument, text, 0));
         }

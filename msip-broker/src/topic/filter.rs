@@ -184,6 +184,6 @@ pub enum FilterError {
     #[error("`#` is not the last level of the topic")]
     NotLast,
     /// A wildcard is a part of a level.
-    #[error("`{}` is no level of a topic: `+` and `#` stand for whole levels", Escaped::new(.0))]
+    #[error("`{}` is not a level of a topic: `+` and `#` stand for whole levels", Escaped::new(.0))]
     PartOfLevel(String),
 }

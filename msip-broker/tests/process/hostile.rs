@@ -651,13 +651,13 @@ fn mip_cases() -> Vec<MipCase> {
             "bytes that are no frame",
             true,
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
-            "this is no frame",
+            "this is not a frame",
         ),
         fault(
             "version 2",
             true,
             changed(mip::publish(0, 5, "a", b"x"), 4, 2),
-            "this is no frame",
+            "this is not a frame",
         ),
         answered(
             "a topic beyond the payload",

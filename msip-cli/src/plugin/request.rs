@@ -25,7 +25,7 @@ pub(super) struct Request {
 
 /// What is no request.
 #[derive(Debug, thiserror::Error)]
-#[error("standard input is no CodeGeneratorRequest, which protoc and buf write: {0}")]
+#[error("standard input is not a CodeGeneratorRequest, which protoc and buf write: {0}")]
 pub struct RequestError(#[from] prost::DecodeError);
 
 impl Request {

@@ -89,7 +89,7 @@ fn what_is_wrong_with_a_request_is_the_error_of_its_response() {
 fn what_is_no_request_is_told_on_standard_error() {
     let error = msip_cli::respond(b"\xff").unwrap_err().to_string();
     assert!(
-        error.starts_with("standard input is no CodeGeneratorRequest"),
+        error.starts_with("standard input is not a CodeGeneratorRequest"),
         "{error}"
     );
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_protoc-gen-msip"));

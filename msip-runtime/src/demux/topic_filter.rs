@@ -17,7 +17,7 @@ pub(crate) enum TopicFilterError {
     #[error("the level `{0}` is the broker's: no level of the topic of a protocol begins with `$`")]
     Internal(String),
     /// A wildcard stands where none may.
-    #[error("`{0}` is no level: `+` is a level of its own")]
+    #[error("`{0}` is not a level: `+` is a level of its own")]
     Wildcard(String),
     /// A wildcard for any number of levels.
     #[error(

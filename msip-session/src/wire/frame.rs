@@ -53,7 +53,7 @@ pub fn finish_frame(buf: &mut Vec<u8>, mark: Mark) -> Result<u32, FrameTooLong> 
 
 /// A payload that no header can announce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a payload of {len} bytes does not fit a frame: 4294967295 is the most")]
+#[error("a payload of {len} bytes does not fit a frame: 4294967295 are allowed")]
 pub struct FrameTooLong {
     /// The length of the payload.
     pub len: usize,

@@ -212,7 +212,7 @@ async fn a_client_says_what_a_server_answers_instead_of_a_websocket() {
         ),
         (
             "220 mail.example\r\n".to_owned(),
-            "the server speaks no HTTP",
+            "the server does not speak HTTP",
         ),
         (
             format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(20_000)),

@@ -50,7 +50,7 @@ impl HandleClientToServer for Store {
         check_name(&name)?;
         if size > LARGEST {
             return Err(Status::invalid_argument(format!(
-                "{name} has {size} bytes; {LARGEST} are the most"
+                "{name} has {size} bytes; {LARGEST} are allowed"
             )));
         }
         let number = self.uploads.fetch_add(1, Ordering::Relaxed);

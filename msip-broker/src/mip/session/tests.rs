@@ -445,7 +445,7 @@ fn what_is_not_allowed_is_told_and_ends_the_connection() {
         peer.ask(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
             .is_err()
     );
-    let text = "INVALID_ARGUMENT: this is no frame: each begins with 4d53495001";
+    let text = "INVALID_ARGUMENT: this is not a frame: each begins with 4d53495001";
     assert_eq!(peer.said(), [error(0, text), close()].concat());
 }
 

@@ -56,7 +56,7 @@ impl KeyTable {
         if *of_name >= MAX_OF_NAME {
             let name = &entry.name;
             return Err(format!(
-                "`{name}` has {MAX_OF_NAME} keys already, which is the most: remove the older one"
+                "`{name}` has {MAX_OF_NAME} keys already, and no more are allowed: remove the older one"
             ));
         }
         *of_name += 1;

@@ -114,7 +114,7 @@ fn a_name_has_two_keys_at_most_so_that_one_can_follow_the_other() {
     let error = ApiKeys::from_entries(entries()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "API key of \"ada\": `ada` has 2 keys already, which is the most: remove the older one"
+        "API key of \"ada\": `ada` has 2 keys already, and no more are allowed: remove the older one"
     );
     let twice = [keys[0].entry("ada"), keys[0].entry("bob")];
     let error = ApiKeys::from_entries(twice).unwrap_err().to_string();

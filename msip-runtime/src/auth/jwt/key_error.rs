@@ -34,19 +34,19 @@ pub enum JwtKeyError {
     #[error("it holds no public key in PEM: `-----BEGIN PUBLIC KEY-----` and what follows")]
     NoPublicKey,
     /// The key is of another kind than the algorithm needs.
-    #[error("it is no key for {algorithm}")]
+    #[error("it is not a key for {algorithm}")]
     OtherAlgorithm {
         /// The algorithm.
         algorithm: JwtAlgorithm,
     },
     /// The text is no set of keys.
-    #[error("it is no JSON Web Key Set")]
+    #[error("it is not a JSON Web Key Set")]
     NoKeySet(#[source] jsonwebtoken::errors::Error),
     /// No key of the set can be used.
     #[error("no key of the set says that it is for signatures with RS256, ES256 or EdDSA (`alg`)")]
     NoUsableKey,
     /// A set has too many keys.
-    #[error("the set has {count} keys: {MAX_KEYS} are the most")]
+    #[error("the set has {count} keys: {MAX_KEYS} are allowed")]
     TooManyKeys {
         /// How many.
         count: usize,

@@ -401,15 +401,15 @@ fn what_is_no_key_is_told_so() {
     let error = |algorithm, pem: &str| JwtKeys::from_pem(algorithm, pem).unwrap_err().to_string();
     assert_eq!(
         error(JwtAlgorithm::Es256, &issuer.ed_pem()),
-        "it is no key for ES256"
+        "it is not a key for ES256"
     );
     assert_eq!(
         error(JwtAlgorithm::EdDsa, RSA_PEM),
-        "it is no key for EdDSA"
+        "it is not a key for EdDSA"
     );
     assert_eq!(
         error(JwtAlgorithm::Rs256, &issuer.ec_pem()),
-        "it is no key for RS256"
+        "it is not a key for RS256"
     );
     assert!(error(JwtAlgorithm::EdDsa, "hello").starts_with("it holds no public key in PEM"));
     let error = |json: &str| JwtKeys::from_jwks(json).unwrap_err();

@@ -45,7 +45,7 @@ pub(super) struct Accepting {
 pub(super) enum RefusedUpgrade {
     #[error("the head of the request is longer than 16 KiB")]
     LongHead,
-    #[error("the request is no HTTP: {what}")]
+    #[error("the request is not HTTP: {what}")]
     BadRequest { what: String },
     #[error("there is nothing at {:?}", Escaped::new(path).to_string())]
     NotFound { path: String },
@@ -64,7 +64,7 @@ pub(super) enum RefusedUpgrade {
     Msip { scheme: &'static str },
     #[error("the peer speaks TLS: it has to connect to ws://, or this listener be wss://")]
     Tls,
-    #[error("the peer speaks no HTTP: it began with {}", first.escape_ascii())]
+    #[error("the peer does not speak HTTP: it began with {}", first.escape_ascii())]
     Other { first: Vec<u8> },
     #[error("the peer closed the connection within its request")]
     Cut,

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{
 pub(super) enum Violation {
     #[error("the peer sent a text message over a WebSocket, and MSIP is sent in binary ones")]
     Text,
-    #[error("the peer sent a WebSocket message of {len} bytes: {max} are the most")]
+    #[error("the peer sent a WebSocket message of {len} bytes: {max} are allowed")]
     TooLong { len: usize, max: usize },
     #[error(
         "the peer sent too many WebSocket frames that carry nothing: {burst} at once and {per_second} a second are \
@@ -22,7 +22,7 @@ pub(super) enum Violation {
     )]
     Flood { burst: u32, per_second: u32 },
     #[error(
-        "the peer sent {len} bytes of WebSocket frames, and no message is complete: {max} are the most"
+        "the peer sent {len} bytes of WebSocket frames, and no message is complete: {max} are allowed"
     )]
     Overhead { len: usize, max: usize },
     #[error("the peer breaks the WebSocket protocol: {rule}")]

@@ -35,7 +35,7 @@ pub(super) enum UpgradeError {
         /// How long the body is.
         len: usize,
     },
-    #[error("the server's answer is no HTTP: {what}")]
+    #[error("the server's answer is not HTTP: {what}")]
     BadResponse { what: String },
     #[error("the server did not accept the WebSocket as it must: {what}")]
     BadUpgrade { what: &'static str },
@@ -49,7 +49,7 @@ pub(super) enum UpgradeError {
     Msip { authority: String },
     #[error("the server speaks TLS: connect to wss://{authority}")]
     Tls { authority: String },
-    #[error("the server speaks no HTTP: its answer began with {}", first.escape_ascii())]
+    #[error("the server does not speak HTTP: its answer began with {}", first.escape_ascii())]
     Other { first: Vec<u8> },
     #[error("the server closed the connection instead of answering")]
     Cut,
