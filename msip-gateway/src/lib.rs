@@ -14,8 +14,8 @@
 //! | `cli` | yes | the program |
 //! | `quic`, `tls`, `websocket` | yes | upstreams at `quic://`, `tls://`, `ws://` and `wss://`; with `tls`, a listener at `https://` |
 
+mod api;
 mod base64;
-mod door;
 mod error;
 mod gateway;
 pub mod jesus;
@@ -27,7 +27,7 @@ pub mod registry;
 mod server;
 mod upstream;
 
-pub use door::{Caller, Door, DoorLimits, Hosts};
+pub use api::{Caller, GatewayLimits, GatewayShared, Hosts};
 pub use error::GatewayError;
 pub use gateway::{BindError, Gateway, GatewayBuilder};
 pub use json_schema::message_schema;
@@ -40,5 +40,5 @@ pub use upstream::{Principal, Upstream, UpstreamLimits};
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use crate::{door::fuzzing::http_request, jesus::fuzzing::jesus_data};
+    pub use crate::{api::fuzzing::http_request, jesus::fuzzing::jesus_data};
 }

@@ -1,9 +1,9 @@
-//! The program `jesus-rest`: what its head says is so, and its socket serves what its public door does not.
+//! The program `jesus-rest`: what its head says is so, and its socket serves what its public gateway does not.
 
 use std::path::Path;
 
 use crate::{
-    http_door::{Curl, read_events},
+    http_gateway::{Curl, read_events},
     program::Program,
 };
 

@@ -13,7 +13,7 @@ mod chat_tls;
 mod chat_web;
 mod fleet;
 mod flyrpc_calc;
-mod http_door;
+mod http_gateway;
 mod inspect_json;
 mod jesus_rest;
 mod messi_chat;

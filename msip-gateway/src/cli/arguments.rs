@@ -8,8 +8,8 @@ use clap::{
 };
 use msip_daemon::{Failure, LogFormat, LogLevel};
 use msip_gateway::{
-    DoorLimits, Gateway, GatewayBuilder, Hosts, ProtocolModel,
-    jesus::{JesusManners, Methods},
+    Gateway, GatewayBuilder, GatewayLimits, Hosts, ProtocolModel,
+    jesus::{JesusOptions, Methods},
     registry::Registry,
 };
 
@@ -144,7 +144,7 @@ pub(super) struct Arguments {
     pub(super) check_config: bool,
 }
 
-/// For whom a door with jesus manners is.
+/// For whom a gateway with the interface of jesus is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Audience {
     /// All methods
@@ -165,8 +165,8 @@ fn named<T: Clone + Send + Sync + 'static>(
 }
 
 impl Arguments {
-    /// The gateway that they describe, and its manners for clients of jesus.
-    pub(super) fn gateway(&self) -> Result<(GatewayBuilder, Option<JesusManners>), Failure> {
+    /// The gateway that they describe, and its interface for clients of jesus.
+    pub(super) fn gateway(&self) -> Result<(GatewayBuilder, Option<JesusOptions>), Failure> {
         let protocols = match self.schema.is_empty() {
             true => Vec::new(),
             false => {
@@ -196,12 +196,12 @@ impl Arguments {
             return Ok((builder, None));
         };
         let methods = self.methods(&all)?;
-        let manners = match audience {
-            Audience::Private => JesusManners::private(methods),
-            Audience::Public => JesusManners::public(methods),
-            Audience::Socket => JesusManners::private(methods).envelope(),
+        let jesus = match audience {
+            Audience::Private => JesusOptions::private(methods),
+            Audience::Public => JesusOptions::public(methods),
+            Audience::Socket => JesusOptions::private(methods).envelope(),
         };
-        Ok((builder.jesus(manners.clone()), Some(manners)))
+        Ok((builder.jesus(jesus.clone()), Some(jesus)))
     }
 
     /// The methods of clients of jesus, which are of these protocols.
@@ -213,8 +213,8 @@ impl Arguments {
         methods.map_err(|error| Failure::wrong(&error))
     }
 
-    fn limits(&self) -> DoorLimits {
-        let mut limits = DoorLimits::default();
+    fn limits(&self) -> GatewayLimits {
+        let mut limits = GatewayLimits::default();
         for (said, limit) in [
             (self.max_body, &mut limits.max_body),
             (self.max_connections, &mut limits.max_connections),

@@ -6,7 +6,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
 use msip_daemon::{Failure, Signals, say};
-use msip_gateway::{BindError, GatewayBuilder, SchemaError, jesus::JesusManners};
+use msip_gateway::{BindError, GatewayBuilder, SchemaError, jesus::JesusOptions};
 
 use arguments::Arguments;
 
@@ -19,14 +19,14 @@ pub(crate) fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let ended = arguments.gateway().and_then(|(gateway, manners)| {
+    let ended = arguments.gateway().and_then(|(gateway, jesus)| {
         if arguments.check_config {
             gateway.check().map_err(failed_to_bind)?;
             say("the configuration is valid");
             return Ok(());
         }
         msip_daemon::run(NAME, arguments.log, arguments.log_format, |signals| {
-            serve(gateway, manners, &arguments, signals)
+            serve(gateway, jesus, &arguments, signals)
         })
     });
     msip_daemon::exit_code(NAME, ended)
@@ -34,19 +34,19 @@ pub(crate) fn run() -> ExitCode {
 
 async fn serve(
     gateway: GatewayBuilder,
-    manners: Option<JesusManners>,
+    jesus: Option<JesusOptions>,
     arguments: &Arguments,
     signals: Signals,
 ) -> Result<(), Failure> {
     let gateway = gateway.bind().await.map_err(failed_to_bind)?;
     say(&format!("listening on {}", gateway.local_url()));
-    let (reloader, door) = (gateway.reloader(), Arc::clone(gateway.door()));
+    let (reloader, shared) = (gateway.reloader(), Arc::clone(gateway.shared()));
     let reload = || {
         let reloaded = reloader.reload_tls();
         let reloaded = reloaded.map_err(|error| Failure::cannot("read certificates", &error));
-        let replaced = manners.as_ref().map_or(Ok(()), |manners| {
-            let methods = arguments.methods(&door.models())?;
-            manners.replace_methods(methods);
+        let replaced = jesus.as_ref().map_or(Ok(()), |jesus| {
+            let methods = arguments.methods(&shared.models())?;
+            jesus.replace_methods(methods);
             Ok(())
         });
         for failure in [reloaded, replaced].into_iter().filter_map(Result::err) {

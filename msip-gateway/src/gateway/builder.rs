@@ -9,8 +9,8 @@ use thiserror::Error;
 use super::{Gateway, followed::FollowedRegistry};
 use crate::{
     ProtocolModel,
-    door::{Door, DoorLimits, Hosts},
-    jesus::JesusManners,
+    api::{GatewayLimits, GatewayShared, Hosts},
+    jesus::JesusOptions,
     json_schema, openapi, page,
     registry::Registry,
     server::{HttpServer, ListenUrl, ListenUrlError},
@@ -24,9 +24,9 @@ pub struct GatewayBuilder {
     url: String,
     upstreams: Vec<(String, Vec<ProtocolModel>)>,
     hosts: Hosts,
-    limits: DoorLimits,
+    limits: GatewayLimits,
     upstream_limits: UpstreamLimits,
-    more: Router<Arc<Door>>,
+    more: Router<Arc<GatewayShared>>,
     is_described: bool,
     registries: Vec<(String, Arc<Registry>)>,
 }
@@ -72,7 +72,7 @@ impl GatewayBuilder {
             url,
             upstreams: Vec::new(),
             hosts: Hosts::default(),
-            limits: DoorLimits::default(),
+            limits: GatewayLimits::default(),
             upstream_limits: UpstreamLimits::default(),
             more: Router::new(),
             is_described: true,
@@ -108,7 +108,7 @@ impl GatewayBuilder {
     }
 
     /// Limits of what clients may send, and for how long.
-    pub fn limits(mut self, limits: DoorLimits) -> Self {
+    pub fn limits(mut self, limits: GatewayLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -120,7 +120,7 @@ impl GatewayBuilder {
     }
 
     /// Serves these paths too, behind the same checks and limits.
-    pub fn routes(mut self, routes: Router<Arc<Door>>) -> Self {
+    pub fn routes(mut self, routes: Router<Arc<GatewayShared>>) -> Self {
         self.more = self.more.merge(routes);
         self
     }
@@ -133,8 +133,8 @@ impl GatewayBuilder {
     }
 
     /// Also serves clients of jesus, at `/<method>` (docs/dialects.md).
-    pub fn jesus(mut self, manners: JesusManners) -> Self {
-        self.more = self.more.merge(manners.routes());
+    pub fn jesus(mut self, jesus: JesusOptions) -> Self {
+        self.more = self.more.merge(jesus.routes());
         self
     }
 
@@ -172,7 +172,7 @@ impl GatewayBuilder {
         }
         Ok(Gateway {
             server,
-            door: Arc::new(Door::new(upstreams, self.hosts, self.limits)),
+            shared: Arc::new(GatewayShared::new(upstreams, self.hosts, self.limits)),
             more,
             registries: registries.collect(),
         })

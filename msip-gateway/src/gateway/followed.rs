@@ -6,7 +6,7 @@ use msip_runtime::transport::ServiceUrl;
 
 use crate::{
     ProtocolModel,
-    door::Door,
+    api::GatewayShared,
     registry::{Fit, Registry, check_fingerprints},
     upstream::{Upstream, UpstreamLimits},
 };
@@ -30,8 +30,8 @@ impl FollowedRegistry {
         }
     }
 
-    /// Offers at this door what the folder holds, each time that it was read anew; runs until the future is dropped.
-    pub(super) async fn follow(&self, door: &Door) {
+    /// Offers at this gateway what the folder holds, each time that it was read anew; runs until the future is dropped.
+    pub(super) async fn follow(&self, shared: &GatewayShared) {
         let mut changes = self.registry.subscribe();
         let mut offered = changes.borrow_and_update().models().to_vec();
         for conflict in self.registry.current().conflicts() {
@@ -43,7 +43,7 @@ impl FollowedRegistry {
                 // The sender is in the registry, which we hold.
                 let _ = changes.changed().await;
                 let now = changes.borrow_and_update().models().to_vec();
-                door.replace(
+                shared.replace(
                     &offered,
                     now.iter().filter_map(|model| self.upstream(model)),
                 );

@@ -11,7 +11,7 @@ use followed::FollowedRegistry;
 use futures_util::future::join_all;
 
 use crate::{
-    door::{Door, routes},
+    api::{GatewayShared, routes},
     server::{DrainReport, HttpServer, Reloader},
     upstream::Upstream,
 };
@@ -34,8 +34,8 @@ use crate::{
 /// ```
 pub struct Gateway {
     server: HttpServer,
-    door: Arc<Door>,
-    more: axum::Router<Arc<Door>>,
+    shared: Arc<GatewayShared>,
+    more: axum::Router<Arc<GatewayShared>>,
     registries: Vec<FollowedRegistry>,
 }
 
@@ -60,8 +60,8 @@ impl Gateway {
 
     /// What it offers.
     #[must_use]
-    pub fn door(&self) -> &Arc<Door> {
-        &self.door
+    pub fn shared(&self) -> &Arc<GatewayShared> {
+        &self.shared
     }
 
     /// Serves for ever.
@@ -82,36 +82,36 @@ impl Gateway {
     pub async fn serve_until(self, stop: impl Future<Output = ()>) -> DrainReport {
         let Self {
             server,
-            door,
+            shared,
             more,
             registries,
         } = self;
-        let routes = routes(&door, more);
+        let routes = routes(&shared, more);
         let expiring = async {
-            let mut offered = door.subscribe();
+            let mut offered = shared.subscribe();
             loop {
-                let upstreams = door.upstreams();
+                let upstreams = shared.upstreams();
                 let expiring = async {
                     join_all(upstreams.iter().map(Upstream::expire)).await;
                     pending::<()>().await;
                 };
                 tokio::select! {
                     () = expiring => {}
-                    // The sender is in the door, which we hold.
+                    // We hold the sender.
                     _ = offered.changed() => {}
                 }
             }
         };
         let following = async {
-            join_all(registries.iter().map(|registry| registry.follow(&door))).await;
+            join_all(registries.iter().map(|registry| registry.follow(&shared))).await;
             pending::<()>().await;
         };
         let report = tokio::select! {
-            report = server.serve(routes, &door.limits, stop, &door.is_draining) => report,
+            report = server.serve(routes, &shared.limits, stop, &shared.is_draining) => report,
             () = expiring => DrainReport::default(),
             () = following => DrainReport::default(),
         };
-        for upstream in door.upstreams() {
+        for upstream in shared.upstreams() {
             upstream.close().await;
         }
         report
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway")
             .field("url", &self.local_url())
-            .field("door", &self.door)
+            .field("shared", &self.shared)
             .finish_non_exhaustive()
     }
 }

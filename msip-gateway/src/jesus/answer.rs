@@ -40,7 +40,7 @@ impl Failure {
         Self::new(None, "MESSAGE IS NOT VALID")
     }
 
-    /// There is no method of this name, or not at this door: who asks cannot tell.
+    /// There is no method of this name, or not at this gateway: who asks cannot tell.
     pub(super) fn unknown(method: &str) -> Self {
         let shown: String = method.chars().take(128).collect();
         let error = format!("{shown} is not valid (not defined in methods config)");

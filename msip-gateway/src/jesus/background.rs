@@ -10,7 +10,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 /// How many run at once. Whoever asks for one more is answered when there is room.
 const MAX_RUNNING: usize = 256;
 
-/// Tasks of a door, which end with it.
+/// Tasks of a gateway, which end with it.
 pub(super) struct Background {
     permits: Arc<Semaphore>,
     tasks: Mutex<JoinSet<()>>,

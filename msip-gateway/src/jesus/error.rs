@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// The methods of a door with jesus manners cannot be used.
+/// The methods of a gateway with the interface of jesus cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MethodsError {

@@ -13,14 +13,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     answer::Failure,
     data::Data,
-    manners::Settings,
     meta::Meta,
     method::{Method, ResponseType},
+    options::Settings,
     shape::shape,
 };
 use crate::{
     GatewayError, Shape,
-    door::{Caller, Door, RemoteAddress, stream_permit},
+    api::{Caller, GatewayShared, RemoteAddress, stream_permit},
     upstream::{Answers, Lease, fresh_number},
 };
 
@@ -53,7 +53,7 @@ impl Outcome {
 
 /// Who has sent a message, by which way.
 pub(super) struct Sender<'a> {
-    pub(super) door: &'a Arc<Door>,
+    pub(super) shared: &'a Arc<GatewayShared>,
     pub(super) caller: &'a Caller,
     pub(super) from: RemoteAddress,
     pub(super) channel: &'static str,
@@ -67,14 +67,14 @@ pub(super) async fn exchange(
     data: Data,
     options: CallOptions,
 ) -> Outcome {
-    let request = match request_of(method, data, sender.door.limits.max_body) {
+    let request = match request_of(method, data, sender.shared.limits.max_body) {
         Ok(request) => request,
         Err(failure) => return Outcome::failure(*failure),
     };
     let refused =
         |error: &GatewayError| Outcome::Failure(error.status(), Failure::call(&method.name, error));
     let package = method.model.schema().package();
-    let session = match sender.door.upstream(package) {
+    let session = match sender.shared.upstream(package) {
         Ok(upstream) => {
             upstream
                 .session(sender.caller.principal(), sender.from.ip)
@@ -92,7 +92,7 @@ pub(super) async fn exchange(
         ResponseType::None => Outcome::Nothing,
         ResponseType::Acknowledgment => Outcome::Acknowledged,
         ResponseType::Stream => {
-            let permit = match stream_permit(sender.door) {
+            let permit = match stream_permit(sender.shared) {
                 Ok(permit) => permit,
                 Err(error) => return refused(&error),
             };

@@ -38,7 +38,7 @@ pub(super) enum ResponseType {
 pub(super) struct MethodConfig {
     /// The member that it sends; MSIP's own.
     pub(super) request: Option<String>,
-    /// Whether the public door has it.
+    /// Whether the public gateway has it.
     pub(super) public: bool,
     pub(super) response_type: Option<ResponseType>,
     /// `false` checks nothing; without one, the schema is that of the message.

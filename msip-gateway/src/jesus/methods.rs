@@ -1,4 +1,4 @@
-//! The methods of a door, by name.
+//! The methods of a gateway, by name.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Operation, ProtocolModel, Shape};
 
-/// The methods of a door with jesus manners.
+/// The methods of a gateway with the interface of jesus.
 ///
 /// Without a file they are all messages that a client may send and that are no streams of requests, private, by their names
 /// without the last word: `test_schema_req` is `testSchema`. A file is jesus' `methods.json`, and lists all there are:
@@ -97,10 +97,10 @@ impl Methods {
         self.0.keys().map(String::as_str)
     }
 
-    /// The method of this name, where this door has it.
-    pub(super) fn find(&self, name: &str, is_public_door: bool) -> Option<&Method> {
+    /// The method of this name, where this gateway has it.
+    pub(super) fn find(&self, name: &str, is_public: bool) -> Option<&Method> {
         let method = self.0.get(name)?;
-        (method.is_public || !is_public_door).then_some(method)
+        (method.is_public || !is_public).then_some(method)
     }
 }
 
@@ -126,7 +126,7 @@ fn find<'a>(
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
         (Some(_), Some(_)) => wrong(
-            "several messages fit: name one by `request`, or serve one protocol at each door"
+            "several messages fit: name one by `request`, or serve one protocol at each shared"
                 .to_owned(),
         ),
         (None, _) => wrong(match request {

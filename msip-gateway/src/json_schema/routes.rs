@@ -13,12 +13,12 @@ use msip_runtime::Code;
 use msip_schema::TypeName;
 
 use super::message_schema;
-use crate::{GatewayError, ProtocolModel, door::Door};
+use crate::{GatewayError, ProtocolModel, api::GatewayShared};
 
 /// `/schemas/<message>`, by its full name.
-pub(crate) fn routes() -> Router<Arc<Door>> {
-    let answer = async |State(door): State<Arc<Door>>, Path(name): Path<String>| {
-        schema(&door.models(), &name)
+pub(crate) fn routes() -> Router<Arc<GatewayShared>> {
+    let answer = async |State(shared): State<Arc<GatewayShared>>, Path(name): Path<String>| {
+        schema(&shared.models(), &name)
     };
     Router::new().route("/schemas/{message}", get(answer))
 }

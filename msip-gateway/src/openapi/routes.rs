@@ -12,7 +12,7 @@ use axum::{
 use bytes::Bytes;
 
 use super::document;
-use crate::{ProtocolModel, door::Door};
+use crate::{ProtocolModel, api::GatewayShared};
 
 /// The document, and the fingerprints of the schemas that it is of.
 #[derive(Clone, Default)]
@@ -32,9 +32,10 @@ impl Written {
 }
 
 /// `/openapi.json`.
-pub(crate) fn routes() -> Router<Arc<Door>> {
+pub(crate) fn routes() -> Router<Arc<GatewayShared>> {
     let written = Written::default();
-    let answer = async move |State(door): State<Arc<Door>>| respond(written.of(&door.models()));
+    let answer =
+        async move |State(shared): State<Arc<GatewayShared>>| respond(written.of(&shared.models()));
     Router::new().route("/openapi.json", get(answer))
 }
 

@@ -9,7 +9,7 @@ use msip_runtime::transport::{Incoming, Listener};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::ListenUrl;
-use crate::door::{RemoteAddress, Transport};
+use crate::api::{RemoteAddress, Transport};
 
 /// A listener.
 pub(super) enum HttpListener {

@@ -12,13 +12,13 @@ use tokio::{
 use tower_service::Service as _;
 
 use super::{Security, accepted::Accepted, stall::StallGuard};
-use crate::door::{DoorLimits, RemoteAddress};
+use crate::api::{GatewayLimits, RemoteAddress};
 
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Serving {
     pub(super) routes: Router,
-    pub(super) limits: Arc<DoorLimits>,
+    pub(super) limits: Arc<GatewayLimits>,
     pub(super) security: Security,
     pub(super) draining: watch::Receiver<bool>,
 }

@@ -44,7 +44,7 @@ pub enum ListenUrlError {
         url: String,
     },
     /// It is no absolute path of a Unix socket.
-    #[error("{url} cannot be listened at")]
+    #[error("cannot listen at {url}")]
     Socket {
         /// The URL.
         url: String,

@@ -19,7 +19,7 @@ use tokio::{
 pub(crate) use listen_url::ListenUrl;
 pub use listen_url::ListenUrlError;
 
-use crate::door::DoorLimits;
+use crate::api::GatewayLimits;
 use accepted::HttpListener;
 use connection::Serving;
 
@@ -127,7 +127,7 @@ impl HttpServer {
     pub(crate) async fn serve(
         self,
         routes: Router,
-        limits: &DoorLimits,
+        limits: &GatewayLimits,
         stop: impl Future<Output = ()>,
         draining: &watch::Sender<bool>,
     ) -> DrainReport {

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use msip_gateway::{Gateway, ProtocolModel, jesus::JesusManners};
+use msip_gateway::{Gateway, ProtocolModel, jesus::JesusOptions};
 use msip_schema::TypeName;
 use msip_tests::programs;
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ async fn independent_validators_find_the_documents_right_and_answers_as_they_say
     }
 
     // A gateway's own answers.
-    let running = rest::start(JesusManners::private(rest::methods(None))).await;
+    let running = rest::start(JesusOptions::private(rest::methods(None))).await;
     let url = &running.url;
     let json_type = [("content-type", "application/json")];
     let mut answers = Vec::new();

@@ -3,7 +3,7 @@
 use std::{future::pending, path::PathBuf, sync::LazyLock};
 
 use msip_broker::Broker;
-use msip_gateway::{DoorLimits, Gateway, GatewayBuilder, ProtocolModel};
+use msip_gateway::{Gateway, GatewayBuilder, GatewayLimits, ProtocolModel};
 use msip_tests::{SeenByServer, start};
 use tokio::{
     sync::mpsc,
@@ -68,10 +68,10 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn start() -> Self {
-        Self::with(DoorLimits::default()).await
+        Self::with(GatewayLimits::default()).await
     }
 
-    pub(crate) async fn with(limits: DoorLimits) -> Self {
+    pub(crate) async fn with(limits: GatewayLimits) -> Self {
         let (url, events, server) = start("tcp://127.0.0.1:0").await;
         let server_url = url.to_string();
         let builder = Gateway::builder("http://127.0.0.1:0")

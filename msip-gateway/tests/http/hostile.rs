@@ -3,7 +3,7 @@
 use std::{io::Write as _, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
-use msip_gateway::{DoorLimits, Gateway, Hosts};
+use msip_gateway::{Gateway, GatewayLimits, Hosts};
 use msip_tests::{SeenByServer, soon};
 
 use crate::{
@@ -19,8 +19,8 @@ async fn still_serves(lab: &Lab) {
     assert_eq!(answer.text(), r#"{"text":"a"}"#);
 }
 
-fn with(change: impl FnOnce(&mut DoorLimits)) -> DoorLimits {
-    let mut limits = DoorLimits::default();
+fn with(change: impl FnOnce(&mut GatewayLimits)) -> GatewayLimits {
+    let mut limits = GatewayLimits::default();
     change(&mut limits);
     limits
 }

@@ -1,10 +1,10 @@
-//! jesus manners, as its clients use them. The numbers are those of what MSIP must offer so that nobody loses anything.
+//! The interface of jesus, as its clients use it. The numbers are those of what MSIP must offer so that nobody loses anything.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use msip_gateway::{
-    DoorLimits, Hosts,
-    jesus::{JesusManners, Methods},
+    GatewayLimits, Hosts,
+    jesus::{JesusOptions, Methods},
 };
 use msip_tests::soon;
 use serde_json::{Value, json};
@@ -34,8 +34,8 @@ async fn post(url: &str, path: &str, body: &str) -> Answer {
     ask(url, &format!("POST {path}"), &META, body.as_bytes()).await
 }
 
-fn private() -> JesusManners {
-    JesusManners::private(methods(None))
+fn private() -> JesusOptions {
+    JesusOptions::private(methods(None))
 }
 
 /// 1
@@ -317,7 +317,7 @@ async fn data_is_coerced_and_checked_and_the_errors_are_those_of_ajv() {
                      "responseSchema": { "type": "object", "properties": { "a": { "type": "boolean" } }, "required": ["a"] } },
         "unchecked": { "request": "echo_req", "responseType": "any", "responseSchema": { "required": ["a"] } }
     }"#;
-    let running = start(JesusManners::private(methods(Some(file)))).await;
+    let running = start(JesusOptions::private(methods(Some(file)))).await;
     let url = &running.url;
     let error = post(url, "/sum", r#"{"nonsense":1,"room":7,"more":["x"]}"#).await;
     assert_eq!(
@@ -334,7 +334,7 @@ async fn data_is_coerced_and_checked_and_the_errors_are_those_of_ajv() {
     );
     let file = Some(r#"{ "sum": {} }"#);
     let strict = Methods::new(&[model()], file, false).expect("methods");
-    let strict = start(JesusManners::private(strict)).await;
+    let strict = start(JesusOptions::private(strict)).await;
     let error = post(&strict.url, "/sum", r#"{"n":"5"}"#).await.json();
     assert_eq!(error["data"]["errors"][0]["keyword"], "type", "{error}");
     let unchecked = post(url, "/strict", r#"{"nonsense":1}"#).await.json();
@@ -361,9 +361,9 @@ async fn data_is_coerced_and_checked_and_the_errors_are_those_of_ajv() {
 
 /// 8
 #[tokio::test]
-async fn a_private_method_is_not_there_at_a_public_door() {
+async fn a_private_method_is_not_there_at_a_public_gateway() {
     let file = r#"{ "sum": { "public": true }, "note": {}, "save": { "public": false } }"#;
-    let public = start(JesusManners::public(methods(Some(file)))).await;
+    let public = start(JesusOptions::public(methods(Some(file)))).await;
     assert_eq!(
         post(&public.url, "/sum", r#"{"n":1}"#).await.json()["sum"],
         1
@@ -379,7 +379,7 @@ async fn a_private_method_is_not_there_at_a_public_door() {
     let meta = post(&public.url, "/sum", "{}").await.json();
     assert_eq!(meta["meta"]["app-meta-channel"], "httpPublic");
 
-    let private = start(JesusManners::private(methods(Some(file)))).await;
+    let private = start(JesusOptions::private(methods(Some(file)))).await;
     assert_eq!(post(&private.url, "/note", "{}").await.status, 204);
     assert_eq!(
         post(&private.url, "/fail", "{}").await.json(),
@@ -396,7 +396,7 @@ async fn pages_of_other_origins_call_only_where_they_are_listed() {
         "http://127.0.0.1:0",
         private(),
         hosts,
-        DoorLimits::default(),
+        GatewayLimits::default(),
     )
     .await;
     let form = ("content-type", "application/x-www-form-urlencoded");
@@ -516,10 +516,10 @@ async fn a_body_that_cannot_be_taken_is_an_error_with_a_type() {
     }
 }
 
-/// A caller that says nothing more is let go, and the door stops at once.
+/// A caller that says nothing more is let go, and the gateway stops at once.
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
-    let mut limits = DoorLimits::default();
+    let mut limits = GatewayLimits::default();
     limits.body_timeout = Duration::from_millis(50);
     let running = start_at("http://127.0.0.1:0", private(), Hosts::default(), limits).await;
     let authority = running.url.trim_start_matches("http://");

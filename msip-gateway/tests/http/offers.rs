@@ -1,4 +1,4 @@
-//! What services of jesus have by other means than the door with its manners. The numbers are those of docs/dialects.md, "Line by line".
+//! What services of jesus have by other means than the gateway with its interface. The numbers are those of docs/dialects.md, "Line by line".
 
 use tokio::task::JoinSet;
 

@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use msip_gateway::jesus::JesusManners;
+use msip_gateway::jesus::JesusOptions;
 use msip_tests::programs;
 
 use crate::{client::ask, rest};
 
 #[tokio::test]
 async fn the_page_is_served_with_a_policy_that_allows_nothing_else() {
-    let running = rest::start(JesusManners::private(rest::methods(None))).await;
+    let running = rest::start(JesusOptions::private(rest::methods(None))).await;
     let page = ask(&running.url, "GET /", &[], b"").await;
     assert_eq!(
         (page.status, page.header("content-type")),
@@ -32,7 +32,7 @@ async fn a_person_tries_methods_streams_and_events_in_a_browser() {
     let Some(browser) = programs::first_of(&programs::CHROMIUM, "it shows the page") else {
         return;
     };
-    let running = rest::start(JesusManners::private(rest::methods(None))).await;
+    let running = rest::start(JesusOptions::private(rest::methods(None))).await;
     let profile = tempfile::tempdir().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/page_browser.js");
     let mut command = Command::new(node);

@@ -283,7 +283,7 @@ async fn a_configuration_is_checked() {
         ),
         (
             &["--schema", &proto, "--listen", "unix://here.sock"],
-            "unix://here.sock cannot be listened at",
+            "cannot listen at unix://here.sock",
         ),
         (
             &["--schema", &proto, "--listen", "http://0.0.0.0:1"],

@@ -1,4 +1,4 @@
-//! The service behind the doors, and the doors.
+//! The service, and the gateways in front of it.
 
 use std::sync::{
     Arc,
@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use msip_gateway::{
-    DoorLimits, Gateway, Hosts, ProtocolModel,
-    jesus::{JesusManners, Methods},
+    Gateway, GatewayLimits, Hosts, ProtocolModel,
+    jesus::{JesusOptions, Methods},
 };
 use msip_runtime::{Code, Peer, Server, Status, Stream, prost_types::Value, transport::ServiceUrl};
 use msip_tests::rest::{
@@ -164,7 +164,7 @@ impl HandleClientToServer for Service {
     }
 }
 
-/// A service, and a door in front of it. Dropped, both are gone.
+/// A service, and a gateway in front of it. Dropped, both are gone.
 pub(crate) struct Running {
     pub(crate) url: String,
     pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
@@ -175,10 +175,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Stops the door as a signal does, and waits for its end.
+    /// Stops the gateway as a signal does, and waits for its end.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
-        // The door's.
+        // The gateway's.
         self.tasks.join_next().await;
     }
 }
@@ -215,21 +215,21 @@ pub(crate) fn methods(file: Option<&str>) -> Methods {
     Methods::new(&[model()], file, true).expect("methods")
 }
 
-pub(crate) async fn start(manners: JesusManners) -> Running {
+pub(crate) async fn start(jesus: JesusOptions) -> Running {
     start_at(
         "http://127.0.0.1:0",
-        manners,
+        jesus,
         Hosts::default(),
-        DoorLimits::default(),
+        GatewayLimits::default(),
     )
     .await
 }
 
 pub(crate) async fn start_at(
     listen: &str,
-    manners: JesusManners,
+    jesus: JesusOptions,
     hosts: Hosts,
-    limits: DoorLimits,
+    limits: GatewayLimits,
 ) -> Running {
     let (seen, seen_by) = mpsc::unbounded_channel();
     let calls = Arc::new(AtomicUsize::new(0));
@@ -248,7 +248,7 @@ pub(crate) async fn start_at(
         .upstream(upstream, [model()])
         .hosts(hosts)
         .limits(limits)
-        .jesus(manners)
+        .jesus(jesus)
         .bind()
         .await
         .expect("binds");

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use msip_gateway::{BindError, DoorLimits, Gateway, Hosts, jesus::JesusManners};
+use msip_gateway::{BindError, Gateway, GatewayLimits, Hosts, jesus::JesusOptions};
 use msip_tests::soon;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,8 +38,8 @@ fn mode(path: &Path) -> u32 {
 }
 
 async fn start(url: &str) -> Running {
-    let manners = JesusManners::private(methods(None)).envelope();
-    start_at(url, manners, Hosts::default(), DoorLimits::default()).await
+    let jesus = JesusOptions::private(methods(None)).envelope();
+    start_at(url, jesus, Hosts::default(), GatewayLimits::default()).await
 }
 
 async fn ask(path: &Path, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -1,4 +1,4 @@
-//! A shop as a service of jesus was: its `methods.json`, and doors at which jesus' clients get what they got. Behind them is a typed
+//! A shop as a service of jesus was: its `methods.json`, and gateways at which jesus' clients get what they got. Behind them is a typed
 //! service of MSIP, in the same process.
 //!
 //! ```text
@@ -20,7 +20,7 @@
 //! {"__RESULT_TYPE__":"error","method":"restock","error":"restock is not valid (not defined in methods config)"}
 //! ```
 //!
-//! That door is jesus' `httpPublic`, and `restock` is private: services reach it by the channel `socket`, with `--socket unix:///tmp/shop.sock`:
+//! That gateway is jesus' `httpPublic`, and `restock` is private: services reach it by the channel `socket`, with `--socket unix:///tmp/shop.sock`:
 //!
 //! ```text
 //! curl --unix-socket /tmp/shop.sock -d '{"method": "restock", "data": {"article": 7, "count": 5}}' http://localhost/_httpMessage
@@ -42,7 +42,7 @@ use clap::Parser;
 use msip_examples::stop_signal;
 use msip_gateway::{
     Gateway, ProtocolModel,
-    jesus::{JesusManners, Methods},
+    jesus::{JesusOptions, Methods},
 };
 use msip_runtime::Server;
 use tokio::sync::watch;
@@ -53,7 +53,7 @@ use shop::Shop;
 /// The methods, in the file that jesus has them in.
 const METHODS: &str = include_str!("methods.json");
 
-/// Where the service is, for doors of the same process.
+/// Where the service is, for gateways of the same process.
 const SERVICE: &str = "mem://jesus-rest";
 
 /// A shop for clients of jesus.
@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let methods = Methods::new(std::slice::from_ref(&model), Some(METHODS), true)?;
     let public = Gateway::builder(args.http)
         .upstream(SERVICE, [model.clone()])
-        .jesus(JesusManners::public(methods.clone()))
+        .jesus(JesusOptions::public(methods.clone()))
         .bind()
         .await?;
     println!("listening on {} (Ctrl-C stops)", public.local_url());
@@ -86,7 +86,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(url) => {
             let gateway = Gateway::builder(url)
                 .upstream(SERVICE, [model])
-                .jesus(JesusManners::private(methods).envelope())
+                .jesus(JesusOptions::private(methods).envelope())
                 .bind()
                 .await?;
             println!("listening on {} (Ctrl-C stops)", gateway.local_url());
@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     };
 
-    // The doors first: their requests end while there is a service.
+    // The gateways first: their requests end while there is a service.
     let (stop, is_stopped) = watch::channel(false);
     let (closed, is_closed) = watch::channel(false);
     let until = |mut told: watch::Receiver<bool>| async move {
@@ -102,7 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let _ = told.wait_for(|told| *told).await;
     };
     let serving = server.serve_until(Shop::new(), until(is_closed));
-    let doors = async {
+    let gateways = async {
         let private = async {
             if let Some(private) = private {
                 private.serve_until(until(is_stopped.clone())).await;
@@ -115,7 +115,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         stopped.await;
         stop.send_replace(true);
     };
-    tokio::join!(serving, doors, stopping);
+    tokio::join!(serving, gateways, stopping);
     println!("goodbye");
     Ok(())
 }

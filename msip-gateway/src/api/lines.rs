@@ -14,7 +14,7 @@ use msip_runtime::{Code, untyped::UntypedMessage};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Door,
+    GatewayShared,
     body::{Reserved, broken, expect_content_type, is_gzip, too_slow},
 };
 use crate::{GatewayError, Operation, upstream::request_message};
@@ -27,7 +27,7 @@ pub(super) struct Requests {
 }
 
 struct Lines {
-    door: Arc<Door>,
+    shared: Arc<GatewayShared>,
     operation: Arc<Operation>,
     body: Body,
     buffer: BytesMut,
@@ -42,7 +42,7 @@ struct Lines {
 
 /// Reads a body as requests of this operation.
 pub(super) fn requests(
-    door: &Arc<Door>,
+    shared: &Arc<GatewayShared>,
     operation: &Arc<Operation>,
     headers: &HeaderMap,
     body: Body,
@@ -55,14 +55,14 @@ pub(super) fn requests(
     }
     let (told, mistake) = oneshot::channel();
     let lines = Lines {
-        door: Arc::clone(door),
+        shared: Arc::clone(shared),
         operation: Arc::clone(operation),
         body,
         buffer: BytesMut::new(),
         searched: 0,
         is_at_end: false,
         number: 0,
-        reserved: door.bodies.reserve(),
+        reserved: shared.bodies.reserve(),
         reserved_len: 0,
         mistake: Some(told),
     };
@@ -94,7 +94,7 @@ impl Lines {
                     continue;
                 }
                 self.number += 1;
-                let max = self.door.limits.max_body;
+                let max = self.shared.limits.max_body;
                 let request = self.operation.request_of(line, max).map_err(|error| {
                     let text = format!("line {}: {}", self.number, error.message());
                     GatewayError::new(error.code(), text)
@@ -118,7 +118,7 @@ impl Lines {
             return Ok(Some(line));
         }
         self.searched = self.buffer.len();
-        let max = self.door.limits.max_body;
+        let max = self.shared.limits.max_body;
         if self.searched > max {
             let text = format!("a line has more than {max} bytes (max_body)");
             return Err(GatewayError::new(Code::ResourceExhausted, text)
@@ -132,7 +132,7 @@ impl Lines {
     }
 
     async fn read(&mut self) -> Result<(), GatewayError> {
-        let limit = self.door.limits.body_timeout;
+        let limit = self.shared.limits.body_timeout;
         let frame = timeout(limit, self.body.frame())
             .await
             .map_err(|_| too_slow(limit))?;

@@ -1,4 +1,4 @@
-//! The program `http-door`, to which everything is said that docs/http.md says, in its order.
+//! The program `http-gateway`, to which everything is said that docs/http.md says, in its order.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -151,9 +151,9 @@ fn what_the_page_says_is_so() {
         "--listen",
         "tcp://127.0.0.1:0",
     ];
-    let mut door = Program::start("door", env!("CARGO_BIN_EXE_http-door"), &args);
-    let chat = door.until("chat at ");
-    let line = door.until("listening on ");
+    let mut gateway = Program::start("gateway", env!("CARGO_BIN_EXE_http-gateway"), &args);
+    let chat = gateway.until("chat at ");
+    let line = gateway.until("listening on ");
     let gateway = line.split(' ').nth(2).expect("an address").to_owned();
     let mut seen = 0;
     for example in examples() {
@@ -175,8 +175,8 @@ fn what_the_page_says_is_so() {
     assert!(seen >= 5, "{seen}");
     #[cfg(unix)]
     {
-        door.terminate();
-        let ended = door.ended();
+        gateway.terminate();
+        let ended = gateway.ended();
         assert_eq!(ended.code, Some(0), "{:?}", ended.rest);
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at, sleep},
 };
 
-use super::{Caller, Door};
+use super::{Caller, GatewayShared};
 use crate::{
     GatewayError,
     upstream::{Answers, EventReader, Lease, NextEvent},
@@ -28,8 +28,8 @@ const FIRST_ANSWER: Duration = Duration::from_secs(1);
 const COMMENT: &[u8] = b":\n\n";
 
 /// A permit for one stream more.
-pub(crate) fn permit(door: &Door) -> Result<OwnedSemaphorePermit, GatewayError> {
-    Arc::clone(&door.streams)
+pub(crate) fn permit(shared: &GatewayShared) -> Result<OwnedSemaphorePermit, GatewayError> {
+    Arc::clone(&shared.streams)
         .try_acquire_owned()
         .map_err(|_| busy("too many streams are open (max_streams)"))
 }
@@ -159,7 +159,7 @@ impl AnswerStream {
 
 /// What the server says on its own.
 pub(super) fn events(
-    door: &Door,
+    shared: &GatewayShared,
     lease: Lease,
     last_id: Option<&str>,
     permit: OwnedSemaphorePermit,
@@ -175,8 +175,8 @@ pub(super) fn events(
     let state = State {
         reader: lease.events(last_id),
         lease,
-        ticks: ticks(door.limits.keepalive),
-        draining: door.is_draining.subscribe(),
+        ticks: ticks(shared.limits.keepalive),
+        draining: shared.is_draining.subscribe(),
         is_done: false,
         _permit: permit,
     };

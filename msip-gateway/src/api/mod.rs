@@ -24,7 +24,7 @@ pub(crate) use body::BodyBudget;
 pub use caller::Caller;
 pub(crate) use event_stream::{permit as stream_permit, sse_frame};
 pub use guard::Hosts;
-pub use limits::DoorLimits;
+pub use limits::GatewayLimits;
 pub(crate) use remote::{RemoteAddress, Transport};
 pub(crate) use routes::routes;
 
@@ -32,11 +32,11 @@ use crate::{GatewayError, ProtocolModel, upstream::Upstream};
 
 /// What all requests of a gateway share.
 #[derive(Debug)]
-pub struct Door {
+pub struct GatewayShared {
     /// By package; replaced where schemas are read again.
     upstreams: watch::Sender<Arc<BTreeMap<String, Upstream>>>,
     pub(crate) hosts: Hosts,
-    pub(crate) limits: DoorLimits,
+    pub(crate) limits: GatewayLimits,
     /// Requests that are answered.
     pub(crate) requests: Arc<Semaphore>,
     /// Answers that are streams.
@@ -46,11 +46,11 @@ pub struct Door {
     pub(crate) is_draining: watch::Sender<bool>,
 }
 
-impl Door {
+impl GatewayShared {
     pub(crate) fn new(
         upstreams: impl IntoIterator<Item = Upstream>,
         hosts: Hosts,
-        limits: DoorLimits,
+        limits: GatewayLimits,
     ) -> Self {
         let upstreams = upstreams.into_iter();
         let upstreams = upstreams.map(|upstream| {

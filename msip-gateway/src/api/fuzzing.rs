@@ -9,7 +9,7 @@ use axum::{
 };
 use msip_schema::{Direction, Payload};
 
-use super::{BodyBudget, Caller, DoorLimits, Hosts, body::read_json_body, query};
+use super::{BodyBudget, Caller, GatewayLimits, Hosts, body::read_json_body, query};
 use crate::{GatewayError, ProtocolModel};
 
 /// The largest body.
@@ -87,9 +87,9 @@ fn json_of(member: &str, request: Request) -> Result<Vec<u8>, GatewayError> {
     let (mut head, body) = request.into_parts();
     let json = header::HeaderValue::from_static("application/json");
     head.headers.entry(header::CONTENT_TYPE).or_insert(json);
-    let limits = DoorLimits {
+    let limits = GatewayLimits {
         max_body: MAX_BODY,
-        ..DoorLimits::default()
+        ..GatewayLimits::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().build();

@@ -1,7 +1,7 @@
-//! The chat with a door for HTTP, in one process: whoever has curl is in the room with those who have a chat client.
+//! The chat behind a gateway for HTTP, in one process: whoever has curl is in the room with those who have a chat client.
 //!
 //! ```text
-//! cargo run -p msip-examples --bin http-door
+//! cargo run -p msip-examples --bin http-gateway
 //! cargo run -p msip-examples --bin chat-client -- --name ada     (in another terminal)
 //! curl -H 'Content-Type: application/json' -d '{"user": "bob"}' http://127.0.0.1:8080/v1/chat/connect_req
 //! ```
@@ -36,11 +36,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stopped = stop_signal()?;
     // The gateway needs no socket to reach a server of its own process.
     let server = Server::<Chat>::builder(&args.listen)
-        .also("mem://http-door")
+        .also("mem://http-gateway")
         .bind()
         .await?;
     let gateway = Gateway::builder(&args.http)
-        .upstream("mem://http-door", [ProtocolModel::of::<Chat>()?])
+        .upstream("mem://http-gateway", [ProtocolModel::of::<Chat>()?])
         .bind()
         .await?;
     for url in server

@@ -1,4 +1,4 @@
-//! The settings of a door with jesus manners.
+//! The settings of a gateway with the interface of jesus.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -6,20 +6,20 @@ use tokio::sync::watch;
 
 use super::{background::Background, methods::Methods, upload::Uploads};
 
-/// jesus manners of a door: its methods are at `/<method>`, beside the paths of the gateway.
+/// The interface of jesus: its methods are at `/<method>`, beside the paths of the gateway.
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use msip_gateway::{ProtocolModel, jesus::{JesusManners, Methods}};
+/// use msip_gateway::{ProtocolModel, jesus::{JesusOptions, Methods}};
 ///
 /// let models = ProtocolModel::from_protos(&["proto/shop.proto"], &["proto"])?;
 /// let methods = Methods::read(&models, "methods.json".as_ref(), true)?;
-/// let manners = JesusManners::public(methods).stream_limit(Duration::from_secs(60)).max_file(1 << 20);
-/// # let _ = manners;
+/// let jesus = JesusOptions::public(methods).stream_limit(Duration::from_secs(60)).max_file(1 << 20);
+/// # let _ = jesus;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct JesusManners(Arc<Settings>);
+pub struct JesusOptions(Arc<Settings>);
 
 /// What all requests share.
 #[derive(Clone)]
@@ -33,14 +33,14 @@ pub(super) struct Settings {
     pub(super) background: Arc<Background>,
 }
 
-impl JesusManners {
-    /// A door for anyone, which has the methods that are public and no others: jesus' `httpPublic`.
+impl JesusOptions {
+    /// A gateway for anyone, which has the methods that are public and no others: jesus' `httpPublic`.
     #[must_use]
     pub fn public(methods: Methods) -> Self {
         Self::new(methods, true)
     }
 
-    /// A door among services, which has all methods: jesus' `http` and `socket`.
+    /// A gateway among services, which has all methods: jesus' `http` and `socket`.
     #[must_use]
     pub fn private(methods: Methods) -> Self {
         Self::new(methods, false)
@@ -68,7 +68,7 @@ impl JesusManners {
     }
 
     /// Also takes messages in the envelope of jesus' `socket`: `{"method", "data", "meta"}` at `/_httpMessage`, and at
-    /// `/_httpMessageStream` for streams. It is for a door at a Unix socket.
+    /// `/_httpMessageStream` for streams. It is for a gateway at a Unix socket.
     #[must_use]
     pub fn envelope(self) -> Self {
         self.with(|settings| settings.has_envelope = true)
@@ -122,9 +122,9 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for JesusManners {
+impl fmt::Debug for JesusOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JesusManners")
+        f.debug_struct("JesusOptions")
             .field("is_public", &self.0.is_public)
             .field("has_envelope", &self.0.has_envelope)
             .finish_non_exhaustive()

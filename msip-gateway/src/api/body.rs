@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{DoorLimits, caller::only};
+use super::{GatewayLimits, caller::only};
 use crate::GatewayError;
 
 /// The memory that bodies of all requests may have together.
@@ -74,7 +74,7 @@ pub(super) async fn read_json_body(
     headers: &HeaderMap,
     body: Body,
     budget: &BodyBudget,
-    limits: &DoorLimits,
+    limits: &GatewayLimits,
 ) -> Result<RequestBody, GatewayError> {
     expect_content_type(headers, "application/json")?;
     read_body(headers, body, budget, limits).await
@@ -85,7 +85,7 @@ pub(super) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     budget: &BodyBudget,
-    limits: &DoorLimits,
+    limits: &GatewayLimits,
 ) -> Result<RequestBody, GatewayError> {
     let is_compressed = is_gzip(headers)?;
     let mut reserved = budget.reserve();

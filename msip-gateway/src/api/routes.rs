@@ -15,7 +15,7 @@ use msip_runtime::Code;
 use msip_schema::{Direction, Payload};
 
 use super::{
-    Caller, Door, RemoteAddress,
+    Caller, GatewayShared, RemoteAddress,
     answer::json_response,
     body::read_json_body,
     caller::only,
@@ -32,24 +32,24 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const SESSION_PARAMETER: &str = "msip-session";
 
 /// Every path, of the gateway and of `more`, behind the guard and the limit of requests.
-pub(crate) fn routes(door: &Arc<Door>, more: Router<Arc<Door>>) -> Router {
+pub(crate) fn routes(shared: &Arc<GatewayShared>, more: Router<Arc<GatewayShared>>) -> Router {
     Router::new()
         .route("/v1/{package}/events", any(event_stream_or_call))
         .route("/v1/{package}/{member}", any(call))
         .merge(more)
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(door), limit))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), limit))
         // They tell whether the gateway is there, also when it is busy.
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .layer(middleware::from_fn_with_state(Arc::clone(door), guard))
-        .with_state(Arc::clone(door))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), guard))
+        .with_state(Arc::clone(shared))
 }
 
 /// Holds a permit until the head of the response is there.
-async fn limit(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    match door.requests.try_acquire() {
+async fn limit(State(shared): State<Arc<GatewayShared>>, request: Request, next: Next) -> Response {
+    match shared.requests.try_acquire() {
         Ok(_permit) => next.run(request).await,
         Err(_) => busy("too many requests are open (max_requests)").into_response(),
     }
@@ -67,8 +67,8 @@ fn method_not_allowed(text: &'static str) -> GatewayError {
     GatewayError::new(Code::Unimplemented, text).with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
-async fn ready(State(door): State<Arc<Door>>) -> (StatusCode, &'static str) {
-    match *door.is_draining.borrow() {
+async fn ready(State(shared): State<Arc<GatewayShared>>) -> (StatusCode, &'static str) {
+    match *shared.is_draining.borrow() {
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         false => (StatusCode::OK, "ready\n"),
     }
@@ -76,15 +76,15 @@ async fn ready(State(door): State<Arc<Door>>) -> (StatusCode, &'static str) {
 
 /// `GET` is the stream of what the server says; any other method is a call of a member that has this name.
 async fn event_stream_or_call(
-    State(door): State<Arc<Door>>,
+    State(shared): State<Arc<GatewayShared>>,
     Extension(from): Extension<RemoteAddress>,
     Path(package): Path<String>,
     request: Request,
 ) -> Result<Response, GatewayError> {
     if request.method() != Method::GET {
-        return answer(&door, from, &package, "events", request).await;
+        return answer(&shared, from, &package, "events", request).await;
     }
-    let upstream = &door.upstream(&package)?;
+    let upstream = &shared.upstream(&package)?;
     let headers = request.headers();
     let parameters = query::parameters(request.uri())?;
     let parameter = |wanted: &str| {
@@ -96,29 +96,29 @@ async fn event_stream_or_call(
         Some(id) => Some(id),
         None => parameter("last-event-id"),
     };
-    let permit = permit(&door)?;
+    let permit = permit(&shared)?;
     let lease = upstream.session(caller.principal(), from.ip).await?;
-    Ok(events(&door, lease, last_id, permit))
+    Ok(events(&shared, lease, last_id, permit))
 }
 
 async fn call(
-    State(door): State<Arc<Door>>,
+    State(shared): State<Arc<GatewayShared>>,
     Extension(from): Extension<RemoteAddress>,
     Path((package, member)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, GatewayError> {
-    answer(&door, from, &package, &member, request).await
+    answer(&shared, from, &package, &member, request).await
 }
 
 /// Sends what a request asks for, and answers.
 async fn answer(
-    door: &Arc<Door>,
+    shared: &Arc<GatewayShared>,
     from: RemoteAddress,
     package: &str,
     member: &str,
     request: Request,
 ) -> Result<Response, GatewayError> {
-    let upstream = &door.upstream(package)?;
+    let upstream = &shared.upstream(package)?;
     let operation = upstream.model().operation(member).ok_or_else(|| {
         let text = format!("{package} has no request {}", shown(member));
         GatewayError::new(Code::NotFound, text)
@@ -145,7 +145,7 @@ async fn answer(
     {
         let caller = Caller::of(&head.headers)?;
         let call = Call {
-            door,
+            shared,
             upstream,
             operation,
             from,
@@ -168,14 +168,14 @@ async fn answer(
         _reserved = None;
     } else {
         caller = Caller::of(&head.headers)?;
-        let read = read_json_body(&head.headers, body, &door.bodies, &door.limits).await?;
+        let read = read_json_body(&head.headers, body, &shared.bodies, &shared.limits).await?;
         json = read.bytes;
         _reserved = Some(read.reserved);
     }
-    let protobuf = operation.request_of(&json, door.limits.max_body)?;
+    let protobuf = operation.request_of(&json, shared.limits.max_body)?;
     drop(json);
     let call = Call {
-        door,
+        shared,
         upstream,
         operation,
         from,
@@ -185,7 +185,7 @@ async fn answer(
 
 /// A request that was read.
 struct Call<'a> {
-    door: &'a Arc<Door>,
+    shared: &'a Arc<GatewayShared>,
     upstream: &'a Upstream,
     operation: &'a Arc<Operation>,
     from: RemoteAddress,
@@ -223,7 +223,7 @@ impl Call<'_> {
                 Ok(json_response(asked, caller.answer_headers(), json))
             }
             Shape::Call { .. } => {
-                let permit = permit(self.door)?;
+                let permit = permit(self.shared)?;
                 let options = match only(asked, &LAST_EVENT_ID)? {
                     // Only the handler knows what follows.
                     Some(id) => caller.options().clone().header("last-event-id", id),
@@ -231,7 +231,7 @@ impl Call<'_> {
                 };
                 let answers = session.open(operation, request, &options).await?;
                 let stream = AnswerStream::new(answers, None, caller, session, permit);
-                Ok(stream.respond(self.door.limits.keepalive).await)
+                Ok(stream.respond(self.shared.limits.keepalive).await)
             }
         }
     }
@@ -244,8 +244,8 @@ impl Call<'_> {
         caller: Caller,
         response_stream: bool,
     ) -> Result<Response, GatewayError> {
-        let permit = permit(self.door)?;
-        let requests = lines::requests(self.door, self.operation, asked, body)?;
+        let permit = permit(self.shared)?;
+        let requests = lines::requests(self.shared, self.operation, asked, body)?;
         let session = self
             .upstream
             .session(caller.principal(), self.from.ip)
@@ -256,7 +256,7 @@ impl Call<'_> {
         let mistake = Some(requests.mistake);
         let stream = AnswerStream::new(answers, mistake, caller, session, permit);
         if response_stream {
-            return Ok(stream.respond(self.door.limits.keepalive).await);
+            return Ok(stream.respond(self.shared.limits.keepalive).await);
         }
         let (json, headers) = stream.only().await?;
         Ok(json_response(asked, headers, json))

@@ -1,4 +1,4 @@
-//! The paths of a door with jesus manners, and its responses.
+//! The paths of a gateway with the interface of jesus, and its responses.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -20,23 +20,23 @@ use super::{
     data::{self, Data, MAX_BODY},
     exchange::{Outcome, Sender, StreamOf, exchange, options},
     fields::decode,
-    manners::{JesusManners, Settings},
     meta::Meta,
     method::{Method, ResponseType},
+    options::{JesusOptions, Settings},
     refusal::Refusal,
     shape::shape,
 };
 use crate::{
     GatewayError,
-    door::{Caller, Door, RemoteAddress, sse_frame},
+    api::{Caller, GatewayShared, RemoteAddress, sse_frame},
 };
 
 /// By which a caller is told the correlation id of its message.
 const CORRID: HeaderName = HeaderName::from_static("app-meta-corrid");
 
-impl JesusManners {
+impl JesusOptions {
     /// Its paths.
-    pub(crate) fn routes(&self) -> Router<Arc<Door>> {
+    pub(crate) fn routes(&self) -> Router<Arc<GatewayShared>> {
         let mut routes = Router::new()
             .route("/{method}", any(by_path))
             .route("/{method}/", any(by_path))
@@ -60,12 +60,12 @@ enum Style {
 
 /// A message to a method, which the path names.
 async fn by_path(
-    State(door): State<Arc<Door>>,
-    Extension(manners): Extension<JesusManners>,
+    State(shared): State<Arc<GatewayShared>>,
+    Extension(jesus): Extension<JesusOptions>,
     Extension(from): Extension<RemoteAddress>,
     request: Request,
 ) -> Response {
-    let settings = manners.settings();
+    let settings = jesus.settings();
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let (name, fields) = path.split_once('/').unwrap_or((&path, ""));
     let name = decode(&name.replace('+', "%2B"));
@@ -79,7 +79,7 @@ async fn by_path(
     };
     let meta = Meta::of_headers(request.headers());
     // What files and fields may take is taken before they come.
-    let mut reserved = door.bodies.reserve();
+    let mut reserved = shared.bodies.reserve();
     let is_form = request.headers().get(header::CONTENT_TYPE);
     let is_parts = is_form.is_some_and(|value| value.as_bytes().starts_with(b"multipart/"));
     let most = if is_parts {
@@ -91,7 +91,7 @@ async fn by_path(
         return refused(&method.name, &error);
     }
     let reading = data::read(request, fields, &settings.uploads);
-    let data = match timeout(door.limits.body_timeout, reading).await {
+    let data = match timeout(shared.limits.body_timeout, reading).await {
         Ok(Ok(data)) => data,
         Ok(Err(refusal)) => return refusal.into_response(&method.name),
         Err(_) => return Refusal::slow().into_response(&method.name),
@@ -102,7 +102,7 @@ async fn by_path(
         "http"
     };
     let sender = Sender {
-        door: &door,
+        shared: &shared,
         caller: &caller,
         from,
         channel,
@@ -121,23 +121,23 @@ struct Envelope {
 }
 
 async fn by_envelope(
-    State(door): State<Arc<Door>>,
-    Extension(manners): Extension<JesusManners>,
+    State(shared): State<Arc<GatewayShared>>,
+    Extension(jesus): Extension<JesusOptions>,
     Extension(from): Extension<RemoteAddress>,
     request: Request,
 ) -> Response {
-    let settings = manners.settings();
+    let settings = jesus.settings();
     let caller = match Caller::of(request.headers()) {
         Ok(caller) => caller,
         Err(error) => return refused("", &error),
     };
-    let mut reserved = door.bodies.reserve();
+    let mut reserved = shared.bodies.reserve();
     if let Err(error) = reserved.add(MAX_BODY) {
         return refused("", &error);
     }
     let is_stream = request.uri().path() == "/_httpMessageStream";
     let body = match timeout(
-        door.limits.body_timeout,
+        shared.limits.body_timeout,
         to_bytes(request.into_body(), MAX_BODY),
     )
     .await
@@ -176,7 +176,7 @@ async fn by_envelope(
         files: Vec::new(),
     };
     let sender = Sender {
-        door: &door,
+        shared: &shared,
         caller: &caller,
         from,
         channel: "socket",

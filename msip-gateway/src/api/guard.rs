@@ -11,7 +11,7 @@ use axum::{
 };
 use msip_runtime::Code;
 
-use super::{Door, RemoteAddress, Transport};
+use super::{GatewayShared, RemoteAddress, Transport};
 use crate::GatewayError;
 
 /// How long a browser may remember that an origin is allowed, in seconds.
@@ -117,9 +117,13 @@ impl Hosts {
 }
 
 /// Lets a request through that may come, and answers what browsers ask before they send one.
-pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let checked = door.hosts.check_host(&request);
-    let checked = checked.and_then(|host| door.hosts.check_origin(request.headers(), host));
+pub(super) async fn guard(
+    State(shared): State<Arc<GatewayShared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let checked = shared.hosts.check_host(&request);
+    let checked = checked.and_then(|host| shared.hosts.check_origin(request.headers(), host));
     let mut response = match checked {
         Err(error) => error.into_response(),
         Ok(origin) => {

@@ -5,12 +5,12 @@ use std::time::Duration;
 /// Limits of what HTTP clients may send, and for how long (docs/http.md, "Limits").
 ///
 /// ```
-/// let limits = msip_gateway::DoorLimits::default();
+/// let limits = msip_gateway::GatewayLimits::default();
 /// assert_eq!(limits.max_body, 4 << 20);
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct DoorLimits {
+pub struct GatewayLimits {
     /// The largest body of a request, in bytes, inflated; of a stream of requests, the longest line. Default 4 MiB.
     pub max_body: usize,
     /// The memory that bodies of all requests may have together, in bytes. Beyond it requests are refused with 503. Default
@@ -38,7 +38,7 @@ pub struct DoorLimits {
     pub drain_timeout: Duration,
 }
 
-impl Default for DoorLimits {
+impl Default for GatewayLimits {
     fn default() -> Self {
         Self {
             max_body: 4 << 20,
