@@ -77,6 +77,20 @@ pub(super) struct Pending {
     pub(super) is_new: bool,
 }
 
+impl Pending {
+    /// Messages that are being published.
+    fn new(publication: &Arc<Publication>, target: Target) -> Self {
+        Self {
+            publication: publication.clone(),
+            target,
+            to: None,
+            tried: Vec::new(),
+            client: None,
+            is_new: true,
+        }
+    }
+}
+
 impl<'a> Sending<'a> {
     pub(super) fn new(
         router: &'a Router,
@@ -247,27 +261,13 @@ impl<'a> Sending<'a> {
         for group in &route.groups {
             if FaultInjection::AllOfGroup.is_on() {
                 for member in &group.members {
-                    let pending = Pending {
-                        publication: publication.clone(),
-                        target: Target::Group(group.name.clone()),
-                        to: None,
-                        tried: Vec::new(),
-                        client: None,
-                        is_new: true,
-                    };
-                    self.push(member, pending, route);
+                    let target = Target::Group(group.name.clone());
+                    self.push(member, Pending::new(publication, target), route);
                 }
                 continue;
             }
             let target = Target::Group(group.name.clone());
-            let pending = Pending {
-                publication: publication.clone(),
-                target,
-                to: None,
-                tried: Vec::new(),
-                client: None,
-                is_new: true,
-            };
+            let pending = Pending::new(publication, target);
             self.one_of(group, pending, Session::waiting, route);
         }
     }
@@ -298,29 +298,14 @@ impl<'a> Sending<'a> {
             is_meant(one) && (is_chosen || !hears_apart(one))
         };
         for session in route.everyone.iter().filter(|one| is_meant(one)) {
-            let pending = Pending {
-                publication: publication.clone(),
-                target: Target::Everyone,
-                to: None,
-                tried: Vec::new(),
-                client: None,
-                is_new: true,
-            };
+            let pending = Pending::new(publication, Target::Everyone);
             self.push(session, pending, route);
         }
     }
 
     /// To one service, in turn.
     pub(super) fn service(&mut self, route: &Route, publication: &Arc<Publication>) {
-        let pending = Pending {
-            publication: publication.clone(),
-            target: Target::Service,
-            to: None,
-            tried: Vec::new(),
-            client: None,
-            is_new: true,
-        };
-        self.service_of(route, pending);
+        self.service_of(route, Pending::new(publication, Target::Service));
     }
 
     /// To the service that its key decides, else in turn.
@@ -381,12 +366,8 @@ impl<'a> Sending<'a> {
                 for session in &route.everyone {
                     if to.is_none_or(|key| key == session.key) {
                         let one = Pending {
-                            publication: pending.publication.clone(),
-                            target: Target::Everyone,
-                            to: None,
-                            tried: Vec::new(),
-                            client: None,
                             is_new: pending.is_new,
+                            ..Pending::new(&pending.publication, Target::Everyone)
                         };
                         self.push(session, one, &route);
                     }

@@ -10,9 +10,10 @@ use prost_types::{DescriptorProto, FieldDescriptorProto};
 
 use super::node_path::NodePath;
 use super::options;
+use super::reserved::reserved_numbers;
 use super::source_info::tag;
 use super::symbols::Node;
-use super::types::{Lowering, is_entry_of, reserved_numbers};
+use super::types::{Lowering, is_entry_of};
 
 /// The message of this direction: the one of its name, or else one of a similar name.
 pub(crate) fn find(messages: &[DescriptorProto], direction: Direction) -> Option<usize> {

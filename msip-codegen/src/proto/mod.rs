@@ -32,6 +32,8 @@ mod pool_positions;
 mod protocol;
 mod reachable;
 mod report;
+mod reserved;
+mod scalars;
 mod service;
 mod size_limits;
 mod source_info;

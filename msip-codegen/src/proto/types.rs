@@ -1,13 +1,12 @@
 //! Lowering of messages and enums from descriptors to the model.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use msip_schema::{
     Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Oneof,
-    TypeDef, TypeName, Types, closest_name, map_entry_name,
+    TypeDef, TypeName, Types, map_entry_name,
 };
-use prost_reflect::DescriptorPool;
-use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::field_descriptor_proto::Label;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
 };
@@ -17,6 +16,8 @@ use super::files::Files;
 use super::node_path::NodePath;
 use super::packed::is_expanded;
 use super::report::Report;
+use super::reserved::{ReservedValues, reserved_numbers};
+use super::scalars::{SCALARS, meant_scalar, scalar, well_known_file};
 use super::source_info::tag;
 use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, meant};
 
@@ -387,144 +388,7 @@ impl<'a> Scope<'_, 'a> {
     }
 }
 
-/// What an enum reserves.
-struct ReservedValues<'a> {
-    ty: &'a str,
-    /// Ends of ranges by their starts, such that no range is inside of another.
-    numbers: BTreeMap<i32, i32>,
-    names: HashSet<&'a str>,
-}
-
-impl<'a> ReservedValues<'a> {
-    fn new(ty: &'a EnumDescriptorProto) -> Self {
-        let mut ranges: Vec<(i32, i32)> = ty
-            .reserved_range
-            .iter()
-            .map(|range| (range.start(), range.end()))
-            .collect();
-        ranges.sort_unstable();
-        let mut numbers = BTreeMap::new();
-        let mut last = None;
-        for (start, end) in ranges {
-            if last.is_none_or(|last| end > last) {
-                let longest = numbers.entry(start).or_insert(end);
-                *longest = end.max(*longest);
-                last = Some(end);
-            }
-        }
-        Self {
-            ty: ty.name(),
-            numbers,
-            names: ty.reserved_name.iter().map(String::as_str).collect(),
-        }
-    }
-
-    fn has_number(&self, number: i32) -> bool {
-        let last = self.numbers.range(..=number).next_back();
-        last.is_some_and(|(_, end)| *end >= number)
-    }
-}
-
 /// Whether a type is named as the entry of the map `field`: `cache_size` has `CacheSizeEntry`.
 pub(crate) fn is_entry_of(field: &str, ty: &str) -> bool {
     ty.rsplit('.').next() == Some(map_entry_name(field).as_str())
-}
-
-/// The numbers that a message reserves, as inclusive ranges; descriptors end them after the last number.
-pub(crate) fn reserved_numbers(message: &DescriptorProto) -> Vec<(u32, u32)> {
-    let number = |number: i32| u32::try_from(number).unwrap_or(0);
-    let ranges = message.reserved_range.iter();
-    ranges
-        .map(|range| (number(range.start()), number(range.end()).saturating_sub(1)))
-        .collect()
-}
-
-/// The types of other languages, and what they are here.
-const ELSEWHERE: [(&str, &str); 24] = [
-    ("int", "int32"),
-    ("integer", "int32"),
-    ("int8", "int32"),
-    ("int16", "int32"),
-    ("short", "int32"),
-    ("i32", "int32"),
-    ("i64", "int64"),
-    ("long", "int64"),
-    ("uint", "uint32"),
-    ("uint8", "uint32"),
-    ("uint16", "uint32"),
-    ("byte", "uint32"),
-    ("u8", "uint32"),
-    ("u32", "uint32"),
-    ("u64", "uint64"),
-    ("float32", "float"),
-    ("f32", "float"),
-    ("float64", "double"),
-    ("f64", "double"),
-    ("boolean", "bool"),
-    ("str", "string"),
-    ("text", "string"),
-    ("char", "string"),
-    ("blob", "bytes"),
-];
-
-/// The scalar that was meant by an unknown type.
-fn meant_scalar(name: &str) -> Option<String> {
-    let lower = name.to_ascii_lowercase();
-    let well_known = match lower.as_str() {
-        "date" | "time" | "datetime" | "timestamp" => Some("Timestamp"),
-        "duration" | "timespan" => Some("Duration"),
-        "any" | "object" => Some("Any"),
-        _ => None,
-    };
-    if let Some(short) = well_known {
-        let file = short.to_ascii_lowercase();
-        return Some(format!(
-            "write `google.protobuf.{short}`, and add `import \"google/protobuf/{file}.proto\";`"
-        ));
-    }
-    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == lower);
-    let scalar = match elsewhere {
-        Some((_, scalar)) => *scalar,
-        None => *SCALARS
-            .iter()
-            .find(|scalar| **scalar == lower)
-            .or_else(|| {
-                let close = closest_name(name, SCALARS)?;
-                SCALARS.iter().find(|scalar| **scalar == close)
-            })?,
-    };
-    Some(format!("did you mean `{scalar}`?"))
-}
-
-const SCALARS: [&str; 15] = [
-    "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
-    "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
-];
-
-/// The file of a well-known type that is named in full.
-fn well_known_file(name: &str) -> Option<String> {
-    let message = DescriptorPool::global().get_message_by_name(name.trim_start_matches('.'))?;
-    Some(message.parent_file().name().to_owned())
-        .filter(|file| file.starts_with("google/protobuf/"))
-}
-
-fn scalar(ty: Type) -> FieldType {
-    match ty {
-        Type::Double => FieldType::Double,
-        Type::Float => FieldType::Float,
-        Type::Int64 => FieldType::Int64,
-        Type::Uint64 => FieldType::Uint64,
-        Type::Int32 => FieldType::Int32,
-        Type::Fixed64 => FieldType::Fixed64,
-        Type::Fixed32 => FieldType::Fixed32,
-        Type::Bool => FieldType::Bool,
-        Type::String => FieldType::String,
-        // Named types do not reach this: they have a type name.
-        Type::Bytes | Type::Group | Type::Message | Type::Enum => FieldType::Bytes,
-        Type::Uint32 => FieldType::Uint32,
-        Type::Sfixed32 => FieldType::Sfixed32,
-        Type::Sfixed64 => FieldType::Sfixed64,
-        Type::Sint32 => FieldType::Sint32,
-        Type::Sint64 => FieldType::Sint64,
-    }
 }

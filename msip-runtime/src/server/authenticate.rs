@@ -342,7 +342,7 @@ impl Refusal {
         }
     }
 
-    /// One for which no place is free; it is told so.
+    /// It exceeds `max_connections`, and is refused with this status.
     pub(super) fn too_many_connections(status: Status) -> Self {
         Self {
             told: status,

@@ -147,7 +147,7 @@ impl HandoffPermit {
     ///
     /// # Errors
     ///
-    /// There are `max_connections` already. The peer is to be told so, and the connection closed.
+    /// There are `max_connections` already: the peer is to be refused, and the connection closed.
     pub fn greeted(&self) -> Result<(), Status> {
         let mut permits = self.0.lock();
         permits.handshake = None;

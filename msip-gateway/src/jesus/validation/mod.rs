@@ -5,6 +5,7 @@
 
 mod coerce;
 mod number;
+mod place;
 mod schema;
 mod supported;
 mod violation;

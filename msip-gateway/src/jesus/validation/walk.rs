@@ -1,15 +1,11 @@
 //! The walk through data and schema, in the order in which ajv reports.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    MAX_VIOLATIONS,
-    coerce::coerce,
-    number,
-    supported::{escape, resolve},
-    violation::Violation,
+    MAX_VIOLATIONS, coerce::coerce, number, place::Place, supported::resolve, violation::Violation,
 };
 
 /// How deep the walk goes, which is more than JSON that was parsed has levels, and than schemas have.
@@ -42,70 +38,6 @@ struct Walk<'a> {
 
 /// A keyword, its comparison, whether it excludes the limit, and what has to hold.
 type Limit = (&'static str, &'static str, bool, fn(f64, f64) -> bool);
-
-/// Where the walk is.
-struct Place {
-    data: String,
-    schema: String,
-}
-
-impl Place {
-    fn below(&self, keyword: &str) -> Self {
-        Self {
-            data: self.data.clone(),
-            schema: format!("{}/{keyword}", self.schema),
-        }
-    }
-
-    fn property(&self, name: &str) -> Self {
-        Self {
-            data: format!("{}{}", self.data, member(name)),
-            schema: format!("{}/properties/{}", self.schema, fragment(name)),
-        }
-    }
-
-    /// One that the schema does not name, which ajv always spells in brackets.
-    fn additional(&self, name: &str) -> Self {
-        Self {
-            data: format!("{}['{name}']", self.data),
-            schema: format!("{}/additionalProperties", self.schema),
-        }
-    }
-
-    fn item(&self, index: usize) -> Self {
-        Self {
-            data: format!("{}[{index}]", self.data),
-            schema: format!("{}/items", self.schema),
-        }
-    }
-}
-
-/// A property as JavaScript spells it.
-fn member(name: &str) -> String {
-    let mut chars = name.chars();
-    let starts = chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '$');
-    if starts && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$') {
-        format!(".{name}")
-    } else {
-        format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))
-    }
-}
-
-/// A name as a part of a JSON pointer in a URL, as JavaScript's `encodeURIComponent` leaves it.
-fn fragment(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in escape(name).bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
-}
 
 /// Whether a schema has references inside, and is therefore a function of its own in ajv, whose places begin anew.
 fn has_references(schema: &Value) -> bool {

@@ -24,7 +24,7 @@ pub(super) struct ChannelTerms {
     pub(super) identity: Option<Identity>,
 }
 
-/// Opens a channel of a session that exists. `None` where the client is not admitted yet: it is told so, and tries again.
+/// Opens a channel of a session that exists. `None` where the client is not admitted yet: it is refused, and tries again.
 pub(super) fn open_channel(
     greeted: Greeted,
     hello: &Greeting,
