@@ -186,22 +186,13 @@ pub(super) async fn begin(
 
 /// Opens the session that a HELLO asks for, or the channel of one. `None` where one runs: the connection is sent to it.
 fn open(
-    greeted: Greeted,
+    mut greeted: Greeted,
     hello: Greeting,
     protocol: String,
     accepted: Accepted<'_>,
     permit: ConnectionPermit,
     shared: &ServerShared,
 ) -> Option<Beginning> {
-    let Greeted {
-        connection,
-        stream,
-        mut decoder,
-        mut session,
-        remote,
-        local,
-        dialect,
-    } = greeted;
     let Accepted {
         id,
         offer,
@@ -211,19 +202,11 @@ fn open(
         channels,
     } = accepted;
     let settings = &shared.settings;
-    decoder.set_max_payload(shared.session_config.limits.max_payload());
+    let max_payload = shared.session_config.limits.max_payload();
+    greeted.decoder.set_max_payload(max_payload);
     let asked = match channels {
         Channels::Asked(asked) => asked,
         Channels::Bound(bound) => {
-            let greeted = Greeted {
-                connection,
-                stream,
-                decoder,
-                session,
-                remote,
-                local,
-                dialect,
-            };
             let terms = ChannelTerms {
                 fingerprint: offer.fingerprint().unwrap_or(hello.fingerprint),
                 encoding,
@@ -232,6 +215,14 @@ fn open(
             return open_channel(greeted, &hello, bound, terms, permit, shared);
         }
     };
+    let Greeted {
+        connection,
+        stream,
+        decoder,
+        mut session,
+        remote,
+        ..
+    } = greeted;
     let (kept, known) = match claim {
         Some(Claim::New(registration, resumed)) => (Some((registration, resumed)), None),
         Some(known @ (Claim::Known(_) | Claim::Parked(_))) => (None, Some(known)),
