@@ -40,7 +40,7 @@ impl World {
         for peer in sim.peers.values_mut() {
             peer.sent = 0;
             peer.window = FIRST_WINDOW;
-            peer.passed = 0;
+            peer.passed.clear();
             for lane in &mut peer.lanes {
                 left.extend(lane.extract_if(.., |one| one.target != Target::Everyone));
                 lane.retain(|one| one.acked || one.kind == MsgKind::State);

@@ -26,10 +26,21 @@ pub(super) const WINDOW: usize = 10;
 pub(super) const CLIENT_CALLS: usize = 1;
 /// How many of its messages wait there before it is pushed back.
 pub(super) const CLIENT_WAITING: usize = 5;
-/// How many messages of each other client go first, at most, where a client waits for its turn. In principle two runs, where that client
-/// has begun its last run with little of a turn left, and waits for three; so few wait here that the second one is not whole, and with eight
-/// a router without turns would not be found.
-pub(super) const TURN: usize = 7;
+/// What an item counts for in a turn besides its bytes.
+const ITEM: usize = 64;
+/// How much of a client goes in a turn, as soon as that is more than it is in debt.
+const QUANTUM: usize = SIZE + ITEM;
+/// What the longest run of messages counts for in a turn.
+const LONGEST: usize = cost(MAX_RUN);
+/// How much of another client goes first, at most, where a client waits for its turn: one that has begun its last run with as little of a
+/// turn left as there can be is in debt for so many turns; the other one has the same number of them, began with a whole one, and ends
+/// with a run that is as long.
+pub(super) const MOST_AHEAD: usize = LONGEST.div_ceil(QUANTUM) * QUANTUM + LONGEST - 1;
+
+/// What so many messages that go together count for in a turn.
+pub(super) const fn cost(messages: usize) -> usize {
+    messages * SIZE + ITEM
+}
 
 /// The sizes of what instances are sent of their clients.
 pub(in crate::router::simulation) const PEER_SIZES: PeerSizes = PeerSizes {
@@ -37,7 +48,7 @@ pub(in crate::router::simulation) const PEER_SIZES: PeerSizes = PeerSizes {
     max_window_messages: 2 * WINDOW,
     // A message is sent while there is anything left.
     window_bytes: (WINDOW - 1) * SIZE + 1,
-    quantum: SIZE as i64 + 64,
+    quantum: QUANTUM as i64,
     max_waiting: 1 << 20,
     max_waiting_messages: CLIENT_WAITING,
     max_calls: CLIENT_CALLS,

@@ -3,7 +3,7 @@
 
 mod checks;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Checked, Link, TOPICS, World,
@@ -51,8 +51,8 @@ pub(super) struct PeerSim {
     pub(super) window: usize,
     /// Tells it from an earlier one of the same client.
     number: u64,
-    /// How many messages of others went while something of it could have gone.
-    pub(super) passed: usize,
+    /// How much of each other one went while something of it could have gone, by the number of that.
+    pub(super) passed: BTreeMap<u64, usize>,
 }
 
 type PeerKey = (String, usize);
@@ -199,7 +199,7 @@ impl World {
                 sent: 0,
                 window: FIRST_WINDOW,
                 number,
-                passed: 0,
+                passed: BTreeMap::new(),
             });
             peer.told.push(told);
             peer.is_gone = false;
@@ -265,7 +265,7 @@ impl World {
         }
         peer.is_gone = true;
         peer.sent = 0;
-        peer.passed = 0;
+        peer.passed.clear();
     }
 
     /// A client takes part in a topic no longer.

@@ -8,7 +8,7 @@ use crate::router::{
     simulation::world::{
         Checked, Link, World,
         checks::show_lanes,
-        limits::{CLIENT_CALLS, TURN},
+        limits::{CLIENT_CALLS, MOST_AHEAD, cost},
         message::{Message, text},
         typed::PeerSim,
     },
@@ -156,7 +156,7 @@ impl World {
             lane.remove(0);
         }
         let count = numbers.len();
-        peer.passed = 0;
+        peer.passed.clear();
         let number = peer.number;
         if !is_call {
             peer.sent += count;
@@ -169,26 +169,27 @@ impl World {
         } else if self.calls_of(at, number) > CLIENT_CALLS {
             return Err(format!("{at} has too many calls of {of:?}"));
         }
-        self.count_passed(at, of, count)
+        self.count_passed(at, of, number, cost(count))
     }
 
-    /// Others have waited for this.
-    fn count_passed(&mut self, at: usize, of: &PeerKey, count: usize) -> Checked {
-        let peers = std::mem::take(&mut self.sims[at].peers);
-        let others = peers.len() - 1;
+    /// Others have waited for this: for so much of the queue with this number.
+    fn count_passed(&mut self, at: usize, of: &PeerKey, number: u64, cost: usize) -> Checked {
+        let mut peers = std::mem::take(&mut self.sims[at].peers);
         let mut checked = Ok(());
-        let counted = peers.into_iter().map(|(key, mut peer)| {
-            match key != *of && self.may_go(at, &peer) {
-                true => peer.passed += count,
-                false => peer.passed = 0,
+        for (key, peer) in &mut peers {
+            if key == of || !self.may_go(at, peer) {
+                peer.passed.clear();
+                continue;
             }
-            if peer.passed > TURN * others {
-                checked = Err(format!("{key:?} waits for its turn at {at}, after {of:?}"));
+            let passed = peer.passed.entry(number).or_default();
+            *passed += cost;
+            if *passed > MOST_AHEAD {
+                checked = Err(format!(
+                    "{key:?} waits for its turn at {at}, after {passed} of {of:?}"
+                ));
             }
-            (key, peer)
-        });
-        let counted = counted.collect();
-        self.sims[at].peers = counted;
+        }
+        self.sims[at].peers = peers;
         checked
     }
 
