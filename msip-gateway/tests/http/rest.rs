@@ -18,6 +18,9 @@ use tokio::{
     task::JoinSet,
 };
 
+/// How much a service has seen that no test has looked at: a test that does not look loses what is more.
+const MOST_SEEN: usize = 64;
+
 /// What a service has seen.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Seen {
@@ -29,16 +32,16 @@ pub(crate) enum Seen {
 
 #[derive(Clone)]
 pub(crate) struct Service {
-    seen: mpsc::UnboundedSender<Seen>,
+    seen: mpsc::Sender<Seen>,
     calls: Arc<AtomicUsize>,
 }
 
 /// Tells of its end.
-struct OnDrop(mpsc::UnboundedSender<Seen>);
+struct OnDrop(mpsc::Sender<Seen>);
 
 impl Drop for OnDrop {
     fn drop(&mut self) {
-        let _ = self.0.send(Seen::StreamDropped);
+        let _ = self.0.try_send(Seen::StreamDropped);
     }
 }
 
@@ -120,11 +123,11 @@ impl HandleClientToServer for Service {
     }
 
     async fn on_note_ind(&self, _: &Peer<Rest>, note: SumReq) {
-        let _ = self.seen.send(Seen::Note(note.n));
+        let _ = self.seen.try_send(Seen::Note(note.n));
     }
 
     async fn on_save_ind(&self, _: &Peer<Rest>, save: SumReq) -> Result<(), Status> {
-        let _ = self.seen.send(Seen::Save(save.n));
+        let _ = self.seen.try_send(Seen::Save(save.n));
         if save.n == 13 {
             // It is never done, and whoever waited for it would wait for ever.
             std::future::pending::<()>().await;
@@ -167,7 +170,7 @@ impl HandleClientToServer for Service {
 /// A service, and a gateway in front of it. Dropped, both are gone.
 pub(crate) struct Running {
     pub(crate) url: String,
-    pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
+    pub(crate) seen: mpsc::Receiver<Seen>,
     /// How many sums were asked for.
     pub(crate) calls: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
@@ -184,8 +187,8 @@ impl Running {
 }
 
 /// A service alone, and what it sees.
-pub(crate) fn service() -> (Service, mpsc::UnboundedReceiver<Seen>) {
-    let (seen, seen_by) = mpsc::unbounded_channel();
+pub(crate) fn service() -> (Service, mpsc::Receiver<Seen>) {
+    let (seen, seen_by) = mpsc::channel(MOST_SEEN);
     let calls = Arc::new(AtomicUsize::new(0));
     (Service { seen, calls }, seen_by)
 }
@@ -231,7 +234,7 @@ pub(crate) async fn start_at(
     hosts: Hosts,
     limits: GatewayLimits,
 ) -> Running {
-    let (seen, seen_by) = mpsc::unbounded_channel();
+    let (seen, seen_by) = mpsc::channel(MOST_SEEN);
     let calls = Arc::new(AtomicUsize::new(0));
     let service = Service {
         seen,
