@@ -29,9 +29,10 @@ use crate::{
     router::{EndReason, OutboxItem, WakeList},
 };
 
-/// How long the client has for its key, once its WebSocket is there: a second less than `handshake_timeout` is at first, which would cut
-/// the connection before the client is told why.
-const KEY_TIME: Duration = Duration::from_secs(4);
+/// What is kept back of `handshake_timeout`, so that a client without a key is told why before the connection is cut: a part of what is
+/// left of it when the WebSocket is there, and no more than this.
+const TELL_PART: u32 = 5;
+const MAX_TELL_TIME: Duration = Duration::from_secs(1);
 
 /// How much is taken out of the outbox at once, in bytes; it is written before more is taken.
 const TAKE_LEN: usize = 256 * 1024;
@@ -102,13 +103,18 @@ async fn welcome<'a>(
     address: &PeerAddress,
 ) -> Result<Welcomed<'a>, Ending> {
     let mut session = Session::new();
-    let first = timeout(KEY_TIME, socket::first_text(socket)).await;
-    let first = first.map_err(|_| Ending::NoKey)??;
-    let Some(Input::Key(key)) = session.handle_text(&first).map_err(Ending::Fault)? else {
-        return Err(Ending::WrongKey);
+    let left = permit.remaining();
+    let key_time = left - MAX_TELL_TIME.min(left / TELL_PART);
+    let admitting = async {
+        let first = socket::first_text(socket).await?;
+        let Some(Input::Key(key)) = session.handle_text(&first).map_err(Ending::Fault)? else {
+            return Err(Ending::WrongKey);
+        };
+        let admission = (peers.admit)(door, local, key).await;
+        admission.ok_or(Ending::WrongKey)
     };
-    let admission = (peers.admit)(door, local, key).await;
-    let admission = admission.ok_or(Ending::WrongKey)?;
+    let admission = timeout(key_time, admitting).await;
+    let admission = admission.map_err(|_| Ending::NoKey)??;
     let refused = |status: msip_runtime::Status| Ending::Refused(status.message().to_owned());
     permit.greeted().map_err(refused)?;
     let cid = id::draw().map_err(Ending::Io)?;

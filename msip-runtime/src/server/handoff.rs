@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -132,6 +133,8 @@ struct Held {
     server: HandoffServer,
     permits: Mutex<Permits>,
     greeted: Notify,
+    /// Until when the peer must be greeted.
+    deadline: Instant,
 }
 
 struct Permits {
@@ -163,6 +166,13 @@ impl HandoffPermit {
         drop(permits);
         self.0.greeted.notify_one();
         Ok(())
+    }
+
+    /// How much is left of `handshake_timeout`: for so long the peer may still be waited for, before the future of
+    /// [`Handoff::serve`] is dropped. A peer that was [greeted](Self::greeted) in time is not concerned any more.
+    pub fn remaining(&self) -> Duration {
+        let now = Instant::now();
+        self.0.deadline.saturating_duration_since(now)
     }
 
     /// Ready once the server shuts down: a greeted peer is told, and its connection closed, within `drain_timeout`.
@@ -300,6 +310,7 @@ impl Foreign {
                 is_greeted: false,
             }),
             greeted: Notify::new(),
+            deadline,
         });
         let mut serving = self.handoff.serve(HandedOff {
             connection: self.connection,

@@ -1,5 +1,7 @@
 //! Connections that do not speak MSIP, at the port of a server: handed off whole, under the server's limits.
 
+use std::time::Duration;
+
 use msip_runtime::{
     BindError, DrainReport, Server,
     transport::{self, ServiceUrl, Stream},
@@ -133,6 +135,37 @@ async fn a_peer_of_another_protocol_and_a_client_share_a_port() {
     assert_eq!(soon("an echo", echo).await.expect("echoes").text, "both");
     say(&mut toy, b"x").await;
     assert_eq!(hear(&mut toy, 1).await, b"x");
+}
+
+/// Says how much time a peer has, and is done.
+struct Remaining(mpsc::Sender<Duration>);
+
+impl Handoff for Remaining {
+    fn recognizes(&self, _: &[u8]) -> bool {
+        true
+    }
+
+    async fn serve(&self, peer: HandedOff) {
+        let _ = self.0.send(peer.permit.remaining()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_handoff_is_told_how_much_is_left_of_the_handshake_timeout() {
+    let timeout = Duration::from_secs(600);
+    let (tell, mut told) = mpsc::channel(1);
+    let server = Server::<Lab>::builder("tcp://127.0.0.1:0?handshake_timeout=10min")
+        .handoff(Remaining(tell))
+        .bind()
+        .await
+        .expect("listens");
+    let url = server.local_url().clone();
+    let serving = tokio::spawn(server.serve(LabServer::new().0));
+    say(&mut dial(&url).await, b"toy").await;
+    let remaining = soon("the time", told.recv()).await.expect("is told");
+    assert!(remaining < timeout, "some of it is over: {remaining:?}");
+    assert!(remaining > timeout / 2, "{remaining:?}");
+    serving.abort();
 }
 
 #[tokio::test]

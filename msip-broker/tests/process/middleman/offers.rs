@@ -77,18 +77,6 @@ async fn two_listeners_take_exact_keys_at_any_path_and_say_why_they_refuse() {
         is_trusted: false,
     };
     assert_eq!(binary.closed().await.0, 1003);
-    // Whoever says nothing is not waited for.
-    let silent = open(&broker.urls[0], "/", None).await.expect("a WebSocket");
-    let mut silent = Client {
-        socket: silent,
-        id: String::new(),
-        is_trusted: false,
-    };
-    assert_eq!(
-        silent.closed().await,
-        (1008, "no key came in time".to_owned())
-    );
-
     let listed = open(&broker.urls[0], "/", Some("https://a.example")).await;
     listed.expect("is listed");
     let other = open(&broker.urls[0], "/", Some("https://b.example")).await;
@@ -101,6 +89,22 @@ async fn two_listeners_take_exact_keys_at_any_path_and_say_why_they_refuse() {
     for secret in [TRUSTED, PUBLIC, "jabberwocky"] {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+/// Not cut off: told, within what is left of the time that it has.
+#[tokio::test]
+async fn a_client_that_gives_no_key_is_told_so_however_short_its_time_is() {
+    let keys = Keys::new();
+    let broker = broker(&keys, "&handshake_timeout=1s", &[]).await;
+    let silent = open(&broker.urls[0], "/", None).await.expect("a WebSocket");
+    let mut silent = Client {
+        socket: silent,
+        id: String::new(),
+        is_trusted: false,
+    };
+    let told = (1008, "no key came in time".to_owned());
+    assert_eq!(silent.closed().await, told);
+    broker.stop().await;
 }
 
 #[tokio::test]
@@ -260,6 +264,7 @@ async fn rights_are_apart_enforced_and_withdrawn_with_their_service() {
     for enabled in commands {
         let key = format!("of {enabled}");
         watcher.send(format!("SUB {key}\n\n.\n")).await;
+        assert!(watcher.rest().await.is_empty());
         let mut service = Client::connect(&broker, TRUSTED).await;
         service.send(format!("E{enabled} {key}\n\n.\n")).await;
         assert!(service.rest().await.is_empty());
