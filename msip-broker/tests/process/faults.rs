@@ -15,7 +15,7 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::process::Broker;
+use crate::{mip::Peer, process::Broker};
 
 const ASK: Variant = Variant::new(1, "ask", MsgKind::Command).call(1);
 
@@ -127,5 +127,38 @@ async fn a_service_that_is_killed_in_mid_call_ends_that_call_and_no_other() {
         let answer = client.call(&ask("hello"), &CallOptions::new()).await;
         assert_eq!(answer.expect("is answered").raw_body(), "hello");
     }
+    broker.stop().await;
+}
+
+/// A MIP peer is never pinged, and may be silent for as long as it likes. One whose machine has gone would be there for ever.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_system_asks_silent_peers_whether_they_are_there() {
+    let broker = Broker::plain().await;
+    let peer = Peer::connect(broker.address()).await;
+    let [near, far] = [peer.stream.peer_addr(), peer.stream.local_addr()];
+    let ports = [near, far].map(|address| address.expect("is connected").port());
+    let keepalive = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("is there");
+        let of_broker = table.lines().find_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let port = |at: usize| fields.get(at)?.rsplit(':').next();
+            let is_port =
+                |at, number: u16| port(at).is_some_and(|port| port == format!("{number:04X}"));
+            (is_port(1, ports[0]) && is_port(2, ports[1])).then(|| fields[5].to_owned())
+        });
+        of_broker.expect("the connection is listed")
+    };
+    // Kind 2 is that of the keepalive; others are of what is under way.
+    let is_set = async {
+        while !keepalive().starts_with("02:") {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("a keepalive", is_set).await;
+    let timer = keepalive();
+    let ticks = timer.rsplit(':').next().expect("a time");
+    let ticks = u64::from_str_radix(ticks, 16).expect("a number");
+    assert!(ticks <= 60 * 100, "in a minute: {timer}");
     broker.stop().await;
 }

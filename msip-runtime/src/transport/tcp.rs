@@ -3,8 +3,10 @@
 use std::{
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tracing::debug;
 
@@ -24,6 +26,12 @@ const MAX_NAME_LEN: usize = 255;
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 1024;
+
+/// After how long a silent peer is asked by the system whether it is there, and again, and how often before it is taken for gone. A session
+/// of MSIP asks sooner; a peer of another dialect may be silent for ever, and one whose machine has gone has to be told from it.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_RETRIES: u32 = 4;
 
 /// The TCP transport.
 pub(super) struct Tcp;
@@ -164,8 +172,27 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     // would let another process take the port away.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
+    keep_alive(&socket);
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// What is accepted there has the same. Where it cannot be set, peers that have gone are found as they are written to.
+fn keep_alive(socket: &TcpSocket) {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME);
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "macos",
+        target_os = "freebsd",
+        windows
+    ))]
+    let keepalive = keepalive
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    if let Err(error) = SockRef::from(socket).set_tcp_keepalive(&keepalive) {
+        debug!(%error, "SO_KEEPALIVE cannot be set");
+    }
 }
 
 /// Whole batches are written at once, so waiting for more never pays. A connection on which this fails is broken already,
