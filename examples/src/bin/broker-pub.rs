@@ -6,7 +6,8 @@
 //! cargo run -p msip-examples --bin broker-pub -- fleet/7/position '52.5 north'          (in a third)
 //! ```
 //!
-//! With `--ack` the broker says that each message is in the queue of every subscriber. The kind decides the rest: of `state` the broker
+//! With `--ack` the broker says that each message is in the queue of every subscriber, or why it is not: without it a message that is
+//! refused is dropped, and nobody is told. The kind decides the rest: of `state` the broker
 //! keeps the last one for those who subscribe later, until an empty text clears it; a `command` goes to one service, such as `broker-serve`; of
 //! `log` and `metric` a slow subscriber loses the oldest.
 

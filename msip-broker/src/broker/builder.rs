@@ -8,7 +8,7 @@ use msip_runtime::{
     untyped::{UntypedProtocol, UntypedServer},
 };
 
-use super::{Broker, BrokerError, BrokerReloader, background::Background};
+use super::{Broker, BrokerError, BrokerReloader, background::Background, check};
 use crate::{
     clock::Clock,
     config::{AdminConfig, Config, LimitsConfig},
@@ -119,10 +119,11 @@ impl BrokerBuilder {
             .handoff(mip_peers(&config, &shared));
         let doors = Doors::open(&config)?;
         let server = doors.install(server, &config, &shared, keys.clone());
-        let server = authentication
-            .install(&shared.directory, server)
-            .bind()
-            .await?;
+        let server = authentication.install(&shared.directory, server);
+        let server = match server.bind().await {
+            Ok(server) => server,
+            Err(error) => return Err(check::explain(&config, error).await),
+        };
         let bound = server.local_urls().zip(&config.listeners).enumerate();
         let bound = bound.map(|(at, (url, listener))| BoundListener::new(at, url, listener));
         shared.directory.bound(&config, bound.collect());

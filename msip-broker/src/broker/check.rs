@@ -1,9 +1,14 @@
 //! Looking whether a configuration can be used, without using it.
 
-use msip_runtime::untyped::UntypedServer;
+use std::io;
 
-use super::{BrokerError, doors::Doors};
-use crate::{config::Config, directory::Authentication};
+use msip_runtime::{BindError, untyped::UntypedServer};
+
+use super::{BrokerError, doors::Doors, reloader::with_causes};
+use crate::{
+    config::{Config, ConfigErrors},
+    directory::Authentication,
+};
 
 /// Transports of which the address can be another one.
 const WITH_PORTS: [&str; 7] = ["tcp", "tls", "ws", "wss", "quic", "mm", "mm+tls"];
@@ -17,6 +22,27 @@ pub(super) async fn check(config: &Config) -> Result<(), BrokerError> {
         let (what, feature) = ("admin", "admin");
         return Err(BrokerError::NotBuilt { what, feature });
     }
+    check_listeners(config).await
+}
+
+/// What is wrong with a configuration, where it could not be listened at all of its URLs.
+pub(super) async fn explain(config: &Config, error: BindError) -> BrokerError {
+    if !is_mistake(&error) {
+        return error.into();
+    }
+    // It does not say at which of them.
+    if let Err(told) = check_listeners(config).await {
+        return told;
+    }
+    let mut listeners = config.listeners.iter();
+    match listeners.find(|listener| elsewhere(&listener.url).is_none()) {
+        Some(listener) => told(&listener.url, error),
+        None => error.into(),
+    }
+}
+
+/// Looks at each listener by itself, at a port that is free.
+async fn check_listeners(config: &Config) -> Result<(), BrokerError> {
     for (index, listener) in config.listeners.iter().enumerate() {
         let Some(url) = elsewhere(&listener.url) else {
             continue;
@@ -27,9 +53,27 @@ pub(super) async fn check(config: &Config) -> Result<(), BrokerError> {
             _ => UntypedServer::builder("mem://msip-broker-check").also(&url),
         };
         // It reads the certificates and the settings, and is closed at once.
-        drop(server.insecure(true).bind().await?);
+        let bound = server.insecure(true).bind().await;
+        drop(bound.map_err(|error| told(&listener.url, error))?);
     }
     Ok(())
+}
+
+fn told(url: &str, error: BindError) -> BrokerError {
+    match is_mistake(&error) {
+        true => ConfigErrors::of_listener(url, with_causes(&error)).into(),
+        false => error.into(),
+    }
+}
+
+/// Whether what was said of a listener is wrong, and not something that could not be done.
+fn is_mistake(error: &BindError) -> bool {
+    match error {
+        BindError::Io { source, .. } => source.kind() == io::ErrorKind::Unsupported,
+        // One that is missing; a file that cannot be used may be there another time.
+        BindError::TransportSetting(setting) => setting.value.is_empty(),
+        _ => true,
+    }
 }
 
 /// The same URL at a port of loopback that is free.

@@ -127,7 +127,7 @@ fn differences(now: &Config, new: &Config) -> Vec<&'static str> {
     changed.map(|(name, _)| name).collect()
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -75,7 +75,7 @@ async fn what_is_wrong_is_said() {
         ),
         (
             "[[listener]]\nurl = 'tcp://127.0.0.1:0?ping_intervall=1s'",
-            "unknown setting `ping_intervall`",
+            "listener tcp://127.0.0.1:0?ping_intervall=1s: unknown setting `ping_intervall`",
         ),
         (
             "[[listener]]\nurl = 'tcp://0.0.0.0:0'",

@@ -122,6 +122,12 @@ impl Kind {
 pub struct ConfigErrors(pub(super) Vec<ConfigError>);
 
 impl ConfigErrors {
+    /// What is wrong with a URL to listen at.
+    pub(crate) fn of_listener(url: &str, message: String) -> Self {
+        let place = Place::Named(format!("listener {}", shown(url)));
+        Self(vec![Kind::Other { place, message }.into()])
+    }
+
     /// `value`, or what is wrong with it.
     pub(super) fn or<T>(mut errors: Vec<ConfigError>, value: T) -> Result<T, Self> {
         if errors.is_empty() {

@@ -26,7 +26,7 @@ use super::{
     Admission, Inner, buffers,
     ending::Ending,
     frame::{Fault, write_close, write_error},
-    ids::Claimed,
+    ids::{Claimed, NotClaimed},
     session::{Hello, Input, Session},
     writer::{TAKE_LEN, Writer},
 };
@@ -40,6 +40,9 @@ const MAX_ANSWERS: usize = 256 * 1024;
 
 /// How often one poll may read and write before others have their turn.
 const MAX_STEPS: usize = 4;
+
+/// How many subscriptions one step may change: they are the router's, and others wait for them.
+const MAX_CHANGED: usize = 256;
 
 /// How long, and for how many bytes, a connection that is over is read, so that the last text arrives.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -61,6 +64,8 @@ pub(super) struct Connection<'a> {
     timer: DeadlineTimer,
     /// Whether the publisher waits for slow subscribers.
     is_pushed_back: bool,
+    /// Whether there are whole frames in the buffer, since others have their turn first.
+    is_behind: bool,
 }
 
 /// The session of the peer.
@@ -92,6 +97,7 @@ impl<'a> Connection<'a> {
             writer: Writer::default(),
             timer: DeadlineTimer::default(),
             is_pushed_back: false,
+            is_behind: false,
         }
     }
 
@@ -235,6 +241,9 @@ impl<'a> Connection<'a> {
         if self.session.output().len() - self.writer.answers_offset > MAX_ANSWERS {
             return Ok(false);
         }
+        if self.is_behind {
+            return self.handle_received(now);
+        }
         let missing = self.session.partial_len().saturating_sub(self.buffer.len());
         buffers::make_place(&mut self.buffer, missing);
         match pin!(self.transport.stream.read_buf(&mut self.buffer)).poll(task) {
@@ -253,13 +262,17 @@ impl<'a> Connection<'a> {
     fn handle_received(&mut self, now: Duration) -> Result<bool, Ending> {
         // All who are given something are woken at the end.
         let mut wakes = WakeList::new();
-        loop {
+        let mut changed = 0;
+        self.is_behind = false;
+        while changed < MAX_CHANGED && !self.is_pushed_back {
             match self.session.poll_input(&mut self.buffer, now) {
                 Ok(None) => return self.count_partial(),
-                Ok(Some(input)) => self.handle(input, now, &mut wakes)?,
+                Ok(Some(input)) => changed += self.handle(input, now, &mut wakes)?,
                 Err(fault) => return Err(Ending::Fault(fault)),
             }
         }
+        self.is_behind = true;
+        self.count_partial()
     }
 
     /// Counts what is there of a frame that has not come whole.
@@ -277,14 +290,21 @@ impl<'a> Connection<'a> {
         Err(Ending::Fault(Fault::new(Code::ResourceExhausted, text, 0)))
     }
 
-    fn handle(&mut self, input: Input, now: Duration, wakes: &mut WakeList) -> Result<(), Ending> {
+    /// Returns how many subscriptions it has changed.
+    fn handle(
+        &mut self,
+        input: Input,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) -> Result<usize, Ending> {
         let Some(attached) = &mut self.attached else {
             // The session lets nothing else pass before HELLO.
             return match input {
-                Input::Hello(hello) => self.attach(&hello, now),
+                Input::Hello(hello) => self.attach(&hello, now).map(|()| 0),
                 _ => Err(Ending::Closed),
             };
         };
+        let mut changed = 0;
         let sessions = &self.peers.sessions;
         match input {
             Input::Publish(publication) => {
@@ -298,10 +318,11 @@ impl<'a> Connection<'a> {
             }
             Input::Subscribe(request) => {
                 let outcome = sessions.subscribe(&attached.claimed, &request.topic, now);
-                self.session.answer(&request, outcome.as_ref().copied());
+                changed = *outcome.as_ref().unwrap_or(&1);
+                self.session.answer(&request, outcome.as_ref().map(|_| ()));
             }
             Input::Unsubscribe(request) => {
-                sessions.unsubscribe(&attached.claimed, &request.topic);
+                changed = sessions.unsubscribe(&attached.claimed, &request.topic);
                 self.session.answer(&request, Ok(()));
             }
             Input::Hello(hello) => {
@@ -313,7 +334,7 @@ impl<'a> Connection<'a> {
             }
             Input::Close => return Err(Ending::Closed),
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Gives the peer the session that it has asked for.
@@ -331,7 +352,10 @@ impl<'a> Connection<'a> {
                         self.attached = Some(self.attached_to(hello, claimed));
                         return Ok(());
                     }
-                    Err(error) => (Code::Internal, format!("no random numbers: {error}")),
+                    Err(NotClaimed::Refused(refused)) => (refused.code, refused.text.into_owned()),
+                    Err(NotClaimed::Random(error)) => {
+                        (Code::Internal, format!("no random numbers: {error}"))
+                    }
                 }
             }
             Err(status) => (status.code(), status.message().to_owned()),

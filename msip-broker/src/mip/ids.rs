@@ -11,14 +11,20 @@ use std::{
 };
 
 use bytes::Bytes;
+use msip_session::wire::Code;
 
 use super::session::{Hello, Name};
 use crate::{
     access::{Principal, Rights},
-    router::{Dialect, EndReason, Refused, Router, SessionHandle, SubscribeRequest, WakeList},
+    router::{
+        Dialect, EndReason, Limits, Refused, Router, SessionHandle, SubscribeRequest, WakeList,
+    },
     small_map::SmallMap,
     topic::Filter,
 };
+
+/// How many connections share a session that they name by the same text: each subscription is made for all of them.
+pub(super) const MAX_SHARING: usize = 64;
 
 /// Whose a session is, and its number.
 type Id = (Principal, u64);
@@ -109,6 +115,13 @@ impl Takeover {
     }
 }
 
+/// Why a HELLO gets no session.
+#[derive(Debug)]
+pub(super) enum NotClaimed {
+    Refused(Refused),
+    Random(getrandom::Error),
+}
+
 /// The session of a connection.
 #[derive(Debug)]
 pub(super) struct Claimed {
@@ -152,7 +165,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// There are no random numbers.
+    /// As many connections share the session as may, or there are no random numbers.
     pub(super) fn claim(
         &self,
         hello: &Hello,
@@ -160,10 +173,10 @@ impl Sessions {
         rights: &Arc<Rights>,
         may_resume: bool,
         now: Duration,
-    ) -> Result<Claimed, getrandom::Error> {
+    ) -> Result<Claimed, NotClaimed> {
         if !may_resume {
             return Ok(Claimed {
-                number: getrandom::u64()?,
+                number: getrandom::u64().map_err(NotClaimed::Random)?,
                 session: self
                     .router
                     .connect(who.clone(), rights.clone(), Dialect::Mip),
@@ -176,10 +189,15 @@ impl Sessions {
         table.expire(now, &self.router, &mut wakes);
         let number = match table.find(&hello.name, who) {
             Some(number) => number,
-            None => table.fresh_number(who)?,
+            None => table.fresh_number(who).map_err(NotClaimed::Random)?,
         };
         let id = (who.clone(), number);
         let is_number = matches!(hello.name, Name::Number(_));
+        if !is_number && let Some(entry) = table.sessions.get(&id) {
+            entry
+                .check_sharing(entry.members.len() + 1, 0, self.router.limits())
+                .map_err(NotClaimed::Refused)?;
+        }
         let text = match &hello.name {
             Name::Text(text) if !table.sessions.contains_key(&id) => {
                 // A copy of its own, which keeps no read buffer.
@@ -272,7 +290,7 @@ impl Sessions {
         }
     }
 
-    /// Subscribes the session, for all of its connections.
+    /// Subscribes the session, for all of its connections. Returns for how many something has changed.
     ///
     /// # Errors
     ///
@@ -282,30 +300,37 @@ impl Sessions {
         claimed: &Claimed,
         topic: &Bytes,
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<usize, Refused> {
         let Some(seat) = &claimed.seat else {
             self.router
                 .subscribe(&claimed.session, literal(topic), now)?;
-            return Ok(());
+            return Ok(1);
         };
         let mut table = self.lock();
+        let entry = table.sessions.get_mut(&seat.id);
+        // The others have what the session has.
+        let new_to = entry.filter(|entry| !entry.topics.contains_key(topic));
+        if let Some(entry) = &new_to {
+            entry.check_sharing(entry.members.len(), 1, self.router.limits())?;
+        }
         self.router
             .subscribe(&claimed.session, literal(topic), now)?;
-        if let Some(entry) = table.sessions.get_mut(&seat.id) {
-            for other in entry.others(seat.member) {
-                let _ = self.router.subscribe(other, literal(topic), now);
-            }
-            entry.topics.insert(topic.clone(), ());
+        let Some(entry) = new_to else {
+            return Ok(1);
+        };
+        for other in entry.others(seat.member) {
+            let _ = self.router.subscribe(other, literal(topic), now);
         }
-        Ok(())
+        entry.topics.insert(topic.clone(), ());
+        Ok(entry.members.len())
     }
 
     /// The opposite.
-    pub(super) fn unsubscribe(&self, claimed: &Claimed, topic: &Bytes) {
+    pub(super) fn unsubscribe(&self, claimed: &Claimed, topic: &Bytes) -> usize {
         let filter = Filter::Literal(topic.clone());
         let Some(seat) = &claimed.seat else {
             self.router.unsubscribe(&claimed.session, &filter);
-            return;
+            return 1;
         };
         let mut table = self.lock();
         self.router.unsubscribe(&claimed.session, &filter);
@@ -314,7 +339,9 @@ impl Sessions {
                 self.router.unsubscribe(other, &filter);
             }
             entry.topics.remove(topic);
+            return entry.members.len();
         }
+        1
     }
 
     /// A connection has ended. Where it was the last of its session that is kept, and its queue with it, unless the session
@@ -402,6 +429,37 @@ fn literal(topic: &Bytes) -> SubscribeRequest {
 }
 
 impl Entry {
+    /// Whether so many connections may share so many topics more than there are: together they have no more subscriptions than a
+    /// session may, or each SUBSCRIBE and each HELLO would cost as much as thousands.
+    fn check_sharing(
+        &self,
+        connections: usize,
+        more_topics: usize,
+        limits: &Limits,
+    ) -> Result<(), Refused> {
+        if connections <= 1 {
+            return Ok(());
+        }
+        if connections > MAX_SHARING {
+            let text =
+                format!("too many connections share this session: {MAX_SHARING} are allowed");
+            let code = Code::ResourceExhausted;
+            return Err(Refused {
+                code,
+                text: text.into(),
+            });
+        }
+        let topics = self.topics.len() + more_topics;
+        match topics.saturating_mul(connections) > limits.subscriptions {
+            true => Err(Refused::limit(
+                "subscriptions of connections that share a session",
+                limits.subscriptions,
+                "subscriptions",
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn others(&self, member: u64) -> impl Iterator<Item = &SessionHandle> {
         let others = self.members.iter();
         others

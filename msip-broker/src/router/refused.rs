@@ -53,7 +53,7 @@ impl Refused {
     }
 
     /// A limit is reached.
-    pub(super) fn limit(what: &str, most: usize, setting: &str) -> Self {
+    pub(crate) fn limit(what: &str, most: usize, setting: &str) -> Self {
         Self {
             code: Code::ResourceExhausted,
             text: format!("too many {what}: {most} are allowed ({setting})").into(),

@@ -300,6 +300,79 @@ fn hellos_that_are_not_read() {
 }
 
 #[test]
+fn a_number_that_is_claimed_again_and_again() {
+    attack(
+        "a session of MIP peers with 1,000 subscriptions, of which the number is claimed 400 times",
+    )
+    .attackers(4)
+    .within(Bounds {
+        memory: 16 * MIB,
+        descriptors: 440,
+        lines: 1000,
+    })
+    .run(async |target| {
+        let number = 7_u64.to_be_bytes();
+        let mut claiming = Vec::new();
+        for round in 0..100 {
+            let mut attacker = mip_peer(&target, &number).await;
+            if round == 0 {
+                attacker.send(&mip_subscriptions(1000)).await;
+            }
+            claiming.push(attacker);
+        }
+        claiming
+    });
+}
+
+#[test]
+fn a_text_that_many_share() {
+    attack("100 connections of MIP peers with one text, which subscribe to 300 topics each")
+        .attackers(100)
+        .within(Bounds {
+            memory: 100 * 128 * KIB + 16 * MIB,
+            descriptors: 120,
+            lines: 400,
+        })
+        .run(async |target| {
+            let mut attacker = mip_peer(&target, b"the text of all of them").await;
+            attacker.send(&mip_subscriptions(300)).await;
+            attacker
+        });
+}
+
+/// SUBSCRIBEs to so many topics, which are not to be acknowledged.
+fn mip_subscriptions(count: usize) -> Vec<u8> {
+    let topics = (0..count).map(|number| format!("storm/{number}"));
+    let frames = topics.map(|topic| mip::frame(mip::SUBSCRIBE, 0, 2, topic.as_bytes()));
+    frames.flatten().collect()
+}
+
+#[test]
+fn a_session_that_is_resumed_again_and_again() {
+    attack("an MSIP session with 1,000 subscriptions, which is taken over 200 times")
+        .attackers(2)
+        .within(Bounds {
+            lines: 1000,
+            ..Bounds::default()
+        })
+        .run(async |target| {
+            let hello = raw::resuming_frame(&target.hello());
+            for round in 0..100 {
+                let mut attacker = target.connect().await;
+                attacker.send(&hello).await;
+                attacker.hear().await;
+                if round == 0 {
+                    let topics = (0..1000).map(|number| format!("storm/{number}/+"));
+                    let frames: Vec<u8> = topics
+                        .flat_map(|topic| subscribe(&mut attacker, &topic))
+                        .collect();
+                    attacker.send(&frames).await;
+                }
+            }
+        });
+}
+
+#[test]
 fn sessions_that_are_left_behind() {
     attack("1,000 sessions that are begun and left: half of MIP peers with long names")
         .attackers(4)

@@ -6,9 +6,13 @@
 mod admin;
 #[cfg(target_os = "linux")]
 mod attacks;
+#[cfg(all(feature = "tls", feature = "quic", feature = "websocket"))]
+mod certificates;
 mod crowd;
 mod faults;
 mod hostile;
+mod keys;
+mod limits;
 #[cfg(feature = "middleman")]
 mod middleman;
 mod mip;

@@ -138,6 +138,31 @@ async fn whatever_is_wrong_with_what_it_was_told_is_said_and_it_ends_with_2() {
             &["--max-body", "4MB"],
             "msip-broker: --max-body: expected a size from 1KiB to 1GiB",
         ),
+        (
+            &[
+                "--listen",
+                "tcp://127.0.0.1:0",
+                "--listen",
+                "tcp://127.0.0.1:0?pin_interval=1s",
+            ],
+            "msip-broker: listener tcp://127.0.0.1:0?pin_interval=1s: unknown setting `pin_interval`",
+        ),
+        (
+            &["--listen", "tcp://127.0.0.1:0?ping_interval=1"],
+            "msip-broker: listener tcp://127.0.0.1:0?ping_interval=1: setting `ping_interval`: expected a time",
+        ),
+        (
+            &["--listen", "tcp://127.0.0.1:0/news"],
+            "msip-broker: listener tcp://127.0.0.1:0/news: the URL names the topic",
+        ),
+        (
+            &["--listen", "mip://127.0.0.1:0"],
+            "msip-broker: listener mip://127.0.0.1:0: cannot listen at mip://127.0.0.1:0: mip:// is for clients",
+        ),
+        (
+            &["--listen", "unix:///nowhere/broker?pin_interval=1s"],
+            "msip-broker: listener unix:///nowhere/broker?pin_interval=1s: unknown setting `pin_interval`",
+        ),
         (&["--listn", "x"], "a similar argument exists: '--listen'"),
     ] {
         let (code, _, told) = run(arguments).await;

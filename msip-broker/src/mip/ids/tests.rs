@@ -29,9 +29,14 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::with_subscriptions(Limits::default().subscriptions)
+    }
+
+    fn with_subscriptions(subscriptions: usize) -> Self {
         let router = Router::new(Limits {
             session_expiry: EXPIRY,
             session_messages: 10,
+            subscriptions,
             ..Limits::default()
         });
         Self {
@@ -51,6 +56,17 @@ impl Desk {
         self.sessions
             .claim(&hello, &who, &self.rights, true, now)
             .unwrap()
+    }
+
+    /// What somebody who is not given a session is told.
+    fn refused(&self, name: Name) -> String {
+        let hello = hello(name, 1);
+        let who = Principal::new("ada");
+        let claimed = self.sessions.claim(&hello, &who, &self.rights, true, at(0));
+        match claimed {
+            Err(NotClaimed::Refused(refused)) => refused.to_string(),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn subscribe(&self, claimed: &Claimed, topic: &'static str) {
@@ -208,6 +224,51 @@ fn several_connections_of_one_text_share_its_subscriptions() {
     assert_eq!(desk.publish("after"), 1, "the last one's queue is kept");
     let third = desk.claim(text("the-same-text"), 3, at(1));
     assert!(Desk::queued(&third).unwrap() >= 1);
+}
+
+#[test]
+fn connections_of_one_text_have_no_more_subscriptions_together_than_one_may_have() {
+    let desk = Desk::with_subscriptions(6);
+    let first = desk.claim(text("the-same-text"), 1, at(0));
+    for topic in ["a", "b", "c"] {
+        desk.subscribe(&first, topic);
+    }
+    let second = desk.claim(text("the-same-text"), 2, at(0));
+    let told = "RESOURCE_EXHAUSTED: too many subscriptions of connections that share a session: 6 are allowed \
+                (subscriptions)";
+    assert_eq!(desk.refused(text("the-same-text")), told);
+    let refused = desk
+        .sessions
+        .subscribe(&second, &Bytes::from_static(b"d"), at(0));
+    assert_eq!(refused.unwrap_err().to_string(), told);
+    // What the session has it may have again, and others have theirs.
+    desk.subscribe(&second, "a");
+    let other = desk.claim(text("another-text"), 3, at(0));
+    desk.subscribe(&other, "d");
+    desk.sessions.leave(second, None, at(0));
+    desk.subscribe(&first, "d");
+    assert_eq!((desk.publish("a"), desk.publish("d")), (1, 2));
+}
+
+#[test]
+fn so_many_connections_share_a_text_and_no_more() {
+    let desk = Desk::new();
+    let mut sharing: Vec<_> = (0..MAX_SHARING as u64)
+        .map(|id| desk.claim(text("the-same-text"), id, at(0)))
+        .collect();
+    let told = "RESOURCE_EXHAUSTED: too many connections share this session: 64 are allowed";
+    assert_eq!(desk.refused(text("the-same-text")), told);
+    // One that has gone leaves its place, and whoever names the number has the session alone.
+    let gone = sharing.pop().unwrap();
+    let number = gone.number;
+    desk.sessions.leave(gone, None, at(0));
+    sharing.push(desk.claim(text("the-same-text"), 100, at(0)));
+    desk.claim(Name::Number(number), 101, at(0));
+    assert!(
+        sharing
+            .iter()
+            .all(|one| one.takeover().unwrap().has_happened())
+    );
 }
 
 #[test]

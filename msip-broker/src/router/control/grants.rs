@@ -40,7 +40,7 @@ impl Router {
         }
         let most = self.0.limits.grants;
         if !entry.grants.contains_key(&filter) && entry.grants.len() >= most {
-            return Err(Refused::limit("grants", most, "max_grants"));
+            return Err(Refused::limit("grants", most, "grants"));
         }
         let before = entry.grants.insert(filter.clone(), grant);
         control.grants.give(session.key(), filter.clone(), grant);

@@ -103,7 +103,7 @@ impl Router {
         };
         let is_repeated = entry.subscriptions.contains_key(&request.filter);
         if !is_repeated && entry.subscriptions.len() >= most {
-            return Err(Refused::limit("subscriptions", most, "max_subscriptions"));
+            return Err(Refused::limit("subscriptions", most, "subscriptions"));
         }
         let spoken = control.spoken(key, &request)?;
         let group: Option<Arc<str>> = request.group.clone().map(Into::into);

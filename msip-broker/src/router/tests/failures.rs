@@ -219,7 +219,7 @@ fn a_session_has_a_bounded_number_of_subscriptions() {
     assert_eq!(refused.code, Code::ResourceExhausted);
     assert_eq!(
         refused.text,
-        "too many subscriptions: 2 are allowed (max_subscriptions)"
+        "too many subscriptions: 2 are allowed (subscriptions)"
     );
 }
 

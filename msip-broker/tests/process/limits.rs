@@ -1,0 +1,294 @@
+//! The limits of the file, each met by peers of the program: one that is not wired through is not there.
+
+use msip_runtime::{
+    CallOptions, MsgKind, Variant,
+    untyped::{Grant, SubscribeOptions, UntypedClient, UntypedMessage},
+};
+use msip_tests::soon;
+use tempfile::TempDir;
+
+use crate::{
+    mip::{ACK, ACK_REQUIRED, ERROR, EVENT, HELLO, Peer, SUBSCRIBE, frame, publish},
+    process::{Broker, get},
+};
+
+const KIND_STATE: u8 = 3;
+const KIND_LOG: u8 = 4;
+
+/// A broker whose file says this of `[limits]`, and more tables after it.
+struct Limited {
+    broker: Broker,
+    admin: String,
+    _folder: TempDir,
+}
+
+impl Limited {
+    async fn start(limits: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("broker.toml");
+        let text = format!("[[listener]]\nurl = 'tcp://127.0.0.1:0'\n[limits]\n{limits}");
+        std::fs::write(&file, text).expect("is written");
+        let file = file.to_str().expect("text");
+        let arguments = ["--config", file, "--admin", "127.0.0.1:0"];
+        let mut broker = Broker::start(&arguments, 1).await;
+        let admin = broker.line().await.replace("admin on http://", "");
+        Self {
+            broker,
+            admin,
+            _folder: folder,
+        }
+    }
+
+    async fn peer(&self) -> Peer {
+        Peer::connect(self.broker.address()).await
+    }
+
+    /// One that names its session by this number.
+    async fn numbered(&self, number: u64) -> Peer {
+        let mut peer = Peer::silent(self.broker.address()).await.expect("connects");
+        let hello = frame(HELLO, 0, 1, &number.to_be_bytes());
+        peer.send(&hello).await.expect("is written");
+        assert_eq!(peer.hear().await.expect("an answer").0, ACK);
+        peer
+    }
+
+    /// Waits until the metrics have this line.
+    async fn counts(&self, line: &str) {
+        let is_counted = async {
+            loop {
+                let metrics = get(&self.admin, "/metrics").await.expect("an answer").1;
+                if metrics.lines().any(|other| other == line) {
+                    break;
+                }
+            }
+        };
+        soon(line, is_counted).await;
+    }
+}
+
+/// The same message of another kind.
+fn of_kind(kind: u8, mut message: Vec<u8>) -> Vec<u8> {
+    message[9] = kind;
+    message
+}
+
+/// Sends a frame that is refused, for this reason.
+async fn is_refused(peer: &mut Peer, frame: &[u8], why: &str) {
+    peer.send(frame).await.expect("is written");
+    let (frame_type, _, text) = peer.hear().await.expect("an answer");
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert_eq!((frame_type, &*text), (ERROR, why));
+}
+
+/// Sends a frame that is acknowledged.
+async fn is_taken(peer: &mut Peer, frame: &[u8]) {
+    peer.send(frame).await.expect("is written");
+    let (frame_type, _, text) = peer.hear().await.expect("an answer");
+    assert_eq!(frame_type, ACK, "{}", String::from_utf8_lossy(&text));
+}
+
+#[tokio::test]
+async fn connections() {
+    let limited = Limited::start("connections = 1").await;
+    let _first = limited.peer().await;
+    let second = Peer::silent(limited.broker.address()).await;
+    let why = "RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)";
+    is_refused(
+        &mut second.expect("connects"),
+        &frame(HELLO, 0, 1, b""),
+        why,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn subscriptions_grants_and_kept_values() {
+    let limits = "subscriptions = 2\ngrants = 1\nkept_values = 2\nkept_bytes = '1000'";
+    let limited = Limited::start(limits).await;
+    let mut peer = limited.peer().await;
+    for topic in ["a", "b"] {
+        peer.subscribe(topic).await;
+    }
+    let third = frame(SUBSCRIBE, ACK_REQUIRED, 2, b"c");
+    let why = "RESOURCE_EXHAUSTED: too many subscriptions: 2 are allowed (subscriptions)";
+    is_refused(&mut peer, &third, why).await;
+
+    let state =
+        |topic: &str, len: usize| of_kind(KIND_STATE, publish(0, 3, topic, &vec![b'x'; len]));
+    is_taken(&mut peer, &state("kept/1", 100)).await;
+    let why = "RESOURCE_EXHAUSTED: too many bytes of kept STATEs: 1000 are allowed (kept_bytes)";
+    is_refused(&mut peer, &state("kept/2", 1000), why).await;
+    is_taken(&mut peer, &state("kept/2", 100)).await;
+    let why = "RESOURCE_EXHAUSTED: too many kept STATEs: 2 are allowed (kept_values)";
+    is_refused(&mut peer, &state("kept/3", 1), why).await;
+
+    let service = UntypedClient::builder(&limited.broker.urls[0], "raw", 0);
+    let service = service.connect().await.expect("connects");
+    let grant = |topic: &'static str| {
+        let service = service.clone();
+        async move {
+            let serves = format!("{topic}/$in");
+            let serves = service.subscribe(&serves, &SubscribeOptions::new()).await;
+            serves.expect("is allowed");
+            service.grant(topic, &Grant::new().subscribe(topic)).await
+        }
+    };
+    grant("orders").await.expect("is one");
+    let refused = grant("bills").await.expect_err("is one too many");
+    let why = "too many grants: 1 are allowed (grants)";
+    assert!(refused.to_string().contains(why), "{refused}");
+}
+
+/// What is kept for a session that is away: over its limits it ends, and hears from its return on.
+#[tokio::test]
+async fn messages_and_bytes_of_sessions_that_are_away() {
+    for (limits, len) in [
+        ("session_messages = 3", 10),
+        ("session_bytes = '4KiB'", 1500),
+    ] {
+        let limited = Limited::start(limits).await;
+        let mut subscriber = limited.numbered(7).await;
+        subscriber.subscribe("news").await;
+        drop(subscriber);
+        limited
+            .counts("msip_broker_sessions{state=\"away\"} 1")
+            .await;
+        let mut publisher = limited.peer().await;
+        let body = vec![b'x'; len];
+        publisher.publish(1, "news", &body).await;
+        let mut subscriber = limited.numbered(7).await;
+        assert_eq!(
+            subscriber.hear().await.expect("it was kept").1,
+            1,
+            "{limits}"
+        );
+        drop(subscriber);
+        limited
+            .counts("msip_broker_sessions{state=\"away\"} 1")
+            .await;
+        for id in 2..6 {
+            publisher.publish(id, "news", &body).await;
+        }
+        let ended = "msip_broker_sessions_ended_total{reason=\"overflow\"} 1";
+        limited.counts(ended).await;
+        let mut subscriber = limited.numbered(7).await;
+        publisher.publish(6, "news", &body).await;
+        let (frame_type, id, _) = subscriber.hear().await.expect("a message");
+        assert_eq!((frame_type, id), (EVENT, 6), "{limits}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_are_away_and_what_of_log_is_kept_for_one() {
+    let limited = Limited::start("detached_sessions = 1\ndroppable_bytes = '4KiB'").await;
+    let mut publisher = limited.peer().await;
+    let mut first = limited.numbered(1).await;
+    first.subscribe("news").await;
+    drop(first);
+    limited
+        .counts("msip_broker_sessions{state=\"away\"} 1")
+        .await;
+    publisher.publish(1, "news", b"for the first").await;
+    let mut second = limited.numbered(2).await;
+    second.subscribe("news").await;
+    drop(second);
+    // The one that has been away for longest ends.
+    let ended = "msip_broker_sessions_ended_total{reason=\"expired\"} 1";
+    limited.counts(ended).await;
+    for id in 2..12 {
+        let log = of_kind(KIND_LOG, publish(0, id, "news", &[b'x'; 1000]));
+        is_taken(&mut publisher, &log).await;
+    }
+    let mut second = limited.numbered(2).await;
+    let mut first = limited.numbered(1).await;
+    publisher.publish(12, "news", b"for whoever is there").await;
+    // The oldest LOGs have made place for the others.
+    let mut heard = Vec::new();
+    while heard.last() != Some(&12) {
+        heard.push(second.hear().await.expect("a message").1);
+    }
+    assert!(heard.len() < 6 && heard.contains(&11), "{heard:?}");
+    // It was ended and begins anew: without what it had subscribed to.
+    is_taken(&mut first, &frame(SUBSCRIBE, ACK_REQUIRED, 3, b"last")).await;
+    publisher.publish(13, "last", b"").await;
+    assert_eq!(first.hear().await.expect("a message").1, 13);
+}
+
+/// A subscriber that takes nothing is cut by the number of messages too.
+#[tokio::test]
+async fn messages_of_a_session_that_is_connected() {
+    let limited = Limited::start("outgoing_messages = 16\noutgoing_bytes = '1GiB'").await;
+    let mut stuck = limited.peer().await;
+    stuck.subscribe("flood").await;
+    let mut publisher = limited.peer().await;
+    let body = vec![b'x'; 256 * 1024];
+    // What the system takes of it is some MiB.
+    for id in 0..100 {
+        publisher.publish(id, "flood", &body).await;
+    }
+    limited
+        .counts("msip_broker_sessions_ended_total{reason=\"slow_consumer\"} 1")
+        .await;
+}
+
+/// What a principal may send is shared by its sessions; whoever sends more is read more slowly, and others are not.
+#[tokio::test]
+async fn messages_and_bytes_of_a_principal() {
+    for limit in ["messages_per_second = 10", "bytes_per_second = '1KiB'"] {
+        let principals = format!(
+            "connections = 100\n[[listener]]\nurl = 'tcp://127.0.0.1:0?principal=slow'\n\
+             [principals.slow]\npublish = ['#']\n{limit}"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("broker.toml");
+        let text = format!("[[listener]]\nurl = 'tcp://127.0.0.1:0'\n[limits]\n{principals}");
+        std::fs::write(&file, text).expect("is written");
+        let broker = Broker::start(&["--config", file.to_str().expect("text")], 2).await;
+        let (_, address) = broker.urls[1].split_once("://").expect("a URL");
+        let mut slow = Peer::connect(address.trim_end_matches('/')).await;
+        let mut other = Peer::connect(broker.address()).await;
+        // Much more than one of them may in a second, and each message by itself.
+        let both = ["news", "more"].map(|topic| publish(ACK_REQUIRED, 1, topic, &[b'x'; 100]));
+        let all = both.concat().repeat(200);
+        slow.send(&all).await.expect("is written");
+        other.send(&all).await.expect("is written");
+        for _ in 0..400 {
+            assert_eq!(other.hear().await.expect("an answer").0, ACK);
+        }
+        // What the slow one was answered by now: it is read more slowly, and nothing of it is refused.
+        assert_eq!(slow.hear().await.expect("an answer").0, ACK, "{limit}");
+        let mut answers = vec![0; 64 * 1024];
+        let len = slow.stream.try_read(&mut answers).unwrap_or(0);
+        assert!(len < 24 * 399, "{limit}: all are answered at once");
+        let mut types = answers[..len].chunks(24).map(|answer| answer[7]);
+        assert!(
+            types.all(|frame_type| u16::from(frame_type) == ACK),
+            "{limit}"
+        );
+        broker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn messages_that_have_expired_are_not_delivered() {
+    const NOTE: Variant = Variant::new(2, "note", MsgKind::Event);
+    let limited = Limited::start("connections = 100").await;
+    let mut subscriber = limited.numbered(7).await;
+    subscriber.subscribe("news").await;
+    drop(subscriber);
+    limited
+        .counts("msip_broker_sessions{state=\"away\"} 1")
+        .await;
+    let publisher = UntypedClient::builder(&limited.broker.urls[0], "raw", 0);
+    let publisher = publisher.connect().await.expect("connects");
+    for (ttl, body) in [("0", "late"), ("3600000", "in time")] {
+        let note = UntypedMessage::new(&NOTE, body).to_topic("news");
+        let options = CallOptions::new().header("ttl", ttl);
+        let delivered = publisher.deliver(&note.expect("a topic"), &options).await;
+        delivered.expect("is taken over");
+    }
+    let mut subscriber = limited.numbered(7).await;
+    let (_, _, payload) = subscriber.hear().await.expect("a message");
+    assert_eq!(payload, b"\0\x04newsin time");
+    limited.counts("msip_broker_dropped_messages_total 1").await;
+}
