@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How many connections share a session that they name by the same text: each subscription is made for all of them.
-pub(super) const MAX_SHARING: usize = 64;
+const MAX_SHARING: usize = 64;
 
 /// Whose a session is, and its number.
 type Id = (Principal, u64);

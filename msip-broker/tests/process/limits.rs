@@ -260,7 +260,7 @@ async fn messages_and_bytes_of_a_principal() {
         let mut answers = vec![0; 64 * 1024];
         let len = slow.stream.try_read(&mut answers).unwrap_or(0);
         assert!(len < 24 * 399, "{limit}: all are answered at once");
-        let mut types = answers[..len].chunks(24).map(|answer| answer[7]);
+        let mut types = answers[..len].chunks_exact(24).map(|answer| answer[7]);
         assert!(
             types.all(|frame_type| u16::from(frame_type) == ACK),
             "{limit}"
