@@ -68,6 +68,8 @@ pub struct CallOptions {
     pub(crate) urgent: Option<bool>,
     pub(crate) ack: bool,
     pub(crate) clears: bool,
+    /// For whom it is, among those who share a connection.
+    pub(crate) caller: u32,
     /// Boxed, so that options without metadata are small.
     outgoing: Option<Box<OutgoingMetadata>>,
 }
@@ -109,6 +111,7 @@ impl CallOptions {
             urgent: None,
             ack: false,
             clears: false,
+            caller: 0,
             outgoing: None,
         }
     }
@@ -126,6 +129,7 @@ impl CallOptions {
             && self.urgent.is_none()
             && !self.ack
             && !self.clears
+            && self.caller == 0
             && self.outgoing.is_none()
     }
 
@@ -417,6 +421,14 @@ impl CallOptions {
         self.outgoing
             .as_ref()
             .is_some_and(|outgoing| outgoing.is_passed_on)
+    }
+
+    /// Makes a call for one of many who share the connection: for a broker or a relay, which numbers them as it likes. Where they
+    /// give up more calls than may be cancelled at once, their CANCELs are sent by turns.
+    #[must_use]
+    pub const fn on_behalf_of(mut self, caller: u32) -> Self {
+        self.caller = caller;
+        self
     }
 
     /// States who has sent it: for a broker, whose clients believe it. Of any side but an accepting one it is ignored.

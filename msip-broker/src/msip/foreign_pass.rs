@@ -26,7 +26,9 @@ pub(super) async fn pass_on(
         Err(status) => return call.0.refuse(&status),
     };
     let metadata = ResponseMetadata::new();
-    let options = options.response_metadata(&metadata);
+    let options = options
+        .response_metadata(&metadata)
+        .on_behalf_of(call.0.caller().key().turn());
     let outcome = tokio::select! {
         biased;
         outcome = one_answer(&service, &message, &options) => outcome,

@@ -295,6 +295,7 @@ impl<'a> Reader<'a> {
             Some(_) => exchange.options(),
             None => exchange.options_with_identity(),
         };
+        let options = options.on_behalf_of(self.session.key().turn());
         let is_idempotent = metadata.is_idempotent();
         let key = metadata.key().map(str::to_owned);
         let Reply::Call(responder) = exchange.reply else {

@@ -19,6 +19,11 @@ impl SessionKey {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// Whose turn it is where its calls have to wait with those of others. Two sessions that share it would take turns as one.
+    pub(crate) fn turn(self) -> u32 {
+        u32::try_from(self.0 % (1 << 32)).unwrap_or(0)
+    }
 }
 
 impl fmt::Display for SessionKey {

@@ -18,10 +18,7 @@ use crate::{
     service::{self, Inbox},
     transport::ServiceUrl,
 };
-use msip_session::Lost;
-
-/// The protocol that HELLO names where many may be spoken, each at its topics.
-const BROKER_PROTOCOL: &str = "msip.broker.v1";
+use msip_session::{Lost, wire::broker};
 
 /// A connection to a broker, whose endpoints are at topics. It is closed when it is dropped.
 #[derive(Debug)]
@@ -75,7 +72,7 @@ impl<P, H> ClientBuilder<P, H> {
             login: parts.settings.login_timeout * 7 / 8,
         };
         let protocol = ProtocolId {
-            name: BROKER_PROTOCOL.into(),
+            name: broker::PROTOCOL.into(),
             fingerprint: 0,
         };
         let target = parts.target(protocol, Translations::none(), None);

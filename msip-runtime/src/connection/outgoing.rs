@@ -443,6 +443,7 @@ pub(super) fn state_key(
 fn head(variant: &Variant, options: &CallOptions) -> RequestHead<'static> {
     RequestHead {
         urgent: options.urgent.unwrap_or(variant.urgent),
+        caller: options.caller,
         ..variant.head()
     }
 }

@@ -112,7 +112,10 @@ pub enum UrlError {
         topic: String,
     },
     /// The URL names a topic, where a client and a server talk to each other directly.
-    #[error("the URL names the topic {topic:?}: a direct connection has none, leave it out")]
+    #[error(
+        "the URL names the topic {topic:?}: leave it out, a direct connection has none, and clients of a `BrokerConnection` name \
+         theirs"
+    )]
     Topic {
         /// The topic.
         topic: String,
@@ -137,7 +140,9 @@ pub enum UrlError {
     )]
     DatagramsOnly,
     /// A `#` is in the text.
-    #[error("a service's URL has no fragment (#)")]
+    #[error(
+        "a service's URL has no `#`: no fragment, and no filter of topics of any depth, which names its levels (`+` is any one)"
+    )]
     Fragment,
     /// A percent escape is broken.
     #[error("{text:?} holds a broken percent escape: write % itself as %25")]

@@ -302,7 +302,7 @@ fn a_path_is_short_for_a_topic() {
     let text = url("tcp://a:1/fleet").check_direct().unwrap_err();
     assert_eq!(
         text.to_string(),
-        r#"the URL names the topic "fleet": a direct connection has none, leave it out"#
+        r#"the URL names the topic "fleet": leave it out, a direct connection has none, and clients of a `BrokerConnection` name theirs"#
     );
 }
 
@@ -418,7 +418,10 @@ fn a_wrong_url_is_told_what_is_wrong_with_it() {
             "tcp://a:1/%4",
             r#""%4" holds a broken percent escape: write % itself as %25"#,
         ),
-        ("tcp://a:1#x", "a service's URL has no fragment (#)"),
+        (
+            "tcp://a:1#x",
+            "a service's URL has no `#`: no fragment, and no filter of topics of any depth, which names its levels (`+` is any one)",
+        ),
         (
             "tcp://a:1?x=%4",
             r#""%4" holds a broken percent escape: write % itself as %25"#,

@@ -297,6 +297,7 @@ impl Driven {
             deadline_ms: None,
             metadata: &[],
             topic: None,
+            caller: 0,
         };
         let encode = |buffer: &mut Vec<u8>| buffer.resize(buffer.len() + len, 1);
         let token = Token::new(self.next_token);

@@ -1,9 +1,13 @@
 //! CANCELs that are sent no faster than a peer takes them (docs/protocol.md, "Cancel").
 //!
 //! Whoever cancels more waits: a call that was given up counts until the peer has ended it, so that no more of them wait than the peer
-//! lets be open. A broker cancels at a service what all of its callers give up, and the service would end the connection of all.
+//! lets be open. A broker cancels at a service what all of its callers give up, and the service would end the connection of all. Its
+//! callers take turns, so that one who gives up thousands of calls does not hold up the CANCEL of another.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use super::{CANCEL_BURST, CANCELS_PER_SECOND, Session, to_usize};
 use crate::wire::MsgId;
@@ -18,6 +22,60 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// How many may wait of calls of which the peer does not say when they have ended.
 const MAX_UNTOLD: usize = 1024;
 
+/// A CANCEL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cancel {
+    pub(super) id: MsgId,
+    pub(super) is_urgent: bool,
+    /// For whom the call was made.
+    pub(super) caller: u32,
+}
+
+/// CANCELs that wait. Their calls may have ended meanwhile.
+#[derive(Debug, Default)]
+struct WaitingCancels {
+    /// Those of each caller in their order.
+    of_callers: HashMap<u32, VecDeque<Cancel>>,
+    /// The callers that have some, the next one first.
+    turns: VecDeque<u32>,
+    len: usize,
+}
+
+impl WaitingCancels {
+    fn push(&mut self, cancel: Cancel) {
+        let of_caller = self.of_callers.entry(cancel.caller).or_default();
+        if of_caller.is_empty() {
+            self.turns.push_back(cancel.caller);
+        }
+        of_caller.push_back(cancel);
+        self.len += 1;
+    }
+
+    /// The next one, after which it is the turn of another caller.
+    fn pop(&mut self) -> Option<Cancel> {
+        let caller = self.turns.pop_front()?;
+        let of_caller = self.of_callers.get_mut(&caller)?;
+        let cancel = of_caller.pop_front()?;
+        self.len -= 1;
+        if of_caller.is_empty() {
+            self.of_callers.remove(&caller);
+        } else {
+            self.turns.push_back(caller);
+        }
+        Some(cancel)
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(&Cancel) -> bool) {
+        for cancels in self.of_callers.values_mut() {
+            cancels.retain(&is_kept);
+        }
+        self.of_callers.retain(|_, cancels| !cancels.is_empty());
+        let of_callers = &self.of_callers;
+        self.turns.retain(|caller| of_callers.contains_key(caller));
+        self.len = of_callers.values().map(VecDeque::len).sum();
+    }
+}
+
 /// The CANCELs of a session that has sent some lately.
 #[derive(Debug)]
 pub(super) struct CancelPacer {
@@ -25,8 +83,7 @@ pub(super) struct CancelPacer {
     tokens: u32,
     /// Since when they have not grown; `None` until the time is known.
     since: Option<Duration>,
-    /// Those that wait, and whether they are urgent. The call may have ended meanwhile.
-    waiting: VecDeque<(MsgId, bool)>,
+    waiting: WaitingCancels,
 }
 
 impl Default for CancelPacer {
@@ -34,7 +91,7 @@ impl Default for CancelPacer {
         Self {
             tokens: BURST,
             since: None,
-            waiting: VecDeque::new(),
+            waiting: WaitingCancels::default(),
         }
     }
 }
@@ -42,7 +99,7 @@ impl Default for CancelPacer {
 impl CancelPacer {
     /// Takes the right to send one; `false` where it has to wait.
     fn take(&mut self) -> bool {
-        if !self.waiting.is_empty() {
+        if self.waiting.len > 0 {
             return false;
         }
         let tokens = self.tokens.checked_sub(1);
@@ -51,10 +108,10 @@ impl CancelPacer {
     }
 
     pub(super) fn poll_timeout(&self) -> Duration {
-        match (self.waiting.is_empty(), self.since) {
-            (true, _) => Duration::MAX,
-            (false, None) => Duration::ZERO,
-            (false, Some(since)) => since + INTERVAL,
+        match (self.waiting.len, self.since) {
+            (0, _) => Duration::MAX,
+            (_, None) => Duration::ZERO,
+            (_, Some(since)) => since + INTERVAL,
         }
     }
 
@@ -77,26 +134,27 @@ impl CancelPacer {
 
     /// Whether there is nothing to remember.
     fn is_idle(&self) -> bool {
-        self.tokens == BURST && self.waiting.is_empty()
+        self.tokens == BURST && self.waiting.len == 0
     }
 }
 
 impl Session {
-    /// Whether the CANCEL of this call may be sent now; else it waits.
-    pub(super) fn may_cancel(&mut self, id: MsgId, is_urgent: bool) -> bool {
+    /// Sends a CANCEL, once it may be sent.
+    pub(super) fn cancel_in_turn(&mut self, cancel: Cancel) {
         let pacer = self.cancel_pacer.get_or_insert_default();
         if pacer.take() {
-            return true;
+            return self.push_cancel(cancel);
         }
         // Those that have ended make place.
-        if pacer.waiting.len() >= MAX_UNTOLD.max(2 * to_usize(self.outbound.abandoned_count())) {
+        if pacer.waiting.len >= MAX_UNTOLD.max(2 * to_usize(self.outbound.abandoned_count())) {
             let outbound = &self.outbound;
-            pacer.waiting.retain(|(id, _)| outbound.is_abandoned(*id));
+            pacer
+                .waiting
+                .retain(|cancel| outbound.is_abandoned(cancel.id));
         }
-        if self.peer_ends_cancelled || pacer.waiting.len() < MAX_UNTOLD {
-            pacer.waiting.push_back((id, is_urgent));
+        if self.peer_ends_cancelled || pacer.waiting.len < MAX_UNTOLD {
+            pacer.waiting.push(cancel);
         }
-        false
     }
 
     /// Sends the CANCELs that have waited for long enough.
@@ -106,13 +164,13 @@ impl Session {
         };
         pacer.refill(now);
         while pacer.tokens > 0 {
-            let Some((id, is_urgent)) = pacer.waiting.pop_front() else {
+            let Some(cancel) = pacer.waiting.pop() else {
                 break;
             };
             // The others have ended, and are of no use any more.
-            if !self.peer_ends_cancelled || self.outbound.is_abandoned(id) {
+            if !self.peer_ends_cancelled || self.outbound.is_abandoned(cancel.id) {
                 pacer.tokens -= 1;
-                self.push_cancel(id, is_urgent);
+                self.push_cancel(cancel);
             }
         }
         self.cancel_pacer = Some(pacer).filter(|pacer| !pacer.is_idle());
@@ -121,7 +179,34 @@ impl Session {
     /// The connection is lost: the peer forgets the calls that were given up.
     pub(super) fn forget_cancels(&mut self) {
         if let Some(pacer) = &mut self.cancel_pacer {
-            pacer.waiting = VecDeque::new();
+            pacer.waiting = WaitingCancels::default();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Side;
+
+    #[test]
+    fn those_of_a_caller_keep_their_order_and_what_has_ended_takes_no_turn() {
+        let cancel = |caller: u32, number: u64| Cancel {
+            id: MsgId::exchange(Side::Connecting, number),
+            is_urgent: false,
+            caller,
+        };
+        let mut waiting = WaitingCancels::default();
+        let all = [(1, 1), (1, 2), (1, 3), (2, 4), (3, 5), (3, 6), (2, 7)];
+        for (caller, number) in all {
+            waiting.push(cancel(caller, number));
+        }
+        let ended = [cancel(3, 5), cancel(3, 6), cancel(1, 2)];
+        waiting.retain(|cancel| !ended.contains(cancel));
+        waiting.push(cancel(3, 8));
+        let popped = std::iter::from_fn(|| waiting.pop());
+        let expected = [(1, 1), (2, 4), (3, 8), (1, 3), (2, 7)];
+        assert!(popped.eq(expected.map(|(caller, number)| cancel(caller, number))));
+        assert!(waiting.len == 0 && waiting.of_callers.is_empty());
     }
 }

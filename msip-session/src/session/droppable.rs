@@ -73,6 +73,7 @@ impl Session {
                 variant: head.variant,
                 token,
                 is_urgent: head.urgent,
+                caller: 0,
                 deadline,
                 position: Position::NONE,
                 kept: Vec::new(),

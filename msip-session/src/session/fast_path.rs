@@ -203,6 +203,7 @@ impl Session {
             variant: head.variant,
             token,
             is_urgent: false,
+            caller: 0,
             deadline,
             position,
             kept: Vec::new(),

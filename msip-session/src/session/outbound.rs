@@ -14,6 +14,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::{
+    cancels::Cancel,
     fault_injection::FaultInjection,
     outgoing::Position,
     slot::{Slot, Token},
@@ -65,8 +66,7 @@ pub(super) enum Ended {
 /// A call that is not awaited any more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AbandonedCall {
-    pub(super) id: MsgId,
-    pub(super) is_urgent: bool,
+    pub(super) cancel: Cancel,
     /// Where its opening frame is queued; `None` where an earlier connection has sent it.
     pub(super) position: Option<Position>,
     /// Items may follow that frame, and come from the peer.
@@ -327,8 +327,7 @@ impl OutboundExchanges {
     pub(super) fn to_abandon(&self, slot: Slot) -> Option<AbandonedCall> {
         let entry = self.entries.get(slot.index())?;
         (entry.class == Class::Call).then_some(AbandonedCall {
-            id: entry.id,
-            is_urgent: entry.is_urgent,
+            cancel: entry.cancel(),
             position: (!entry.was_sent).then_some(entry.position),
             has_streams: entry.streams.is_some(),
         })

@@ -43,6 +43,9 @@ pub struct RequestHead<'a> {
     pub metadata: &'a [u8],
     /// Where a broker routes the message; `None`, the empty topic, on a direct connection.
     pub topic: Option<&'a Topic>,
+    /// For whom a call is made, where one session makes those of many, such as a broker's. It is not sent: CANCELs that have to wait
+    /// are sent by turns, those of one caller after those of another.
+    pub caller: u32,
 }
 
 /// The header of a message on the fast path: it is not urgent, not compressed and has no metadata.
@@ -68,6 +71,7 @@ impl RequestHead<'static> {
             deadline_ms: None,
             metadata: &[],
             topic: None,
+            caller: 0,
         }
     }
 }

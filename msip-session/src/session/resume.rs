@@ -242,10 +242,8 @@ impl Session {
         }
         self.ended_calls.clear_kept();
         // These were given up after they had been named as awaited.
-        for (id, is_urgent) in self.outbound.abandoned_calls() {
-            if self.may_cancel(id, is_urgent) {
-                self.push_cancel(id, is_urgent);
-            }
+        for cancel in self.outbound.abandoned_calls() {
+            self.cancel_in_turn(cancel);
         }
         if !FaultInjection::SubscribeLast.is_on() {
             self.resubscribe();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Blocked::{self, Disconnected},
     CallShape, Phase, RequestHead, Session, Slot, Token,
+    cancels::Cancel,
     fault_injection::FaultInjection,
     frame_writer::{Prefix, payload_len, write_frame},
     outbound::{AbandonedCall, Opening},
@@ -93,6 +94,7 @@ impl Session {
             variant: head.variant,
             token,
             is_urgent: head.urgent,
+            caller: 0,
             deadline,
             position,
             kept,
@@ -155,6 +157,7 @@ impl Session {
             variant: head.variant,
             token,
             is_urgent: head.urgent,
+            caller: head.caller,
             deadline,
             position,
             kept,
@@ -189,6 +192,7 @@ impl Session {
             variant: 0,
             token,
             is_urgent: true,
+            caller: 0,
             deadline,
             position,
             kept: Vec::new(),
@@ -234,27 +238,27 @@ impl Session {
     /// Withdraws a call of which nothing was sent, or cancels it at the peer. Returns whether it was withdrawn.
     fn cancel_call(&mut self, call: AbandonedCall) -> bool {
         let AbandonedCall {
-            id,
-            is_urgent,
+            cancel,
             position,
             has_streams,
         } = call;
         let position = position.filter(|_| !FaultInjection::CancelOvertakes.is_on());
         let is_withdrawn = position.is_some_and(|position| {
             if has_streams {
-                self.outgoing.withdraw_all(position, id)
+                self.outgoing.withdraw_all(position, cancel.id)
             } else {
                 self.outgoing.withdraw(position)
             }
         });
         // Without a connection nothing is sent: resuming cancels every call that is not awaited any more.
-        if self.phase == Phase::Open && !is_withdrawn && self.may_cancel(id, is_urgent) {
-            self.push_cancel(id, is_urgent);
+        if self.phase == Phase::Open && !is_withdrawn {
+            self.cancel_in_turn(cancel);
         }
         is_withdrawn
     }
 
-    pub(super) fn push_cancel(&mut self, id: MsgId, is_urgent: bool) {
+    pub(super) fn push_cancel(&mut self, cancel: Cancel) {
+        let Cancel { id, is_urgent, .. } = cancel;
         if FaultInjection::ForgetCancel.is_on() {
             return;
         }

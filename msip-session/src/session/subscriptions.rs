@@ -124,6 +124,7 @@ impl Session {
             variant: 0,
             token,
             is_urgent: false,
+            caller: 0,
             deadline,
             position,
             kept: if self.is_kept { frame } else { Vec::new() },

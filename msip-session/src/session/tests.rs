@@ -3,6 +3,7 @@
 mod allowances;
 mod backlog;
 mod batches;
+mod cancels;
 mod closing;
 mod datagrams;
 mod droppable;
@@ -59,6 +60,7 @@ const fn head(variant: u16) -> RequestHead<'static> {
         deadline_ms: None,
         metadata: &[],
         topic: None,
+        caller: 0,
     }
 }
 

@@ -7,3 +7,6 @@ pub const TOPIC: &str = "$broker";
 
 // Not a module file: what is generated is not formatted again.
 include!("generated/msip.broker.v1.rs");
+
+/// The protocol that HELLO names where many may be spoken, each at its topics.
+pub const PROTOCOL: &str = "msip.broker.v1";

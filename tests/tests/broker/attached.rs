@@ -1,6 +1,10 @@
 //! Servers that are attached to a broker, with typed clients: every shape in both directions, and who is told of what.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use futures_util::{StreamExt as _, stream};
 use msip_runtime::{
@@ -242,5 +246,156 @@ async fn another_instance_takes_over_when_one_shuts_down_and_no_call_is_lost() {
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_drains_ends_what_several_clients_have_open_in_every_shape() {
+    let broker = Broker::start().await;
+    let (handler, mut seen) = LabServer::new();
+    let gate = Arc::new(Semaphore::new(0));
+    let first = attach(&broker, "room1", handler.gated(&gate)).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(client(&broker, "room1").await.0);
+        come(&mut seen).await;
+    }
+    // Each has a call open, a stream that it has begun to read, one that it has begun to write, and one of both.
+    let mut open = Vec::new();
+    for client in &clients {
+        let waiting = tokio::spawn({
+            let client = client.clone();
+            async move { client.act_req(act("wait")).await }
+        });
+        assert!(matches!(next(&mut seen).await, SeenByServer::Act(_)));
+        let mut counted = client.count_req(count(0, 2000)).await.expect("begins");
+        assert_eq!(
+            counted
+                .next()
+                .await
+                .expect("an item")
+                .expect("readable")
+                .number,
+            0
+        );
+        let (say_sum, numbers) = mpsc::channel(1);
+        let summing = tokio::spawn({
+            let client = client.clone();
+            async move { client.sum_req(Items(numbers)).await }
+        });
+        say_sum
+            .send(SumReq { number: 1 })
+            .await
+            .expect("it is read");
+        let (say_word, words) = mpsc::channel(1);
+        let mut shouted = client.shout_req(Items(words)).await.expect("begins");
+        let word = |text: &str| ShoutReq { text: text.into() };
+        say_word.send(word("a")).await.expect("it is read");
+        assert_eq!(
+            shouted
+                .next()
+                .await
+                .expect("an item")
+                .expect("readable")
+                .text,
+            "A"
+        );
+        open.push((waiting, counted, (say_sum, summing), (say_word, shouted)));
+    }
+    let (handler, mut elsewhere) = LabServer::new();
+    let second = attach(&broker, "room1", handler).await;
+    let draining = first.draining();
+    let stopping = tokio::spawn(first.shutdown());
+    soon("the drain", draining).await;
+    // What is new goes to the other one.
+    for client in &clients {
+        loop {
+            let answer = client.act_req(act("answer 1")).await;
+            assert_eq!(answer.expect("is answered").done, "x");
+            match elsewhere.try_recv() {
+                Ok(SeenByServer::Act(_)) => break,
+                Ok(SeenByServer::Connected(_)) | Err(_) => {}
+                Ok(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(!stopping.is_finished());
+    // What is open goes on to its end.
+    gate.add_permits(clients.len());
+    for (waiting, mut counted, (say_sum, summing), (say_word, mut shouted)) in open {
+        let answer = soon("an answer", waiting).await.expect("no panic");
+        assert_eq!(answer.expect("is answered").done, "waited");
+        for number in 1..2000 {
+            let item = soon("an item", counted.next()).await.expect("another");
+            assert_eq!(item.expect("readable").number, number);
+        }
+        assert!(counted.next().await.is_none());
+        say_sum
+            .send(SumReq { number: 2 })
+            .await
+            .expect("it is read");
+        drop(say_sum);
+        let sum = soon("a sum", summing).await.expect("no panic");
+        assert_eq!(sum.expect("is answered").sum, 3);
+        say_word
+            .send(ShoutReq { text: "b".into() })
+            .await
+            .expect("it is read");
+        drop(say_word);
+        assert_eq!(
+            shouted
+                .next()
+                .await
+                .expect("an item")
+                .expect("readable")
+                .text,
+            "B"
+        );
+        assert!(shouted.next().await.is_none());
+    }
+    soon("the end of the first", stopping)
+        .await
+        .expect("no panic");
+    for client in &clients {
+        client.echo_req(echo("still")).await.expect("is answered");
+    }
+    soon("the end of the second", second.shutdown()).await;
+}
+
+#[tokio::test]
+async fn a_stream_without_end_does_not_hold_up_an_instance_that_drains_for_longer_than_it_may() {
+    let broker = Broker::start().await;
+    let (handler, mut seen) = LabServer::new();
+    let url = format!("{}/room1?drain_timeout=50ms", broker.url);
+    let server = Server::<Lab>::attach(url, handler)
+        .await
+        .expect("is attached");
+    let (ada, _heard) = client(&broker, "room1").await;
+    come(&mut seen).await;
+    let mut counted = ada.count_req(count(0, 0)).await.expect("begins");
+    let reading = tokio::spawn(async move {
+        loop {
+            match counted.next().await {
+                Some(Ok(_)) => {}
+                end => return end,
+            }
+        }
+    });
+    soon("the end", server.shutdown()).await;
+    let end = soon("the end of the stream", reading)
+        .await
+        .expect("no panic");
+    let error = end.expect("it has broken off").expect_err("it has no end");
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
+}
+
+/// What is sent to a stream of requests.
+struct Items<T>(mpsc::Receiver<T>);
+
+impl<T> stream::Stream for Items<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<T>> {
+        self.0.poll_recv(task)
     }
 }

@@ -1,5 +1,7 @@
 //! Callers who give up calls one after the other: their service does not take it for a flood of the broker's.
 
+use std::time::Duration;
+
 use msip_broker::{access::Rights, router::Limits};
 use msip_runtime::{
     CallOptions, MsgKind,
@@ -10,8 +12,11 @@ use msip_runtime::{
     },
     wire::{Flags, FrameType, Header, MsgId, RawKind, Side},
 };
-use msip_tests::raw::{self, RawPeer};
-use tokio::{sync::watch, task::JoinSet};
+use msip_tests::{
+    raw::{self, RawPeer},
+    soon,
+};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use crate::fixture::{ASK, Broker, message};
 
@@ -20,9 +25,11 @@ use crate::fixture::{ASK, Broker, message};
 struct Seen {
     begun: u64,
     disconnected: u64,
+    /// Whether the call that says "mine" was begun, and given up.
+    mine: (bool, bool),
 }
 
-/// Answers calls with a body, and waits until all others are given up.
+/// Answers calls that say "?", and waits until all others are given up.
 struct Hang(watch::Sender<Seen>);
 
 impl Service for Hang {
@@ -34,8 +41,20 @@ impl Service for Hang {
                     let Reply::Call(responder) = exchange.reply else {
                         continue;
                     };
-                    if !exchange.message.raw_body().is_empty() {
-                        responder.answer(&UntypedMessage::new(&ASK, "here".as_bytes()));
+                    let is_mine = match &exchange.message.raw_body()[..] {
+                        b"?" => {
+                            responder.answer(&UntypedMessage::new(&ASK, "here".as_bytes()));
+                            continue;
+                        }
+                        body => body == b"mine",
+                    };
+                    if is_mine {
+                        self.0.send_modify(|seen| seen.mine.0 = true);
+                        let seen = self.0.clone();
+                        open.spawn(async move {
+                            responder.cancellation().cancelled().await;
+                            seen.send_modify(|seen| seen.mine.1 = true);
+                        });
                         continue;
                     }
                     open.spawn(async move { responder.cancellation().cancelled().await });
@@ -91,39 +110,93 @@ impl Attacker {
     }
 }
 
-/// The time is that of the test, in which whoever waits for nothing else does not wait.
-#[tokio::test(start_paused = true)]
-async fn callers_who_give_up_more_calls_than_a_service_takes_cut_nobody_off() {
-    let broker = Broker::listening("mem://cancelled-calls", Limits::default(), |_| {
-        Rights::all()
-    })
-    .await;
-    let (seen, mut sees) = watch::channel(Seen::default());
-    let service = UntypedClient::builder(&broker.url, "raw", 0)
-        .service(Hang(seen))
-        .connect()
-        .await
-        .expect("connects");
-    service
-        .subscribe("ask/$in", &SubscribeOptions::new())
-        .await
-        .expect("is allowed");
-    let url: ServiceUrl = broker.url.parse().expect("a URL");
-    let mut attackers = [Attacker::enter(&url).await, Attacker::enter(&url).await];
-    // No attacker gives up more than it may: 10,000 at once. The service would end the connection for that, too.
-    let (mut begun, round) = (0, 500);
-    for _ in 0..15 {
-        for attacker in &mut attackers {
+/// A broker, an instance of its service `ask`, and callers who do not pace themselves.
+struct Attacked {
+    broker: Broker,
+    _service: UntypedClient,
+    sees: watch::Receiver<Seen>,
+    attackers: [Attacker; 2],
+    begun: u64,
+}
+
+impl Attacked {
+    async fn start(url: &str) -> Self {
+        let broker = Broker::listening(url, Limits::default(), |_| Rights::all()).await;
+        let (seen, sees) = watch::channel(Seen::default());
+        let service = UntypedClient::builder(&broker.url, "raw", 0)
+            .service(Hang(seen))
+            .connect()
+            .await
+            .expect("connects");
+        service
+            .subscribe("ask/$in", &SubscribeOptions::new())
+            .await
+            .expect("is allowed");
+        let url: ServiceUrl = broker.url.parse().expect("a URL");
+        let attackers = [Attacker::enter(&url).await, Attacker::enter(&url).await];
+        Self {
+            broker,
+            _service: service,
+            sees,
+            attackers,
+            begun: 0,
+        }
+    }
+
+    /// Each attacker makes 500 calls, and gives them up. It gives up no more than it may, 10,000 at once; the service would end the
+    /// connection for that, too.
+    async fn attack(&mut self) {
+        let round = 500;
+        for attacker in &mut self.attackers {
             let cancels = attacker.call(round).await;
-            begun += round;
-            let all = sees.wait_for(|seen| seen.begun == begun || seen.disconnected > 0);
+            self.begun += round;
+            let begun = self.begun;
+            let all = self
+                .sees
+                .wait_for(|seen| seen.begun == begun || seen.disconnected > 0);
             all.await.expect("the service is there");
             attacker.give_up(&cancels).await;
         }
     }
-    let caller = broker.client("caller").await;
+}
+
+/// The time is that of the test, in which whoever waits for nothing else does not wait.
+#[tokio::test(start_paused = true)]
+async fn callers_who_give_up_more_calls_than_a_service_takes_cut_nobody_off() {
+    let mut attacked = Attacked::start("mem://cancelled-calls").await;
+    for _ in 0..15 {
+        attacked.attack().await;
+    }
+    let caller = attacked.broker.client("caller").await;
     let ask = message(&ASK, "ask", "?");
     let answer = caller.client.call(&ask, &CallOptions::new()).await;
     assert_eq!(&answer.expect("is answered").raw_body()[..], b"here");
-    assert_eq!(sees.borrow().disconnected, 0);
+    assert_eq!(attacked.sees.borrow().disconnected, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_gives_up_a_call_at_once_whatever_others_give_up() {
+    let mut attacked = Attacked::start("mem://calls-given-up-by-turns").await;
+    let caller = attacked.broker.client("caller").await.client;
+    let mine = tokio::spawn(async move {
+        let mine = message(&ASK, "ask", "mine");
+        caller.call(&mine, &CallOptions::new()).await
+    });
+    let begun = attacked.sees.wait_for(|seen| seen.mine.0);
+    soon("the call", begun).await.expect("the service is there");
+    for _ in 0..10 {
+        attacked.attack().await;
+    }
+    let given_up = Instant::now();
+    mine.abort();
+    let cancelled = attacked.sees.wait_for(|seen| seen.mine.1);
+    soon("the cancellation", cancelled)
+        .await
+        .expect("the service is there");
+    // What the others have given up takes the broker two seconds.
+    assert!(
+        given_up.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        given_up.elapsed()
+    );
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use msip_runtime::{AttachedServer, Client, Peer, Server, Status};
-use msip_tests::{Recorder, next, recorder, soon};
+use msip_runtime::{AttachedServer, Client, Code, ConnectionState, Peer, Server, Status};
+use msip_tests::{Recorder, next, proxy::Proxy, recorder, soon};
 use tokio::sync::mpsc;
 
 use crate::fixture::Broker;
@@ -100,9 +100,14 @@ struct Served {
 }
 
 async fn serve(broker: &Broker, number: u64) -> Served {
+    serve_at(&broker.url, number).await
+}
+
+/// An instance that reaches the broker at this URL.
+async fn serve_at(url: &str, number: u64) -> Served {
     let (tell, seen) = recorder();
     let handler = Instance { number, seen: tell };
-    let server = Server::<Vans>::attach(format!("{}/vans", broker.url), handler).await;
+    let server = Server::<Vans>::attach(format!("{url}/vans"), handler).await;
     Served {
         server: server.expect("is attached"),
         seen,
@@ -213,4 +218,88 @@ async fn all_messages_of_a_key_go_to_one_instance_and_move_when_it_goes() {
         panic!("two")
     };
     handled(&mut [zero, one], &second, &[0, 1]).await;
+}
+
+/// Which instance answers for each van.
+async fn find(client: &Client<Vans>, vans: &[String]) -> BTreeMap<String, u64> {
+    let mut answered = BTreeMap::new();
+    for name in vans {
+        let answer = client.find_req(van(name)).await.expect("is answered");
+        answered.insert(name.clone(), answer.number);
+    }
+    answered
+}
+
+/// No key moves but to or from these instances, and some do.
+fn only_those_move(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>, of: &[u64]) {
+    let moved = now.iter().filter(|(name, by)| before[*name] != **by);
+    let mut count = 0;
+    for (name, by) in moved {
+        let was = before[name];
+        assert!(
+            of.contains(&was) || of.contains(by),
+            "{name}: {was}, now {by}"
+        );
+        count += 1;
+    }
+    assert!(count > 0, "{now:?}");
+}
+
+#[tokio::test]
+async fn keys_move_to_an_instance_that_comes_and_to_one_that_comes_back_and_no_other_does() {
+    let broker = Broker::start().await;
+    let proxy = Proxy::start(broker.address()).await;
+    let url = format!("{}/vans", broker.url);
+    let client = Client::<Vans>::connect(url).await.expect("connects");
+    let vans: Vec<String> = (0..60).map(|number| format!("van-{number}")).collect();
+    let _zero = serve(&broker, 0).await;
+    let one = serve_at(&proxy.url(), 1).await;
+    let before = find(&client, &vans).await;
+    // Another one comes: it takes some keys of each, and the others stay.
+    let two = serve(&broker, 2).await;
+    let three = find(&client, &vans).await;
+    only_those_move(&before, &three, &[2]);
+    assert!(
+        three
+            .iter()
+            .all(|(name, by)| *by == 2 || *by == before[name])
+    );
+    // One loses its connection: its keys go to the others, until it is there again in its session.
+    proxy.let_in(false);
+    proxy.cut();
+    let mut state = one.server.connection().watch();
+    let lost = state.wait_for(|state| *state != ConnectionState::Connected);
+    soon("the loss", lost).await.expect("it lives");
+    let away = loop {
+        let by = find_or_unknown(&client, &vans).await;
+        if by.values().all(|by| *by != 1) {
+            break by;
+        }
+    };
+    only_those_move(&three, &away, &[1]);
+    proxy.let_in(true);
+    let back = state.wait_for(|state| *state == ConnectionState::Connected);
+    soon("the instance", back).await.expect("it lives");
+    assert_eq!(find(&client, &vans).await, three, "it has its own again");
+    // One goes, and another takes its place, whose keys are its own.
+    soon("the end", two.server.shutdown()).await;
+    let without = find(&client, &vans).await;
+    assert_eq!(without, before);
+    let _four = serve(&broker, 4).await;
+    only_those_move(&without, &find(&client, &vans).await, &[4]);
+}
+
+/// The same where an instance may be lost meanwhile, which its callers are told of.
+async fn find_or_unknown(client: &Client<Vans>, vans: &[String]) -> BTreeMap<String, u64> {
+    let mut answered = BTreeMap::new();
+    for name in vans {
+        match client.find_req(van(name)).await {
+            Ok(answer) => answered.insert(name.clone(), answer.number),
+            Err(error) => {
+                assert_eq!(error.code(), Code::Unknown, "{error}");
+                answered.insert(name.clone(), 1)
+            }
+        };
+    }
+    answered
 }

@@ -13,6 +13,7 @@ mod keys;
 mod order;
 mod publications;
 mod relayed_calls;
+mod same_moment;
 mod schemas;
 mod sessions;
 mod shared_connection;

@@ -6,4 +6,5 @@
 mod accept_errors;
 mod herd;
 mod hostile_logs;
+mod killed;
 mod unix_sockets;

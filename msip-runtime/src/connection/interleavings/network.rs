@@ -394,6 +394,7 @@ impl Network {
                 deadline_ms: None,
                 metadata: &[],
                 topic: None,
+                caller: 0,
             };
             let encode = |buffer: &mut Vec<u8>| said.encode(buffer);
             let session = &mut peer.session;

@@ -15,7 +15,7 @@ use crate::{
 };
 use msip_session::{
     Lost,
-    wire::{Escaped, Hello},
+    wire::{Escaped, Hello, broker},
 };
 
 mod typed;
@@ -157,11 +157,11 @@ impl ProtocolTable {
         let named = |name| self.offers.iter().find(|offer| offer.name() == name);
         let found = named(Some(hello.protocol.as_str())).or_else(|| named(None));
         let Some(offer) = found else {
-            let text = format!(
-                "this server speaks {}, not `{}`",
-                self.names(),
-                Escaped::new(&hello.protocol)
-            );
+            let names = self.names();
+            let text = match &*hello.protocol {
+                broker::PROTOCOL => format!("this server speaks {names}, and is no broker"),
+                other => format!("this server speaks {names}, not `{}`", Escaped::new(other)),
+            };
             return Err(Status::failed_precondition(text));
         };
         check_fingerprint(&**offer, hello, settings.schema)?;

@@ -6,6 +6,7 @@ use slab::VacantEntry;
 
 use super::{
     super::{
+        cancels::Cancel,
         frame_writer::FRAME_COST,
         outgoing::Position,
         slot::{Slot, Token},
@@ -27,6 +28,8 @@ pub(super) struct Entry {
     pub(super) streams: Option<StreamKey>,
     /// The member of the envelope that the message is.
     pub(super) variant: u16,
+    /// For whom the call is made.
+    pub(super) caller: u32,
     /// Some of it was handed to a connection that has been lost since.
     pub(super) was_sent: bool,
     /// The whole frame of a delivery that may have to be sent again.
@@ -34,6 +37,15 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// What cancels it, where it is a call.
+    pub(super) fn cancel(&self) -> Cancel {
+        Cancel {
+            id: self.id,
+            is_urgent: self.is_urgent,
+            caller: self.caller,
+        }
+    }
+
     pub(super) fn lost(&self, sent: bool) -> Lost {
         Lost {
             token: self.token,
@@ -51,6 +63,8 @@ pub(in crate::session) struct Opening {
     pub(in crate::session) variant: u16,
     pub(in crate::session) token: Token,
     pub(in crate::session) is_urgent: bool,
+    /// For whom the call is made.
+    pub(in crate::session) caller: u32,
     /// When it times out; `Duration::MAX` is never.
     pub(in crate::session) deadline: Duration,
     pub(in crate::session) position: Position,
@@ -105,6 +119,7 @@ impl VacantExchange<'_> {
             variant,
             token,
             is_urgent,
+            caller,
             deadline,
             position,
             kept,
@@ -130,6 +145,7 @@ impl VacantExchange<'_> {
             position,
             streams,
             variant,
+            caller,
             was_sent: false,
             kept,
         });

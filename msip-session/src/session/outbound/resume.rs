@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Class, Lost, OutboundExchanges};
 use crate::{
     session::{
-        fault_injection::FaultInjection, outgoing::Position, slot::Slot, streams::StreamTable,
+        cancels::Cancel, fault_injection::FaultInjection, outgoing::Position, slot::Slot,
+        streams::StreamTable,
     },
     wire::MsgId,
 };
@@ -134,7 +135,7 @@ impl OutboundExchanges {
     }
 
     /// The calls that are not awaited, and that count at the peer.
-    pub(in crate::session) fn abandoned_calls(&self) -> Vec<(MsgId, bool)> {
+    pub(in crate::session) fn abandoned_calls(&self) -> Vec<Cancel> {
         if self.books.abandoned == 0 {
             return Vec::new();
         }
@@ -142,15 +143,13 @@ impl OutboundExchanges {
             .entries
             .iter()
             .filter(|(_, entry)| entry.class == Class::Abandoned);
-        abandoned
-            .map(|(_, entry)| (entry.id, entry.is_urgent))
-            .collect()
+        abandoned.map(|(_, entry)| entry.cancel()).collect()
     }
 
     /// The peer counts the calls that are not awaited no longer.
     pub(in crate::session) fn forget_abandoned(&mut self, streams: &mut StreamTable) {
-        for (id, _) in self.abandoned_calls() {
-            self.give_up(id, streams);
+        for cancel in self.abandoned_calls() {
+            self.give_up(cancel.id, streams);
         }
     }
 

@@ -57,6 +57,7 @@ fn opening(token: usize, deadline: Duration) -> Opening {
         variant: 1,
         token: Token::new(token),
         is_urgent: false,
+        caller: 0,
         deadline,
         position: OutgoingQueue::default().push(Priority::Normal, |_| ()),
         kept: Vec::new(),

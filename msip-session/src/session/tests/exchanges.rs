@@ -247,64 +247,6 @@ fn a_peer_that_does_not_say_when_a_cancelled_call_has_ended_is_not_waited_for() 
 }
 
 #[test]
-fn calls_are_cancelled_no_faster_than_the_peer_takes_it() {
-    let mut pair = Pair::open();
-    // As many as are cancelled at once.
-    for token in 0..5000 {
-        let slot = pair.client.call(token, at(60)).expect("there is room");
-        pair.exchange();
-        pair.client.session.forget(slot);
-        pair.settle();
-    }
-    assert_eq!(pair.server.told.len(), 5001);
-    let slots = [1, 2, 3].map(|token| pair.client.call(token, at(60)).expect("there is room"));
-    pair.exchange();
-    for slot in slots {
-        pair.client.session.forget(slot);
-    }
-    pair.exchange();
-    assert_eq!(pair.server.told.len(), 5001, "they wait");
-    let ended = pair.server.waiting.remove(1);
-    pair.server.finish(&ended);
-    pair.exchange();
-    let mut now = Duration::ZERO;
-    while pair.server.told.len() < 5003 {
-        let due = pair.client.session.poll_timeout();
-        assert!(due <= at(1), "{due:?}");
-        now = now.max(due);
-        pair.client.timeout(now).expect("alive");
-        pair.exchange();
-    }
-    assert_eq!(pair.server.session.unexpected, 0);
-    // Nothing is left to be done, and their calls count no longer.
-    assert!(pair.client.session.poll_timeout() > at(1));
-    pair.settle();
-    assert_eq!(pair.client.session.outbound.abandoned_count(), 0);
-    // After a while as many are cancelled at once as before.
-    pair.client.timeout(at(11)).expect("alive");
-    assert!(pair.client.session.cancel_pacer.is_none());
-}
-
-#[test]
-fn a_cancel_that_waits_is_sent_by_the_next_connection_if_at_all() {
-    let mut pacer = CancelPacer::default();
-    assert_eq!(pacer.poll_timeout(), Duration::MAX, "nothing waits");
-    let mut pair = Pair::open();
-    let slot = pair.client.call(1, at(60)).expect("there is room");
-    pair.exchange();
-    pacer.spend_all();
-    pair.client.session.cancel_pacer = Some(Box::new(pacer));
-    pair.client.session.forget(slot);
-    assert!(pair.client.session.poll_timeout() < at(1), "one waits");
-    pair.client.session.suspend(None);
-    let pacer = pair.client.session.cancel_pacer.as_ref();
-    assert_eq!(
-        pacer.expect("it has no rights").poll_timeout(),
-        Duration::MAX
-    );
-}
-
-#[test]
 fn a_forgotten_exchange_frees_its_slot() {
     let mut pair = Pair::open();
     for token in 0..100 {

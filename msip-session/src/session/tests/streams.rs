@@ -154,7 +154,7 @@ fn credit_for_a_call_that_is_answered_once_changes_nothing() {
         unreachable!()
     };
     let call = pair.client.session.outbound.to_abandon(slot);
-    let id = call.expect("it is open").id;
+    let id = call.expect("it is open").cancel.id;
     pair.client.session.grant_items(id, false, ONE);
     pair.exchange();
     pair.server.session.reply(served, answer("done"));

@@ -35,7 +35,7 @@ async fn urls_are_refused_for_what_they_lack_or_have_too_much() {
         ),
         (
             [TCP, "messi://127.0.0.1:0?topic=room"],
-            "the URL names the topic \"room\": a direct connection has none, leave it out",
+            "the URL names the topic \"room\": leave it out, a direct connection has none, and clients of a `BrokerConnection` name theirs",
         ),
     ] {
         let error = bind(urls).await.map(drop).expect_err(text).to_string();

@@ -156,6 +156,7 @@ impl Node {
             deadline_ms: None,
             metadata: &[],
             topic: None,
+            caller: 0,
         };
         let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
         let deadline = now + Duration::from_secs(100_000);
