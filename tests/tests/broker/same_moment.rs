@@ -5,166 +5,22 @@ use std::{collections::BTreeSet, time::Duration};
 
 use msip_broker::{access::Rights, router::Limits};
 use msip_runtime::{
-    CallOptions, MsgKind,
-    transport::{ServiceUrl, memory_pair},
-    wire::{Flags, Frame, FrameType, Header, Hello, MsgId, RawKind, Side, parse_welcome},
+    CallOptions,
+    transport::ServiceUrl,
+    wire::{Flags, Frame, FrameType, MsgId, parse_welcome},
 };
-use msip_tests::raw::{self, HELLO_ID, RawPeer, describe};
-use tokio::{task::yield_now, time::Instant};
+use msip_tests::raw;
+use tokio::time::Instant;
 
-use crate::fixture::{ASK, Broker, NOTE, message};
-
-/// More turns than the broker takes for one thing.
-const TURNS: usize = 16;
-
-/// Lets all others run, so many times.
-async fn turns(count: usize) {
-    for _ in 0..count {
-        yield_now().await;
-    }
-}
+use crate::{
+    fixture::{Broker, NOTE, message},
+    raw_client::{RawClient, TURNS, turns},
+};
 
 async fn start(url: &str) -> (Broker, ServiceUrl) {
     let broker = Broker::listening(url, Limits::default(), |_| Rights::all()).await;
     let url = broker.url.parse().expect("a URL");
     (broker, url)
-}
-
-/// A client of the broker that says and hears frames.
-struct Client {
-    url: ServiceUrl,
-    peer: RawPeer,
-    last: u64,
-}
-
-impl Client {
-    async fn enter(url: &ServiceUrl) -> Self {
-        let mut peer = RawPeer::dial(url).await;
-        peer.say(&raw::hello_frame(&Self::hello())).await;
-        peer.hear_type(FrameType::Ack).await;
-        Self::with(url, peer)
-    }
-
-    /// In the session that [`come_back`](Self::come_back) goes on with, of which there is one.
-    async fn enter_to_come_back(url: &ServiceUrl) -> Self {
-        let mut peer = RawPeer::dial(url).await;
-        peer.say(&raw::resuming_frame(&Self::hello())).await;
-        peer.hear_type(FrameType::Ack).await;
-        Self::with(url, peer)
-    }
-
-    fn with(url: &ServiceUrl, peer: RawPeer) -> Self {
-        Self {
-            url: url.clone(),
-            peer,
-            last: HELLO_ID.sequence(),
-        }
-    }
-
-    fn hello() -> Hello {
-        let mut hello = raw::hello();
-        let says_when_ended = "ends-cancelled".to_owned();
-        hello.extensions.insert(says_when_ended, Vec::new());
-        hello
-    }
-
-    /// The connection ends without a word.
-    fn lose(&mut self) {
-        let (nowhere, _) = memory_pair();
-        self.peer = RawPeer::new(nowhere.stream);
-    }
-
-    /// Begins another connection of the same session, which awaits these calls.
-    async fn come_back(&mut self, awaited: &[MsgId]) {
-        self.peer = RawPeer::dial(&self.url).await;
-        let mut hello = Self::hello();
-        hello.awaited = awaited.iter().map(|id| id.number()).collect();
-        self.peer.say(&raw::resuming_frame(&hello)).await;
-    }
-
-    fn next_id(&mut self) -> MsgId {
-        self.last += 1;
-        MsgId::exchange(Side::Connecting, self.last)
-    }
-
-    async fn subscribe(&mut self, filter: &str) {
-        let id = self.next_id();
-        let header = Header {
-            flags: Flags::ACK_REQUIRED,
-            ..Header::control(FrameType::Subscribe, id)
-        };
-        let asks = raw::frame_of(header, filter.as_bytes());
-        self.peer.say(&asks).await;
-        let (_, end) = self.peer.hear_until(id).await;
-        let end = end.expect("an answer");
-        assert_eq!(end.header.frame_type, FrameType::Ack, "{end:?}");
-    }
-
-    /// Makes a call of `ask`.
-    async fn call(&mut self) -> MsgId {
-        let id = self.next_id();
-        let header = Header {
-            flags: Flags::ACK_REQUIRED,
-            kind: RawKind::from(MsgKind::Command),
-            variant: ASK.number(),
-            ..Header::control(FrameType::Publish, id)
-        };
-        let payload = [b"\0\x03ask".as_slice(), b"?"].concat();
-        self.peer.say(&raw::frame_of(header, &payload)).await;
-        id
-    }
-
-    /// The next call that it is given.
-    async fn next_call(&mut self) -> MsgId {
-        self.peer.hear_type(FrameType::Event).await.header.msg_id
-    }
-
-    /// Answers a call, or begins a stream of answers.
-    async fn answer(&mut self, id: MsgId, flags: Flags) {
-        let header = Header {
-            flags,
-            variant: ASK.number(),
-            ..Header::control(FrameType::Ack, id)
-        };
-        self.peer.say(&raw::frame_of(header, b"here")).await;
-    }
-
-    async fn end_cancelled(&mut self, id: MsgId) {
-        let end = raw::frame(FrameType::Error, id, b"CANCELLED: given up by its caller");
-        self.peer.say(&end).await;
-    }
-
-    async fn cancel(&mut self, id: MsgId) {
-        self.peer.say(&raw::frame(FrameType::Cancel, id, b"")).await;
-    }
-
-    /// What comes until all that was said is dealt with, and what that has led to, a line for each frame.
-    async fn hear_all(&mut self) -> Vec<String> {
-        let mut heard = Vec::new();
-        // What one peer says comes to another by the broker within fewer turns.
-        for _ in 0..2 {
-            turns(4 * TURNS).await;
-            let ping = self.next_id();
-            self.peer.say(&raw::frame(FrameType::Ping, ping, b"")).await;
-            loop {
-                let frame = self.peer.hear().await.expect("the connection is there");
-                if frame.header.frame_type == FrameType::Pong {
-                    break;
-                }
-                heard.extend(line_of(&frame));
-            }
-        }
-        heard
-    }
-}
-
-/// A frame in one line, which says of an answer whether more follow.
-fn line_of(frame: &Frame) -> Option<String> {
-    let more = match frame.header.flags.contains(Flags::MORE) {
-        true => " and more",
-        false => "",
-    };
-    describe(frame).map(|line| format!("{line}{more}"))
 }
 
 /// What has ended this exchange, of all that was heard.
@@ -179,9 +35,9 @@ fn ends_of(id: MsgId, heard: &[String]) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_given_up_as_it_becomes_a_stream_ends_once_at_both_ends() {
     let (_broker, url) = start("mem://given-up-as-it-becomes-a-stream?max_calls=2").await;
-    let mut service = Client::enter(&url).await;
+    let mut service = RawClient::enter(&url).await;
     service.subscribe("ask/$in").await;
-    let mut caller = Client::enter(&url).await;
+    let mut caller = RawClient::enter(&url).await;
     let mut had_items = BTreeSet::new();
     for (is_item_first, between) in orders() {
         let order = (is_item_first, between);
@@ -232,9 +88,9 @@ fn orders() -> impl Iterator<Item = (bool, usize)> {
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_loses_its_connection_hears_once_of_an_answer_that_comes_at_any_moment() {
     let (_broker, url) = start("mem://lost-as-its-answer-comes?max_calls=2").await;
-    let mut service = Client::enter(&url).await;
+    let mut service = RawClient::enter(&url).await;
     service.subscribe("ask/$in").await;
-    let mut caller = Client::enter_to_come_back(&url).await;
+    let mut caller = RawClient::enter_to_come_back(&url).await;
     let mut seen = BTreeSet::new();
     // Before it has lost its connection, before it comes back, and afterwards.
     for (when, between) in (0..3).flat_map(|when| (0..TURNS).map(move |between| (when, between))) {
@@ -278,9 +134,9 @@ async fn a_caller_that_loses_its_connection_hears_once_of_an_answer_that_comes_a
 #[tokio::test(start_paused = true)]
 async fn a_call_at_an_instance_that_loses_its_connection_ends_once_whenever_it_comes_back() {
     let (_broker, url) = start("mem://instance-lost-under-a-call?max_calls=2").await;
-    let mut service = Client::enter_to_come_back(&url).await;
+    let mut service = RawClient::enter_to_come_back(&url).await;
     service.subscribe("ask/$in").await;
-    let mut caller = Client::enter(&url).await;
+    let mut caller = RawClient::enter(&url).await;
     let mut seen = BTreeSet::new();
     for (when, between) in (0..3).flat_map(|when| (0..TURNS).map(move |between| (when, between))) {
         let order = (when, between);
@@ -325,7 +181,7 @@ async fn deliveries_keep_their_order_whenever_their_receiver_comes_back() {
     let (broker, url) = start("mem://deliveries-and-a-resume?session_deliveries=2").await;
     let publisher = broker.client("publisher").await.client;
     let options = CallOptions::new();
-    let mut receiver = Client::enter_to_come_back(&url).await;
+    let mut receiver = RawClient::enter_to_come_back(&url).await;
     receiver.subscribe("a").await;
     let mut number = 0;
     for (away, between) in (0..TURNS).flat_map(|away| (0..TURNS).map(move |it| (away, it))) {
@@ -366,9 +222,9 @@ async fn deliveries_keep_their_order_whenever_their_receiver_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_call_of_a_caller_that_does_not_come_back_is_cancelled_when_its_session_expires() {
     let (_broker, url) = start("mem://killed-caller?session_expiry=3s").await;
-    let mut service = Client::enter(&url).await;
+    let mut service = RawClient::enter(&url).await;
     service.subscribe("ask/$in").await;
-    let mut caller = Client::enter(&url).await;
+    let mut caller = RawClient::enter(&url).await;
     let _call = caller.call().await;
     let given = service.next_call().await;
     let lost = Instant::now();
