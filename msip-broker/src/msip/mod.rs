@@ -23,8 +23,10 @@ mod writer;
 use std::{
     collections::HashMap,
     fmt,
+    future::poll_fn,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
@@ -44,7 +46,7 @@ pub(crate) use call::MsipCall;
 pub(crate) use foreign::{Foreign, ForeignCall};
 use link::Link;
 use outgoing::Outgoing;
-use reader::Reader;
+use reader::{Lasting, Read, Reader};
 use writer::Writer;
 
 /// Who a peer is, and what it may do.
@@ -178,6 +180,7 @@ impl Service for BrokerService {
     /// Not an `async fn`, whose future would hold what it is given twice: there are many silent peers.
     fn serve(&self, peer: UntypedPeer, mut inbound: Inbound) -> impl Future<Output = ()> + Send {
         let shared = &self.0;
+        inbound.tell_idle();
         async move {
             let session = shared.connect(&peer);
             let open = OpenSession::new(shared, &session, &peer);
@@ -185,44 +188,92 @@ impl Service for BrokerService {
             shared
                 .router
                 .reauthorize(&session, shared.authorize(&peer).1, shared.now());
-            let link = Link::default();
-            let mut reader = Reader::new(shared, &session, &peer, &link);
-            let out = Outgoing::new(shared, &session, &link, peer.handle().clone());
-            let deliveries = Mutex::default();
-            let mut writer = Writer::new(&out, &deliveries, &peer);
-            let mut reading = pin!(reader.run(&mut inbound));
-            let ended = tokio::select! {
-                biased;
-                () = &mut reading => None,
-                reason = writer.run() => Some(reason),
-            };
-            if let Some(reason) = ended {
-                // The router has ended the session, or the peer takes nothing.
-                open.end(reason, writer.take_unsent());
-                let (code, text) = reason.told();
-                peer.disconnect(Status::new(code, text));
-                // Until its connection is closed it may answer what it has.
-                Box::pin(writer.pass_on_until(reading)).await;
+            let (link, mut lasting) = (Link::default(), Lasting::default());
+            let mut taken = Vec::new();
+            loop {
+                // In a box, which is there as long as anything comes or goes: it is large, and most of its life a peer is silent.
+                let awake = awake(&open, &peer, &link, &mut lasting, &mut inbound, taken);
+                if Box::pin(awake).await == Read::Ended {
+                    return;
+                }
+                taken = until_something(&open, &link, &mut inbound).await;
             }
-            // Whoever waits for an answer of this session hears that there is none.
-            Box::pin(writer.finish()).await;
-            let reason = match link.is_connected() {
-                true => EndReason::Closed,
-                false => EndReason::Expired,
-            };
-            open.end(reason, writer.take_unsent());
         }
     }
 }
 
+/// Reads and writes, first what was `taken` already, until the peer is silent or its session has ended.
+async fn awake(
+    open: &OpenSession<'_>,
+    peer: &UntypedPeer,
+    link: &Link,
+    lasting: &mut Lasting,
+    inbound: &mut Inbound,
+    taken: Vec<OutboxItem>,
+) -> Read {
+    let OpenSession { shared, session } = open;
+    let mut reader = Reader::new(shared, session, peer, link, lasting);
+    let out = Outgoing::new(shared, session, link, peer.handle().clone());
+    let mut writer = Writer::new(&out, peer, taken);
+    let mut reading = pin!(reader.run(inbound, &out));
+    let ended = tokio::select! {
+        biased;
+        read = &mut reading => match read {
+            Read::Silent => return read,
+            Read::Ended => None,
+        },
+        reason = writer.run() => Some(reason),
+    };
+    if let Some(reason) = ended {
+        // The router has ended the session, or the peer takes nothing.
+        open.end(reason, writer.take_unsent());
+        let (code, text) = reason.told();
+        peer.disconnect(Status::new(code, text));
+        // Until its connection is closed it may answer what it has.
+        Box::pin(writer.pass_on_until(reading)).await;
+    }
+    // Whoever waits for an answer of this session hears that there is none.
+    Box::pin(writer.finish()).await;
+    let reason = match link.is_connected() {
+        true => EndReason::Closed,
+        false => EndReason::Expired,
+    };
+    open.end(reason, writer.take_unsent());
+    Read::Ended
+}
+
+/// Waits, in little memory, until a silent peer has sent something or is to be sent something. Returns that.
+async fn until_something(
+    open: &OpenSession<'_>,
+    link: &Link,
+    inbound: &mut Inbound,
+) -> Vec<OutboxItem> {
+    let mut taken = Vec::new();
+    poll_fn(|task| {
+        if inbound.poll_ready(task).is_ready() {
+            return Poll::Ready(());
+        }
+        if !link.is_connected() {
+            return Poll::Pending;
+        }
+        // That the session has ended is found again by whoever writes.
+        let took = open
+            .session
+            .poll_take(open.shared.now(), writer::TAKE, &mut taken, task);
+        took.map(|_| ())
+    })
+    .await;
+    taken
+}
+
 /// A session of the router, which ends with this.
 struct OpenSession<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     session: &'a SessionHandle,
 }
 
 impl<'a> OpenSession<'a> {
-    fn new(shared: &'a Shared, session: &'a SessionHandle, peer: &UntypedPeer) -> Self {
+    fn new(shared: &'a Arc<Shared>, session: &'a SessionHandle, peer: &UntypedPeer) -> Self {
         let known = (session.clone(), peer.clone());
         shared.peers().insert(session.shared_peer(), known);
         Self { shared, session }
@@ -283,10 +334,8 @@ mod tests {
         let future = returned_len(serve);
         let parts = [
             ("what it receives", size_of::<Inbound>()),
-            ("the reader", size_of::<Reader<'_>>()),
-            ("what goes out", size_of::<Outgoing<'_>>()),
-            ("the writer", size_of::<Writer<'_>>()),
+            ("what its reader keeps", size_of::<Lasting>()),
         ];
-        assert!(future <= 1440, "{future} bytes, of which are {parts:?}");
+        assert!(future <= 512, "{future} bytes, of which are {parts:?}");
     }
 }

@@ -1,6 +1,9 @@
 //! What the writer of a session and its open work have in common.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use msip_runtime::{
@@ -9,7 +12,9 @@ use msip_runtime::{
 };
 use msip_session::wire;
 
-use super::{Shared, link::Link, open_work::OpenWork, presence};
+use super::{
+    Shared, call::Instance, deliveries::Deliveries, link::Link, open_work::OpenWork, presence,
+};
 use crate::router::{ClientAt, Delivery, Publication, SessionHandle};
 
 /// What goes to a session.
@@ -18,8 +23,14 @@ pub(super) struct Outgoing<'a> {
     pub(super) session: &'a SessionHandle,
     pub(super) link: &'a Link,
     pub(super) handle: Handle,
+    /// Deliveries that are not sent. They are locked before the open work.
+    deliveries: Mutex<Deliveries>,
     /// Deliveries and calls that are open.
     open: Mutex<OpenWork>,
+    /// What the calls that were passed on have in common.
+    pub(super) instance: Arc<Instance>,
+    /// The writer waits for something to write. It runs in the task of whoever asks.
+    is_written: AtomicBool,
 }
 
 impl<'a> Outgoing<'a> {
@@ -29,13 +40,41 @@ impl<'a> Outgoing<'a> {
         link: &'a Link,
         handle: Handle,
     ) -> Self {
+        let open = OpenWork::default();
+        let instance = Instance {
+            shared: Arc::clone(shared),
+            work: open.starter(),
+        };
         Self {
             shared,
             session,
             link,
             handle,
-            open: Mutex::default(),
+            deliveries: Mutex::default(),
+            open: Mutex::new(open),
+            instance: Arc::new(instance),
+            is_written: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that was taken is written, or not.
+    pub(super) fn set_written(&self, is_written: bool) {
+        self.is_written.store(is_written, Relaxed);
+    }
+
+    /// Whether nothing is to be written, and nothing that was is open.
+    pub(super) fn is_silent(&self) -> bool {
+        // Each call that was passed on has the instance.
+        self.is_written.load(Relaxed)
+            && Arc::strong_count(&self.instance) == 1
+            && self.deliveries().is_empty()
+            && self.open().len() == 0
     }
 
     pub(super) fn open(&self) -> MutexGuard<'_, OpenWork> {

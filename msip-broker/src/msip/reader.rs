@@ -24,6 +24,7 @@ use super::{
     Shared,
     call::MsipCall,
     link::Link,
+    outgoing::Outgoing,
     presence,
     publications::{Run, publication_of},
     status,
@@ -45,6 +46,12 @@ pub(super) struct Reader<'a> {
     wakes: WakeList,
     /// The topic that something was sent to last: one that may be. Empty before.
     last_topic: Bytes,
+    lasting: &'a mut Lasting,
+}
+
+/// What is kept of a session for its reader while it is silent.
+#[derive(Default)]
+pub(super) struct Lasting {
     /// The filters of each grant that was given. Clients give none.
     #[expect(
         clippy::box_collection,
@@ -57,12 +64,22 @@ pub(super) struct Reader<'a> {
     was_connected: bool,
 }
 
+/// Why nothing is read now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// The session has ended.
+    Ended,
+    /// Nothing has come or gone for a while, and nothing is under way.
+    Silent,
+}
+
 impl<'a> Reader<'a> {
     pub(super) fn new(
         shared: &'a Arc<Shared>,
         session: &'a SessionHandle,
         peer: &'a UntypedPeer,
         link: &'a Link,
+        lasting: &'a mut Lasting,
     ) -> Self {
         Self {
             shared,
@@ -72,14 +89,12 @@ impl<'a> Reader<'a> {
             publisher: Publisher::new(&shared.router, session),
             wakes: WakeList::new(),
             last_topic: Bytes::new(),
-            granted: None,
-            listed: None,
-            was_connected: false,
+            lasting,
         }
     }
 
-    /// Reads until the session has ended.
-    pub(super) async fn run(&mut self, inbound: &mut Inbound) {
+    /// Reads until the session has ended, or is silent, and nothing that goes `out` is under way.
+    pub(super) async fn run(&mut self, inbound: &mut Inbound, out: &Outgoing<'_>) -> Read {
         loop {
             // An event is handled in here: the future has no place for one while it waits for anything.
             let has_event = {
@@ -93,6 +108,7 @@ impl<'a> Reader<'a> {
                     polled
                 });
                 match next.await {
+                    Some(Event::Idle) if out.is_silent() => return Read::Silent,
                     Some(event) => {
                         self.handle(event);
                         true
@@ -110,9 +126,10 @@ impl<'a> Reader<'a> {
             }
         }
         self.wakes.wake();
-        if let Some(listed) = self.listed.take() {
+        if let Some(listed) = self.lasting.listed.take() {
             listed.closed("its session has ended");
         }
+        Read::Ended
     }
 
     /// Takes the calls that were read with what was handled last, unless their caller is to be pushed back.
@@ -148,21 +165,21 @@ impl<'a> Reader<'a> {
                 request.accept();
             }
             Event::Connected => {
-                if self.was_connected && !self.resume() {
+                if self.lasting.was_connected && !self.resume() {
                     return;
                 }
-                self.was_connected = true;
+                self.lasting.was_connected = true;
                 if let Some(max_body) = self.peer.max_body() {
                     self.session.accepts_up_to(max_body);
                 }
                 let address = self.peer.address().map(ToString::to_string);
                 let address = address.unwrap_or_default();
                 let connections = &self.shared.connections;
-                self.listed = Some(connections.opened(address, self.session));
+                self.lasting.listed = Some(connections.opened(address, self.session));
                 self.link.set(true);
             }
             Event::Disconnected(reason) => {
-                if let Some(listed) = self.listed.take() {
+                if let Some(listed) = self.lasting.listed.take() {
                     listed.closed(reason);
                 }
                 self.link.set(false);
@@ -366,7 +383,7 @@ impl<'a> Reader<'a> {
 
     fn unsubscribe(&mut self, request: &SubscribeRequest) {
         if request.is_about_grant() {
-            let granted = self.granted.as_mut();
+            let granted = self.lasting.granted.as_mut();
             let filters = granted.and_then(|granted| granted.remove(request.topic()));
             for filter in filters.unwrap_or_default() {
                 let now = self.shared.now();
@@ -403,7 +420,7 @@ impl<'a> Reader<'a> {
             }
             given.push(filter.clone());
         }
-        let granted = self.granted.get_or_insert_default();
+        let granted = self.lasting.granted.get_or_insert_default();
         let before = granted.insert(request.topic().to_owned(), given);
         for filter in before.unwrap_or_default() {
             let is_given = granted.values().flatten().any(|given| *given == filter);

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -19,8 +19,8 @@ use tokio::{task::yield_now, time::timeout};
 #[cfg(feature = "middleman")]
 use super::foreign_pass;
 use super::{
-    call::{self, Call, Instance},
-    deliveries::{Deliveries, Unsent, lacks_connection},
+    call::{self, Call},
+    deliveries::{Unsent, lacks_connection},
     heard_at::HeardAt,
     outgoing::Outgoing,
     presence,
@@ -28,7 +28,7 @@ use super::{
 use crate::router::{Delivery, EndReason, OutboxItem, WakeList};
 
 /// How many bytes are taken from an outbox at once.
-const TAKE: usize = 64 * 1024;
+pub(super) const TAKE: usize = 64 * 1024;
 
 /// How many deliveries and calls a session has open, at most, before more is taken from its outbox.
 const MAX_OPEN: usize = 4096;
@@ -39,32 +39,20 @@ const FINISH_WITHIN: Duration = Duration::from_millis(250);
 /// What a peer is sent.
 pub(super) struct Writer<'a> {
     out: &'a Outgoing<'a>,
-    /// Deliveries that are not sent. They are locked before the open work.
-    deliveries: &'a Mutex<Deliveries>,
     sender: UntypedSender,
-    instance: Arc<Instance>,
     heard_at: HeardAt,
     /// What was taken and is not sent, but for deliveries whose turn has come.
     taken: VecDeque<OutboxItem>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(
-        out: &'a Outgoing<'a>,
-        deliveries: &'a Mutex<Deliveries>,
-        peer: &UntypedPeer,
-    ) -> Self {
-        let instance = Instance {
-            shared: Arc::clone(out.shared),
-            work: out.open().starter(),
-        };
+    /// One that begins with what was `taken` before.
+    pub(super) fn new(out: &'a Outgoing<'a>, peer: &UntypedPeer, taken: Vec<OutboxItem>) -> Self {
         Self {
             out,
-            deliveries,
             sender: peer.sender(),
-            instance: Arc::new(instance),
             heard_at: HeardAt::default(),
-            taken: VecDeque::new(),
+            taken: taken.into(),
         }
     }
 
@@ -75,10 +63,10 @@ impl<'a> Writer<'a> {
     ///
     /// What is not sent by then is returned by [`take_unsent`](Self::take_unsent).
     pub(super) async fn run(&mut self) -> EndReason {
-        let (out, deliveries) = (self.out, self.deliveries);
+        let out = self.out;
         let mut writing = pin!(self.write_all());
         poll_fn(|task| {
-            locked(deliveries).poll(out, task);
+            out.deliveries().poll(out, task);
             let written = writing.as_mut().poll(task);
             // Also while the peer takes nothing: the answers are for others.
             let _ = out.open().poll(task);
@@ -88,14 +76,17 @@ impl<'a> Writer<'a> {
     }
 
     /// Passes on the answers to what was written, and writes no more.
-    pub(super) async fn pass_on_until(&mut self, mut ended: Pin<&mut impl Future<Output = ()>>) {
+    pub(super) async fn pass_on_until<T>(
+        &mut self,
+        mut ended: Pin<&mut impl Future<Output = T>>,
+    ) -> T {
         let out = self.out;
         poll_fn(|task| {
             let ended = ended.as_mut().poll(task);
             let _ = out.open().poll(task);
             ended
         })
-        .await;
+        .await
     }
 
     /// The session has ended, and with it all that was open: whoever waits for that is told.
@@ -108,7 +99,7 @@ impl<'a> Writer<'a> {
 
     /// What was taken and is not sent, in its order.
     pub(super) fn take_unsent(&mut self) -> Vec<OutboxItem> {
-        let deliveries = locked(self.deliveries).take();
+        let deliveries = self.out.deliveries().take();
         let deliveries = deliveries.into_iter().map(Unsent::into_item);
         deliveries.chain(self.taken.drain(..)).collect()
     }
@@ -133,7 +124,7 @@ impl<'a> Writer<'a> {
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "messages for a peer are not sent");
                     // The connection is lost, which the reader has not heard of yet.
-                    let since = locked(self.deliveries).stuck_since();
+                    let since = self.out.deliveries().stuck_since();
                     match since {
                         Some(changes) => self.out.link.changed(changes).await,
                         None => yield_now().await,
@@ -147,7 +138,7 @@ impl<'a> Writer<'a> {
     /// The connection was lost before all that was taken was sent. As with what was not taken, others get what they can have, and of
     /// the rest only that is kept which is to wait.
     fn leave_to_others(&mut self) {
-        if self.taken.is_empty() && locked(self.deliveries).is_empty() {
+        if self.taken.is_empty() && self.out.deliveries().is_empty() {
             return;
         }
         let (shared, mut returned) = (self.out.shared, Vec::new());
@@ -169,13 +160,16 @@ impl<'a> Writer<'a> {
 
     /// Takes what waits, while there is a connection.
     async fn take(&mut self) -> Take {
-        let (out, taken) = (self.out, &mut self.taken);
+        let Self {
+            out, sender, taken, ..
+        } = self;
         let next = poll_fn(|task| {
             // It is empty, so that nothing moves.
             let mut items = Vec::from(std::mem::take(taken));
             let now = out.shared.now();
             let took = out.session.poll_take(now, TAKE, &mut items, task);
             *taken = items.into();
+            out.set_written(took.is_pending() && sender.buffered() == 0);
             took
         });
         tokio::select! {
@@ -232,10 +226,10 @@ impl<'a> Writer<'a> {
 
     /// Waits until all deliveries are sent that were taken before.
     async fn deliveries_sent(&mut self) -> Result<(), SendError> {
-        let all = self.deliveries;
+        let out = self.out;
         // They are polled before this, by the same task.
         poll_fn(|_| {
-            let deliveries = locked(all);
+            let deliveries = out.deliveries();
             if deliveries.is_empty() {
                 return Poll::Ready(Ok(()));
             }
@@ -249,11 +243,11 @@ impl<'a> Writer<'a> {
 
     /// Waits until fewer deliveries and calls are open than may be, and fewer wait than in an outbox.
     async fn fewer_than_most(&mut self) {
-        let (out, deliveries) = (self.out, self.deliveries);
+        let out = self.out;
         let limits = out.shared.router.limits();
         poll_fn(|task| {
             let (waiting, bytes) = {
-                let deliveries = locked(deliveries);
+                let deliveries = out.deliveries();
                 (deliveries.len(), deliveries.bytes())
             };
             if waiting >= limits.outgoing_messages || bytes > limits.outgoing_bytes {
@@ -296,7 +290,7 @@ impl<'a> Writer<'a> {
                     let (service, shared) = (self.out.handle.clone(), Arc::clone(self.out.shared));
                     match call {
                         Call::Msip(call) => {
-                            let left = call::relay(call, attempt, &service, &self.instance);
+                            let left = call::relay(call, attempt, &service, &self.out.instance);
                             if let Some((call, attempt)) = left {
                                 let work = call::pass_on(call, attempt, service, shared);
                                 self.out.open().begin(work);
@@ -337,16 +331,16 @@ impl<'a> Writer<'a> {
     }
 
     async fn deliver(&mut self, delivery: Delivery) -> Result<(), SendError> {
-        let (out, deliveries) = (self.out, self.deliveries);
+        let out = self.out;
         let publication = &delivery.publication;
         if publication.wants_ack {
             for frame in publication.iter() {
                 let delivery = delivery.clone();
-                locked(deliveries).push(Unsent { delivery, frame });
+                out.deliveries().push(Unsent { delivery, frame });
             }
             // At once, so that they keep their turn.
             poll_fn(|task| {
-                locked(deliveries).poll(out, task);
+                out.deliveries().poll(out, task);
                 Poll::Ready(())
             })
             .await;
@@ -413,10 +407,6 @@ impl<'a> Writer<'a> {
             self.out.session.count_dropped(count);
         }
     }
-}
-
-fn locked(deliveries: &Mutex<Deliveries>) -> MutexGuard<'_, Deliveries> {
-    deliveries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What there was to be taken.

@@ -37,6 +37,8 @@ pub struct Inbound {
     /// What a connection waits for before the service is told of it.
     readiness: Option<Readiness>,
     waiting: Option<Waiting>,
+    /// The service is told when its session is silent.
+    tells_idle: bool,
 }
 
 impl fmt::Debug for Inbound {
@@ -79,6 +81,9 @@ pub enum Event<'a> {
     Connected,
     /// The connection was lost. The session waits for the next one, and what is answered meanwhile is kept for it.
     Disconnected(DisconnectReason),
+    /// Nothing has come or gone by the connection for a while: a service may give back memory that it does not need now. Only
+    /// after [`Inbound::tell_idle`], and once for each while.
+    Idle,
 }
 
 /// What is ready to be taken.
@@ -92,6 +97,7 @@ enum Next {
     Subscription(Box<SubscriptionEvent>),
     Connected,
     Disconnected(DisconnectReason),
+    Idle,
 }
 
 /// The subscription that a broker says it has ended, where a message says so.
@@ -115,6 +121,21 @@ impl Inbound {
             taken: Credit { items: 0, bytes: 0 },
             readiness,
             waiting: None,
+            tells_idle: false,
+        }
+    }
+
+    /// From here on [`next`](Self::next) yields [`Event::Idle`] too.
+    pub fn tell_idle(&mut self) {
+        self.tells_idle = true;
+    }
+
+    /// Ready when [`next`](Self::next) has something to look at. Nothing is taken, so that a service which has been told that its
+    /// session [is silent](Event::Idle) can wait without it.
+    pub fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        match self.waiting {
+            Some(_) => Poll::Ready(()),
+            None => self.receiver.poll_ready(task),
         }
     }
 
@@ -137,6 +158,7 @@ impl Inbound {
             Next::Subscription(event) => self.subscription(*event),
             Next::Connected => Event::Connected,
             Next::Disconnected(reason) => Event::Disconnected(reason),
+            Next::Idle => Event::Idle,
         })
     }
 
@@ -224,7 +246,11 @@ impl Inbound {
                     None => continue,
                 }
             }
-            match ready!(self.receiver.poll_next(task)) {
+            let next = self.receiver.poll_next(task);
+            if next.is_pending() && self.receiver.take_released() && self.tells_idle {
+                return Poll::Ready(Some(Next::Idle));
+            }
+            match ready!(next) {
                 Some(Received::Bare) => {}
                 Some(Received::Message(incoming)) => {
                     let exchange =
@@ -261,6 +287,7 @@ impl Inbound {
                 Next::Messages => {
                     let _ = self.take_messages();
                 }
+                Next::Idle => break,
                 // It answers by itself.
                 Next::Subscription(event) => drop(self.subscription(*event)),
                 _ => {}

@@ -53,7 +53,10 @@ pub async fn relay(mut inbound: Inbound, to: &Handle) {
             Event::Subscribe(request) | Event::Unsubscribe(request) => {
                 request.refuse(&Status::new(Code::Unimplemented, "a relay has no topics"));
             }
-            Event::SubscriptionLost { .. } | Event::Connected | Event::Disconnected(_) => {}
+            Event::SubscriptionLost { .. }
+            | Event::Connected
+            | Event::Disconnected(_)
+            | Event::Idle => {}
         }
         while open.try_join_next().is_some() {}
     }

@@ -56,8 +56,10 @@ impl<S: Service> service::SessionService for RawService<S> {
         let inbound = Inbound::new(receiver, self.1.clone());
         // In a box, which goes where it is taken out: a future holds what it is given twice, and there are many of these.
         let given = Box::new((peer, inbound));
+        // A box that is taken apart where it lies is freed with the variable that it was in, and that is at the end.
+        let unbox = |given: Box<(UntypedPeer, Inbound)>| *given;
         async move {
-            let (peer, inbound) = *given;
+            let (peer, inbound) = unbox(given);
             let serving = Box::pin(self.0.serve(peer, inbound));
             if let Err(panic) = caught(serving).await {
                 log_panic("the service of a session", &panic);

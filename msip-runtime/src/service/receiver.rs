@@ -148,6 +148,24 @@ impl<A: Outgoing> Receiver<A> {
         }
     }
 
+    /// Ready when there is something to be looked at by [`poll_next`](Self::poll_next). Nothing is taken.
+    pub(crate) fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if self.has_more() {
+            return Poll::Ready(());
+        }
+        let mut is_to_release = false;
+        let next = self
+            .inbox
+            .poll_next(task, &mut self.batch, &mut is_to_release);
+        if is_to_release {
+            self.release();
+        }
+        if next.is_pending() {
+            self.turn.end(&self.inbox);
+        }
+        next.map(|_| ())
+    }
+
     /// Whether the next of the batch may be taken in this turn. A compressed body may cost much: it is read in a turn that is
     /// shared with other busy connections, from the first one on.
     #[inline]
