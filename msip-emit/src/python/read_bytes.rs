@@ -1,5 +1,7 @@
 //! `_read`: one loop over the fields of a message, without a call for what is short.
 
+use std::fmt::Write as _;
+
 use msip_schema::{Cardinality, Field, FieldType};
 
 use super::layout::{MessageClass, attributes_in_order, is_packable, plain_field};
@@ -11,6 +13,15 @@ const LINEAR: usize = 6;
 /// From this many tags on, lengths are read by a function: type checkers give up on a function of too many branches.
 const MANY: usize = 32;
 
+/// The bytes of a varint behind the first that are read without a call, and the table of what each adds to it.
+const BYTES: [(&str, &str); 5] = [
+    ("second", "SECOND"),
+    ("third", "THIRD"),
+    ("fourth", "FOURTH"),
+    ("fifth", "FIFTH"),
+    ("sixth", "SIXTH"),
+];
+
 pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, path: &str) {
     let own = module.import("typing", "Self");
     let (too_deep, failures, unreadable) = (
@@ -19,26 +30,23 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
         module.failures("unreadable"),
     );
     module.out.separate();
-    module.out.line("@classmethod");
     module.out.line(format_args!(
-        "def _read(cls, data: bytes, at: int, end: int, depth: int, message: {own} | None = None) -> {own}:"
+        "def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> {own}:"
     ));
     module.out.indent();
     module.out.line("if depth < 0:");
     module.out.line(format_args!("    raise {too_deep}()"));
-    module.out.line("if message is None:");
+    module.out.line("if is_new:");
     module.out.indent();
-    // The constructor takes keywords, and twice as long.
-    module.out.line("message = object.__new__(cls)");
     for attribute in attributes_in_order(message.ty) {
         let zero = module.zero(message, attribute);
         let name = message
             .attributes
             .get(attribute)
             .map_or(attribute, String::as_str);
-        module.out.line(format_args!("message.{name} = {zero}"));
+        module.out.line(format_args!("self.{name} = {zero}"));
     }
-    module.out.line("message.unknown_fields = b\"\"");
+    module.out.line("self.unknown_fields = b\"\"");
     module.out.dedent();
     module.out.line("unknown: bytearray | None = None");
     module.out.line("tag = 0");
@@ -53,12 +61,34 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
     module.out.dedent();
     module.out.line(format_args!("except {failures} as error:"));
     module.out.line(format_args!(
-        "    raise {unreadable}(cls, tag, error) from None"
+        "    raise {unreadable}(type(self), tag, error) from None"
     ));
     module.out.line("if unknown:");
-    module.out.line("    message._keep_unknown(unknown)");
-    module.out.line("return message");
+    module.out.line("    self._keep_unknown(unknown)");
+    module.out.line("return self");
     module.out.dedent();
+}
+
+/// What a field holds already, with which a message that comes again is merged.
+#[derive(Debug)]
+struct Before {
+    /// The condition that there is something.
+    is_there: String,
+    /// What it is then.
+    value: String,
+    /// It, or None.
+    or_none: String,
+}
+
+impl Before {
+    /// What is in an attribute or local that is None where there is nothing.
+    fn of(value: &str) -> Self {
+        Self {
+            is_there: format!("{value} is not None"),
+            value: value.to_owned(),
+            or_none: value.to_owned(),
+        }
+    }
 }
 
 /// What is read behind one tag.
@@ -236,7 +266,7 @@ impl Module<'_, '_> {
             .get(schema_name)
             .map_or(schema_name, String::as_str)
             .to_owned();
-        let target = format!("message.{attribute}");
+        let target = format!("self.{attribute}");
         if let Cardinality::Map(key) = &field.cardinality {
             self.read_entry(field, key, &target);
             return;
@@ -244,7 +274,7 @@ impl Module<'_, '_> {
         if arm.is_whole {
             self.read_size("end", true);
             let unpack = self.wire(&format!("unpack_{}", scalar(&field.ty).name.to_lowercase()));
-            let values = format!("{unpack}(data, at, stop)");
+            let values = format!("{unpack}(data, start, at)");
             match self.target(&field.ty) {
                 Some(Target::Enum(class)) => {
                     self.out
@@ -252,7 +282,6 @@ impl Module<'_, '_> {
                 }
                 _ => self.out.line(format_args!("{target}.extend({values})")),
             }
-            self.out.line("at = stop");
             return;
         }
         if let Some(class) = message.oneof_classes.get(field.name.as_str()) {
@@ -262,19 +291,23 @@ impl Module<'_, '_> {
             if is_message {
                 self.out.line(format_args!("{local} = {target}"));
             }
-            let before = format!("{local}.value if isinstance({local}, {class}) else None");
-            self.read_value(&field.ty, "end", 1, &before, &|value| {
+            let before = Before {
+                is_there: format!("isinstance({local}, {class})"),
+                value: format!("{local}.value"),
+                or_none: format!("{local}.value if isinstance({local}, {class}) else None"),
+            };
+            self.read_value(&field.ty, "end", 1, Some(&before), &|value| {
                 format!("{target} = {class}({value})")
             });
             return;
         }
         match field.cardinality {
             Cardinality::Repeated => {
-                self.read_value(&field.ty, "end", 1, "", &|value| {
+                self.read_value(&field.ty, "end", 1, None, &|value| {
                     format!("{target}.append({value})")
                 });
             }
-            _ => self.read_value(&field.ty, "end", 1, &target, &|value| {
+            _ => self.read_value(&field.ty, "end", 1, Some(&Before::of(&target)), &|value| {
                 format!("{target} = {value}")
             }),
         }
@@ -284,7 +317,8 @@ impl Module<'_, '_> {
     fn read_entry(&mut self, field: &Field, key: &FieldType, target: &str) {
         let (key_local, local) = (format!("k{}", field.number), format!("v{}", field.number));
         self.read_size("end", true);
-        self.out.line("limit = stop");
+        self.out.line("limit = at");
+        self.out.line("at = start");
         self.out
             .line(format_args!("{key_local} = {}", scalar(key).zero));
         let annotation = self.annotation(&field.ty);
@@ -311,13 +345,13 @@ impl Module<'_, '_> {
         self.out.line("byte = data[at]");
         self.out.line(format_args!("if byte == {key_tag}:"));
         self.out.indent();
-        self.read_value(key, "limit", 1, "", &|value| {
+        self.read_value(key, "limit", 1, None, &|value| {
             format!("{key_local} = {value}")
         });
         self.out.dedent();
         self.out.line(format_args!("elif byte == {value_tag}:"));
         self.out.indent();
-        self.read_value(&field.ty, "limit", 2, &local, &|value| {
+        self.read_value(&field.ty, "limit", 2, Some(&Before::of(&local)), &|value| {
             format!("{local} = {value}")
         });
         self.out.dedent();
@@ -339,70 +373,104 @@ impl Module<'_, '_> {
         }
     }
 
-    /// Sets `at` behind the length that follows the tag, and `stop` to the end of what it is the length of.
+    /// Sets `start` behind the length that follows the tag, and `at` to the end of what it is the length of.
     fn read_size(&mut self, end: &str, is_checked: bool) {
         if self.has_many_arms {
             let read_size = self.wire("read_size");
             self.out
-                .line(format_args!("at, stop = {read_size}(data, at + 1, {end})"));
+                .line(format_args!("start, at = {read_size}(data, at + 1, {end})"));
             return;
         }
         let read_varint = self.wire("read_varint");
         self.out.line("size = data[at + 1]");
         self.out.line("if size < 128:");
-        self.out.line("    at += 2");
+        self.out.line("    start = at + 2");
         self.out.line("else:");
-        self.out
-            .line(format_args!("    size, at = {read_varint}(data, at + 1)"));
-        self.out.line("stop = at + size");
+        self.out.line(format_args!(
+            "    size, start = {read_varint}(data, at + 1)"
+        ));
+        self.out.line("at = start + size");
         if is_checked {
-            self.out.line(format_args!("if stop > {end}:"));
+            self.out.line(format_args!("if at > {end}:"));
             self.out.line("    raise IndexError");
         }
     }
 
-    /// Reads one value. `before` is what a message is merged with, if anything.
+    /// Sets `value` to the varint that follows the tag, and `at` behind it.
+    fn read_varint(&mut self, ty: &FieldType) {
+        self.out.line("value = data[at + 1]");
+        self.out.line("if value < 128:");
+        self.out.line("    at += 2");
+        if !self.has_many_arms {
+            // A call takes as long as four bytes. Times in milliseconds have six, and most other numbers one or two.
+            let most = match ty {
+                FieldType::Int64 | FieldType::Uint64 => BYTES.len(),
+                _ => 1,
+            };
+            let mut sum = String::new();
+            for (place, (local, part)) in BYTES.iter().take(most).enumerate() {
+                let part = self.wire(part);
+                if place > 0 {
+                    sum.push_str(" + ");
+                }
+                let _ = write!(sum, "{part}[{local}]");
+                let offset = place + 2;
+                self.out
+                    .line(format_args!("elif ({local} := data[at + {offset}]) < 128:"));
+                self.out.line(format_args!("    value += {sum}"));
+                self.out.line(format_args!("    at += {}", offset + 1));
+            }
+        }
+        let read = self.wire(match ty {
+            FieldType::Int64 => "read_int64",
+            _ => "read_varint",
+        });
+        self.out.line("else:");
+        self.out.indent();
+        self.out
+            .line(format_args!("value, at = {read}(data, at + 1)"));
+        match ty {
+            FieldType::Int32 | FieldType::Enum(_) => {
+                self.out.line("if value > 0x7FFFFFFF:");
+                self.out
+                    .line("    value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000");
+            }
+            FieldType::Uint32 | FieldType::Sint32 => self.out.line("value &= 0xFFFFFFFF"),
+            _ => {}
+        }
+        self.out.dedent();
+    }
+
+    /// Reads one value.
     fn read_value(
         &mut self,
         ty: &FieldType,
         end: &str,
         depth: u32,
-        before: &str,
+        before: Option<&Before>,
         store: &dyn Fn(&str) -> String,
     ) {
-        let before = if before.is_empty() {
-            String::new()
-        } else {
-            format!(", {before}")
-        };
         let target = self.target(ty);
         let scalar = scalar(ty);
         match scalar.wire {
-            Wire::Varint => {
-                let read = self.wire(match ty {
-                    FieldType::Int64 => "read_int64",
-                    _ => "read_varint",
-                });
-                self.out.line("value = data[at + 1]");
-                self.out.line("if value < 128:");
-                self.out.line("    at += 2");
+            Wire::Varint if *ty == FieldType::Bool => {
+                let read_varint = self.wire("read_varint");
+                self.out.line("if data[at + 1] == 1:");
+                self.out.indent();
+                self.out.line(store("True"));
+                self.out.line("at += 2");
+                self.out.dedent();
                 self.out.line("else:");
                 self.out.indent();
                 self.out
-                    .line(format_args!("value, at = {read}(data, at + 1)"));
-                match ty {
-                    FieldType::Int32 | FieldType::Enum(_) => {
-                        self.out.line("if value > 0x7FFFFFFF:");
-                        self.out
-                            .line("    value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000");
-                    }
-                    FieldType::Uint32 | FieldType::Sint32 => self.out.line("value &= 0xFFFFFFFF"),
-                    _ => {}
-                }
+                    .line(format_args!("value, at = {read_varint}(data, at + 1)"));
+                self.out.line(store("value != 0"));
                 self.out.dedent();
+            }
+            Wire::Varint => {
+                self.read_varint(ty);
                 let value = match (ty, target) {
                     (_, Some(Target::Enum(class))) => format!("{class}._of(value)"),
-                    (FieldType::Bool, _) => "value != 0".to_owned(),
                     (FieldType::Sint32 | FieldType::Sint64, _) => {
                         "value >> 1 ^ -(value & 1)".to_owned()
                     }
@@ -413,30 +481,52 @@ impl Module<'_, '_> {
             Wire::Fixed64 | Wire::Fixed32 => {
                 let width = if scalar.wire == Wire::Fixed64 { 9 } else { 5 };
                 let unpack = self.wire(&format!("{}_at", scalar.name.to_lowercase()));
-                self.out.line(format_args!("stop = at + {width}"));
-                self.out.line(format_args!("if stop > {end}:"));
+                self.out.line("start = at + 1");
+                self.out.line(format_args!("at += {width}"));
+                self.out.line(format_args!("if at > {end}:"));
                 self.out.line("    raise IndexError");
-                self.out.line(store(&format!("{unpack}(data, at + 1)[0]")));
-                self.out.line("at = stop");
+                self.out.line(store(&format!("{unpack}(data, start)[0]")));
             }
             Wire::Sized => {
                 // Text and bytes that are cut off end behind their message, which is found at its end.
                 self.read_size(end, matches!(ty, FieldType::Message(_)));
-                let value = match target {
+                match target {
+                    Some(Target::Message(class)) => self.read_message(&class, depth, before, store),
                     Some(Target::Native { class, .. }) => {
-                        format!("{class}._unpack(data, at, stop, depth - {depth}{before})")
-                    }
-                    Some(Target::Message(class)) => {
-                        format!("{class}._read(data, at, stop, depth - {depth}{before})")
+                        let before = before
+                            .map_or_else(String::new, |before| format!(", {}", before.or_none));
+                        self.out.line(store(&format!(
+                            "{class}._unpack(data, start, at, depth - {depth}{before})"
+                        )));
                     }
                     Some(Target::Enum(_)) | None if *ty == FieldType::String => {
-                        "data[at:stop].decode()".to_owned()
+                        self.out.line(store("data[start:at].decode()"));
                     }
-                    Some(Target::Enum(_)) | None => "data[at:stop]".to_owned(),
-                };
-                self.out.line(store(&value));
-                self.out.line("at = stop");
+                    Some(Target::Enum(_)) | None => self.out.line(store("data[start:at]")),
+                }
             }
         }
+    }
+
+    /// Reads a message, into the one that is there already where there may be one.
+    fn read_message(
+        &mut self,
+        class: &str,
+        depth: u32,
+        before: Option<&Before>,
+        store: &dyn Fn(&str) -> String,
+    ) {
+        let new = self.wire("new");
+        let range = format!("data, start, at, depth - {depth}");
+        let made = store(&format!("{new}({class})._read({range})"));
+        let Some(before) = before else {
+            self.out.line(made);
+            return;
+        };
+        self.out.line(format_args!("if {}:", before.is_there));
+        self.out
+            .line(format_args!("    {}._read({range}, False)", before.value));
+        self.out.line("else:");
+        self.out.line(format_args!("    {made}"));
     }
 }

@@ -22,7 +22,12 @@ from msip.message.failures import (
     unwritably_deep,
 )
 from msip.message.wire import (
+    FIFTH,
+    FOURTH,
+    SECOND,
     SHORT,
+    SIXTH,
+    THIRD,
     double_at,
     f32,
     f64,
@@ -34,6 +39,7 @@ from msip.message.wire import (
     int32,
     int64,
     is_negative_zero,
+    new,
     pack_bool,
     pack_double,
     pack_fixed32,
@@ -151,17 +157,15 @@ class Item(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.key = ""
-            message.text = ""
-            message.number = 0
-            message.ballast = b""
-            message.unknown_fields = b""
+        if is_new:
+            self.key = ""
+            self.text = ""
+            self.number = 0
+            self.ballast = b""
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -170,24 +174,22 @@ class Item(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.key = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.key = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.text = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.text = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
@@ -195,21 +197,35 @@ class Item(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.number = value
+                    self.number = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 34:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.ballast = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.ballast = data[start:at]
                 elif tag not in (10, 18, 24, 34):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -219,10 +235,10 @@ class Item(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -256,14 +272,12 @@ class Count(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.number = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.number = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -273,10 +287,13 @@ class Count(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.number = value
+                    self.number = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -286,10 +303,10 @@ class Count(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -330,15 +347,13 @@ class Nested(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.text = ""
-            message.inner = None
-            message.unknown_fields = b""
+        if is_new:
+            self.text = ""
+            self.inner = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -347,26 +362,27 @@ class Nested(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.text = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.text = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.inner = Nested._read(data, at, stop, depth - 1, message.inner)
-                    at = stop
+                    if self.inner is not None:
+                        self.inner._read(data, start, at, depth - 1, False)
+                    else:
+                        self.inner = new(Nested)._read(data, start, at, depth - 1)
                 elif tag not in (10, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -376,10 +392,10 @@ class Nested(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -716,83 +732,81 @@ class Everything(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.double = 0.0
-            message.float_ = 0.0
-            message.int32 = 0
-            message.int64 = 0
-            message.uint32 = 0
-            message.uint64 = 0
-            message.sint32 = 0
-            message.sint64 = 0
-            message.fixed32 = 0
-            message.fixed64 = 0
-            message.sfixed32 = 0
-            message.sfixed64 = 0
-            message.bool_ = False
-            message.string = ""
-            message.bytes_ = b""
-            message.color = Color.UNSPECIFIED
-            message.nested = None
-            message.optional_int32 = None
-            message.optional_string = None
-            message.optional_bytes = None
-            message.optional_bool = None
-            message.optional_color = None
-            message.doubles = []
-            message.int32s = []
-            message.sint64s = []
-            message.fixed32s = []
-            message.bools = []
-            message.strings = []
-            message.many_bytes = []
-            message.colors = []
-            message.nesteds = []
-            message.unpacked = []
-            message.string_by_string = {}
-            message.nested_by_int32 = {}
-            message.color_by_bool = {}
-            message.bytes_by_uint64 = {}
-            message.double_by_sint64 = {}
-            message.choice = None
-            message.timestamp = None
-            message.duration = None
-            message.struct = None
-            message.value = None
-            message.list_value = None
-            message.string_value = None
-            message.int64_value = None
-            message.bool_value = None
-            message.bytes_value = None
-            message.double_value = None
-            message.field_mask = None
-            message.empty = None
-            message.unknown_fields = b""
+        if is_new:
+            self.double = 0.0
+            self.float_ = 0.0
+            self.int32 = 0
+            self.int64 = 0
+            self.uint32 = 0
+            self.uint64 = 0
+            self.sint32 = 0
+            self.sint64 = 0
+            self.fixed32 = 0
+            self.fixed64 = 0
+            self.sfixed32 = 0
+            self.sfixed64 = 0
+            self.bool_ = False
+            self.string = ""
+            self.bytes_ = b""
+            self.color = Color.UNSPECIFIED
+            self.nested = None
+            self.optional_int32 = None
+            self.optional_string = None
+            self.optional_bytes = None
+            self.optional_bool = None
+            self.optional_color = None
+            self.doubles = []
+            self.int32s = []
+            self.sint64s = []
+            self.fixed32s = []
+            self.bools = []
+            self.strings = []
+            self.many_bytes = []
+            self.colors = []
+            self.nesteds = []
+            self.unpacked = []
+            self.string_by_string = {}
+            self.nested_by_int32 = {}
+            self.color_by_bool = {}
+            self.bytes_by_uint64 = {}
+            self.double_by_sint64 = {}
+            self.choice = None
+            self.timestamp = None
+            self.duration = None
+            self.struct = None
+            self.value = None
+            self.list_value = None
+            self.string_value = None
+            self.int64_value = None
+            self.bool_value = None
+            self.bytes_value = None
+            self.double_value = None
+            self.field_mask = None
+            self.empty = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 tag = data[at]
                 if tag == 9:
-                    stop = at + 9
-                    if stop > end:
+                    start = at + 1
+                    at += 9
+                    if at > end:
                         raise IndexError
-                    message.double = double_at(data, at + 1)[0]
-                    at = stop
+                    self.double = double_at(data, start)[0]
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 21:
-                    stop = at + 5
-                    if stop > end:
+                    start = at + 1
+                    at += 5
+                    if at > end:
                         raise IndexError
-                    message.float_ = float_at(data, at + 1)[0]
-                    at = stop
+                    self.float_ = float_at(data, start)[0]
                     if at >= end:
                         break
                     tag = data[at]
@@ -804,7 +818,7 @@ class Everything(msip.message.Message):
                         value, at = read_varint(data, at + 1)
                         if value > 0x7FFFFFFF:
                             value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                    message.int32 = value
+                    self.int32 = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -814,7 +828,7 @@ class Everything(msip.message.Message):
                         at += 2
                     else:
                         value, at = read_int64(data, at + 1)
-                    message.int64 = value
+                    self.int64 = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -825,7 +839,7 @@ class Everything(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.uint32 = value
+                    self.uint32 = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -835,7 +849,7 @@ class Everything(msip.message.Message):
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.uint64 = value
+                    self.uint64 = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -846,7 +860,7 @@ class Everything(msip.message.Message):
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.sint32 = value >> 1 ^ -(value & 1)
+                    self.sint32 = value >> 1 ^ -(value & 1)
                     if at >= end:
                         break
                     tag = data[at]
@@ -856,67 +870,65 @@ class Everything(msip.message.Message):
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.sint64 = value >> 1 ^ -(value & 1)
+                    self.sint64 = value >> 1 ^ -(value & 1)
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 77:
-                    stop = at + 5
-                    if stop > end:
+                    start = at + 1
+                    at += 5
+                    if at > end:
                         raise IndexError
-                    message.fixed32 = fixed32_at(data, at + 1)[0]
-                    at = stop
+                    self.fixed32 = fixed32_at(data, start)[0]
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 81:
-                    stop = at + 9
-                    if stop > end:
+                    start = at + 1
+                    at += 9
+                    if at > end:
                         raise IndexError
-                    message.fixed64 = fixed64_at(data, at + 1)[0]
-                    at = stop
+                    self.fixed64 = fixed64_at(data, start)[0]
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 93:
-                    stop = at + 5
-                    if stop > end:
+                    start = at + 1
+                    at += 5
+                    if at > end:
                         raise IndexError
-                    message.sfixed32 = sfixed32_at(data, at + 1)[0]
-                    at = stop
+                    self.sfixed32 = sfixed32_at(data, start)[0]
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 97:
-                    stop = at + 9
-                    if stop > end:
+                    start = at + 1
+                    at += 9
+                    if at > end:
                         raise IndexError
-                    message.sfixed64 = sfixed64_at(data, at + 1)[0]
-                    at = stop
+                    self.sfixed64 = sfixed64_at(data, start)[0]
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 104:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.bool_ = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.bool_ = value != 0
+                        self.bool_ = value != 0
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 114:
-                    at, stop = read_size(data, at + 1, end)
-                    message.string = data[at:stop].decode()
-                    at = stop
+                    start, at = read_size(data, at + 1, end)
+                    self.string = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 122:
-                    at, stop = read_size(data, at + 1, end)
-                    message.bytes_ = data[at:stop]
-                    at = stop
+                    start, at = read_size(data, at + 1, end)
+                    self.bytes_ = data[start:at]
                     if at >= end:
                         break
                     tag = data[at]
@@ -940,11 +952,13 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at + 1)
                                         if value > 0x7FFFFFFF:
                                             value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                                    message.color = Color._of(value)
+                                    self.color = Color._of(value)
                                 elif tag == 138:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.nested = Nested._read(data, at, stop, depth - 1, message.nested)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    if self.nested is not None:
+                                        self.nested._read(data, start, at, depth - 1, False)
+                                    else:
+                                        self.nested = new(Nested)._read(data, start, at, depth - 1)
                                 elif tag == 168:
                                     value = data[at + 1]
                                     if value < 128:
@@ -953,15 +967,13 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at + 1)
                                         if value > 0x7FFFFFFF:
                                             value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                                    message.optional_int32 = value
+                                    self.optional_int32 = value
                                 elif tag == 178:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.optional_string = data[at:stop].decode()
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.optional_string = data[start:at].decode()
                                 elif tag == 186:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.optional_bytes = data[at:stop]
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.optional_bytes = data[start:at]
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -969,12 +981,12 @@ class Everything(msip.message.Message):
                                     unknown += data[start:at]
                             else:
                                 if tag == 192:
-                                    value = data[at + 1]
-                                    if value < 128:
+                                    if data[at + 1] == 1:
+                                        self.optional_bool = True
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                    message.optional_bool = value != 0
+                                        self.optional_bool = value != 0
                                 elif tag == 200:
                                     value = data[at + 1]
                                     if value < 128:
@@ -983,17 +995,16 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at + 1)
                                         if value > 0x7FFFFFFF:
                                             value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                                    message.optional_color = Color._of(value)
+                                    self.optional_color = Color._of(value)
                                 elif tag == 249:
-                                    stop = at + 9
-                                    if stop > end:
+                                    start = at + 1
+                                    at += 9
+                                    if at > end:
                                         raise IndexError
-                                    message.doubles.append(double_at(data, at + 1)[0])
-                                    at = stop
+                                    self.doubles.append(double_at(data, start)[0])
                                 elif tag == 250:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.doubles.extend(unpack_double(data, at, stop))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.doubles.extend(unpack_double(data, start, at))
                                 elif tag == 256:
                                     value = data[at + 1]
                                     if value < 128:
@@ -1002,11 +1013,10 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at + 1)
                                         if value > 0x7FFFFFFF:
                                             value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                                    message.int32s.append(value)
+                                    self.int32s.append(value)
                                 elif tag == 258:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.int32s.extend(unpack_int32(data, at, stop))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.int32s.extend(unpack_int32(data, start, at))
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -1020,32 +1030,29 @@ class Everything(msip.message.Message):
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                    message.sint64s.append(value >> 1 ^ -(value & 1))
+                                    self.sint64s.append(value >> 1 ^ -(value & 1))
                                 elif tag == 266:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.sint64s.extend(unpack_sint64(data, at, stop))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.sint64s.extend(unpack_sint64(data, start, at))
                                 elif tag == 274:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.fixed32s.extend(unpack_fixed32(data, at, stop))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.fixed32s.extend(unpack_fixed32(data, start, at))
                                 elif tag == 277:
-                                    stop = at + 5
-                                    if stop > end:
+                                    start = at + 1
+                                    at += 5
+                                    if at > end:
                                         raise IndexError
-                                    message.fixed32s.append(fixed32_at(data, at + 1)[0])
-                                    at = stop
+                                    self.fixed32s.append(fixed32_at(data, start)[0])
                                 elif tag == 280:
-                                    value = data[at + 1]
-                                    if value < 128:
+                                    if data[at + 1] == 1:
+                                        self.bools.append(True)
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                    message.bools.append(value != 0)
+                                        self.bools.append(value != 0)
                                 elif tag == 282:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.bools.extend(unpack_bool(data, at, stop))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.bools.extend(unpack_bool(data, start, at))
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -1053,13 +1060,11 @@ class Everything(msip.message.Message):
                                     unknown += data[start:at]
                             else:
                                 if tag == 290:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.strings.append(data[at:stop].decode())
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.strings.append(data[start:at].decode())
                                 elif tag == 298:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.many_bytes.append(data[at:stop])
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.many_bytes.append(data[start:at])
                                 elif tag == 304:
                                     value = data[at + 1]
                                     if value < 128:
@@ -1068,22 +1073,20 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at + 1)
                                         if value > 0x7FFFFFFF:
                                             value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                                    message.colors.append(Color._of(value))
+                                    self.colors.append(Color._of(value))
                                 elif tag == 306:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.colors.extend(Color._of_all(unpack_int32(data, at, stop)))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.colors.extend(Color._of_all(unpack_int32(data, start, at)))
                                 elif tag == 314:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.nesteds.append(Nested._read(data, at, stop, depth - 1))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.nesteds.append(new(Nested)._read(data, start, at, depth - 1))
                                 elif tag == 320:
                                     value = data[at + 1]
                                     if value < 128:
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                    message.unpacked.append(value)
+                                    self.unpacked.append(value)
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -1093,32 +1096,31 @@ class Everything(msip.message.Message):
                         if tag < 570:
                             if tag < 442:
                                 if tag == 322:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.unpacked.extend(unpack_uint64(data, at, stop))
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.unpacked.extend(unpack_uint64(data, start, at))
                                 elif tag == 410:
-                                    at, stop = read_size(data, at + 1, end)
-                                    limit = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    limit = at
+                                    at = start
                                     k51 = ""
                                     v51 = ""
                                     while at < limit:
                                         byte = data[at]
                                         if byte == 10:
-                                            at, stop = read_size(data, at + 1, limit)
-                                            k51 = data[at:stop].decode()
-                                            at = stop
+                                            start, at = read_size(data, at + 1, limit)
+                                            k51 = data[start:at].decode()
                                         elif byte == 18:
-                                            at, stop = read_size(data, at + 1, limit)
-                                            v51 = data[at:stop].decode()
-                                            at = stop
+                                            start, at = read_size(data, at + 1, limit)
+                                            v51 = data[start:at].decode()
                                         else:
                                             at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
-                                    message.string_by_string[k51] = v51
+                                    self.string_by_string[k51] = v51
                                 elif tag == 418:
-                                    at, stop = read_size(data, at + 1, end)
-                                    limit = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    limit = at
+                                    at = start
                                     k52 = 0
                                     v52: Nested | None = None
                                     while at < limit:
@@ -1133,28 +1135,31 @@ class Everything(msip.message.Message):
                                                     value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                                             k52 = value
                                         elif byte == 18:
-                                            at, stop = read_size(data, at + 1, limit)
-                                            v52 = Nested._read(data, at, stop, depth - 2, v52)
-                                            at = stop
+                                            start, at = read_size(data, at + 1, limit)
+                                            if v52 is not None:
+                                                v52._read(data, start, at, depth - 2, False)
+                                            else:
+                                                v52 = new(Nested)._read(data, start, at, depth - 2)
                                         else:
                                             at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
-                                    message.nested_by_int32[k52] = Nested() if v52 is None else v52
+                                    self.nested_by_int32[k52] = Nested() if v52 is None else v52
                                 elif tag == 426:
-                                    at, stop = read_size(data, at + 1, end)
-                                    limit = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    limit = at
+                                    at = start
                                     k53 = False
                                     v53 = Color._of(0)
                                     while at < limit:
                                         byte = data[at]
                                         if byte == 8:
-                                            value = data[at + 1]
-                                            if value < 128:
+                                            if data[at + 1] == 1:
+                                                k53 = True
                                                 at += 2
                                             else:
                                                 value, at = read_varint(data, at + 1)
-                                            k53 = value != 0
+                                                k53 = value != 0
                                         elif byte == 16:
                                             value = data[at + 1]
                                             if value < 128:
@@ -1168,10 +1173,11 @@ class Everything(msip.message.Message):
                                             at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
-                                    message.color_by_bool[k53] = v53
+                                    self.color_by_bool[k53] = v53
                                 elif tag == 434:
-                                    at, stop = read_size(data, at + 1, end)
-                                    limit = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    limit = at
+                                    at = start
                                     k54 = 0
                                     v54 = b""
                                     while at < limit:
@@ -1184,14 +1190,13 @@ class Everything(msip.message.Message):
                                                 value, at = read_varint(data, at + 1)
                                             k54 = value
                                         elif byte == 18:
-                                            at, stop = read_size(data, at + 1, limit)
-                                            v54 = data[at:stop]
-                                            at = stop
+                                            start, at = read_size(data, at + 1, limit)
+                                            v54 = data[start:at]
                                         else:
                                             at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
-                                    message.bytes_by_uint64[k54] = v54
+                                    self.bytes_by_uint64[k54] = v54
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -1199,8 +1204,9 @@ class Everything(msip.message.Message):
                                     unknown += data[start:at]
                             else:
                                 if tag == 442:
-                                    at, stop = read_size(data, at + 1, end)
-                                    limit = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    limit = at
+                                    at = start
                                     k55 = 0
                                     v55 = 0.0
                                     while at < limit:
@@ -1213,32 +1219,33 @@ class Everything(msip.message.Message):
                                                 value, at = read_varint(data, at + 1)
                                             k55 = value >> 1 ^ -(value & 1)
                                         elif byte == 17:
-                                            stop = at + 9
-                                            if stop > limit:
+                                            start = at + 1
+                                            at += 9
+                                            if at > limit:
                                                 raise IndexError
-                                            v55 = double_at(data, at + 1)[0]
-                                            at = stop
+                                            v55 = double_at(data, start)[0]
                                         else:
                                             at = skip_field(data, at, limit, depth)
                                     if at > limit:
                                         raise IndexError
-                                    message.double_by_sint64[k55] = v55
+                                    self.double_by_sint64[k55] = v55
                                 elif tag == 490:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.choice = Everything.ChoiceText(data[at:stop].decode())
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.choice = Everything.ChoiceText(data[start:at].decode())
                                 elif tag == 496:
                                     value = data[at + 1]
                                     if value < 128:
                                         at += 2
                                     else:
                                         value, at = read_varint(data, at + 1)
-                                    message.choice = Everything.ChoiceNumber(value)
+                                    self.choice = Everything.ChoiceNumber(value)
                                 elif tag == 506:
-                                    o63 = message.choice
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.choice = Everything.ChoiceNested(Nested._read(data, at, stop, depth - 1, o63.value if isinstance(o63, Everything.ChoiceNested) else None))
-                                    at = stop
+                                    o63 = self.choice
+                                    start, at = read_size(data, at + 1, end)
+                                    if isinstance(o63, Everything.ChoiceNested):
+                                        o63.value._read(data, start, at, depth - 1, False)
+                                    else:
+                                        self.choice = Everything.ChoiceNested(new(Nested)._read(data, start, at, depth - 1))
                                 elif tag == 512:
                                     value = data[at + 1]
                                     if value < 128:
@@ -1247,11 +1254,10 @@ class Everything(msip.message.Message):
                                         value, at = read_varint(data, at + 1)
                                         if value > 0x7FFFFFFF:
                                             value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-                                    message.choice = Everything.ChoiceColor(Color._of(value))
+                                    self.choice = Everything.ChoiceColor(Color._of(value))
                                 elif tag == 522:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.choice = Everything.ChoiceBytes(data[at:stop])
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.choice = Everything.ChoiceBytes(data[start:at])
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -1260,29 +1266,23 @@ class Everything(msip.message.Message):
                         else:
                             if tag < 618:
                                 if tag == 570:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.timestamp = msip.message.Timestamp._unpack(data, at, stop, depth - 1, message.timestamp)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.timestamp = msip.message.Timestamp._unpack(data, start, at, depth - 1, self.timestamp)
                                 elif tag == 578:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.duration = msip.message.Duration._unpack(data, at, stop, depth - 1, message.duration)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.duration = msip.message.Duration._unpack(data, start, at, depth - 1, self.duration)
                                 elif tag == 586:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.struct = msip.message.Struct._unpack(data, at, stop, depth - 1, message.struct)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.struct = msip.message.Struct._unpack(data, start, at, depth - 1, self.struct)
                                 elif tag == 594:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.value = msip.message.Value._unpack(data, at, stop, depth - 1, message.value)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.value = msip.message.Value._unpack(data, start, at, depth - 1, self.value)
                                 elif tag == 602:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.list_value = msip.message.ListValue._unpack(data, at, stop, depth - 1, message.list_value)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.list_value = msip.message.ListValue._unpack(data, start, at, depth - 1, self.list_value)
                                 elif tag == 610:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.string_value = msip.message.StringValue._unpack(data, at, stop, depth - 1, message.string_value)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.string_value = msip.message.StringValue._unpack(data, start, at, depth - 1, self.string_value)
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -1290,29 +1290,26 @@ class Everything(msip.message.Message):
                                     unknown += data[start:at]
                             else:
                                 if tag == 618:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.int64_value = msip.message.Int64Value._unpack(data, at, stop, depth - 1, message.int64_value)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.int64_value = msip.message.Int64Value._unpack(data, start, at, depth - 1, self.int64_value)
                                 elif tag == 626:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.bool_value = msip.message.BoolValue._unpack(data, at, stop, depth - 1, message.bool_value)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.bool_value = msip.message.BoolValue._unpack(data, start, at, depth - 1, self.bool_value)
                                 elif tag == 634:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.bytes_value = msip.message.BytesValue._unpack(data, at, stop, depth - 1, message.bytes_value)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.bytes_value = msip.message.BytesValue._unpack(data, start, at, depth - 1, self.bytes_value)
                                 elif tag == 642:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.double_value = msip.message.DoubleValue._unpack(data, at, stop, depth - 1, message.double_value)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.double_value = msip.message.DoubleValue._unpack(data, start, at, depth - 1, self.double_value)
                                 elif tag == 650:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.field_mask = msip.message.FieldMask._unpack(data, at, stop, depth - 1, message.field_mask)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    self.field_mask = msip.message.FieldMask._unpack(data, start, at, depth - 1, self.field_mask)
                                 elif tag == 658:
-                                    at, stop = read_size(data, at + 1, end)
-                                    message.empty = msip.message.Empty._read(data, at, stop, depth - 1, message.empty)
-                                    at = stop
+                                    start, at = read_size(data, at + 1, end)
+                                    if self.empty is not None:
+                                        self.empty._read(data, start, at, depth - 1, False)
+                                    else:
+                                        self.empty = new(msip.message.Empty)._read(data, start, at, depth - 1)
                                 else:
                                     at = skip_field(data, start, end, depth)
                                     if unknown is None:
@@ -1327,10 +1324,10 @@ class Everything(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:

@@ -16,7 +16,7 @@ from msip.message.failures import (
     unwritable,
     unwritably_deep,
 )
-from msip.message.wire import read_varint, short_fields, skip_field, varint
+from msip.message.wire import new, read_varint, short_fields, skip_field, varint
 
 __all__ = [
     "CHAT",
@@ -69,14 +69,12 @@ class ConnectReq(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.user = ""
-            message.unknown_fields = b""
+        if is_new:
+            self.user = ""
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -85,12 +83,11 @@ class ConnectReq(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                 elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -100,10 +97,10 @@ class ConnectReq(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -144,15 +141,13 @@ class ConnectRsp(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.motd = ""
-            message.users = []
-            message.unknown_fields = b""
+        if is_new:
+            self.motd = ""
+            self.users = []
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -161,24 +156,22 @@ class ConnectRsp(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.motd = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.motd = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.users.append(data[at:stop].decode())
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.users.append(data[start:at].decode())
                     if at >= end:
                         break
                     tag = data[at]
@@ -191,10 +184,10 @@ class ConnectRsp(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -236,15 +229,13 @@ class MessageInd(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.user = ""
-            message.text = ""
-            message.unknown_fields = b""
+        if is_new:
+            self.user = ""
+            self.text = ""
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -253,24 +244,22 @@ class MessageInd(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.text = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.text = data[start:at].decode()
                 elif tag not in (10, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -280,10 +269,10 @@ class MessageInd(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -318,14 +307,12 @@ class JoinedInd(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.user = ""
-            message.unknown_fields = b""
+        if is_new:
+            self.user = ""
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -334,12 +321,11 @@ class JoinedInd(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                 elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -349,10 +335,10 @@ class JoinedInd(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -386,14 +372,12 @@ class LeftInd(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.user = ""
-            message.unknown_fields = b""
+        if is_new:
+            self.user = ""
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -402,12 +386,11 @@ class LeftInd(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                 elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -417,10 +400,10 @@ class LeftInd(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -440,13 +423,11 @@ class PresenceReq(msip.message.Message):
             raise unwritably_deep()
         return self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.unknown_fields = b""
+        if is_new:
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -459,10 +440,10 @@ class PresenceReq(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -491,26 +472,24 @@ class PresenceRsp(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.active = False
-            message.unknown_fields = b""
+        if is_new:
+            self.active = False
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
             while at < end:
                 tag = data[at]
                 if tag == 8:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.active = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.active = value != 0
+                        self.active = value != 0
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -520,10 +499,10 @@ class PresenceRsp(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -543,13 +522,11 @@ class WhoReq(msip.message.Message):
             raise unwritably_deep()
         return self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.unknown_fields = b""
+        if is_new:
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -562,10 +539,10 @@ class WhoReq(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -597,14 +574,12 @@ class WhoRsp(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.people = []
-            message.unknown_fields = b""
+        if is_new:
+            self.people = []
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -613,14 +588,13 @@ class WhoRsp(msip.message.Message):
                 while tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.people.append(Person._read(data, at, stop, depth - 1))
-                    at = stop
+                    self.people.append(new(Person)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
@@ -633,10 +607,10 @@ class WhoRsp(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -674,15 +648,13 @@ class Person(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.user = ""
-            message.active = False
-            message.unknown_fields = b""
+        if is_new:
+            self.user = ""
+            self.active = False
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -691,22 +663,21 @@ class Person(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 16:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.active = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.active = value != 0
+                        self.active = value != 0
                 elif tag not in (10, 16):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -716,10 +687,10 @@ class Person(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:

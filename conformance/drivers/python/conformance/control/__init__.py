@@ -20,9 +20,15 @@ from msip.message.failures import (
     unwritably_deep,
 )
 from msip.message.wire import (
+    FIFTH,
+    FOURTH,
+    SECOND,
     SHORT,
+    SIXTH,
+    THIRD,
     fixed64,
     fixed64_at,
+    new,
     read_varint,
     short_fields,
     skip_field,
@@ -278,15 +284,13 @@ class Command(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.id = 0
-            message.command = None
-            message.unknown_fields = b""
+        if is_new:
+            self.id = 0
+            self.command = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -296,219 +300,262 @@ class Command(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.id = value
+                    self.id = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
-                    o2 = message.command
+                    o2 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Connect_(Connect._read(data, at, stop, depth - 1, o2.value if isinstance(o2, Command.Connect_) else None))
-                    at = stop
+                    if isinstance(o2, Command.Connect_):
+                        o2.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Connect_(new(Connect)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 26:
-                    o3 = message.command
+                    o3 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Serve_(Serve._read(data, at, stop, depth - 1, o3.value if isinstance(o3, Command.Serve_) else None))
-                    at = stop
+                    if isinstance(o3, Command.Serve_):
+                        o3.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Serve_(new(Serve)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 34:
-                    o4 = message.command
+                    o4 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Start_(Start._read(data, at, stop, depth - 1, o4.value if isinstance(o4, Command.Start_) else None))
-                    at = stop
+                    if isinstance(o4, Command.Start_):
+                        o4.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Start_(new(Start)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 42:
-                    o5 = message.command
+                    o5 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Send_(Send._read(data, at, stop, depth - 1, o5.value if isinstance(o5, Command.Send_) else None))
-                    at = stop
+                    if isinstance(o5, Command.Send_):
+                        o5.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Send_(new(Send)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 50:
-                    o6 = message.command
+                    o6 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.End_(End._read(data, at, stop, depth - 1, o6.value if isinstance(o6, Command.End_) else None))
-                    at = stop
+                    if isinstance(o6, Command.End_):
+                        o6.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.End_(new(End)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 58:
-                    o7 = message.command
+                    o7 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Read_(Read._read(data, at, stop, depth - 1, o7.value if isinstance(o7, Command.Read_) else None))
-                    at = stop
+                    if isinstance(o7, Command.Read_):
+                        o7.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Read_(new(Read)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 66:
-                    o8 = message.command
+                    o8 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Cancel_(Cancel._read(data, at, stop, depth - 1, o8.value if isinstance(o8, Command.Cancel_) else None))
-                    at = stop
+                    if isinstance(o8, Command.Cancel_):
+                        o8.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Cancel_(new(Cancel)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 74:
-                    o9 = message.command
+                    o9 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Answer_(Answer._read(data, at, stop, depth - 1, o9.value if isinstance(o9, Command.Answer_) else None))
-                    at = stop
+                    if isinstance(o9, Command.Answer_):
+                        o9.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Answer_(new(Answer)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 82:
-                    o10 = message.command
+                    o10 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Fail_(Fail._read(data, at, stop, depth - 1, o10.value if isinstance(o10, Command.Fail_) else None))
-                    at = stop
+                    if isinstance(o10, Command.Fail_):
+                        o10.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Fail_(new(Fail)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 90:
-                    o11 = message.command
+                    o11 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Close_(Close._read(data, at, stop, depth - 1, o11.value if isinstance(o11, Command.Close_) else None))
-                    at = stop
+                    if isinstance(o11, Command.Close_):
+                        o11.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Close_(new(Close)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 98:
-                    o12 = message.command
+                    o12 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Disconnect_(Disconnect._read(data, at, stop, depth - 1, o12.value if isinstance(o12, Command.Disconnect_) else None))
-                    at = stop
+                    if isinstance(o12, Command.Disconnect_):
+                        o12.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Disconnect_(new(Disconnect)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 106:
-                    o13 = message.command
+                    o13 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Broadcast_(Broadcast._read(data, at, stop, depth - 1, o13.value if isinstance(o13, Command.Broadcast_) else None))
-                    at = stop
+                    if isinstance(o13, Command.Broadcast_):
+                        o13.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Broadcast_(new(Broadcast)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 114:
-                    o14 = message.command
+                    o14 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Ping_(Ping._read(data, at, stop, depth - 1, o14.value if isinstance(o14, Command.Ping_) else None))
-                    at = stop
+                    if isinstance(o14, Command.Ping_):
+                        o14.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Ping_(new(Ping)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 122:
-                    o15 = message.command
+                    o15 = self.command
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.command = Command.Reset_(Reset._read(data, at, stop, depth - 1, o15.value if isinstance(o15, Command.Reset_) else None))
-                    at = stop
+                    if isinstance(o15, Command.Reset_):
+                        o15.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.command = Command.Reset_(new(Reset)._read(data, start, at, depth - 1))
                 elif tag not in (8, 18, 26, 34, 42, 50, 58, 66, 74, 82, 90, 98, 106, 114, 122):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -518,10 +565,10 @@ class Command(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -587,17 +634,15 @@ class Connect(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.url = ""
-            message.credential = ""
-            message.held = []
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.url = ""
+            self.credential = ""
+            self.held = []
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -607,45 +652,57 @@ class Connect(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.url = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.url = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.credential = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.credential = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 34:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.held.append(data[at:stop].decode())
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.held.append(data[start:at].decode())
                     if at >= end:
                         break
                     tag = data[at]
@@ -658,10 +715,10 @@ class Connect(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -718,18 +775,16 @@ class Serve(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.url = ""
-            message.accounts = []
-            message.held = []
-            message.attach = False
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.url = ""
+            self.accounts = []
+            self.held = []
+            self.attach = False
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -739,57 +794,69 @@ class Serve(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.url = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.url = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.accounts.append(Account._read(data, at, stop, depth - 1))
-                    at = stop
+                    self.accounts.append(new(Account)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 34:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.held.append(data[at:stop].decode())
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.held.append(data[start:at].decode())
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 40:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.attach = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.attach = value != 0
+                        self.attach = value != 0
                 elif tag not in (8, 18, 26, 34, 40):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -799,10 +866,10 @@ class Serve(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -851,16 +918,14 @@ class Account(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.credential = ""
-            message.user = ""
-            message.roles = []
-            message.unknown_fields = b""
+        if is_new:
+            self.credential = ""
+            self.user = ""
+            self.roles = []
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -869,36 +934,33 @@ class Account(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.credential = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.credential = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.roles.append(data[at:stop].decode())
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.roles.append(data[start:at].decode())
                     if at >= end:
                         break
                     tag = data[at]
@@ -911,10 +973,10 @@ class Account(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -994,22 +1056,20 @@ class Start(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.exchange = 0
-            message.member = ""
-            message.message = b""
-            message.timeout_ms = 0
-            message.headers = {}
-            message.correlation_id = ""
-            message.read = 0
-            message.clears = False
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.exchange = 0
+            self.member = ""
+            self.message = b""
+            self.timeout_ms = 0
+            self.headers = {}
+            self.correlation_id = ""
+            self.read = 0
+            self.clears = False
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1019,9 +1079,24 @@ class Start(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -1029,33 +1104,46 @@ class Start(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.member = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.member = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 34:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at]
                     if at >= end:
                         break
                     tag = data[at]
@@ -1063,23 +1151,27 @@ class Start(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.timeout_ms = value
+                    self.timeout_ms = value
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 50:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    limit = stop
+                    limit = at
+                    at = start
                     k6 = ""
                     v6 = ""
                     while at < limit:
@@ -1087,38 +1179,35 @@ class Start(msip.message.Message):
                         if byte == 10:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            k6 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            k6 = data[start:at].decode()
                         elif byte == 18:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            v6 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            v6 = data[start:at].decode()
                         else:
                             at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
-                    message.headers[k6] = v6
+                    self.headers[k6] = v6
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 58:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.correlation_id = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.correlation_id = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
@@ -1126,19 +1215,34 @@ class Start(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.read = value
+                    self.read = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 72:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.clears = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.clears = value != 0
+                        self.clears = value != 0
                 elif tag not in (8, 16, 26, 34, 40, 50, 58, 64, 72):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1148,10 +1252,10 @@ class Start(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1198,16 +1302,14 @@ class Send(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.message = b""
-            message.count = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.message = b""
+            self.count = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1217,21 +1319,35 @@ class Send(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at]
                     if at >= end:
                         break
                     tag = data[at]
@@ -1239,10 +1355,13 @@ class Send(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.count = value
+                    self.count = value
                 elif tag not in (8, 18, 24):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1252,10 +1371,10 @@ class Send(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1287,14 +1406,12 @@ class End(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1304,9 +1421,24 @@ class End(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1316,10 +1448,10 @@ class End(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1352,15 +1484,13 @@ class Read(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.count = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.count = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1370,9 +1500,24 @@ class Read(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -1380,9 +1525,24 @@ class Read(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.count = value
+                    self.count = value
                 elif tag not in (8, 16):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1392,10 +1552,10 @@ class Read(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1426,14 +1586,12 @@ class Cancel(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1443,9 +1601,24 @@ class Cancel(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1455,10 +1628,10 @@ class Cancel(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1505,16 +1678,14 @@ class Answer(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.message = b""
-            message.headers = {}
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.message = b""
+            self.headers = {}
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1524,34 +1695,49 @@ class Answer(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at]
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    limit = stop
+                    limit = at
+                    at = start
                     k3 = ""
                     v3 = ""
                     while at < limit:
@@ -1559,26 +1745,24 @@ class Answer(msip.message.Message):
                         if byte == 10:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            k3 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            k3 = data[start:at].decode()
                         elif byte == 18:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            v3 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            v3 = data[start:at].decode()
                         else:
                             at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
-                    message.headers[k3] = v3
+                    self.headers[k3] = v3
                     if at >= end:
                         break
                     tag = data[at]
@@ -1591,10 +1775,10 @@ class Answer(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1632,15 +1816,13 @@ class Fail(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.status = None
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.status = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1650,23 +1832,40 @@ class Fail(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.status = Status._read(data, at, stop, depth - 1, message.status)
-                    at = stop
+                    if self.status is not None:
+                        self.status._read(data, start, at, depth - 1, False)
+                    else:
+                        self.status = new(Status)._read(data, start, at, depth - 1)
                 elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1676,10 +1875,10 @@ class Fail(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1710,14 +1909,12 @@ class Close(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1727,9 +1924,24 @@ class Close(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1739,10 +1951,10 @@ class Close(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1778,15 +1990,13 @@ class Disconnect(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.status = None
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.status = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1796,23 +2006,40 @@ class Disconnect(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.status = Status._read(data, at, stop, depth - 1, message.status)
-                    at = stop
+                    if self.status is not None:
+                        self.status._read(data, start, at, depth - 1, False)
+                    else:
+                        self.status = new(Status)._read(data, start, at, depth - 1)
                 elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1822,10 +2049,10 @@ class Disconnect(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1871,17 +2098,15 @@ class Broadcast(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.member = ""
-            message.message = b""
-            message.clears = False
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.member = ""
+            self.message = b""
+            self.clears = False
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1891,43 +2116,56 @@ class Broadcast(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.member = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.member = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at]
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 32:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.clears = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.clears = value != 0
+                        self.clears = value != 0
                 elif tag not in (8, 18, 26, 32):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -1937,10 +2175,10 @@ class Broadcast(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -1976,15 +2214,13 @@ class Ping(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.len = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.len = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -1994,9 +2230,24 @@ class Ping(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -2004,10 +2255,13 @@ class Ping(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.len = value
+                    self.len = value
                 elif tag not in (8, 16):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -2017,10 +2271,10 @@ class Ping(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -2041,13 +2295,11 @@ class Reset(msip.message.Message):
             raise unwritably_deep()
         return self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.unknown_fields = b""
+        if is_new:
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -2060,10 +2312,10 @@ class Reset(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -2126,17 +2378,15 @@ class Status(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.code = ""
-            message.message = ""
-            message.headers = {}
-            message.details = {}
-            message.unknown_fields = b""
+        if is_new:
+            self.code = ""
+            self.message = ""
+            self.headers = {}
+            self.details = {}
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -2145,37 +2395,36 @@ class Status(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.code = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.code = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    limit = stop
+                    limit = at
+                    at = start
                     k3 = ""
                     v3 = ""
                     while at < limit:
@@ -2183,39 +2432,38 @@ class Status(msip.message.Message):
                         if byte == 10:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            k3 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            k3 = data[start:at].decode()
                         elif byte == 18:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            v3 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            v3 = data[start:at].decode()
                         else:
                             at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
-                    message.headers[k3] = v3
+                    self.headers[k3] = v3
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 34:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    limit = stop
+                    limit = at
+                    at = start
                     k4 = ""
                     v4 = b""
                     while at < limit:
@@ -2223,26 +2471,24 @@ class Status(msip.message.Message):
                         if byte == 10:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            k4 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            k4 = data[start:at].decode()
                         elif byte == 18:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            v4 = data[at:stop]
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            v4 = data[start:at]
                         else:
                             at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
-                    message.details[k4] = v4
+                    self.details[k4] = v4
                     if at >= end:
                         break
                     tag = data[at]
@@ -2255,10 +2501,10 @@ class Status(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -2461,15 +2707,13 @@ class Report(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.id = 0
-            message.report = None
-            message.unknown_fields = b""
+        if is_new:
+            self.id = 0
+            self.report = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -2479,219 +2723,262 @@ class Report(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.id = value
+                    self.id = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
-                    o2 = message.report
+                    o2 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Ready_(Ready._read(data, at, stop, depth - 1, o2.value if isinstance(o2, Report.Ready_) else None))
-                    at = stop
+                    if isinstance(o2, Report.Ready_):
+                        o2.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Ready_(new(Ready)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 26:
-                    o3 = message.report
+                    o3 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Done_(Done._read(data, at, stop, depth - 1, o3.value if isinstance(o3, Report.Done_) else None))
-                    at = stop
+                    if isinstance(o3, Report.Done_):
+                        o3.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Done_(new(Done)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 34:
-                    o4 = message.report
+                    o4 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Failed(Status._read(data, at, stop, depth - 1, o4.value if isinstance(o4, Report.Failed) else None))
-                    at = stop
+                    if isinstance(o4, Report.Failed):
+                        o4.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Failed(new(Status)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 42:
-                    o5 = message.report
+                    o5 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Serving_(Serving._read(data, at, stop, depth - 1, o5.value if isinstance(o5, Report.Serving_) else None))
-                    at = stop
+                    if isinstance(o5, Report.Serving_):
+                        o5.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Serving_(new(Serving)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 50:
-                    o6 = message.report
+                    o6 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Connected_(Connected._read(data, at, stop, depth - 1, o6.value if isinstance(o6, Report.Connected_) else None))
-                    at = stop
+                    if isinstance(o6, Report.Connected_):
+                        o6.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Connected_(new(Connected)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 58:
-                    o7 = message.report
+                    o7 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Disconnected_(Disconnected._read(data, at, stop, depth - 1, o7.value if isinstance(o7, Report.Disconnected_) else None))
-                    at = stop
+                    if isinstance(o7, Report.Disconnected_):
+                        o7.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Disconnected_(new(Disconnected)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 66:
-                    o8 = message.report
+                    o8 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Closed_(Closed._read(data, at, stop, depth - 1, o8.value if isinstance(o8, Report.Closed_) else None))
-                    at = stop
+                    if isinstance(o8, Report.Closed_):
+                        o8.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Closed_(new(Closed)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 74:
-                    o9 = message.report
+                    o9 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.SessionLost_(SessionLost._read(data, at, stop, depth - 1, o9.value if isinstance(o9, Report.SessionLost_) else None))
-                    at = stop
+                    if isinstance(o9, Report.SessionLost_):
+                        o9.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.SessionLost_(new(SessionLost)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 82:
-                    o10 = message.report
+                    o10 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Handling_(Handling._read(data, at, stop, depth - 1, o10.value if isinstance(o10, Report.Handling_) else None))
-                    at = stop
+                    if isinstance(o10, Report.Handling_):
+                        o10.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Handling_(new(Handling)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 90:
-                    o11 = message.report
+                    o11 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Item_(Item._read(data, at, stop, depth - 1, o11.value if isinstance(o11, Report.Item_) else None))
-                    at = stop
+                    if isinstance(o11, Report.Item_):
+                        o11.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Item_(new(Item)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 98:
-                    o12 = message.report
+                    o12 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.ItemsEnded_(ItemsEnded._read(data, at, stop, depth - 1, o12.value if isinstance(o12, Report.ItemsEnded_) else None))
-                    at = stop
+                    if isinstance(o12, Report.ItemsEnded_):
+                        o12.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.ItemsEnded_(new(ItemsEnded)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 106:
-                    o13 = message.report
+                    o13 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Answered_(Answered._read(data, at, stop, depth - 1, o13.value if isinstance(o13, Report.Answered_) else None))
-                    at = stop
+                    if isinstance(o13, Report.Answered_):
+                        o13.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Answered_(new(Answered)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 114:
-                    o14 = message.report
+                    o14 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.Sent_(Sent._read(data, at, stop, depth - 1, o14.value if isinstance(o14, Report.Sent_) else None))
-                    at = stop
+                    if isinstance(o14, Report.Sent_):
+                        o14.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.Sent_(new(Sent)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 122:
-                    o15 = message.report
+                    o15 = self.report
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.report = Report.ExchangeFailed_(ExchangeFailed._read(data, at, stop, depth - 1, o15.value if isinstance(o15, Report.ExchangeFailed_) else None))
-                    at = stop
+                    if isinstance(o15, Report.ExchangeFailed_):
+                        o15.value._read(data, start, at, depth - 1, False)
+                    else:
+                        self.report = Report.ExchangeFailed_(new(ExchangeFailed)._read(data, start, at, depth - 1))
                     if at >= end:
                         break
                     tag = data[at]
@@ -2705,17 +2992,19 @@ class Report(msip.message.Message):
                         tag, at = read_varint(data, start)
                         at -= 1
                     if tag == 130:
-                        o16 = message.report
+                        o16 = self.report
                         size = data[at + 1]
                         if size < 128:
-                            at += 2
+                            start = at + 2
                         else:
-                            size, at = read_varint(data, at + 1)
-                        stop = at + size
-                        if stop > end:
+                            size, start = read_varint(data, at + 1)
+                        at = start + size
+                        if at > end:
                             raise IndexError
-                        message.report = Report.HandlerDropped_(HandlerDropped._read(data, at, stop, depth - 1, o16.value if isinstance(o16, Report.HandlerDropped_) else None))
-                        at = stop
+                        if isinstance(o16, Report.HandlerDropped_):
+                            o16.value._read(data, start, at, depth - 1, False)
+                        else:
+                            self.report = Report.HandlerDropped_(new(HandlerDropped)._read(data, start, at, depth - 1))
                     else:
                         at = skip_field(data, start, end, depth)
                         if unknown is None:
@@ -2730,10 +3019,10 @@ class Report(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -2795,16 +3084,14 @@ class Ready(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.language = ""
-            message.profiles = []
-            message.fingerprint = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.language = ""
+            self.profiles = []
+            self.fingerprint = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -2813,33 +3100,31 @@ class Ready(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.language = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.language = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.profiles.append(data[at:stop].decode())
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.profiles.append(data[start:at].decode())
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 25:
-                    stop = at + 9
-                    if stop > end:
+                    start = at + 1
+                    at += 9
+                    if at > end:
                         raise IndexError
-                    message.fingerprint = fixed64_at(data, at + 1)[0]
-                    at = stop
+                    self.fingerprint = fixed64_at(data, start)[0]
                 elif tag not in (10, 18, 25):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -2849,10 +3134,10 @@ class Ready(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -2885,14 +3170,12 @@ class Done(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.count = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.count = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -2902,10 +3185,13 @@ class Done(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.count = value
+                    self.count = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -2915,10 +3201,10 @@ class Done(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -2952,14 +3238,12 @@ class Serving(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.url = ""
-            message.unknown_fields = b""
+        if is_new:
+            self.url = ""
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -2968,12 +3252,11 @@ class Serving(msip.message.Message):
                 if tag == 10:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.url = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.url = data[start:at].decode()
                 elif tag != 10:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -2983,10 +3266,10 @@ class Serving(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3038,18 +3321,16 @@ class Connected(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.peer = 0
-            message.resumed = False
-            message.user = ""
-            message.roles = []
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.peer = 0
+            self.resumed = False
+            self.user = ""
+            self.roles = []
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3059,9 +3340,24 @@ class Connected(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -3069,43 +3365,56 @@ class Connected(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.peer = value
+                    self.peer = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 24:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.resumed = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.resumed = value != 0
+                        self.resumed = value != 0
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 34:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 42:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.roles.append(data[at:stop].decode())
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.roles.append(data[start:at].decode())
                     if at >= end:
                         break
                     tag = data[at]
@@ -3118,10 +3427,10 @@ class Connected(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3156,14 +3465,12 @@ class Disconnected(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3173,9 +3480,24 @@ class Disconnected(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -3185,10 +3507,10 @@ class Disconnected(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3224,15 +3546,13 @@ class Closed(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.status = None
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.status = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3242,23 +3562,40 @@ class Closed(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.status = Status._read(data, at, stop, depth - 1, message.status)
-                    at = stop
+                    if self.status is not None:
+                        self.status._read(data, start, at, depth - 1, False)
+                    else:
+                        self.status = new(Status)._read(data, start, at, depth - 1)
                 elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -3268,10 +3605,10 @@ class Closed(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3302,14 +3639,12 @@ class SessionLost(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3319,9 +3654,24 @@ class SessionLost(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -3331,10 +3681,10 @@ class SessionLost(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3414,22 +3764,20 @@ class Handling(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.endpoint = 0
-            message.exchange = 0
-            message.member = ""
-            message.message = b""
-            message.headers = {}
-            message.correlation_id = ""
-            message.remaining_ms = 0
-            message.user = ""
-            message.cleared = False
-            message.unknown_fields = b""
+        if is_new:
+            self.endpoint = 0
+            self.exchange = 0
+            self.member = ""
+            self.message = b""
+            self.headers = {}
+            self.correlation_id = ""
+            self.remaining_ms = 0
+            self.user = ""
+            self.cleared = False
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3439,9 +3787,24 @@ class Handling(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.endpoint = value
+                    self.endpoint = value
                     if at >= end:
                         break
                     tag = data[at]
@@ -3449,46 +3812,60 @@ class Handling(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.member = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.member = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 34:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at]
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 42:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    limit = stop
+                    limit = at
+                    at = start
                     k5 = ""
                     v5 = ""
                     while at < limit:
@@ -3496,38 +3873,35 @@ class Handling(msip.message.Message):
                         if byte == 10:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            k5 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            k5 = data[start:at].decode()
                         elif byte == 18:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            v5 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            v5 = data[start:at].decode()
                         else:
                             at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
-                    message.headers[k5] = v5
+                    self.headers[k5] = v5
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 50:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.correlation_id = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.correlation_id = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
@@ -3535,32 +3909,34 @@ class Handling(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
                     else:
                         value, at = read_varint(data, at + 1)
                         value &= 0xFFFFFFFF
-                    message.remaining_ms = value
+                    self.remaining_ms = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 66:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.user = data[at:stop].decode()
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.user = data[start:at].decode()
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 72:
-                    value = data[at + 1]
-                    if value < 128:
+                    if data[at + 1] == 1:
+                        self.cleared = True
                         at += 2
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.cleared = value != 0
+                        self.cleared = value != 0
                 elif tag not in (8, 16, 26, 34, 42, 50, 56, 66, 72):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -3570,10 +3946,10 @@ class Handling(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3616,15 +3992,13 @@ class Item(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.message = b""
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.message = b""
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3634,21 +4008,35 @@ class Item(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at]
                 elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -3658,10 +4046,10 @@ class Item(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3699,15 +4087,13 @@ class ItemsEnded(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.status = None
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.status = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3717,23 +4103,40 @@ class ItemsEnded(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.status = Status._read(data, at, stop, depth - 1, message.status)
-                    at = stop
+                    if self.status is not None:
+                        self.status._read(data, start, at, depth - 1, False)
+                    else:
+                        self.status = new(Status)._read(data, start, at, depth - 1)
                 elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -3743,10 +4146,10 @@ class ItemsEnded(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3794,16 +4197,14 @@ class Answered(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.message = b""
-            message.headers = {}
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.message = b""
+            self.headers = {}
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3813,34 +4214,49 @@ class Answered(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    message.message = data[at:stop]
-                    at = stop
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    self.message = data[start:at]
                     if at >= end:
                         break
                     tag = data[at]
                 while tag == 26:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    limit = stop
+                    limit = at
+                    at = start
                     k3 = ""
                     v3 = ""
                     while at < limit:
@@ -3848,26 +4264,24 @@ class Answered(msip.message.Message):
                         if byte == 10:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            k3 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            k3 = data[start:at].decode()
                         elif byte == 18:
                             size = data[at + 1]
                             if size < 128:
-                                at += 2
+                                start = at + 2
                             else:
-                                size, at = read_varint(data, at + 1)
-                            stop = at + size
-                            v3 = data[at:stop].decode()
-                            at = stop
+                                size, start = read_varint(data, at + 1)
+                            at = start + size
+                            v3 = data[start:at].decode()
                         else:
                             at = skip_field(data, at, limit, depth)
                     if at > limit:
                         raise IndexError
-                    message.headers[k3] = v3
+                    self.headers[k3] = v3
                     if at >= end:
                         break
                     tag = data[at]
@@ -3880,10 +4294,10 @@ class Answered(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3915,14 +4329,12 @@ class Sent(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -3932,9 +4344,24 @@ class Sent(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -3944,10 +4371,10 @@ class Sent(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -3983,15 +4410,13 @@ class ExchangeFailed(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.status = None
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.status = None
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -4001,23 +4426,40 @@ class ExchangeFailed(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                     if at >= end:
                         break
                     tag = data[at]
                 if tag == 18:
                     size = data[at + 1]
                     if size < 128:
-                        at += 2
+                        start = at + 2
                     else:
-                        size, at = read_varint(data, at + 1)
-                    stop = at + size
-                    if stop > end:
+                        size, start = read_varint(data, at + 1)
+                    at = start + size
+                    if at > end:
                         raise IndexError
-                    message.status = Status._read(data, at, stop, depth - 1, message.status)
-                    at = stop
+                    if self.status is not None:
+                        self.status._read(data, start, at, depth - 1, False)
+                    else:
+                        self.status = new(Status)._read(data, start, at, depth - 1)
                 elif tag not in (8, 18):
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -4027,10 +4469,10 @@ class ExchangeFailed(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:
@@ -4061,14 +4503,12 @@ class HandlerDropped(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.exchange = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.exchange = 0
+            self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
         try:
@@ -4078,9 +4518,24 @@ class HandlerDropped(msip.message.Message):
                     value = data[at + 1]
                     if value < 128:
                         at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    elif (third := data[at + 3]) < 128:
+                        value += SECOND[second] + THIRD[third]
+                        at += 4
+                    elif (fourth := data[at + 4]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth]
+                        at += 5
+                    elif (fifth := data[at + 5]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth]
+                        at += 6
+                    elif (sixth := data[at + 6]) < 128:
+                        value += SECOND[second] + THIRD[third] + FOURTH[fourth] + FIFTH[fifth] + SIXTH[sixth]
+                        at += 7
                     else:
                         value, at = read_varint(data, at + 1)
-                    message.exchange = value
+                    self.exchange = value
                 elif tag != 8:
                     start = at
                     at = skip_field(data, start, end, depth)
@@ -4090,10 +4545,10 @@ class HandlerDropped(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[msip.message.Field, ...]:

@@ -67,12 +67,13 @@ class Any(Message):
             raise unwritable(self, error) from None
         return out + self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = cls()
+        if is_new:
+            self.type_url = ""
+            self.value = b""
+            self.unknown_fields = b""
         unknown = bytearray()
         tag = 0
         try:
@@ -85,9 +86,9 @@ class Any(Message):
                     if stop > end:
                         raise IndexError
                     if tag == 10:
-                        message.type_url = data[at:stop].decode()
+                        self.type_url = data[at:stop].decode()
                     else:
-                        message.value = data[at:stop]
+                        self.value = data[at:stop]
                     at = stop
                 else:
                     at = skip_field(data, start, end, depth)
@@ -95,10 +96,10 @@ class Any(Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
         if not self.type_url and not self.value:

@@ -43,12 +43,12 @@ class Struct(WellKnown[dict[str, JsonValue]]):
     def _write(self, depth: int) -> bytes:
         return _object(self.fields, depth) + self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
-        if message is None:
-            message = cls()
-        message.fields = _read_object(cls, data, at, end, depth, message.fields)
-        return message
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
+        if is_new:
+            self.fields = {}
+            self.unknown_fields = b""
+        self.fields = _read_object(type(self), data, at, end, depth, self.fields)
+        return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
         return _checked(self.fields, depth)
@@ -85,12 +85,12 @@ class ListValue(WellKnown[list[JsonValue]]):
     def _write(self, depth: int) -> bytes:
         return _array(self.values, depth) + self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
-        if message is None:
-            message = cls()
-        message.values = _read_array(cls, data, at, end, depth, message.values)
-        return message
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
+        if is_new:
+            self.values = []
+            self.unknown_fields = b""
+        self.values = _read_array(type(self), data, at, end, depth, self.values)
+        return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
         return _checked(self.values, depth)
@@ -131,12 +131,12 @@ class Value(WellKnown[JsonValue]):
     def _write(self, depth: int) -> bytes:
         return _value(self.value, depth) + self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
-        if message is None:
-            message = cls()
-        message.value = _read_value(cls, data, at, end, depth, message.value)
-        return message
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
+        if is_new:
+            self.value = None
+            self.unknown_fields = b""
+        self.value = _read_value(type(self), data, at, end, depth, self.value)
+        return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
         return _checked(self.value, depth)

@@ -10,7 +10,7 @@ from msip.message.fields import Field
 from msip.message.form import Form
 from msip.message.scalars import found
 from msip.message.tree import read_message, write_message
-from msip.message.wire import MAX_DEPTH
+from msip.message.wire import MAX_DEPTH, new
 from msip.record import field, record
 
 __all__ = ["Message", "message_type"]
@@ -62,7 +62,7 @@ class Message(_Registered):
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
-        return cls._read(data, 0, len(data), MAX_DEPTH)
+        return new(cls)._read(data, 0, len(data), MAX_DEPTH)
 
     def to_json(self) -> str:
         """The message in the canonical JSON of proto3, without white space (docs/codecs.md, "JSON").
@@ -102,9 +102,8 @@ class Message(_Registered):
         """The message in protobuf, in which `depth` more messages may be inside of each other."""
         raise NotImplementedError
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Any = None) -> Self:
-        """Reads fields from a range of bytes, into `message` where there is one already."""
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
+        """Reads fields from a range of bytes, and sets the others unless the message has them already. Returns itself."""
         raise NotImplementedError
 
     def _keep_unknown(self, fields: bytes | bytearray) -> None:

@@ -18,7 +18,7 @@ from msip.message.fields import Field, Scalar
 from msip.message.form import Form
 from msip.message.message import Message
 from msip.message.scalars import found, write_scalar
-from msip.message.wire import int32, int64, read_int64, read_varint, sized, skip_field
+from msip.message.wire import int32, int64, new, read_int64, read_varint, sized, skip_field
 from msip.record import field, record
 
 __all__ = ["Duration", "Empty", "FieldMask", "Timestamp", "WellKnown"]
@@ -47,8 +47,9 @@ class WellKnown(Message, Generic[T]):
     @classmethod
     def _unpack(cls, data: bytes, at: int, end: int, depth: int, before: T | None = None) -> T:
         """The value of a range of bytes; `before` is what the field had already."""
-        message = None if before is None else cls.of(before)
-        return cls._read(data, at, end, depth, message).native()
+        if before is None:
+            return new(cls)._read(data, at, end, depth).native()
+        return cls.of(before)._read(data, at, end, depth, False).native()
 
     @classmethod
     def _tree_of(cls, value: Anything, form: Form, depth: int) -> JsonValue:
@@ -97,9 +98,8 @@ class _SecondsAndNanos(WellKnown[T]):
                 at = -1
             if at == end and nanos < 0x80000000 and depth >= 0:
                 return cls._joined(seconds, nanos)
-            at = begin
-        message = None if before is None else cls.of(before)
-        return cls._read(data, at, end, depth, message).native()
+            return new(cls)._read(data, begin, end, depth).native()
+        return cls.of(before)._read(data, at, end, depth, False).native()
 
     @classmethod
     def _pack(cls, value: T, depth: int) -> bytes:
@@ -111,14 +111,12 @@ class _SecondsAndNanos(WellKnown[T]):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = object.__new__(cls)
-            message.seconds = message.nanos = 0
-            message.unknown_fields = b""
+        if is_new:
+            self.seconds = self.nanos = 0
+            self.unknown_fields = b""
         unknown = bytearray()
         tag = 0
         try:
@@ -126,20 +124,20 @@ class _SecondsAndNanos(WellKnown[T]):
                 start = at
                 tag = data[at]
                 if tag == 8:
-                    message.seconds, at = read_int64(data, at + 1)
+                    self.seconds, at = read_int64(data, at + 1)
                 elif tag == 16:
                     value, at = read_varint(data, at + 1)
-                    message.nanos = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                    self.nanos = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
                 else:
                     at = skip_field(data, start, end, depth)
                     unknown += data[start:at]
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[Field, ...]:
@@ -296,12 +294,12 @@ class FieldMask(WellKnown[list[str]]):
             raise unwritable(self, error) from None
         return paths + self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = cls()
+        if is_new:
+            self.paths = []
+            self.unknown_fields = b""
         unknown = bytearray()
         tag = 0
         try:
@@ -313,7 +311,7 @@ class FieldMask(WellKnown[list[str]]):
                     stop = at + size
                     if stop > end:
                         raise IndexError
-                    message.paths.append(data[at:stop].decode())
+                    self.paths.append(data[at:stop].decode())
                     at = stop
                 else:
                     at = skip_field(data, start, end, depth)
@@ -321,10 +319,10 @@ class FieldMask(WellKnown[list[str]]):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
         paths = [_camel(cast(str, write_scalar(Scalar.STRING, path, form))) for path in self.paths]
@@ -367,12 +365,11 @@ class Empty(Message):
     def _write(self, depth: int) -> bytes:
         return self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = cls()
+        if is_new:
+            self.unknown_fields = b""
         start = at
         try:
             while at < end:
@@ -380,13 +377,11 @@ class Empty(Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, 0, error) from None
+            raise unreadable(type(self), 0, error) from None
         if at > start:
-            message._keep_unknown(data[start:at])
-        return message
+            self._keep_unknown(data[start:at])
+        return self
 
     @classmethod
     def _fields(cls) -> tuple[Field, ...]:
         return ()
-
-

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "FIFTH",
+    "FOURTH",
     "MAX_DEPTH",
+    "SECOND",
     "SHORT",
+    "SIXTH",
+    "THIRD",
     "double_at",
     "f32",
     "f64",
@@ -33,6 +38,7 @@ __all__ = [
     "int32",
     "int64",
     "is_negative_zero",
+    "new",
     "pack_bool",
     "pack_double",
     "pack_fixed32",
@@ -78,6 +84,9 @@ __all__ = [
 
 MAX_DEPTH = 100
 """How many messages may be inside of each other, beyond the outermost."""
+
+new = object.__new__
+"""A message whose fields are not there yet. Its constructor takes keywords, and twice as long."""
 
 SHORT = tuple(bytes((value,)) for value in range(128))
 """The varints of one byte."""
@@ -268,7 +277,7 @@ def _parts(shift: int) -> tuple[int, ...]:
     return tuple([(byte << shift) - 128 if byte < 128 else (byte & 127) << shift for byte in range(256)])
 
 
-_SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH = _parts(7), _parts(14), _parts(21), _parts(28), _parts(35)
+SECOND, THIRD, FOURTH, FIFTH, SIXTH = _parts(7), _parts(14), _parts(21), _parts(28), _parts(35)
 
 
 def _varint_reader(top: int) -> Callable[[bytes, int], tuple[int, int]]:
@@ -279,23 +288,23 @@ def _varint_reader(top: int) -> Callable[[bytes, int], tuple[int, int]]:
         if value < 128:
             return value, at + 1
         byte = data[at + 1]
-        value += _SECOND[byte]
+        value += SECOND[byte]
         if byte < 128:
             return value, at + 2
         byte = data[at + 2]
-        value += _THIRD[byte]
+        value += THIRD[byte]
         if byte < 128:
             return value, at + 3
         byte = data[at + 3]
-        value += _FOURTH[byte]
+        value += FOURTH[byte]
         if byte < 128:
             return value, at + 4
         byte = data[at + 4]
-        value += _FIFTH[byte]
+        value += FIFTH[byte]
         if byte < 128:
             return value, at + 5
         byte = data[at + 5]
-        value += _SIXTH[byte]
+        value += SIXTH[byte]
         if byte < 128:
             return value, at + 6
         # The bits that say that another one follows are taken off at the end, at once.

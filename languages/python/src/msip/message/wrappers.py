@@ -75,15 +75,16 @@ class _Wrapper(WellKnown[T]):
             raise unwritable(self, error) from None
         return raw + self.unknown_fields
 
-    @classmethod
-    def _read(cls, data: bytes, at: int, end: int, depth: int, message: Self | None = None) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
         if depth < 0:
             raise too_deep()
-        if message is None:
-            message = cls()
+        message: Anything = self  # each subclass has the field `value`
+        if is_new:
+            message.value = type(self)().native()
+            self.unknown_fields = b""
         unknown = bytearray()
         tag = 0
-        wire_type = _WIRE_TYPES[cls._scalar]
+        wire_type = _WIRE_TYPES[self._scalar]
         try:
             while at < end:
                 start = at
@@ -98,7 +99,7 @@ class _Wrapper(WellKnown[T]):
                         stop = at + (8 if wire_type == 1 else 4)
                     if stop > end:
                         raise IndexError
-                    message.value = cls._parse(data, at, stop)  # type: ignore[attr-defined]
+                    message.value = self._parse(data, at, stop)
                     at = stop
                 else:
                     at = skip_field(data, start, end, depth)
@@ -106,10 +107,10 @@ class _Wrapper(WellKnown[T]):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(cls, tag, error) from None
+            raise unreadable(type(self), tag, error) from None
         if unknown:
-            message._keep_unknown(unknown)
-        return message
+            self._keep_unknown(unknown)
+        return self
 
     @staticmethod
     def _field(value: Anything) -> bytes:
@@ -308,4 +309,3 @@ class BytesValue(_Wrapper[bytes]):
     @staticmethod
     def _parse(data: bytes, at: int, stop: int) -> bytes:
         return data[at:stop]
-
