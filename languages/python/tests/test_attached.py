@@ -8,7 +8,7 @@ import msip
 from lab import LabServer, Served
 from msip.attached import AttachedServer
 from msip.attached.broker_messages import Presence, PresenceInd, disconnect_req, peer_credit
-from msip.attached.client import WINDOW_BYTES, WINDOW_ITEMS, ClientWindow
+from msip.attached.client import MAX_WINDOW_ITEMS, WINDOW_BYTES, WINDOW_ITEMS, ClientWindow
 from msip.codec.envelope import wrap
 from msip.wire.protobuf import put_fixed64, put_number, put_text
 
@@ -16,7 +16,12 @@ from msip.wire.protobuf import put_fixed64, put_number, put_text
 class WindowTest(unittest.TestCase):
     def setUp(self) -> None:
         self.granted: list[int] = []
-        self.window = ClientWindow(self.granted.append)
+        self.sizes: list[int] = []
+        self.window = ClientWindow(self.grant)
+
+    def grant(self, items: int, size: int) -> None:
+        self.granted.append(items)
+        self.sizes.append(size)
 
     def handle(self, items: int, size: int) -> None:
         for _ in range(items):
@@ -31,6 +36,34 @@ class WindowTest(unittest.TestCase):
         self.handle(2, WINDOW_BYTES // 4)
         self.assertEqual(self.granted, [WINDOW_ITEMS // 2, 2])
 
+    def use_up(self, times: int) -> None:
+        """A broker that sends all it may at once, of which a half is handled so many times."""
+        size = left = WINDOW_ITEMS
+        for _ in range(times):
+            for _ in range(left):
+                self.window.received()
+            begun = len(self.granted)
+            while len(self.granted) == begun:
+                self.window.handled(1)
+            left = self.granted[-1]
+            if self.sizes[-1]:
+                left += self.sizes[-1] - size
+                size = self.sizes[-1]
+
+    def test_it_grows_while_it_is_used_up_and_begins_anew_with_each_connection(self) -> None:
+        self.use_up(6)
+        self.assertEqual(self.sizes, [512, 1024, 2048, 4096, 0, 0])
+        self.window.resumed()
+        while len(self.window._arrivals):
+            self.window.handled(1)
+        self.granted.clear()
+        self.handle(WINDOW_ITEMS // 2, 1)
+        self.assertEqual((self.granted, self.sizes[-1]), ([WINDOW_ITEMS // 2], 0))
+
+    def test_one_of_which_a_broker_uses_little_stays(self) -> None:
+        self.handle(1000, 0)
+        self.assertEqual(self.sizes, [0] * 7)
+
     def test_what_came_by_an_earlier_connection_is_not_granted(self) -> None:
         for _ in range(WINDOW_ITEMS):
             self.window.received()
@@ -42,7 +75,7 @@ class WindowTest(unittest.TestCase):
         self.assertEqual(self.granted, [WINDOW_ITEMS // 2])
 
     def test_a_broker_that_does_not_keep_to_it_is_held_back(self) -> None:
-        for _ in range(4 * WINDOW_ITEMS):
+        for _ in range(4 * MAX_WINDOW_ITEMS):
             self.assertFalse(self.window.is_full)
             self.window.received()
         self.assertTrue(self.window.is_full)
@@ -73,7 +106,10 @@ class MessagesTest(unittest.TestCase):
                 PresenceInd.of_body(body)
 
     def test_vectors_of_the_protocol(self) -> None:
-        self.assertEqual(peer_credit("91c4e07fb2a6d358", 128).hex(), "12150a103931633465303766623261366433353810" "8001")
+        self.assertEqual(
+            peer_credit("91c4e07fb2a6d358", 128, 0).hex(), "12150a1039316334653037666232613664333538108001"
+        )
+        self.assertTrue(peer_credit("91c4e07fb2a6d358", 128, 512).hex().endswith("8001188004"))
         status = msip.Status(msip.Code.NOT_FOUND, "no")
         self.assertEqual(disconnect_req("a", status), b"\x0a\x12\x0a\x01a\x12\x09NOT_FOUND\x1a\x02no")
 

@@ -89,11 +89,12 @@ class PresenceInd:
         return about
 
 
-def peer_credit(peer: str, items: int) -> bytes:
-    """Says that so many messages of a client are handled."""
+def peer_credit(peer: str, items: int, window: int) -> bytes:
+    """Says that so many messages of a client are handled, and how large its window is from here on; 0 is as before."""
     content = bytearray()
     put_text(content, 1, peer)
     put_number(content, 2, items)
+    put_number(content, 3, window or None)
     return wrap(PEER_CREDIT.number, bytes(content))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msip.attached.broker_messages import PresenceInd
 from msip.connection.driver import Driver
@@ -19,20 +19,30 @@ from msip.server.handler import ServerHandler
 from msip.server.peer import Peer
 from msip.session import Session, events
 
+if TYPE_CHECKING:
+    from msip.server.schema_check import SchemaCheck
+
 _log = logging.getLogger("msip")
 
 WINDOW_ITEMS = 256
-"""What the broker sends of a client ahead of what was handled: so many messages, of so many bytes together."""
+"""What the broker sends of a client at first ahead of what was handled: so many messages, of so many bytes together."""
 WINDOW_BYTES = 256 * 1024
-_MAX_WAITING = 4 * WINDOW_ITEMS
+MAX_WINDOW_ITEMS = 16 * WINDOW_ITEMS
+"""How many messages it may become, of a client that uses its window up."""
+_MAX_WAITING = 4 * MAX_WINDOW_ITEMS
 """What may wait of a client, with what came by earlier connections."""
 
 
 class ClientWindow:
-    """Counts what is handled of a client's messages, and says when the broker is to hear of it."""
+    """Counts what is handled of a client's messages, and says when the broker is to hear of it.
 
-    def __init__(self, grant: Callable[[int], None]) -> None:
+    It grows while it is used up: else broker and service take turns for every few messages.
+    """
+
+    def __init__(self, grant: Callable[[int, int], None]) -> None:
+        """`grant` is told how many messages are handled, and how large the window is from here on; 0 where that is as before."""
         self._grant = grant
+        self._size = WINDOW_ITEMS
         self._connection = 0
         self._items = 0
         self._bytes = 0
@@ -54,13 +64,22 @@ class ClientWindow:
             return
         self._items += 1
         self._bytes += size
-        if self._items >= WINDOW_ITEMS // 2 or self._bytes >= WINDOW_BYTES // 2:
+        if self._items >= self._size // 2 or self._bytes >= WINDOW_BYTES // 2:
             items, self._items, self._bytes = self._items, 0, 0
-            self._grant(items)
+            self._grant(items, self._grown(items))
+
+    def _grown(self, granted: int) -> int:
+        """How large the window is once so many are granted again, where it grows: a broker that has little left could have sent more."""
+        left = self._size - len(self._arrivals) - granted
+        if left >= self._size // 4 or self._size == MAX_WINDOW_ITEMS:
+            return 0
+        self._size = min(2 * self._size, MAX_WINDOW_ITEMS)
+        return self._size
 
     def resumed(self) -> None:
         """The session has another connection."""
         self._connection += 1
+        self._size = WINDOW_ITEMS
         self._items = self._bytes = 0
 
 
@@ -113,7 +132,7 @@ class VirtualClient:
         protocol: Protocol,
         peer_type: type[Peer],
         handler: ServerHandler[Any],
-        grant: Callable[[int], None],
+        grant: Callable[[int, int], None],
         forget: Callable[[int], None],
         disconnect: Callable[[Status], None],
     ) -> None:
@@ -123,6 +142,7 @@ class VirtualClient:
         self.request = ConnectRequest(b"", about.client_name, "", about.fingerprint, about.address, False, None)
         self.topic = about.topic
         self.is_resumed = False
+        self.schema_check: SchemaCheck | None = None
         self.is_looked_after = False
         self.window = ClientWindow(grant)
         self.outbound = outbound.at(f"{about.topic}/$to/{about.peer}")

@@ -150,7 +150,7 @@ class Clients:
             self._protocol,
             self._peer_type,
             self._handler,
-            lambda items: self._say(about.topic, PEER_CREDIT, peer_credit(about.peer, items)),
+            lambda items, window: self._say(about.topic, PEER_CREDIT, peer_credit(about.peer, items, window)),
             lambda number: self._forget(number),
             lambda status: self._say(about.topic, DISCONNECT, disconnect_req(about.peer, status)),
         )
