@@ -13,9 +13,8 @@ from msip.transport.websocket_head import (
     LongHeadError,
     accept_of,
     elements,
-    end_of_head,
     has_element,
-    parse_head,
+    read_head,
 )
 from msip.wire.error_text import escaped, format_error_text
 from msip.wire.header import ERROR, pack_frame
@@ -60,22 +59,21 @@ class UpgradeResponse:
         request += data
         self._check_first()
         try:
-            end = end_of_head(request)
-            if end is None:
-                return None
-            first, fields = parse_head(request[:end])
+            head = read_head(request)
         except LongHeadError:
             raise _refused(
                 "431 Request Header Fields Too Large", "the head of the request is longer than 16 KiB"
             ) from None
         except HeadError as error:
             raise _refused("400 Bad Request", f"the request is no HTTP: {error}") from None
-        self._check(first, fields)
-        if len(request) > end + 4 or _has_body(fields):
+        if head is None:
+            return None
+        self._check(head.first, head.fields)
+        if len(request) > head.end or _has_body(head.fields):
             raise _broken("bytes follow its head")
         return (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept_of(fields['sec-websocket-key'][0])}\r\n"
+            f"Sec-WebSocket-Accept: {accept_of(head.fields['sec-websocket-key'][0])}\r\n"
             f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
         ).encode()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msip.record import record
+
 SUBPROTOCOL = "msip.1"
 """What both ends agree on (docs/protocol.md, "WebSocket")."""
 MAX_HEAD_LEN = 16 * 1024
@@ -18,27 +20,30 @@ class LongHeadError(HeadError):
     """A head has no end within its limit."""
 
 
-def end_of_head(data: bytes | bytearray) -> int | None:
-    """Where the head of these bytes ends, before its empty line; `None` where that has not come.
+@record
+class Head:
+    """A head that is there as a whole."""
+
+    first: str
+    """Its first line."""
+    fields: dict[str, list[str]]
+    """The fields by their names in lower case."""
+    end: int
+    """Where it ends, behind its empty line."""
+
+
+def read_head(data: bytes | bytearray) -> Head | None:
+    """The head with which these bytes begin; `None` where it has not come to its end.
 
     Raises:
-        LongHeadError: it is too long.
+        HeadError: it is no head, or too long.
     """
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD_LEN + 4)
-    if end >= 0:
-        return end
-    if len(data) >= MAX_HEAD_LEN + 4:
-        raise LongHeadError("it is longer than 16 KiB")
-    return None
-
-
-def parse_head(head: bytes | bytearray) -> tuple[str, dict[str, list[str]]]:
-    """The first line, and the fields by their names in lower case.
-
-    Raises:
-        HeadError: it is no head.
-    """
-    first, *lines = head.decode("latin-1").split("\r\n")
+    if end < 0:
+        if len(data) >= MAX_HEAD_LEN + 4:
+            raise LongHeadError("it is longer than 16 KiB")
+        return None
+    first, *lines = data[:end].decode("latin-1").split("\r\n")
     if len(lines) > _MAX_FIELDS:
         raise HeadError(f"it has more than {_MAX_FIELDS} fields")
     fields: dict[str, list[str]] = {}
@@ -47,7 +52,7 @@ def parse_head(head: bytes | bytearray) -> tuple[str, dict[str, list[str]]]:
         if not separator or not name or name != name.strip():
             raise HeadError("a line of its head is no field")
         fields.setdefault(name.lower(), []).append(value.strip())
-    return first, fields
+    return Head(first, fields, end + 4)
 
 
 def elements(fields: dict[str, list[str]], name: str) -> list[str]:

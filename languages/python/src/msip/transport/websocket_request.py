@@ -7,12 +7,12 @@ from binascii import b2a_base64
 from msip.transport.stream import StreamError
 from msip.transport.websocket_head import (
     SUBPROTOCOL,
+    Head,
     HeadError,
     LongHeadError,
     accept_of,
-    end_of_head,
     has_element,
-    parse_head,
+    read_head,
 )
 
 _MAX_REASON_LEN = 256
@@ -45,30 +45,27 @@ class UpgradeRequest:
         answer = self._answer
         answer += data
         self._check_first()
-        try:
-            end = end_of_head(answer)
-        except LongHeadError:
-            raise UpgradeError("the head of the server's answer is longer than 16 KiB") from None
-        if end is None:
+        head = _head(answer)
+        if head is None:
             return None
-        status, fields = _parsed(answer[:end])
-        rest = bytes(answer[end + 4 :])
+        status = _status(head)
+        rest = bytes(answer[head.end :])
         if not status.startswith("101"):
-            length = fields.get("content-length", ["0"])[0]
+            length = head.fields.get("content-length", ["0"])[0]
             wanted = min(int(length), _MAX_REASON_LEN) if length.isdigit() else 0
             if len(rest) < wanted:
                 # What it says is worth waiting for: whoever connects has a limit.
                 return None
             raise UpgradeError(_refused(status, rest[:wanted]))
-        self._check_fields(fields)
+        self._check_fields(head.fields)
         return rest
 
     def cut(self) -> UpgradeError:
         """The error where the server closes before it has answered."""
-        head, separator, rest = bytes(self._answer).partition(b"\r\n\r\n")
-        if separator:
-            status, _ = _parsed(head)
-            return UpgradeError(_refused(status, rest[:_MAX_REASON_LEN]))
+        head = _head(self._answer)
+        if head is not None:
+            rest = bytes(self._answer[head.end :])
+            return UpgradeError(_refused(_status(head), rest[:_MAX_REASON_LEN]))
         return UpgradeError("the server closed the connection instead of answering")
 
     def _check_first(self) -> None:
@@ -95,16 +92,21 @@ class UpgradeRequest:
             )
 
 
-def _parsed(head: bytes | bytearray) -> tuple[str, dict[str, list[str]]]:
-    """The status with its reason, and the fields."""
+def _head(answer: bytearray) -> Head | None:
     try:
-        first, fields = parse_head(head)
+        return read_head(answer)
+    except LongHeadError:
+        raise UpgradeError("the head of the server's answer is longer than 16 KiB") from None
     except HeadError as error:
         raise UpgradeError(f"the server's answer is no HTTP: {error}") from None
-    version, _, status = first.partition(" ")
+
+
+def _status(head: Head) -> str:
+    """The status with its reason."""
+    version, _, status = head.first.partition(" ")
     if version not in ("HTTP/1.1", "HTTP/1.0") or not status[:3].isdigit() or status[3:4] not in ("", " "):
         raise UpgradeError("the server's answer is no HTTP: its first line is no status")
-    return status, fields
+    return status
 
 
 def _not_accepted(what: str) -> UpgradeError:
