@@ -4,14 +4,18 @@
 
 mod cycles;
 mod doc;
+mod handling;
 mod imports;
 mod layout;
 mod messages;
 mod module;
 pub mod names;
 mod protocol;
+mod protocol_names;
 mod read_bytes;
 mod rules;
+mod sending;
+mod signature;
 mod table;
 #[cfg(test)]
 mod tests;
