@@ -32,6 +32,7 @@ from msip.url import UrlError
 from msip.wire.metadata import Identity, Metadata
 
 if TYPE_CHECKING:
+    from msip.compatibility import SchemaDifference
     from msip.untyped import UntypedClient, UntypedHandler, UntypedMessage, UntypedSyncClient
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Reconnect",
     "RequestStream",
     "ResponseStream",
+    "SchemaDifference",
     "Server",
     "ServerHandler",
     "ServerSettings",
@@ -88,10 +90,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Imports what programs with a schema do not need when it is asked for."""
-    if not name.startswith("Untyped") or name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from msip import untyped
+    """Imports what few programs need when it is asked for."""
+    found: object
+    if name == "SchemaDifference":
+        from msip.compatibility import SchemaDifference as found
+    elif name.startswith("Untyped") and name in __all__:
+        from msip import untyped
 
-    globals()[name] = found = getattr(untyped, name)
+        found = getattr(untyped, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
     return found

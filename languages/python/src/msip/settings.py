@@ -328,8 +328,9 @@ class ServerSettings(ConnectionSettings):
     """How long a client's session is kept after its connection was lost; with 0 none is."""
     max_detached_sessions: int = _size(10_000, 0, 10_000_000)
     """Sessions kept without a connection; beyond that the oldest is ended."""
-    schema: Literal["any", "strict"] = _choice("any", ("any", "strict"))
-    """Which clients of another version are served: ``any``, or those with the same fingerprint only, ``strict``."""
+    schema: Literal["any", "compatible", "strict"] = _choice("any", ("any", "compatible", "strict"))
+    """Which clients of another version are served: ``any``; those whose schema was compared, and does not break anything, ``compatible``;
+    or none, ``strict``."""
     codecs: tuple[str, ...] | None = _field(None, _Choices(_CODECS))
     """Which codecs clients may use; ``None`` is all that there are."""
     compressions: tuple[str, ...] | None = _field(None, _Choices(_COMPRESSIONS, none="none"))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from msip.errors import MsipError
 from msip.url import Address
 from msip.wire.hello import Codec, Compression, Welcome
+
+if TYPE_CHECKING:
+    from msip.compatibility import SchemaDifference
 
 
 class ConnectionState(Enum):
@@ -33,12 +38,28 @@ class ConnectionInfo:
         """How many sessions were lost so far."""
         self.closed: MsipError | None = None
         """Why the client is closed."""
+        self.schema_difference: SchemaDifference | None = None
+        """What differs between the client's schema and the server's, in words. None where the two are the same, and until they were compared,
+        which takes a question to the server: see `schema_compared`."""
         self._welcome: Welcome | None = None
+        self._comparing: asyncio.Task[None] | None = None
 
     def connected(self, welcome: Welcome, address: Address, is_confidential: bool, is_resumed: bool) -> None:
         """There is another connection."""
         self._welcome = welcome
         self.address, self.is_confidential, self.is_resumed = address, is_confidential, is_resumed
+
+    async def schema_compared(self) -> SchemaDifference | None:
+        """Waits until the schemas were compared, or cannot be, and returns what differs; None at once where they are the same. It takes
+        `handshake_timeout` at most, or until the client is closed."""
+        if self._comparing is not None:
+            await asyncio.wait([self._comparing])
+        return self.schema_difference
+
+    def comparing(self, task: asyncio.Task[None] | None) -> asyncio.Task[None] | None:
+        """The schemas are compared by this task. Returns the one before."""
+        before, self._comparing = self._comparing, task
+        return before
 
     @property
     def is_connected(self) -> bool:

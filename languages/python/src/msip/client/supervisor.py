@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from typing import Protocol as TypingProtocol
 
 from msip.client.backoff import Backoff
@@ -24,8 +24,11 @@ from msip.protocol import Protocol
 from msip.session import events
 from msip.settings import ClientSettings
 from msip.url import ServiceUrl
-from msip.wire.hello import Codec, Compression
+from msip.wire.hello import SCHEMA_DESCRIPTION, Codec, Compression, Welcome
 from msip.wire.subscribe import Subscribe
+
+if TYPE_CHECKING:
+    from msip.compatibility.peer_schemas import PeerSchemas
 
 _log = logging.getLogger("msip")
 
@@ -102,7 +105,7 @@ class Supervisor:
         self._is_stopping = False
         self._is_subscribed = False
         self._closed: events.Closed | None = None
-        self._warned: set[int] = set()
+        self._schemas: PeerSchemas | None = None
         driver.routes[events.Closed] = self._on_closed
         driver.routes[events.Draining] = self._on_draining
         driver.routes[events.TransportDead] = driver.on_dead
@@ -305,21 +308,39 @@ class Supervisor:
             self._is_subscribed = False
         if connected.session_lost:
             self.info.lost_sessions += 1
-        if not welcome.broker:
-            self._compare(welcome.fingerprint)
+        if not (welcome.broker or connected.resumed or self._protocol.is_open):
+            self._compare(welcome)
 
-    def _compare(self, fingerprint: int) -> None:
-        """Warns once of each other version of the protocol."""
-        if (
-            self._protocol.is_open
-            or fingerprint == self._protocol.fingerprint
-            or fingerprint in self._warned
-            or len(self._warned) >= 64
-        ):
+    def _compare(self, welcome: Welcome) -> None:
+        """Compares the schemas, where the server's has another fingerprint."""
+        self._stop_comparing()
+        self.info.schema_difference = None
+        if welcome.fingerprint == self._protocol.fingerprint:
             return
-        self._warned.add(fingerprint)
-        name, own = self._protocol.name, self._protocol.fingerprint
-        _log.warning("the server has another version of %s: fingerprint %016x, ours is %016x", name, fingerprint, own)
+        from msip.compatibility.peer_schemas import PeerSchemas  # late: most servers have the same schema
+
+        if self._schemas is None:
+            self._schemas = PeerSchemas(self._protocol, "server")
+        comparing = self._driver.loop.create_task(
+            self._comparing(self._schemas, welcome), name="msip: comparison of schemas"
+        )
+        self.info.comparing(comparing)
+        self._telling.add(comparing)
+        comparing.add_done_callback(self._telling.discard)
+
+    async def _comparing(self, schemas: PeerSchemas, welcome: Welcome) -> None:
+        limit = self._settings.handshake_timeout
+        self.info.schema_difference = await schemas.difference(
+            welcome.fingerprint,
+            SCHEMA_DESCRIPTION in welcome.extensions,
+            Codec(welcome.codec),
+            lambda: self._outbound.describe(limit),
+        )
+
+    def _stop_comparing(self) -> None:
+        before = self.info.comparing(None)
+        if before is not None:
+            before.cancel()
 
     # Login.
 
@@ -414,6 +435,7 @@ class Supervisor:
         self.info.state = ConnectionState.CLOSED
         self.info.closed = reason
         self._outbound.close(reason)
+        self._stop_comparing()
         session, driver = self._driver.session, self._driver
         if not session.is_over:
             session.end(Status(Code.UNAVAILABLE, "the client is closed"))

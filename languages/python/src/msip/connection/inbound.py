@@ -55,6 +55,7 @@ class Inbound:
         self._worker: asyncio.Task[None] | None = None
         self._is_held = False
         self._is_closed = False
+        self._refusal: Status | None = None
 
     def register(self) -> None:
         """Handles everything that the session receives."""
@@ -76,6 +77,12 @@ class Inbound:
         """What has waited is handled."""
         self._is_held = False
         self.go_on()
+
+    def refuse(self, status: Status) -> None:
+        """What has waited, and whatever comes yet, is refused with this."""
+        self._refusal = status
+        while self._inbox:
+            self._refuse(self._inbox.popleft(), status)
 
     def go_on(self) -> None:
         """Begins what waits, where it may."""
@@ -110,6 +117,9 @@ class Inbound:
 
     def on_message(self, event: events.Message) -> None:
         """A one-way message or a delivery has come."""
+        if self._refusal is not None:
+            self._refuse(event, self._refusal)
+            return
         if not self._is_wanted(event):
             self._taken(event)
             return
@@ -122,6 +132,9 @@ class Inbound:
 
     def on_request(self, event: events.Request) -> None:
         """A call begins."""
+        if self._refusal is not None:
+            self._refuse(event, self._refusal)
+            return
         requests: RequestStream[Any] | None = None
         member = event.member
         if member.request_stream:
@@ -204,6 +217,15 @@ class Inbound:
                     session.fail(event.id, status)
             self._taken(event)
             self._driver.wake()
+
+    def _refuse(self, event: events.Message | events.Request, status: Status) -> None:
+        if isinstance(event, events.Request):
+            self._finish(event.id, status)
+            return
+        if event.delivery:
+            self._session.fail(event.id, status)
+        self._taken(event)
+        self._driver.wake()
 
     def _taken(self, event: events.Message) -> None:
         """A message is handled: its sender may send another one."""

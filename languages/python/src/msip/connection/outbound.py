@@ -17,7 +17,7 @@ from msip.connection.waiting import ItemWaiters, SendQueue
 from msip.errors import ClosedError, Code, MsipError, NotReadyError, Status
 from msip.protocol import Kind, Member, Protocol, Shape, Side
 from msip.record import record
-from msip.session import Cause, events
+from msip.session import DESCRIBE, Cause, events
 from msip.settings import ConnectionSettings
 from msip.wire.metadata import Metadata
 from msip.wire.subscribe import Subscribe
@@ -31,6 +31,7 @@ class _Default(float):
 DEFAULT: Final[float] = _Default(-1)
 """The time limit of a call as the schema says, or else the setting `call_timeout`."""
 _SCHEMA_DEFAULT = 30.0
+_DESCRIBE = Member("schema description", DESCRIBE, None, Kind.COMMAND, Shape.CALL, answer=DESCRIBE, compress=False)
 
 
 @record
@@ -175,6 +176,18 @@ class Outbound:
     def decoded(self, member: Member, answer: events.Answer) -> Any:
         """The message of an answer."""
         return self._decode(member, answer.body, answer.compressed)
+
+    async def describe(self, timeout: float) -> bytes:
+        """Asks the other side for the description of its schema (docs/protocol.md, "Schema fingerprint").
+
+        Raises:
+            CallError: there is no answer, or none that can be used.
+        """
+        number = await self._open(_DESCRIBE, b"", False, timeout, None, "")
+        answer: events.Answer = await self._outcome(number)
+        if answer.compressed:
+            raise CallError(Status(Code.INTERNAL, "the answer is no description"), Cause.UNREADABLE)
+        return answer.body
 
     async def subscribe(self, topic: str, options: Subscribe | None) -> events.Subscribed:
         """Subscribes to a topic, and waits until the broker has accepted that.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from msip.errors import Code, Status
+from msip.protocol import Protocol
 from msip.session import Accepting, RefusedError, Settings
 from msip.transport.stream import ByteStream
-from msip.wire.hello import Hello
+from msip.wire.hello import SCHEMA_DESCRIPTION, Hello
 
 _LAST_BYTES = 1.0
 
@@ -76,6 +77,25 @@ class Handshake:
 
     def writing_resumed(self) -> None:
         """Nothing waits to be written here."""
+
+
+def check_fingerprint(hello: Hello, own: Protocol, rule: str) -> None:
+    """Raises the `Status` with which a client of this fingerprint is refused. What can be compared is compared later."""
+    if hello.protocol != own.name or hello.fingerprint == own.fingerprint or rule == "any":
+        return
+    if rule == "strict":
+        why = ""
+    elif not own.description:
+        why = ", and the server cannot compare them"
+    elif SCHEMA_DESCRIPTION not in hello.extensions:
+        why = ", and the client cannot describe its own"
+    else:
+        return
+    raise Status(
+        Code.FAILED_PRECONDITION,
+        f"the server's schema has the fingerprint {own.fingerprint:016x}, the client's {hello.fingerprint:016x}{why}"
+        f" (schema={rule})",
+    )
 
 
 async def close_stream(stream: ByteStream) -> None:

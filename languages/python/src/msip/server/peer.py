@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from typing import Protocol as TypingProtocol
 
 from msip.connection.failures import not_sent
@@ -14,6 +14,10 @@ from msip.server.authenticate import ConnectRequest, Principal
 from msip.session import Session
 from msip.wire.metadata import Metadata
 
+if TYPE_CHECKING:
+    from msip.compatibility import SchemaDifference
+    from msip.server.schema_check import SchemaCheck
+
 
 class Remote(TypingProtocol):
     """What a server keeps of one client, wherever that is connected."""
@@ -24,6 +28,7 @@ class Remote(TypingProtocol):
     is_resumed: bool
     outbound: Outbound
     topic: str
+    schema_check: SchemaCheck | None
 
     @property
     def session(self) -> Session: ...
@@ -70,6 +75,19 @@ class Peer:
     def is_resumed(self) -> bool:
         """Whether its connection goes on with a session of before."""
         return self._served.is_resumed
+
+    @property
+    def schema_difference(self) -> SchemaDifference | None:
+        """What differs between the server's schema and the client's, in words. None where the two are the same, and until they were compared,
+        which takes a question to the client: see `schema_compared`."""
+        check = self._served.schema_check
+        return None if check is None else check.difference
+
+    async def schema_compared(self) -> SchemaDifference | None:
+        """Waits until the schemas were compared, or cannot be, and returns what differs; None at once where they are the same. It takes
+        `handshake_timeout` at most, or until the session ends."""
+        check = self._served.schema_check
+        return None if check is None else await check.compared()
 
     def disconnect(self, status: Status) -> None:
         """Ends the session gracefully. What its code makes of the client: docs/operations.md, "When the server closes"."""

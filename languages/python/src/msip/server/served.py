@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
@@ -19,6 +19,9 @@ from msip.session import Session, events
 from msip.settings import ServerSettings
 from msip.transport.stream import ByteStream
 from msip.wire.hello import Codec, Compression, Welcome
+
+if TYPE_CHECKING:
+    from msip.server.schema_check import SchemaCheck
 
 _log = logging.getLogger("msip")
 
@@ -51,6 +54,10 @@ class Served:
         self._handler = handler
         self._settings = settings
         self._identity_ends: asyncio.TimerHandle | None = None
+        self.schema_check: SchemaCheck | None = None
+        """Where its schema has another fingerprint."""
+        self.is_admitted = True
+        """Whether it is served: under ``schema=compatible`` that is decided once the schemas were compared."""
         self.driver = driver = Driver(session, settings.write_timeout)
         self.outbound = Outbound(driver, Side.SERVER, protocol, settings)
         if settings.correlation_ids:
@@ -89,9 +96,10 @@ class Served:
         greeting = asyncio.create_task(self._greet(), name="msip: on_client_connected")
         try:
             reason = await asyncio.shield(ended)
-            if not greeting.done():
+            if not greeting.done() and self.is_admitted:
                 await asyncio.wait([greeting], timeout=self._settings.drain_timeout)
-            await _told(self._handler.on_client_disconnected(self.peer, reason))
+            if self.is_admitted:
+                await _told(self._handler.on_client_disconnected(self.peer, reason))
         except asyncio.CancelledError:
             self.driver.lose("the server was stopped")
             raise
@@ -130,8 +138,11 @@ class Served:
         """The session has ended: waits for its handlers, and forgets everything."""
         self.outbound.close(ClosedError(Code.UNAVAILABLE, "the client's session has ended"))
         self.outbound.end()
+        if self.schema_check is not None:
+            await self.schema_check.stop()
         await self.inbound.close(self._settings.drain_timeout)
-        await _told(self._handler.on_client_gone(self.peer))
+        if self.is_admitted:
+            await _told(self._handler.on_client_gone(self.peer))
         pumps = self.outbound.tasks
         if pumps:
             await asyncio.wait(pumps)
@@ -139,6 +150,14 @@ class Served:
         self.driver.stop()
 
     async def _greet(self) -> None:
+        if not self.is_admitted and self.schema_check is not None:
+            refusal = await self.schema_check.refusal()
+            if refusal is not None:
+                _log.info("%r was refused: %s", self.peer, refusal)
+                self.inbound.refuse(refusal)
+                self.disconnect(refusal)
+                return
+            self.is_admitted = True
         await _told(self._handler.on_client_connected(self.peer))
         self.inbound.release()
 

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
 from msip.client.options import ClientOptions
 from msip.errors import ClosedError, Code, MsipError, Status
@@ -19,7 +19,7 @@ from msip.protocol import Protocol
 from msip.server.authenticate import Authenticate, ConnectRequest, Principal
 from msip.server.broadcast import Audience
 from msip.server.handler import ServerHandler
-from msip.server.handshake import NOT_AUTHENTICATED, Handshake, LeftError, close_stream
+from msip.server.handshake import NOT_AUTHENTICATED, Handshake, LeftError, check_fingerprint, close_stream
 from msip.server.log_limiter import LogLimiter
 from msip.server.peer import Peer
 from msip.server.served import Served
@@ -32,7 +32,10 @@ from msip.transport.listen import Listener, upgrade
 from msip.transport.stream import ByteStream, StreamError
 from msip.transport.tls import server_context
 from msip.url import Address, ServiceUrl, UrlError
-from msip.wire.hello import Hello
+from msip.wire.hello import Codec, Hello
+
+if TYPE_CHECKING:
+    from msip.compatibility.peer_schemas import PeerSchemas
 
 _log = logging.getLogger("msip")
 
@@ -104,6 +107,7 @@ class Server(Generic[P]):
             self._settings.max_detached_sessions, self._settings.session_expiry, self._session_ended
         )
         self._limiter = LogLimiter()
+        self._schemas: PeerSchemas | None = None
         self._is_draining = False
         self._closed: asyncio.Future[None] | None = None
 
@@ -228,7 +232,7 @@ class Server(Generic[P]):
     @property
     def peers(self) -> list[P]:
         """The clients that are connected."""
-        return [cast(P, served.peer) for served in self._connected]
+        return [cast(P, served.peer) for served in self._connected if served.is_admitted]
 
     @property
     def memory(self) -> int:
@@ -246,7 +250,7 @@ class Server(Generic[P]):
 
     def _connected_but(self, but: Peer | None) -> Iterable[Audience]:
         """What is kept of the clients that are connected, but for one; for broadcasts."""
-        return (served for served in list(self._connected) if served.peer is not but)
+        return (served for served in list(self._connected) if served.is_admitted and served.peer is not but)
 
     def _everyone(self) -> Iterable[Audience]:
         """The same of all."""
@@ -444,14 +448,7 @@ class Server(Generic[P]):
         principal: Principal | None,
     ) -> Served:
         """The session that a client asks for. Raises `Status` where it does not get one."""
-        own = self.protocol
-        is_other = hello.protocol == own.name and hello.fingerprint != own.fingerprint
-        if is_other and self._settings.schema == "strict":
-            raise Status(
-                Code.FAILED_PRECONDITION,
-                f"the client's schema of {own.name} has the fingerprint {hello.fingerprint:016x}, and this server takes"
-                f" {own.fingerprint:016x} only (schema=strict)",
-            )
+        check_fingerprint(hello, self.protocol, self._settings.schema)
         known = self._sessions.find(hello.session_id)
         owner = principal.owner if principal is not None else request.transport_credential
         if known is not None and not (known.session.owns(hello.session_secret) and known.owner == owner):
@@ -489,8 +486,20 @@ class Server(Generic[P]):
             principal,
             request,
         )
+        if hello.fingerprint != self.protocol.fingerprint:
+            self._compare(served, hello, Codec(welcome.codec))
         self._sessions.add(served)
         return served
+
+    def _compare(self, served: Served, hello: Hello, codec: Codec) -> None:
+        """Compares the schema of a client that has another fingerprint."""
+        from msip.compatibility.peer_schemas import PeerSchemas  # late: most clients have the same schema
+        from msip.server.schema_check import SchemaCheck
+
+        if self._schemas is None:
+            self._schemas = PeerSchemas(self.protocol, "client")
+        served.schema_check = SchemaCheck(self._schemas, hello, codec, served.outbound, self._settings)
+        served.is_admitted = self._settings.schema != "compatible"
 
 
 def _listenable(url: ServiceUrl) -> Address:
