@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import unittest
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -233,6 +235,23 @@ class CompatibleTest(LabTest):
             self.assertEqual(len(lines), 1)
 
         self.run_lab(work)
+
+
+class ComparisonTest(unittest.TestCase):
+    def test_the_verdicts_of_rust(self) -> None:
+        with open(Path(__file__).parents[2] / "comparisons.json") as file:
+            comparisons = json.load(file)
+        ours = Description(comparisons["ours"].encode())
+        self.assertEqual(f"{fingerprint(ours):016x}", comparisons["fingerprint"])
+        for change in comparisons["changes"]:
+            with self.subTest(change["name"]):
+                theirs = Description(change["theirs"].encode())
+                self.assertEqual(f"{fingerprint(theirs):016x}", change["fingerprint"])
+                found = compare(ours, theirs, ("before", "now"))
+                self.assertEqual(found.differences, change["differences"])
+                self.assertIs(found.breaks, Breaks(change["names"] + 2 * change["protobuf"]))
+                reverse = compare(theirs, ours, ("now", "before"))
+                self.assertEqual((reverse.count, reverse.breaks), (found.count, found.breaks))
 
 
 class DescriptionTest(unittest.TestCase):
