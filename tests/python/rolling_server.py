@@ -1,4 +1,7 @@
-"""A server of the protocol `rolling`, of the newer release, which says its URL, and then of each client what differs from its schema."""
+"""A server of the protocol `rolling`, of the newer release, which says its URL, and then of each client what differs from its schema.
+
+It is called with the URL at which it listens, or with `attach` and the URL of a topic.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from rolling import (
 
 class Handler(RollingServerHandler):
     async def on_client_connected(self, peer: RollingPeer) -> None:
-        print(peer.schema_difference, flush=True)
+        print(await peer.schema_compared(), flush=True)
 
     async def on_fetch_req(self, request: FetchReq, context: msip.Context[RollingPeer]) -> FetchRsp:
         return FetchRsp(value=request.name)
@@ -28,10 +31,15 @@ class Handler(RollingServerHandler):
         return ForgetRsp()
 
 
-async def main(url: str) -> None:
-    async with RollingServer(url, Handler()) as server:
+async def main(*arguments: str) -> None:
+    handler = Handler()
+    if arguments[0] == "attach":
+        making: RollingServer = RollingServer.attach(arguments[1], handler)
+    else:
+        making = RollingServer(arguments[0], handler)
+    async with making as server:
         print(server.urls[0], flush=True)
         await server.serve_forever()
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

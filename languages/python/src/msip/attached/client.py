@@ -186,6 +186,8 @@ class VirtualClient:
         await self.inbound.drained()
         await self.inbound.close(drain_timeout)
         self.outbound.closed = ClosedError(Code.UNAVAILABLE, "the client's session has ended")
+        if self.schema_check is not None:
+            await self.schema_check.stop()
         if self.is_looked_after:
             await _told(self._handler.on_client_gone(self.peer))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msip.attached.broker_messages import (
     DISCONNECT,
@@ -24,8 +24,12 @@ from msip.protocol import Protocol
 from msip.server.handler import ServerHandler
 from msip.server.peer import Peer
 from msip.session import events
+from msip.settings import ClientSettings
 from msip.untyped.members import UntypedBodies
 from msip.wire.hello import Codec
+
+if TYPE_CHECKING:
+    from msip.compatibility.peer_schemas import PeerSchemas
 
 _log = logging.getLogger("msip")
 
@@ -40,14 +44,15 @@ class Clients:
         protocol: Protocol,
         peer_type: type[Peer],
         handler: ServerHandler[Any],
-        drain_timeout: float,
+        settings: ClientSettings,
     ) -> None:
         self._driver = driver
         self._outbound = outbound
         self._protocol = protocol
         self._peer_type = peer_type
         self._handler = handler
-        self._drain_timeout = drain_timeout
+        self._settings = settings
+        self._schemas: PeerSchemas | None = None
         self._codec: BodyCodec | None = None
         self._by_topic: dict[str, VirtualClient] = {}
         # The client of each call that is open.
@@ -155,7 +160,20 @@ class Clients:
             lambda status: self._say(about.topic, DISCONNECT, disconnect_req(about.peer, status)),
         )
         self._by_topic[about.key] = client
+        if about.fingerprint not in (0, self._protocol.fingerprint):
+            self._compare(client)
         return client
+
+    def _compare(self, client: VirtualClient) -> None:
+        """Compares the schema of a client that has another fingerprint. The broker does not tell whether it can describe its own."""
+        from msip.compatibility.peer_schemas import PeerSchemas  # late: most clients have the same schema
+        from msip.server.schema_check import SchemaCheck
+
+        if self._schemas is None:
+            self._schemas = PeerSchemas(self._protocol, "client")
+        codec = self._codec.codec if self._codec is not None else Codec.PROTOBUF
+        limit = self._settings.handshake_timeout
+        client.schema_check = SchemaCheck(self._schemas, client.about.fingerprint, True, codec, client.outbound, limit)
 
     def _look_after(self, client: VirtualClient) -> None:
         before = self._leaving.get(client.about.key)
@@ -179,7 +197,7 @@ class Clients:
     async def _end(self, client: VirtualClient, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        await client.gone(self._drain_timeout)
+        await client.gone(self._settings.drain_timeout)
 
     def _left(self, key: str, ending: asyncio.Task[None]) -> None:
         if self._leaving.get(key) is ending:

@@ -108,7 +108,7 @@ class AttachedServer(Server[P], Generic[P]):
         self._outbound = outbound = Outbound(driver, Side.SERVER, own, settings)
         if settings.correlation_ids:
             outbound.new_correlation_id = new_correlation_id
-        self._clients = clients = Clients(driver, outbound, own, self.peer_type, self._handler, settings.drain_timeout)
+        self._clients = clients = Clients(driver, outbound, own, self.peer_type, self._handler, settings)
         driver.on_flushed = clients.go_on
         self._supervisor = Supervisor(
             _Attachment(self),

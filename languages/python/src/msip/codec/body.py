@@ -52,6 +52,11 @@ class BodyCodec:
         if compression:
             self._compressor = Compressor(Compression(compression), max_body)
 
+    @property
+    def codec(self) -> Codec:
+        """How bodies are encoded."""
+        return self._codec
+
     def encode(self, member: Member, message: Message | None) -> tuple[bytes, bool]:
         """The body, and whether it is compressed. Raises `Status` where the message cannot be written."""
         try:

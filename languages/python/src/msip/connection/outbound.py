@@ -183,11 +183,14 @@ class Outbound:
         Raises:
             CallError: there is no answer, or none that can be used.
         """
-        number = await self._open(_DESCRIBE, b"", False, timeout, None, "")
+        number = await self._open(_DESCRIBE, b"", False, timeout, None)
         answer: events.Answer = await self._outcome(number)
-        if answer.compressed:
+        if not answer.compressed:
+            return answer.body
+        # A broker may compress what it passes on.
+        if not self.topic or self.codec is None:
             raise CallError(Status(Code.INTERNAL, "the answer is no description"), Cause.UNREADABLE)
-        return answer.body
+        return self.codec.inflate(_DESCRIBE, answer.body)
 
     async def subscribe(self, topic: str, options: Subscribe | None) -> events.Subscribed:
         """Subscribes to a topic, and waits until the broker has accepted that.

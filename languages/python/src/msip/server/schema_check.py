@@ -9,8 +9,7 @@ from msip.compatibility.difference import SchemaDifference
 from msip.compatibility.peer_schemas import PeerSchemas
 from msip.connection.outbound import Outbound
 from msip.errors import Code, Status
-from msip.settings import ServerSettings
-from msip.wire.hello import SCHEMA_DESCRIPTION, Codec, Hello
+from msip.wire.hello import Codec
 
 __all__ = ["SchemaCheck"]
 
@@ -21,16 +20,13 @@ class SchemaCheck:
     """The check of one client, whose schema has another fingerprint. Its task ends with the session."""
 
     def __init__(
-        self, schemas: PeerSchemas, hello: Hello, codec: Codec, outbound: Outbound, settings: ServerSettings
+        self, schemas: PeerSchemas, theirs: int, describes: bool, codec: Codec, outbound: Outbound, limit: float
     ) -> None:
+        """Begins it: the client is asked, if it `describes` its schema, and has so many seconds to answer."""
         self.difference: SchemaDifference | None = None
         """What differs, once that is known."""
-        self._settings = settings
-        describes = SCHEMA_DESCRIPTION in hello.extensions
         self._task = outbound.driver.loop.create_task(
-            schemas.difference(
-                hello.fingerprint, describes, codec, lambda: outbound.describe(settings.handshake_timeout)
-            ),
+            schemas.difference(theirs, describes, codec, lambda: outbound.describe(limit)),
             name="msip: comparison of schemas",
         )
         self._task.add_done_callback(self._compared)

@@ -32,7 +32,7 @@ from msip.transport.listen import Listener, upgrade
 from msip.transport.stream import ByteStream, StreamError
 from msip.transport.tls import server_context
 from msip.url import Address, ServiceUrl, UrlError
-from msip.wire.hello import Codec, Hello
+from msip.wire.hello import SCHEMA_DESCRIPTION, Codec, Hello
 
 if TYPE_CHECKING:
     from msip.compatibility.peer_schemas import PeerSchemas
@@ -498,7 +498,9 @@ class Server(Generic[P]):
 
         if self._schemas is None:
             self._schemas = PeerSchemas(self.protocol, "client")
-        served.schema_check = SchemaCheck(self._schemas, hello, codec, served.outbound, self._settings)
+        describes = SCHEMA_DESCRIPTION in hello.extensions
+        limit = self._settings.handshake_timeout
+        served.schema_check = SchemaCheck(self._schemas, hello.fingerprint, describes, codec, served.outbound, limit)
         served.is_admitted = self._settings.schema != "compatible"
 
 
