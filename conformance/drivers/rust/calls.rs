@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    pin::Pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -12,7 +13,10 @@ use msip_runtime::{
     CallError, CallOptions, Client, Code, Peer, ResponseMetadata, Status, Stream, Streaming,
     prost::Message,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::coop,
+};
 
 use super::{
     Driver, Exchange, MAX_STEPS, decode,
@@ -23,7 +27,8 @@ use crate::protocol::conformance::{
     control::{Answered, Item, Sent, Start, command::Command as Told, report::Report as Event},
 };
 
-/// Begins an exchange. Messages that need not wait are on their way when this returns, in the order in which they were told.
+/// Begins an exchange. Messages leave in the order in which they were told, and are on their way when this returns where they need not
+/// wait.
 pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
     let id = told.exchange;
     let endpoint = match endpoint::find(driver, told.endpoint) {
@@ -42,6 +47,7 @@ pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
         items: Some(told_items),
         metadata: ResponseMetadata::new(),
         to_read: told.read,
+        send_lock: driver.send_lock(told.endpoint),
         driver: Arc::clone(driver),
         id,
     };
@@ -58,7 +64,9 @@ pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
             Err(error) => owner.fail(id, error, headers(&metadata)),
         }
     });
-    let first = std::future::poll_fn(|context| Poll::Ready(running.as_mut().poll(context)));
+    // Where tokio's budget is used up it would not join the queue of the lock, and others would overtake it.
+    let mut first_poll = coop::unconstrained(running.as_mut());
+    let first = poll_fn(|context| Poll::Ready(Pin::new(&mut first_poll).poll(context)));
     if first.await.is_pending() {
         driver.spawn(running);
     }
@@ -104,7 +112,7 @@ macro_rules! members {
                         .await
                 }
                 "alarm_ind" => out.send($trait::alarm_ind(target, decode(message)?)).await,
-                "save_ind" => out.send($trait::save_ind(target, decode(message)?)).await,
+                "save_ind" => out.deliver($trait::save_ind(target, decode(message)?)).await,
                 "plain_ind" => out.send($trait::plain_ind(target, decode(message)?)).await,
                 "tick_ind" => out.send($trait::tick_ind(target)).await,
                 other => Err(Status::unimplemented(other).into()),
@@ -125,6 +133,9 @@ struct Outgoing {
     items: Option<mpsc::Receiver<Told>>,
     metadata: ResponseMetadata,
     to_read: u64,
+    /// Held by a message until it is accepted. Of several sends that are polled at once, one may wait for the connection to write, and
+    /// the next not: a program that wants an order awaits one after the other.
+    send_lock: Arc<Mutex<()>>,
 }
 
 impl Outgoing {
@@ -152,8 +163,39 @@ impl Outgoing {
         }
     }
 
-    /// Sends a message, and waits until it is accepted or acknowledged.
+    /// Sends a one-way message, and waits until it is accepted.
     async fn send<E: Into<CallError>>(
+        self,
+        sending: impl Future<Output = Result<(), E>>,
+    ) -> Result<Event, CallError> {
+        let send_lock = Arc::clone(&self.send_lock);
+        self.sent(async {
+            let _turn = send_lock.lock().await;
+            sending.await
+        })
+        .await
+    }
+
+    /// Sends a delivery, and waits until it is acknowledged. Others do not wait for that.
+    async fn deliver(
+        self,
+        sending: impl Future<Output = Result<(), CallError>>,
+    ) -> Result<Event, CallError> {
+        let send_lock = Arc::clone(&self.send_lock);
+        let mut sending = pin!(sending);
+        self.sent(async {
+            let turn = send_lock.lock().await;
+            let first = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await;
+            drop(turn);
+            match first {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => sending.await,
+            }
+        })
+        .await
+    }
+
+    async fn sent<E: Into<CallError>>(
         mut self,
         sending: impl Future<Output = Result<(), E>>,
     ) -> Result<Event, CallError> {

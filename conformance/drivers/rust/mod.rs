@@ -19,7 +19,11 @@ use msip_runtime::{
     CallError, Code, Protocol as _, Status,
     prost::{DecodeError, Message},
 };
-use tokio::{io::AsyncReadExt as _, sync::mpsc, task::JoinSet};
+use tokio::{
+    io::AsyncReadExt as _,
+    sync::{Mutex as AsyncMutex, mpsc},
+    task::JoinSet,
+};
 
 use self::endpoint::Endpoint;
 use crate::protocol::conformance::{
@@ -78,6 +82,8 @@ struct Driver {
     last: AtomicU64,
     endpoints: Mutex<HashMap<u64, Endpoint>>,
     exchanges: Mutex<HashMap<u64, Exchange>>,
+    /// By endpoint: its messages are handed over one after the other.
+    send_locks: Mutex<HashMap<u64, Arc<AsyncMutex<()>>>>,
     /// What takes time: connects, calls, and servers.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -160,6 +166,7 @@ impl Driver {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         self.exchanges().clear();
         self.endpoints().clear();
+        lock(&self.send_locks).clear();
         tasks.shutdown().await;
     }
 
@@ -172,6 +179,11 @@ impl Driver {
     /// A new number for a peer or for an exchange that the other side has begun.
     fn number(&self) -> u64 {
         2 * (self.last.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Under which the messages of an endpoint are handed over. Who waits for it gets it in the order of asking.
+    fn send_lock(&self, endpoint: u64) -> Arc<AsyncMutex<()>> {
+        Arc::clone(lock(&self.send_locks).entry(endpoint).or_default())
     }
 
     fn endpoints(&self) -> MutexGuard<'_, HashMap<u64, Endpoint>> {
