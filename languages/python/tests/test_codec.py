@@ -118,6 +118,12 @@ class Bodies(unittest.TestCase):
                 status = self.refused(BodyCodec(codec), body)
                 self.assertEqual((status.code, status.message), (Code.INVALID_ARGUMENT, text))
 
+    def test_a_message_of_another_class_is_not_written(self) -> None:
+        for codec in Codec.PROTOBUF, Codec.JSON:
+            for member, wrong in (NOTE_IND, "a text"), (NOTE_IND, None), (NOTHING, Note("a")):
+                with self.assertRaisesRegex(TypeError, f"^{member.name} carries (a Note|nothing), not "):
+                    BodyCodec(codec, max_body=1000).encode(member, cast(Any, wrong))
+
     def test_the_name_of_the_schema_is_read_too(self) -> None:
         codec = BodyCodec(Codec.JSON)
         self.assertEqual(codec.decode(NOTE_IND, b'{"note_ind":{"text":"hi"},"noteInd":null}', False), Note("hi"))

@@ -264,7 +264,7 @@ class ReconnectTest(LabTest):
 
     def test_what_cannot_be_reached_is_said(self) -> None:
         async def work() -> None:
-            with self.assertRaisesRegex(msip.ConnectError, "UNAVAILABLE: cannot reach tcp://127.0.0.1:1: Connect"):
+            with self.assertRaisesRegex(msip.ConnectError, "UNAVAILABLE: cannot reach tcp://127.0.0.1:1: connection refused"):
                 await LabClient("tcp://127.0.0.1:1").connect()
             with self.assertRaisesRegex(msip.ConnectError, "cannot reach unix:///nowhere: No such file"):
                 await LabClient("unix:///nowhere").connect()

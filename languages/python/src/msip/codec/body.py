@@ -58,7 +58,10 @@ class BodyCodec:
         return self._codec
 
     def encode(self, member: Member, message: Message | None) -> tuple[bytes, bool]:
-        """The body, and whether it is compressed. Raises `Status` where the message cannot be written."""
+        """The body, and whether it is compressed. Raises `Status` where the message cannot be written, and `TypeError` where it is
+        one of another class."""
+        if message.__class__ is not member.message:
+            _check_class(member, message)
         try:
             if self._is_protobuf:
                 body = wrap(member.number, b"" if message is None else message.to_bytes())
@@ -172,3 +175,12 @@ class BodyCodec:
         except DecodeError as error:
             path = f"{name}.{error.path}" if error.path else name
             raise DecodeError(error.reason, path, error.code) from None
+
+
+def _check_class(member: Member, message: object) -> None:
+    """A message of another class may have bytes that the receiver reads as this one's."""
+    expected = member.message
+    if message is None if expected is None else isinstance(message, expected):
+        return
+    carries = "nothing" if expected is None else f"a {expected.__name__}"
+    raise TypeError(f"{member.name} carries {carries}, not {message!r:.80}")

@@ -66,6 +66,9 @@ def failure(address: Address, error: Exception, server_name: str) -> ConnectErro
             Code.UNAVAILABLE,
             f"no TLS connection to {address}: the server closed the connection in the TLS handshake: it may not speak TLS",
         )
+    if isinstance(error, ConnectionRefusedError):
+        # What asyncio says of it is no text.
+        return ConnectError(Code.UNAVAILABLE, f"cannot reach {address}: connection refused, so nobody listens there")
     if isinstance(error, OSError):
         why = error.strerror or str(error) or type(error).__name__
         return ConnectError(Code.UNAVAILABLE, f"cannot reach {address}: {why}")
