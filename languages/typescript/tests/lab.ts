@@ -7,9 +7,15 @@ import { Broadcast, Peer, Server, type AttachOptions, type ServerHandler, type S
 /** A text that is encoded, and cannot be decoded. */
 export const UNREADABLE = "unreadable";
 
+/** A text that cannot be encoded. */
+export const UNWRITABLE = "unwritable";
+
 const text: MessageCodec = {
   name: "lab.Text",
-  encode: (message: string) => new TextEncoder().encode(message),
+  encode: (message: string) => {
+    if (message === UNWRITABLE) throw new RangeError("lab.Text.size: expected a whole number, found half of one");
+    return new TextEncoder().encode(message);
+  },
   decode: (bytes, max = Infinity) => {
     if (bytes.length > max) throw new TooLargeError();
     const message = new TextDecoder().decode(bytes);

@@ -9,7 +9,7 @@ import { describe, test } from "node:test";
 import { Status, type ClientOptions } from "../src/index.js";
 import { transport } from "../src/node/index.js";
 import type { ServerOptions } from "../src/server/index.js";
-import { LabClient, LabServer, Recorder, UNREADABLE, handlers, signalled, type LabClientHandler, type LabServerHandler } from "./lab.js";
+import { LabClient, LabServer, Recorder, UNREADABLE, UNWRITABLE, handlers, signalled, type LabClientHandler, type LabServerHandler } from "./lab.js";
 
 /** Runs a conversation between a server and a client, and closes both. */
 async function talk(
@@ -464,5 +464,16 @@ test("an answer that cannot be read is a fault of the peer, not of the request",
     await assert.rejects(lab.count("1").next(), isFault);
     await assert.rejects(lab.join(["a"]), isFault);
     await assert.rejects(lab.echo(UNREADABLE), hasCode("INVALID_ARGUMENT"));
+  });
+});
+
+test("a message that cannot be written is a fault of whoever writes it", async () => {
+  const handler: LabServerHandler = { onEcho: () => UNWRITABLE, onCount: () => [UNWRITABLE], onJoin: () => UNWRITABLE };
+  await talk(TCP, { handler }, async (lab) => {
+    const isFault = hasCode("INTERNAL", /^cannot encode (echoed|counted|joined) \(\d\): lab\.Text\.size: expected/);
+    await assert.rejects(lab.echo("hi"), isFault);
+    await assert.rejects(lab.count("1").next(), isFault);
+    await assert.rejects(lab.join(["a"]), isFault);
+    await assert.rejects(lab.note(UNWRITABLE), hasCode("INTERNAL", /^cannot encode note \(2\): /));
   });
 });

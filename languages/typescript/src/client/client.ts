@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** What generated clients stand on. */
 
 import { streams } from "../connection/inbound-streams.js";

@@ -10,7 +10,7 @@ import type { Member, Protocol } from "../protocol.js";
 
 /** A codec for the members of a protocol. */
 export interface BoundCodec {
-  /** @throws Status `INVALID_ARGUMENT` where the message has a value that its field cannot hold. */
+  /** @throws Status `INTERNAL` where the message has a value that its field cannot hold. */
   encode(member: Member, message: unknown): Uint8Array;
   /**
    * The message of a body, which may take `maxDecoded` bytes in memory.
@@ -41,7 +41,7 @@ export function undecodable(member: Member, error: unknown, body: Uint8Array, ma
   return new Status("INVALID_ARGUMENT", `malformed body of ${name}: ${(error as Error).message}`, { cause: error });
 }
 
-/** The error of a message that cannot be encoded. */
+/** The error of a message that cannot be encoded: of a handler's answer it is no fault of the caller. */
 export function unwritable(member: Member, error: unknown): Status {
-  return new Status("INVALID_ARGUMENT", `${member.name} cannot be encoded: ${(error as Error).message}`, { cause: error });
+  return new Status("INTERNAL", `cannot encode ${member.name} (${member.number}): ${(error as Error).message}`, { cause: error });
 }

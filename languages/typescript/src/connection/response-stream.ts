@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A stream of answers. */
 
 import type { AnswerItem } from "../session/index.js";

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** What generated servers stand on. */
 
 import { randomBytes } from "node:crypto";
