@@ -6,6 +6,7 @@
 
 import { createInterface } from "node:readline";
 
+import { Status } from "msip";
 import { transport } from "msip/node";
 import { ChatClient } from "./chat/chat.js";
 
@@ -24,12 +25,21 @@ const chat = await ChatClient.connect(transport(url), {
     onLeftInd: (left) => console.log(`* ${left.user} left`),
     onPresenceReq: () => ({ active: true }),
   },
+}).catch((error: unknown) => {
+  console.error(error instanceof Status ? error.message : error);
+  process.exit(1);
 });
 
 for await (const line of createInterface({ input: process.stdin })) {
-  if (line === "/who") {
-    const { people } = await chat.whoReq({});
-    console.log(people.map((person) => `${person.user}${person.active ? "" : " (away)"}`).join(", "));
-  } else await chat.messageInd({ text: line });
+  try {
+    if (line === "/who") {
+      const { people } = await chat.whoReq({});
+      console.log(people.map((person) => `${person.user}${person.active ? "" : " (away)"}`).join(", "));
+    } else await chat.messageInd({ text: line });
+  } catch (error) {
+    // Such as while the client is on its way back.
+    if (!(error instanceof Status)) throw error;
+    console.log(`! not said: ${error.message}`);
+  }
 }
 await chat.close();
