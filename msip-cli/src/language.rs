@@ -131,6 +131,11 @@ fn typescript(builder: Builder, target: &Target, side: Side) -> Result<Builder, 
     let mut typescript = TypeScript::new().sides(side.into());
     for (name, value) in &target.options {
         typescript = match name.as_str() {
+            "import" if value.is_empty() => {
+                return Err(
+                    "`import` takes where the package is imported from, such as `msip`".to_owned(),
+                );
+            }
             "import" => typescript.core(value),
             "without" => typescript.without(value.parse()?),
             _ => return Err(target.language.no_option(name)),
@@ -174,6 +179,8 @@ mod tests {
             error.contains("resumption, metadata, topics, urls"),
             "{error}"
         );
+        let error = with(Language::TypeScript, ("import", "")).unwrap_err();
+        assert!(error.contains("such as `msip`"), "{error}");
         let error = with(Language::Rust, ("extern_path", ".chat")).unwrap_err();
         assert!(error.contains("takes a path and what it gets"), "{error}");
     }

@@ -112,7 +112,10 @@ macro_rules! members {
                         .await
                 }
                 "alarm_ind" => out.send($trait::alarm_ind(target, decode(message)?)).await,
-                "save_ind" => out.deliver($trait::save_ind(target, decode(message)?)).await,
+                "save_ind" => {
+                    out.deliver($trait::save_ind(target, decode(message)?))
+                        .await
+                }
                 "plain_ind" => out.send($trait::plain_ind(target, decode(message)?)).await,
                 "tick_ind" => out.send($trait::tick_ind(target)).await,
                 other => Err(Status::unimplemented(other).into()),

@@ -51,12 +51,18 @@ impl IncludeFolders<'_> {
 
     pub(crate) fn not_found(&self, path: &Path) -> Diagnostic {
         let text = format!("file `{}` is not found", show(path));
-        Diagnostic::new(Code::FILE_NOT_FOUND, Span::NONE, text).help(self.searched(&normal(path)))
+        // A path from here, such as that of an include folder that it has given, is no name in imports.
+        let whole = absolute(path);
+        let place = |include: &PathBuf| match whole.starts_with(absolute(include)) {
+            true => normal(path),
+            false => include.join(normal(path)),
+        };
+        Diagnostic::new(Code::FILE_NOT_FOUND, Span::NONE, text).help(self.searched(place))
     }
 
     pub(crate) fn import_not_found(&self, import: &str, span: Span) -> Diagnostic {
         let text = format!("import `{import}` is not found");
-        let mut help = self.searched(Path::new(import));
+        let mut help = self.searched(|include| include.join(import));
         let known = self.neighbours(import);
         let known = known
             .iter()
@@ -91,14 +97,11 @@ impl IncludeFolders<'_> {
         found
     }
 
-    fn searched(&self, name: &Path) -> String {
+    fn searched(&self, place: impl Fn(&PathBuf) -> PathBuf) -> String {
         if self.0.is_empty() {
             return "no include folder is given".to_owned();
         }
-        let paths = self
-            .0
-            .iter()
-            .map(|include| format!("`{}`", show(&include.join(name))));
+        let paths = self.0.iter().map(|include| quoted(&place(include)));
         format!("looked for {}", paths.collect::<Vec<_>>().join(", "))
     }
 }
@@ -117,9 +120,47 @@ fn folders(includes: &[PathBuf]) -> String {
     if includes.is_empty() {
         return "none".to_owned();
     }
-    includes
-        .iter()
-        .map(|include| format!("`{}`", show(include)))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let includes = includes.iter().map(|include| match include.is_dir() {
+        true => quoted(include),
+        false => format!("{}, which is not there", quoted(include)),
+    });
+    includes.collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(path: &Path) -> String {
+    format!("`{}`", show(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn help(diagnostic: Diagnostic) -> String {
+        diagnostic.help.expect("help")
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_was_looked_for_where_its_path_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+        std::fs::create_dir(&own).unwrap();
+        let includes = [own.clone(), other];
+        let folders = IncludeFolders(&includes);
+        let told = help(folders.not_found(&own.join("chat.proto")));
+        assert!(told.contains("own/chat.proto`"), "{told}");
+        assert!(!told.contains("own/own"), "{told}");
+        let told = help(folders.not_found(Path::new("chat.proto")));
+        assert!(told.ends_with("other/chat.proto`"), "{told}");
+    }
+
+    #[test]
+    fn an_include_folder_that_is_not_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("chat.proto");
+        std::fs::write(&file, "").unwrap();
+        let includes = [folder.path().join("prot")];
+        let error = IncludeFolders(&includes).name_of(&file).unwrap_err();
+        let told = help(*error);
+        assert!(told.ends_with("prot`, which is not there"), "{told}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msip_schema::{Direction, FieldType, MessageType, Schema, TypeDef, TypeName};
+use msip_schema::{Direction, FieldType, MessageType, Payload, Schema, TypeDef, TypeName};
 
 use super::claim::claim;
 use super::names::{file_name, lower_first, type_name};
@@ -287,8 +287,19 @@ fn written_types(compilation: &Compilation) -> BTreeMap<&TypeName, &TypeDef> {
         .filter(|(name, ty)| asked.contains(ty.package()) && !envelopes.contains(name.as_str()));
     let mut open: Vec<&TypeName> = own.map(|(name, _)| name).collect();
     for protocol in &compilation.protocols {
-        // Payloads of other packages.
+        // Payloads of other packages, and those of Google's, which are no types of a schema.
         open.extend(protocol.schema.types().keys());
+        let members = [Direction::ClientToServer, Direction::ServerToClient]
+            .map(|side| &protocol.schema.envelope(side).members);
+        open.extend(
+            members
+                .into_iter()
+                .flatten()
+                .filter_map(|member| match &member.payload {
+                    Payload::Message(name) => Some(name),
+                    Payload::Empty => None,
+                }),
+        );
     }
     let mut written = BTreeMap::new();
     while let Some(name) = open.pop() {

@@ -71,6 +71,12 @@ pub(super) const SETS: &[Set] = &[
         "tests/proto",
         &["depot/v1/depot.proto", "fleet/v1/fleet.proto"],
     ),
+    Set::new("flyrpc", "tests/proto/flyrpc", &["calc.proto"]),
+    Set::new(
+        "messi",
+        "tests/proto/messi",
+        &["chat.proto", "my_protocol.proto"],
+    ),
     Set::new("gauges", "tests/proto", &["gauges.proto"]),
     Set::new("lab", "tests/proto", &["lab.proto"]),
     Set::new("names", "tests/proto", &["names.proto"]),

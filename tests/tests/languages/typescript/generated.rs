@@ -59,6 +59,21 @@ const SETS: &[Set] = &[
         files: &["chat.proto", "my_protocol.proto"],
     },
     Set {
+        folder: "bench",
+        include: "benches/proto",
+        files: &["bench.proto"],
+    },
+    Set {
+        folder: "difficult",
+        include: "tests/tests/languages/python",
+        files: &["difficult.proto"],
+    },
+    Set {
+        folder: "circle",
+        include: "tests/tests/languages/python/circle",
+        files: &["near.proto", "far.proto"],
+    },
+    Set {
         folder: "valid",
         include: "msip-codegen/tests/fixtures/valid",
         files: &["kitchen.proto", "names.proto", "streams.proto"],
