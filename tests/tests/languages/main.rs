@@ -3,5 +3,6 @@
 
 #![cfg(test)]
 
+mod pages;
 mod python;
 mod typescript;

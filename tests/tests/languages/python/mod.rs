@@ -4,6 +4,7 @@ mod attached;
 mod cleared;
 mod client;
 mod generated;
+mod own_schema;
 mod package;
 mod programs;
 mod schemas;

@@ -15,6 +15,7 @@ use msip_emit::{
 use msip_tests::programs;
 
 use super::tools::{ROOT, Tools, tools};
+use crate::pages;
 
 /// A set of schemas: the folder of its output, where imports are found, and the files.
 struct Set {
@@ -120,7 +121,7 @@ pub(super) fn generate_edited_lab(folder: &Path, edits: &[(&str, &str)]) {
         .unwrap_or_else(|why| panic!("lab.proto: {why}"));
 }
 
-/// The code of every set, which compiles.
+/// The code of every set.
 fn project(tools: &Tools, name: &str, sides: Sides) -> PathBuf {
     let folder = tools.project(name);
     for set in SETS {
@@ -128,8 +129,20 @@ fn project(tools: &Tools, name: &str, sides: Sides) -> PathBuf {
     }
     fs::copy(own("tools/tsconfig.json"), folder.join("tsconfig.json")).expect("tsconfig.json");
     fs::copy(own("programs/uses.ts"), folder.join("uses.ts")).expect("uses.ts");
-    run(tools.tsc().arg("--project").arg(&folder));
     folder
+}
+
+/// The program of docs/typescript.md for one's own schema, in a project. Returns what it is when it is compiled.
+fn program_of_the_page(folder: &Path) -> PathBuf {
+    const PAGE: &str = "typescript.md";
+    Builder::new()
+        .without_rust()
+        .emit_rerun_if_changed(false)
+        .emitter_into(folder.join("generated"), TypeScript::new())
+        .compile(&[pages::schema(PAGE, folder)])
+        .unwrap_or_else(|why| panic!("{why}"));
+    fs::write(folder.join("shop-demo.ts"), pages::block(PAGE, "ts")).expect("written");
+    folder.join("shop-demo.js")
 }
 
 /// A file next to this one.
@@ -145,14 +158,22 @@ fn run(command: &mut Command) -> String {
 #[test]
 fn code_of_one_side_compiles() {
     let Some(tools) = tools() else { return };
-    project(tools, "client", Sides::Client);
-    project(tools, "server", Sides::Server);
+    // As a page has it, without the types of Node.js and the newest library: the declarations of the package compile too.
+    let client = project(tools, "client", Sides::Client);
+    let mut tsc = tools.tsc();
+    tsc.args(["--skipLibCheck", "false", "--skipDefaultLibCheck"]);
+    run(tsc.arg("--project").arg(client));
+    let server = project(tools, "server", Sides::Server);
+    run(tools.tsc().arg("--project").arg(server));
 }
 
 #[test]
 fn code_is_accepted_and_agrees_with_protobuf_es() {
     let Some(tools) = tools() else { return };
     let folder = project(tools, "both", Sides::Both);
+    let page = program_of_the_page(&folder);
+    run(tools.tsc().arg("--project").arg(&folder));
+    assert_eq!(run(tools.node().arg(page)), "350n\n");
     let lint = folder.join("eslint.config.mjs");
     fs::copy(own("tools/eslint.config.mjs"), &lint).expect("eslint.config.mjs");
     let sources = SETS.iter().map(|set| folder.join(set.folder).join("*.ts"));
