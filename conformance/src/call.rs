@@ -3,6 +3,7 @@
 use msip_runtime::prost::Message;
 
 use crate::{
+    failure::fail,
     message::decode,
     process::Process,
     protocol::conformance::control::{
@@ -53,7 +54,7 @@ impl Call {
         });
         match ended.await {
             Ok(answered) => answered,
-            Err(status) => panic!("{} failed: {status:?}", self.member),
+            Err(status) => fail(format_args!("{} failed: {status:?}", self.member)),
         }
     }
 
@@ -73,7 +74,7 @@ impl Call {
             _ => None,
         });
         if let Err(status) = sent.await {
-            panic!("{} failed: {status:?}", self.member);
+            fail(format_args!("{} failed: {status:?}", self.member));
         }
     }
 
@@ -103,7 +104,10 @@ impl Call {
         });
         match failed.await {
             Ok(status) => status,
-            Err(len) => panic!("{} has succeeded, with {len} bytes", self.member),
+            Err(len) => fail(format_args!(
+                "{} has succeeded, with {len} bytes",
+                self.member
+            )),
         }
     }
 

@@ -4,6 +4,7 @@ use msip_runtime::prost::Message;
 
 use crate::{
     call::Call,
+    failure::fail,
     handler::Handler,
     message::status,
     process::Process,
@@ -207,7 +208,7 @@ impl End {
     async fn done(&self, command: Told) -> Done {
         match self.process.ask(command).await {
             Ok(Event::Done(done)) => done,
-            other => panic!("{}: {other:?}", self.process.language()),
+            other => fail(format_args!("{}: {other:?}", self.process.language())),
         }
     }
 }

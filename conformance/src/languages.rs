@@ -9,13 +9,22 @@ use std::{
 
 use msip_tests::programs;
 
-use crate::process::Launch;
+use crate::{played::RAW, process::Launch};
 
 /// Those that have clients, in the order of the tables.
-pub(crate) const CLIENTS: [&str; 4] = ["rust", "python", "node", BROWSER];
+pub(crate) const CLIENTS: [&str; 5] = ["rust", "python", "node", NODE_CORE, BROWSER];
 
 /// Those that have servers, in the order of the tables.
 pub(crate) const SERVERS: [&str; 3] = ["rust", "python", "node"];
+
+/// Clients in TypeScript that are made of their core alone. They play with one server, and the raw peer: with others what they leave out
+/// is no different.
+pub(crate) const NODE_CORE: &str = "node-core";
+
+/// Whether a client and a server of these languages play.
+pub(crate) fn is_pair(client: &str, server: &str) -> bool {
+    client != NODE_CORE || server == "rust" || server == RAW
+}
 
 /// Has WebSockets alone.
 pub(crate) const BROWSER: &str = "browser";
@@ -50,6 +59,12 @@ pub(crate) fn launch(language: &str, folder: &Path) -> Result<Launch, String> {
             language: "node",
             program: "node".into(),
             args: vec![node_bundle()?],
+            environment: Vec::new(),
+        }),
+        NODE_CORE => Ok(Launch {
+            language: NODE_CORE,
+            program: "node".into(),
+            args: vec![node_bundle()?, "core".to_owned()],
             environment: Vec::new(),
         }),
         BROWSER => {

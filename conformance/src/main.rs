@@ -8,6 +8,7 @@ mod cases;
 #[path = "../drivers/rust/mod.rs"]
 mod driver;
 mod end;
+mod failure;
 mod handler;
 mod known;
 mod languages;
@@ -252,7 +253,8 @@ fn jobs(
     let (mut jobs, mut lacks) = (Vec::new(), BTreeSet::new());
     for client in CLIENTS.into_iter().chain([RAW]) {
         for server in SERVERS.into_iter().chain([RAW]) {
-            if !has(&options.client, client) || !has(&options.server, server) {
+            let is_chosen = has(&options.client, client) && has(&options.server, server);
+            if !is_chosen || !languages::is_pair(client, server) {
                 continue;
             }
             let cases = cases.iter().filter(|case| match case.play {

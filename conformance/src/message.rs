@@ -2,7 +2,10 @@
 
 use msip_runtime::prost::Message;
 
-use crate::protocol::conformance::{Count, Item, control::Status};
+use crate::{
+    failure::fail,
+    protocol::conformance::{Count, Item, control::Status},
+};
 
 /// An item with this number.
 pub(crate) fn item(number: u64) -> Item {
@@ -23,7 +26,7 @@ pub(crate) fn counted(number: u64) -> Count {
 pub(crate) fn decode<T: Message + Default>(bytes: &[u8]) -> T {
     match T::decode(bytes) {
         Ok(message) => message,
-        Err(error) => panic!("a driver reports what is no message: {error}"),
+        Err(error) => fail(format_args!("a driver reports what is no message: {error}")),
     }
 }
 

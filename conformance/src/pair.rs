@@ -7,6 +7,7 @@ use msip_tests::{Authority, proxy::Proxy, raw::RawPeer};
 
 use crate::{
     end::End,
+    failure::fail,
     process::Process,
     protocol::conformance::control::{
         Account, Connect, Serve, Status, command::Command as Told, report::Report as Event,
@@ -143,7 +144,7 @@ impl Listening {
         let place = place.split('/').next().unwrap_or_default();
         match place.parse() {
             Ok(address) => address,
-            Err(error) => panic!("{}: {error}", self.url),
+            Err(error) => fail(format_args!("{}: {error}", self.url)),
         }
     }
 
@@ -151,7 +152,7 @@ impl Listening {
     pub(crate) fn service_url(&self) -> ServiceUrl {
         match self.url.parse() {
             Ok(url) => url,
-            Err(error) => panic!("{}: {error}", self.url),
+            Err(error) => fail(format_args!("{}: {error}", self.url)),
         }
     }
 
@@ -206,7 +207,10 @@ pub(crate) async fn serve_with(process: &Process, told: Serve) -> Listening {
             },
             url: serving.url.split('?').next().unwrap_or_default().to_owned(),
         },
-        other => panic!("{} does not serve {asked}: {other:?}", process.language()),
+        other => fail(format_args!(
+            "{} does not serve {asked}: {other:?}",
+            process.language()
+        )),
     }
 }
 
@@ -218,7 +222,10 @@ pub(crate) async fn connect(process: &Process, url: &str, settings: &str) -> End
     };
     match try_connect(process, told).await {
         Ok(end) => end,
-        Err(status) => panic!("{} does not connect: {status:?}", process.language()),
+        Err(status) => fail(format_args!(
+            "{} does not connect: {status:?}",
+            process.language()
+        )),
     }
 }
 

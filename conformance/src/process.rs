@@ -21,8 +21,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::protocol::conformance::control::{
-    Command, Done, Ready, Report, Reset, Status, command::Command as Told, report::Report as Event,
+use crate::{
+    failure::fail,
+    protocol::conformance::control::{
+        Command, Done, Ready, Report, Reset, Status, command::Command as Told,
+        report::Report as Event,
+    },
 };
 
 /// The longest report: an item of the largest body, and what is around it.
@@ -194,12 +198,13 @@ impl Process {
                     reports.awaited = None;
                     return found;
                 }
-                assert!(
-                    !reports.has_ended,
-                    "the driver of {} ended before {what}: {}",
-                    self.language(),
-                    reports.errors.make_contiguous().join("\n")
-                );
+                if reports.has_ended {
+                    let errors = reports.errors.make_contiguous().join("\n");
+                    let language = self.language();
+                    fail(format_args!(
+                        "the driver of {language} ended before {what}: {errors}"
+                    ));
+                }
                 reports.awaited = Some(what.to_owned());
             }
             // The sender is a part of this process.

@@ -3,6 +3,7 @@
 use msip_runtime::prost::Message;
 
 use crate::{
+    failure::fail,
     message::decode,
     process::Process,
     protocol::conformance::control::{
@@ -21,7 +22,7 @@ pub(crate) async fn next_item<T: Message + Default>(process: &Process, exchange:
     });
     match item.await {
         Ok(item) => decode(&item),
-        Err(status) => panic!("no item, but {status:?}"),
+        Err(status) => fail(format_args!("no item, but {status:?}")),
     }
 }
 

@@ -48,6 +48,30 @@ fn the_page_has_a_row_for_each_case() {
     );
 }
 
+/// What a CI shows: a suite for each pair, a case for each case, and what is skipped with its reason.
+#[test]
+fn results_are_written_as_junit() {
+    let file = env::temp_dir().join(format!("msip-junit-{}.xml", process::id()));
+    let path = file.display().to_string();
+    let only = ["--only", "shapes/ping", "--only", "client/session-lost"];
+    let pairs = ["--client", "rust", "--server", "rust", "--server", "raw"];
+    let (has_passed, said) = run(&[&["--junit", &path], &only[..], &pairs[..]].concat());
+    assert!(has_passed, "{said}");
+    let xml = fs::read_to_string(&file).expect("written");
+    fs::remove_file(&file).expect("removed");
+    let lines: Vec<&str> = xml.lines().map(str::trim).collect();
+    assert_eq!(lines.first(), Some(&r#"<?xml version="1.0" encoding="UTF-8"?>"#));
+    assert_eq!(lines.last(), Some(&"</testsuites>"));
+    for begin in [
+        r#"<testsuite name="rust -&gt; raw" tests="1" failures="0" skipped="0" time=""#,
+        r#"<testcase classname="rust -&gt; raw" name="client/session-lost" time=""#,
+        r#"<testsuite name="rust -&gt; rust" tests="1" failures="0" skipped="0" time=""#,
+        r#"<testcase classname="rust -&gt; rust" name="shapes/ping" time=""#,
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(begin)), "{xml}");
+    }
+}
+
 /// A line of the list of known failures is for what fails.
 #[test]
 fn what_is_known_to_fail_has_to_fail() {

@@ -42,6 +42,8 @@ export interface Platform {
   /** What the reports call the language. */
   readonly language: string;
   readonly profiles: readonly string[];
+  /** The client that is played with: that of the generated code. */
+  readonly client: Pick<typeof ConformanceClient, "connect">;
   /** What bodies can be compressed with. */
   readonly gzip?: Compression;
   /** What connects to a URL. */
@@ -287,7 +289,7 @@ export function numberOf(peer: ConformancePeer): bigint {
 async function connect({ endpoint, url, credential, held }: Connect): Promise<void> {
   const settings = new URLSearchParams(url.split("?")[1]);
   const codec = { json: json(CONFORMANCE_JSON), msgpack: messagePack(CONFORMANCE_JSON) }[settings.get("codec") ?? ""];
-  const client = await ConformanceClient.connect(platform.transport(url), {
+  const client = await platform.client.connect(platform.transport(url), {
     ...silent,
     name: platform.language,
     codec,
@@ -326,9 +328,10 @@ async function begun(of: Start, exchange: Exchange): Promise<Report> {
   const member = find(isOfPeer ? TO_CLIENT : TO_SERVER, of.member);
   const answer = [...(isOfPeer ? TO_SERVER : TO_CLIENT).values()].find((each) => each.number === member.answer);
   let headers = new Map<string, string>();
+  const hasMetadata = of.headers.size > 0 || of.correlationId !== "";
   const options = {
     signal: exchange.aborting.signal,
-    metadata: { headers: of.headers, ...(of.correlationId !== "" && { correlationId: of.correlationId }) },
+    ...(hasMetadata && { metadata: { headers: of.headers, ...(of.correlationId !== "" && { correlationId: of.correlationId }) } }),
     onHeaders: (of: ReadonlyMap<string, string>) => (headers = new Map(of)),
     ...(of.timeoutMs > 0 && { timeoutMs: of.timeoutMs }),
     ...(of.clears && { clears }),

@@ -1,4 +1,7 @@
-/** The driver in Node.js: clients over every transport, servers, and control by standard input and output. */
+/**
+ * The driver in Node.js: clients over every transport, servers, and control by standard input and output. With the argument `core` it
+ * has clients of the core alone, and no servers.
+ */
 
 import { Status, json, messagePack } from "msip";
 import { gzip, transport } from "msip/node";
@@ -15,7 +18,8 @@ import {
   silent,
   type Report,
 } from "./driver.js";
-import { CONFORMANCE_JSON } from "./gen/conformance.js";
+import { CoreClient } from "./core-client.js";
+import { CONFORMANCE_JSON, ConformanceClient } from "./gen/conformance.js";
 import type { Serve } from "./gen/conformance_control.js";
 import { ConformanceServer, type ConformancePeer } from "./gen/conformance.server.js";
 
@@ -65,9 +69,14 @@ async function serve({ endpoint, url, accounts, held, attach }: Serve): Promise<
   return { case: "serving", value: { url: server.urls[0] ?? "" } };
 }
 
+const CORE_PROFILES = ["core", "codecs", "gzip", "tcp", "tls", "unix", "websocket"];
+const PROFILES = [...CORE_PROFILES, "metadata", "resume", "cleared-states", "websocket-server", "topics", "services"];
+const isCore = process.argv[2] === "core";
+
 const take = drive({
-  language: "node",
-  profiles: ["core", "resume", "codecs", "cleared-states", "gzip", "tcp", "tls", "unix", "websocket", "websocket-server", "topics", "services"],
+  language: isCore ? "node-core" : "node",
+  profiles: isCore ? CORE_PROFILES : PROFILES,
+  client: isCore ? CoreClient : ConformanceClient,
   gzip,
   transport,
   serve,

@@ -38,9 +38,10 @@ use crate::protocol::conformance::{
 const MAX_STEPS: usize = 4_096;
 
 /// What this driver has.
-const PROFILES: [&str; 14] = [
+const PROFILES: [&str; 15] = [
     "tcp",
     "core",
+    "metadata",
     "resume",
     "codecs",
     "gzip",

@@ -3,6 +3,7 @@
 use super::talks;
 use crate::{
     case::{Case, Group},
+    failure::fail,
     pair::{Pair, serve, try_connect, with_settings},
     protocol::conformance::control::Connect,
 };
@@ -51,7 +52,7 @@ async fn codec_not_taken(pair: Pair) {
         ..Connect::default()
     };
     match try_connect(&pair.client, told).await {
-        Ok(_) => panic!("a server of protobuf takes a client of JSON"),
+        Ok(_) => fail("a server of protobuf takes a client of JSON"),
         Err(status) => assert_eq!(status.code, "UNIMPLEMENTED", "{status:?}"),
     }
 }

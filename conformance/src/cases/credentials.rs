@@ -3,6 +3,7 @@
 use crate::{
     case::{Case, Group},
     end::End,
+    failure::fail,
     message::item,
     pair::{Listening, Pair, account, serve_with, try_connect},
     protocol::conformance::{
@@ -43,7 +44,7 @@ async fn credentials(pair: Pair) {
     let server = authenticating(&pair).await;
     for (credential, user) in [("ada's key", "ada"), ("bob's key", "bob")] {
         let connected = try_connect(&pair.client, with_credential(&server, credential)).await;
-        let client = connected.unwrap_or_else(|status| panic!("{user}: {status:?}"));
+        let client = connected.unwrap_or_else(|status| fail(format_args!("{user}: {status:?}")));
         let (peer, _, told) = server.connected_peer().await;
         assert_eq!(told, user);
         let call = client.start("unary_req", &item(1)).await;
@@ -56,7 +57,7 @@ async fn wrong_credential(pair: Pair) {
     let server = authenticating(&pair).await;
     for credential in ["", "eve's key", "ada's ke"] {
         match try_connect(&pair.client, with_credential(&server, credential)).await {
-            Ok(_) => panic!("{credential:?} is good enough"),
+            Ok(_) => fail(format_args!("{credential:?} is good enough")),
             Err(status) => assert_eq!(status.code, "UNAUTHENTICATED", "{status:?}"),
         }
     }
@@ -67,7 +68,7 @@ async fn wrong_credential(pair: Pair) {
 async fn identity(pair: Pair) {
     let server = authenticating(&pair).await;
     let client = try_connect(&pair.client, with_credential(&server, "ada's key")).await;
-    let client: End = client.unwrap_or_else(|status| panic!("{status:?}"));
+    let client: End = client.unwrap_or_else(|status| fail(format_args!("{status:?}")));
     let peer = server.peer().await;
     let call = client.start("unary_req", &item(1)).await;
     let handling = peer.handling("unary_req").await;

@@ -11,12 +11,12 @@ use crate::{
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("metadata");
-    group.pair("headers", &[], headers);
-    group.pair("headers-of-messages", &[], headers_of_messages);
-    group.pair("headers-of-answers", &[], headers_of_answers);
-    group.pair("headers-of-errors", &[], headers_of_errors);
-    group.pair("details-of-errors", &[], details_of_errors);
-    group.pair("correlation-id", &[], correlation_id);
+    group.pair("headers", &["metadata"], headers);
+    group.pair("headers-of-messages", &["metadata"], headers_of_messages);
+    group.pair("headers-of-answers", &["metadata"], headers_of_answers);
+    group.pair("headers-of-errors", &["metadata"], headers_of_errors);
+    group.pair("details-of-errors", &["metadata"], details_of_errors);
+    group.pair("correlation-id", &["metadata"], correlation_id);
     group.cases()
 }
 

@@ -22,6 +22,7 @@ use msip_tests::proxy::Proxy;
 use crate::{
     case::Case,
     end::End,
+    failure::fail,
     message::item,
     pair::{Listening, Pair, Talk, serve_with, try_connect, with_settings},
     protocol::conformance::{
@@ -88,7 +89,10 @@ async fn holding_client(pair: &Pair, server: Listening, url: String, members: &[
     };
     let client = match try_connect(&pair.client, told).await {
         Ok(client) => client,
-        Err(status) => panic!("{} does not connect: {status:?}", pair.client.language()),
+        Err(status) => fail(format_args!(
+            "{} does not connect: {status:?}",
+            pair.client.language()
+        )),
     };
     let peer = server.peer().await;
     Talk {

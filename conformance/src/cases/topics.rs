@@ -6,6 +6,7 @@ use tokio::{sync::oneshot, task::AbortHandle};
 use crate::{
     case::{Case, Group},
     end::End,
+    failure::fail,
     message::{counted, item},
     pair::{Listening, Pair, serve_with, try_connect},
     protocol::conformance::{
@@ -57,7 +58,7 @@ impl Running {
             .listen(pair.ways.listen_url(""))
             .bind()
             .await;
-        let broker = bound.unwrap_or_else(|error| panic!("{error}"));
+        let broker = bound.unwrap_or_else(|error| fail(error));
         // The topic of the case.
         let mut topics = broker.local_urls().map(|url| {
             let url = url.to_string();
@@ -101,7 +102,7 @@ impl Running {
             ..Connect::default()
         };
         let connected = try_connect(&pair.client, told).await;
-        connected.unwrap_or_else(|status| panic!("{status:?}"))
+        connected.unwrap_or_else(|status| fail(format_args!("{status:?}")))
     }
 
     /// A service and a client, which knows it after a first call.

@@ -7,6 +7,7 @@ use msip_tests::{Authority, Issued};
 use super::{large, talks};
 use crate::{
     case::{Case, Group},
+    failure::fail,
     pair::{Pair, Talk, serve_with, try_connect, with_settings},
     protocol::conformance::control::{Connect, Serve},
 };
@@ -32,7 +33,7 @@ fn certified(pair: &Pair, scheme: &str, authority: &Authority, name: &str) -> St
     let file = |ending: &str| folder.join(format!("{name}.{ending}"));
     let written = fs::write(file("pem"), cert).and_then(|()| fs::write(file("key"), key));
     if let Err(error) = written {
-        panic!("{}: {error}", folder.display());
+        fail(format_args!("{}: {error}", folder.display()));
     }
     let (cert, key) = (file("pem"), file("key"));
     let (cert, key) = (cert.display(), key.display());

@@ -10,6 +10,8 @@ use msip_runtime::{
 };
 use msip_tests::raw;
 
+use crate::failure::fail;
+
 /// The same frame under another id.
 pub(crate) fn with_id(mut frame: Vec<u8>, id: MsgId) -> Vec<u8> {
     if let Some(bytes) = frame.get_mut(16..24) {
@@ -112,7 +114,7 @@ impl Opening {
         if let Some(metadata) = &self.metadata
             && let Err(error) = write_metadata(&mut payload, metadata, 8_192)
         {
-            panic!("{error}");
+            fail(error);
         }
         payload.extend_from_slice(&[0, 0]);
         payload.extend_from_slice(&self.body);
@@ -142,6 +144,6 @@ pub(crate) fn ack(id: MsgId, flags: Flags, variant: u16, body: &[u8]) -> Vec<u8>
 pub(crate) fn payload(frame: Frame) -> Payload {
     match Payload::parse(frame, &Limits::default()) {
         Ok(payload) => payload,
-        Err(error) => panic!("{error}"),
+        Err(error) => fail(error),
     }
 }

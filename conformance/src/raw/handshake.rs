@@ -7,7 +7,7 @@ use msip_runtime::{
 use msip_tests::raw;
 
 use super::line;
-use crate::protocol::conformance::Conformance;
+use crate::{failure::fail, protocol::conformance::Conformance};
 
 /// The peer id in Welcomes.
 const PEER_ID: u64 = 7;
@@ -41,6 +41,6 @@ pub(crate) fn welcome_in(frame: Frame) -> Welcome {
     assert_eq!(frame.header.frame_type, FrameType::Ack, "{}", line(&frame));
     match parse_welcome(frame.payload) {
         Ok(welcome) => welcome.welcome,
-        Err(error) => panic!("{error}"),
+        Err(error) => fail(error),
     }
 }

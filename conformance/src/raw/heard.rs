@@ -3,11 +3,13 @@
 use msip_runtime::wire::{Frame, FrameType};
 use msip_tests::raw::{self, RawPeer};
 
+use crate::failure::fail;
+
 /// The next frame that is not about credit or pings.
 pub(crate) async fn hear(peer: &mut RawPeer) -> Frame {
     match try_hear(peer).await {
         Some(frame) => frame,
-        None => panic!("the connection has ended"),
+        None => fail("the connection has ended"),
     }
 }
 

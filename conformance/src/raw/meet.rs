@@ -16,6 +16,7 @@ use super::{
 use crate::{
     case::Driver,
     end::End,
+    failure::fail,
     pair::{Listening, serve_with},
     protocol::conformance::{ClientToServer, ServerToClient, control::Serve},
 };
@@ -236,7 +237,7 @@ impl Met {
                     FrameType::Credit | FrameType::Ping => {}
                     _ => before.push(frame),
                 },
-                None => panic!("the connection has ended"),
+                None => fail("the connection has ended"),
             }
         }
     }
@@ -251,6 +252,6 @@ impl Met {
 fn number_of(members: &[Variant], name: &str) -> u16 {
     match members.iter().find(|member| member.name() == name) {
         Some(member) => member.number(),
-        None => panic!("there is no member {name}"),
+        None => fail(format_args!("there is no member {name}")),
     }
 }

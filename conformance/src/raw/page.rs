@@ -1,5 +1,7 @@
 //! The vectors and malformed frames of docs/protocol.md.
 
+use crate::failure::fail;
+
 const PAGE: &str = include_str!("../../../docs/protocol.md");
 
 /// A block of the page: its name, and what is behind `hex:`.
@@ -45,6 +47,6 @@ pub(crate) fn vector(name: &str) -> Vec<u8> {
         .find(|block| block.name == name);
     match found {
         Some(block) => block.bytes,
-        None => panic!("the page has no vector {name}"),
+        None => fail(format_args!("the page has no vector {name}")),
     }
 }

@@ -10,6 +10,7 @@ use super::welcome;
 use crate::{
     case::Driver,
     end::End,
+    failure::fail,
     pair::with_settings,
     protocol::conformance::control::{Connect, Status, command::Command as Told},
 };
@@ -38,7 +39,7 @@ impl RawServer {
         };
         let listener: Listener = match listening.await {
             Ok(listener) => listener,
-            Err(error) => panic!("{url}: {error}"),
+            Err(error) => fail(format_args!("{url}: {error}")),
         };
         let url = listener.local_url().to_string();
         let number = process.number();
@@ -66,7 +67,7 @@ impl RawServer {
         let id = frame.header.msg_id;
         match parse_hello(frame.header.kind, frame.payload) {
             Ok(hello) => (peer, id, hello),
-            Err(error) => panic!("{error}"),
+            Err(error) => fail(error),
         }
     }
 
@@ -88,7 +89,7 @@ impl RawServer {
         let connection = self.welcome(welcome).await;
         self.outcome()
             .await
-            .unwrap_or_else(|status| panic!("does not connect: {status:?}"));
+            .unwrap_or_else(|status| fail(format_args!("does not connect: {status:?}")));
         self.client.connected().await;
         connection
     }

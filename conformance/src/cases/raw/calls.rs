@@ -11,6 +11,7 @@ use msip_tests::raw;
 use super::Groups;
 use crate::{
     case::Driver,
+    failure::fail,
     message::item,
     protocol::conformance::control::Start,
     raw::{Meeting, Opening, bytes_of, payload, vector, with_id},
@@ -35,7 +36,7 @@ async fn deadline(driver: Driver) {
     met.end.start_with("unary_req", start).await;
     let asked = met.hear_opening().await;
     let metadata = payload(asked).metadata.unwrap_or_default();
-    let metadata = Metadata::decode(metadata).unwrap_or_else(|error| panic!("{error}"));
+    let metadata = Metadata::decode(metadata).unwrap_or_else(|error| fail(error));
     let deadline = metadata.deadline_ms.unwrap_or_default();
     assert!((4_000..=5_000).contains(&deadline), "{deadline}");
     let quick = Metadata {

@@ -6,6 +6,7 @@ use msip_tests::raw;
 use super::Groups;
 use crate::{
     case::Driver,
+    failure::fail,
     message::item,
     protocol::conformance::{Item, control::Start},
     raw::{Met, Opening, line, payload},
@@ -130,6 +131,6 @@ async fn is_granted(met: &mut Met, id: MsgId) {
             break credit;
         }
     };
-    let granted = Credit::parse(&credit.payload).unwrap_or_else(|error| panic!("{error}"));
+    let granted = Credit::parse(&credit.payload).unwrap_or_else(|error| fail(error));
     assert!(granted.items > 0, "{granted:?}");
 }

@@ -9,6 +9,7 @@ use msip_tests::raw::{self, RawPeer};
 use super::Groups;
 use crate::{
     case::Driver,
+    failure::fail,
     message::item,
     pair::serve,
     protocol::conformance::Conformance,
@@ -166,7 +167,7 @@ async fn refused(driver: Driver) {
         raw.say(&raw::frame(FrameType::Error, id, text.as_bytes()))
             .await;
         match server.outcome().await {
-            Ok(()) => panic!("the client is connected"),
+            Ok(()) => fail("the client is connected"),
             Err(status) => {
                 assert_eq!(status.code, code);
                 assert!(status.message.contains(message), "{status:?}");

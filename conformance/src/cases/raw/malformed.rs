@@ -6,6 +6,7 @@ use msip_tests::raw::RawPeer;
 use super::Groups;
 use crate::{
     case::Driver,
+    failure::fail,
     message::item,
     pair::serve,
     protocol::conformance::control::Status,
@@ -125,7 +126,7 @@ async fn to_client(driver: Driver, block: Block) {
             let (mut raw, id, _) = server.accept().await;
             raw.say(&with_id(frame, id)).await;
             match ends(&server, &mut raw).await {
-                Ok(()) => panic!("the client is connected"),
+                Ok(()) => fail("the client is connected"),
                 // A client may say it in its own words that a server speaks MIP.
                 Err(status) => assert!(
                     status.message.contains(block.error)

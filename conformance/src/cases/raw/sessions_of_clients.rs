@@ -6,6 +6,7 @@ use msip_tests::raw;
 use super::{Groups, sessions::QUICK};
 use crate::{
     case::Driver,
+    failure::fail,
     message::item,
     protocol::conformance::Item,
     raw::{Place, RawServer, resumed, welcome},
@@ -28,7 +29,7 @@ pub(super) fn add(groups: &mut Groups) {
 fn server(place: &Place) -> &RawServer {
     match place {
         Place::Client(server) => server,
-        Place::Server(_) => panic!("the driver has a server"),
+        Place::Server(_) => fail("the driver has a server"),
     }
 }
 

@@ -6,6 +6,7 @@ use msip_tests::raw::{self, RawPeer};
 use super::Groups;
 use crate::{
     case::Driver,
+    failure::fail,
     message::item,
     pair::Listening,
     raw::{Place, hear, hello, line, vector, welcome_in},
@@ -21,7 +22,7 @@ pub(super) fn add(groups: &mut Groups) {
 /// Another client that claims the session.
 async fn claims(place: &Place, hello: &Hello) -> RawPeer {
     let Place::Server(listening) = place else {
-        panic!("the driver has no server");
+        fail("the driver has no server");
     };
     let mut raw = Listening::dial(listening).await;
     raw.say(&raw::resuming_frame(hello)).await;

@@ -10,6 +10,7 @@ use msip_tests::raw;
 use super::Groups;
 use crate::{
     case::Driver,
+    failure::fail,
     message::item,
     protocol::conformance::Item,
     raw::{Met, Opening, envelope, line},
@@ -115,7 +116,7 @@ async fn sends(driver: Driver) {
     let payload = crate::raw::payload(frame);
     assert!(payload.body.is_empty(), "{payload:?}");
     let metadata = Metadata::decode(payload.metadata.unwrap_or_default());
-    let metadata = metadata.unwrap_or_else(|error| panic!("{error}"));
+    let metadata = metadata.unwrap_or_else(|error| fail(error));
     assert_eq!(metadata.cleared, envelope(variant, &of_key("oil")));
     met.end.send("place_state", &item(1)).await;
     let frame = met.hear_opening().await;
