@@ -155,12 +155,10 @@ mod tests {
 
     #[test]
     fn an_include_folder_that_is_not_there_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("chat.proto");
-        std::fs::write(&file, "").unwrap();
-        let includes = [folder.path().join("prot")];
-        let error = IncludeFolders(&includes).name_of(&file).unwrap_err();
-        let told = help(*error);
-        assert!(told.ends_with("prot`, which is not there"), "{told}");
+        let includes = [PathBuf::from("sorce")];
+        // Of this package, where its tests run.
+        let error = IncludeFolders(&includes).name_of(Path::new("src/lib.rs"));
+        let told = help(*error.unwrap_err());
+        assert!(told.ends_with("`sorce`, which is not there"), "{told}");
     }
 }
