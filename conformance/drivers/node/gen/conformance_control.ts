@@ -256,7 +256,7 @@ export interface Ready {
   /** `rust`. */
   language: string;
   /**
-   * `core`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
+   * `core`, `metadata`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
    * `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it).
    */
   profiles: string[];

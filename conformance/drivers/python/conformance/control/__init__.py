@@ -3053,7 +3053,7 @@ class Ready(msip.message.Message):
     language: str = ""
     """`rust`."""
     profiles: list[str] = msip.message.field(default_factory=list)
-    """`core`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
+    """`core`, `metadata`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
     `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it).
     """
     fingerprint: int = 0
