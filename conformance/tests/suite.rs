@@ -60,7 +60,10 @@ fn results_are_written_as_junit() {
     let xml = fs::read_to_string(&file).expect("written");
     fs::remove_file(&file).expect("removed");
     let lines: Vec<&str> = xml.lines().map(str::trim).collect();
-    assert_eq!(lines.first(), Some(&r#"<?xml version="1.0" encoding="UTF-8"?>"#));
+    assert_eq!(
+        lines.first(),
+        Some(&r#"<?xml version="1.0" encoding="UTF-8"?>"#)
+    );
     assert_eq!(lines.last(), Some(&"</testsuites>"));
     for begin in [
         r#"<testsuite name="rust -&gt; raw" tests="1" failures="0" skipped="0" time=""#,

@@ -186,6 +186,14 @@ function acceptMessage(s: State, frame: Frame, member: Member, { metadata, topic
   if (cleared && (frame.kind !== Kind.STATE || member.kind !== Kind.STATE)) {
     throw new MessageFault(`an empty body, and ${member.name} is no STATE`);
   }
+  if (cleared && flags & META && !s.parts.metadata) {
+    // Which STATE it is, its metadata say. The peer is not to blame.
+    consume(s, s.receiveWindow, 1, frame.end - frame.start);
+    if (delivery) {
+      reject(s, frame, "INVALID_ARGUMENT", "no metadata is read here");
+    }
+    return;
+  }
   if (delivery) {
     s.inboundDeliveries.set(id, (flags & URGENT) !== 0);
   }
