@@ -14,6 +14,7 @@ const { buildSync } = createRequire(join(process.cwd(), "index.js"))("esbuild");
 const [outdir, platform, form, globalName, ...files] = process.argv.slice(2);
 const source = resolve(fileURLToPath(import.meta.url), "../../src");
 const alias = {
+  "msip/broker": join(source, "broker/index.ts"),
   "msip/message": join(source, "message/index.ts"),
   "msip/schema": join(source, "schema/index.ts"),
   "msip/session": join(source, "session/index.ts"),

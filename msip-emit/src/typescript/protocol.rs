@@ -325,7 +325,7 @@ fn write_client(
         &Handler {
             about: &about,
             name: format!("{prefix}ClientHandler"),
-            base: format!("{handler}<{end}>"),
+            base: handler,
             end,
         },
         out,
@@ -473,7 +473,7 @@ pub(super) fn init(types: &Types<'_, '_>, payload: &TypeName, out: &mut Writer) 
 pub(super) struct Handler<'h> {
     pub(super) about: &'h str,
     pub(super) name: String,
-    /// The core's interface.
+    /// The core's interface, without its parameters.
     pub(super) base: String,
     /// The class of the end of the connection that it is called with.
     pub(super) end: String,
@@ -491,18 +491,17 @@ pub(super) fn write_handler(
     let handled: Vec<_> = members
         .filter(|member| member.shape != Shape::Answer)
         .collect();
+    let states = cleared_states(types, &handled, out);
+    let base = format!("{}<{}{states}>", handler.base, handler.end);
     out.separate();
     doc::write_or("", handler.about, false, out);
     if handled.is_empty() {
-        out.line(format_args!(
-            "export type {} = {};",
-            handler.name, handler.base
-        ));
+        out.line(format_args!("export type {} = {base};", handler.name));
         return;
     }
     out.line(format_args!(
-        "export interface {} extends {} {{",
-        handler.name, handler.base
+        "export interface {} extends {base} {{",
+        handler.name
     ));
     out.indent();
     let context = core_type(types, "Context", out);
@@ -534,6 +533,26 @@ pub(super) fn write_handler(
     }
     out.dedent();
     out.line("}");
+}
+
+/// The second parameter of a handler's base: the STATEs that may be cleared. None where there are none.
+fn cleared_states(types: &Types<'_, '_>, handled: &[&MemberPlan<'_>], out: &mut Writer) -> String {
+    let states = handled.iter().filter(|member| {
+        member.kind == MsgKind::State && !matches!(member.shape, Shape::Call(_))
+    });
+    let states: Vec<String> = states
+        .map(|member| {
+            let cleared = core_type(types, "ClearedState", out);
+            let value = member
+                .payload
+                .map_or("undefined".to_owned(), |name| types.named(name, out));
+            format!("{cleared}<{}, {value}>", literal(member.name))
+        })
+        .collect();
+    match states.as_slice() {
+        [] => String::new(),
+        states => format!(", {}", states.join(" | ")),
+    }
 }
 
 /// What a handler returns.

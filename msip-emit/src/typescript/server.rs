@@ -41,7 +41,7 @@ pub(super) fn write(
     let handler = Handler {
         about: &about,
         name: format!("{prefix}ServerHandler"),
-        base: format!("{base}<{end}>"),
+        base,
         end,
     };
     write_handler(&types, &plan, Direction::ClientToServer, &handler, &mut out);

@@ -22,7 +22,7 @@ import {
   ToClient_urgentReq,
 } from "./conformance.js";
 import type { Count, Everything, Item } from "./conformance.js";
-import type { CallOptions, Context, RequestStream, ResponseStream, SendOptions, Transport } from "msip";
+import type { CallOptions, ClearedState, Context, RequestStream, ResponseStream, SendOptions, Transport } from "msip";
 import type { Init } from "msip/message";
 import { Broadcast, Peer, Server } from "msip/server";
 import type { AttachOptions, ServerHandler, ServerOptions } from "msip/server";
@@ -116,7 +116,7 @@ export class ConformancePeer extends Peer {
 }
 
 /** What a server of `conformance` is asked and sent. */
-export interface ConformanceServerHandler extends ServerHandler<ConformancePeer> {
+export interface ConformanceServerHandler extends ServerHandler<ConformancePeer, ClearedState<"place_state", Item>> {
   /** A call with one request and one answer. */
   onUnaryReq(request: Item, context: Context<ConformancePeer>): Init<Item> | Promise<Init<Item>>;
   /** A message, one way. */

@@ -3,6 +3,7 @@
 import { StreamingClient, droppable, metadata, resumption, topics, urls } from "msip";
 import type {
   CallOptions,
+  ClearedState,
   ClientHandler,
   ClientOptions,
   Context,
@@ -1840,7 +1841,7 @@ export class ConformanceClient extends StreamingClient {
 }
 
 /** What a client of `conformance` is sent. Messages without a method are dropped. */
-export interface ConformanceClientHandler extends ClientHandler<ConformanceClient> {
+export interface ConformanceClientHandler extends ClientHandler<ConformanceClient, ClearedState<"place_state", Item>> {
   /** A message, one way. */
   onNoteInd?(message: Item, context: Context<ConformanceClient>): void | Promise<void>;
   /** A call with streams both ways. */

@@ -1,7 +1,8 @@
 /** A server that is attached to a broker: its connection, and the clients that the broker introduces. */
 
-import { ClientConnection } from "../client/client-connection.js";
+import type { ClientConnection } from "../client/client-connection.js";
 import type { ClientHandler, Reconnect } from "../client/options.js";
+import { OwnConnection } from "../client/own-connection.js";
 import { topics } from "../client/topics.js";
 import { urls, type Choices } from "../client/urls.js";
 import { protobuf, type Codec } from "../codec/index.js";
@@ -17,9 +18,11 @@ import { offer } from "../server/offer.js";
 import type { Core, PeerClass } from "../server/core.js";
 import type { ServerHandler } from "../server/options.js";
 import type { PeerConnection } from "../server/peer-connection.js";
+import { budgetOf } from "../server/process-budget.js";
 import { schemasOf } from "../server/schema-check.js";
 import type { PeerSchemas } from "../schema/peer-schemas.js";
-import { everyPart, heldBy, readSubscribed, subscribe, unsubscribe, type ClientSession } from "../session/index.js";
+import { everyPart, heldBy, limitMemory, readSubscribed, subscribe, unsubscribe, type Budget, type ClientSession } from "../session/index.js";
+import { SERVER, resolveSettings, type Setting } from "../settings/settings.js";
 import type { Transport } from "../transport/transport.js";
 import { BROKER_PROTOCOL, type PresenceInd } from "../wire/broker.js";
 import type { AttachedPeer } from "./attached-peer.js";
@@ -29,6 +32,12 @@ import { checkTopicFilter } from "./topic-filter.js";
 
 /** The first service of a topic may say that others are to have its schema (docs/protocol.md, "Subscribe"). */
 const SCHEMA_RULE_STRICT = 1;
+
+/** The setting of servers that an attached one has too. */
+const MAX_MEMORY = "max_memory";
+
+/** By so much what it holds has changed before the budget is told. */
+const HELD_STEP = 65_536;
 
 /** Codes by which a broker refuses a topic for good. */
 const REFUSALS: readonly string[] = ["PERMISSION_DENIED", "FAILED_PRECONDITION", "INVALID_ARGUMENT"];
@@ -48,6 +57,9 @@ export class AttachedCore implements Core, DemuxOwner {
   readonly #endpoint: Transport;
   readonly #topic: string;
   readonly #chosen: Choices;
+  readonly #budget: Budget;
+  /** What the budget was told that it holds. */
+  #held = 0;
   readonly #onError: (error: unknown, what: string) => void;
   #connection!: Connection;
   #demux!: Demux;
@@ -72,6 +84,8 @@ export class AttachedCore implements Core, DemuxOwner {
     checkTopicFilter(this.#topic);
     const settings = new Map(endpoint.settings);
     settings.delete("topic");
+    this.#budget = budgetOf(maxMemoryOf(settings, options));
+    settings.delete(MAX_MEMORY);
     this.#endpoint = { addresses: endpoint.addresses, settings, connect: (address, signal) => endpoint.connect(address, signal) };
     this.#chosen = urls.choose(settings, options);
     this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
@@ -99,7 +113,28 @@ export class AttachedCore implements Core, DemuxOwner {
   }
 
   get memory(): number {
-    return heldBy(this.#session);
+    return this.#budget.used;
+  }
+
+  shortOfMemory(): Status | undefined {
+    const refusal = this.#budget.refusalFor(this.#holds);
+    return refusal === undefined ? undefined : new Status("RESOURCE_EXHAUSTED", refusal);
+  }
+
+  get #holds(): number {
+    return heldBy(this.#session) + this.#demux.held;
+  }
+
+  /** Tells the budget how much it holds: not each byte. */
+  onTick(): void {
+    if (this.#link?.state !== "closed") this.#hold(this.#holds);
+  }
+
+  #hold(held: number): void {
+    const by = held - this.#held;
+    if (Math.abs(by) < HELD_STEP && held > 0) return;
+    this.#held = held;
+    this.#budget.change(by);
   }
 
   peers(): readonly unknown[] {
@@ -186,7 +221,7 @@ export class AttachedCore implements Core, DemuxOwner {
       clientToServer: serverToClient,
       serverToClient: clientToServer,
     };
-    const { tls: _tls, schema: _schema, onSchemaDifference: _told, onConnectFailure, onClosedByBroker, ...options } = this.#options;
+    const { tls: _tls, schema: _schema, onSchemaDifference: _told, maxMemory: _memory, onConnectFailure, onClosedByBroker, ...options } = this.#options;
     const handler: ClientHandler<unknown> = {
       onConnected: (_, { resumed }) => (resumed ? undefined : this.#subscribe()),
       onDisconnected: () => this.#onDisconnected?.(),
@@ -195,18 +230,22 @@ export class AttachedCore implements Core, DemuxOwner {
       onClosedByServer: (status) => onClosedByBroker?.(status) ?? "backoff",
     };
     const codec = ofTopic(this.#chosen.codec, this.#protocol);
-    const link = await ClientConnection.open(Link, reversed, this.#endpoint, { ...options, description, codec, handler }, { ...everyPart, streams, topics, urls }, (connection) => {
+    const link = await OwnConnection.open(Link, reversed, this.#endpoint, { ...options, description, codec, handler }, { ...everyPart, streams, topics, urls }, (connection) => {
       this.#connection = connection;
       this.#demux = new Demux(connection, this);
       return this.#demux;
     });
     this.#link = link.connection;
-    void this.#link.closed.then(() => this.#resolveClosed());
+    void this.#link.closed.then(() => {
+      this.#hold(0);
+      this.#resolveClosed();
+    });
   }
 
   /** Asks for the clients, in a new session. */
   async #subscribe(): Promise<void> {
     this.#demux.stopAll(new Status("UNKNOWN", "the broker has lost the session"));
+    limitMemory(this.#session, this.#budget);
     const { name, fingerprint } = this.#protocol;
     const rule = this.#options.schema === "strict" ? { schemaRule: SCHEMA_RULE_STRICT } : {};
     const id = subscribe(this.#session, this.#hears, now(), { byPeer: true, protocol: name, fingerprint, ...rule });
@@ -242,6 +281,13 @@ export class AttachedCore implements Core, DemuxOwner {
   get #session(): ClientSession {
     return this.#connection.driver.session as ClientSession;
   }
+}
+
+/** What it may hold, of the URL or the options. */
+function maxMemoryOf(settings: ReadonlyMap<string, string>, { maxMemory }: AttachOptions): number {
+  const table = { [MAX_MEMORY]: SERVER[MAX_MEMORY] as Setting };
+  const text = settings.get(MAX_MEMORY);
+  return resolveSettings(table, new Map(text === undefined ? [] : [[MAX_MEMORY, text]]), { maxMemory })["maxMemory"] as number;
 }
 
 /** The codec of a topic: bound to the protocol that is spoken there, while the broker itself is told everything in protobuf. */

@@ -12,11 +12,12 @@ import type { Member } from "../protocol.js";
 import type { SchemaDifference } from "../schema/index.js";
 import type { PeerSchemas } from "../schema/peer-schemas.js";
 import { SchemaCheck } from "../server/schema-check.js";
-import type { Event, Identity, Message, MsgId } from "../session/index.js";
+import type { Identity, Message, MsgId } from "../session/index.js";
 import type { ClientIdentity, ServerHandler } from "../server/options.js";
 import type { PeerConnection } from "../server/peer-connection.js";
 import type { PresenceInd } from "../wire/broker.js";
 import { PeerWindow } from "./peer-window.js";
+import type { Endpoint } from "./sorter.js";
 
 /** What a service has for clients that have another version of its schema. */
 export interface SchemaTerms {
@@ -40,7 +41,7 @@ export interface AttachedPeerOwner {
   disconnect(peer: AttachedPeer, status: Status): void;
 }
 
-export class AttachedPeer implements PeerConnection, InboundHost {
+export class AttachedPeer implements PeerConnection, InboundHost, Endpoint {
   readonly topic: string;
   /** As the broker names it. */
   readonly name: string;
@@ -102,6 +103,10 @@ export class AttachedPeer implements PeerConnection, InboundHost {
     return `${this.topic}/$to/${this.name}`;
   }
 
+  get creditOf(): string {
+    return this.name;
+  }
+
   get isConnected(): boolean {
     return this.gone === undefined;
   }
@@ -158,11 +163,6 @@ export class AttachedPeer implements PeerConnection, InboundHost {
 
   disconnect(status: Status): void {
     if (this.gone === undefined) this.#owner.disconnect(this, status);
-  }
-
-  /** Takes what the client has sent. */
-  receive(event: Event): void {
-    this.inbound.onEvent(event);
   }
 
   /** This instance looks after the client: its handler is told of it, before anything else is handled. */

@@ -1,19 +1,18 @@
-/** Sorts what comes by a connection to a broker: for each client of the service what it has sent. */
+/** The clients of a service, as the broker introduces them. */
 
-import type { Connection, InboundEvents } from "../connection/connection.js";
+import type { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
 import { Status } from "../errors.js";
 import { Kind, Shape, type Member } from "../protocol.js";
-import type { Event, Message, MsgId, Request } from "../session/index.js";
 import type { ServerHandler } from "../server/options.js";
-import { CONNECTED, DISCONNECT_REQ, GONE, LOOKED_AFTER, PEER_CREDIT, readNotice, type PresenceInd } from "../wire/broker.js";
+import { CONNECTED, DISCONNECT_REQ, GONE, LOOKED_AFTER, type BrokerNotice, type PresenceInd } from "../wire/broker.js";
 import { AttachedPeer, type AttachedPeerOwner, type SchemaTerms } from "./attached-peer.js";
+import { CREDIT, Sorter } from "./sorter.js";
 
-/** What the broker is told and asked. Its own handlers and answers are read here, by no name. */
-const CREDIT: Member = { name: "peer_credit", number: 2, message: PEER_CREDIT, kind: Kind.EVENT, shape: Shape.ONE_WAY, compress: false };
+/** What the broker is asked. Its answers are read here, by no name. */
 const DISCONNECT: Member = { name: "disconnect_req", number: 1, message: DISCONNECT_REQ, kind: Kind.COMMAND, shape: Shape.CALL, answer: 1, compress: false };
 
-/** What the broker says is encoded in protobuf, whatever the codec of the topic is. */
+/** What the broker is told and asked, in protobuf, whatever the codec of the topic is. */
 export const BROKER_MEMBERS: readonly Member[] = [CREDIT, DISCONNECT];
 
 /** Whose clients these are. */
@@ -23,25 +22,24 @@ export interface DemuxOwner extends SchemaTerms {
   /** Why such a client is not served. */
   refusalOf(about: PresenceInd): Status | undefined;
   onError(error: unknown, what: string): void;
+  /** Why calls are refused at the moment. */
+  shortOfMemory(): Status | undefined;
+  /** Time has passed, or something else has changed. */
+  onTick(): void;
   /** The broker has ended the subscription with this name. */
   onSubscriptionEnded(topic: string): void;
 }
 
-export class Demux implements InboundEvents, AttachedPeerOwner {
+/** Sorts what the clients of a service send. */
+export class Demux extends Sorter<AttachedPeer> implements AttachedPeerOwner {
   readonly handler: ServerHandler<unknown>;
   readonly schemaTerms: SchemaTerms;
-  readonly #connection: Connection;
   readonly #owner: DemuxOwner;
   /** By the topic at which what they send arrives. */
   readonly #peers = new Map<string, AttachedPeer>();
-  readonly #calls = new Map<MsgId, AttachedPeer>();
-  /** Messages that wait for their handlers, or are being handled. */
-  #messages = 0;
-  #nextDeadline = Infinity;
-  #onIdle: (() => void) | undefined;
 
   constructor(connection: Connection, owner: DemuxOwner) {
-    this.#connection = connection;
+    super(connection);
     this.#owner = owner;
     this.handler = owner.handler;
     this.schemaTerms = owner;
@@ -52,85 +50,29 @@ export class Demux implements InboundEvents, AttachedPeerOwner {
     return [...this.#peers.values()];
   }
 
-  get openCount(): number {
-    return this.#calls.size;
+  protected override get endpoints(): Iterable<AttachedPeer> {
+    return this.#peers.values();
   }
 
-  onEvent(event: Event): boolean {
-    switch (event.type) {
-      case "notice":
-        if (!event.compressed) this.#told(event.body);
-        return true;
-      case "message":
-        this.#message(event);
-        return true;
-      case "request":
-        this.#request(event);
-        return true;
-      case "requestItem": {
-        const peer = this.#calls.get(event.id);
-        if (peer === undefined) this.#connection.driver.session.finished(event, now());
-        else peer.receive(event);
-        return true;
-      }
-      case "requestEnd":
-      case "cancelled":
-        this.#calls.get(event.id)?.receive(event);
-        return true;
-      case "writable": {
-        const peer = this.#calls.get(event.id);
-        peer?.receive(event);
-        return peer !== undefined;
-      }
-      default:
-        return false;
-    }
+  protected override find(topic: string): AttachedPeer | undefined {
+    return this.#peers.get(topic);
   }
 
-  proceed(): void {
-    for (const peer of this.#peers.values()) peer.inbound.proceed();
+  protected override refusal(): Status | undefined {
+    return this.#owner.shortOfMemory();
   }
 
-  expire(at: number): number {
-    if (at < this.#nextDeadline) return this.#nextDeadline;
-    this.#nextDeadline = Infinity;
-    for (const peer of new Set(this.#calls.values())) this.#nextDeadline = Math.min(this.#nextDeadline, peer.inbound.expire(at));
-    return this.#nextDeadline;
+  override expire(at: number): number {
+    this.#owner.onTick();
+    return super.expire(at);
   }
 
   /** The session with the broker is over, and all clients with it. */
-  stopAll(status: Status): void {
+  override stopAll(status: Status): void {
     const peers = this.peers;
     this.#peers.clear();
-    this.#calls.clear();
-    this.#messages = 0;
+    this.forget();
     for (const peer of peers) peer.stop(status);
-    this.#checkIdle();
-  }
-
-  /** Resolves when all that has come was handled. */
-  idle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-      this.#checkIdle();
-    });
-  }
-
-  handled(peer: AttachedPeer, event: Message): void {
-    this.#messages -= 1;
-    const { session } = this.#connection.driver;
-    const items = peer.window.handled(event.size, event.connection, session.connection);
-    if (items > 0) {
-      const granted = this.#connection.outbound.send(CREDIT, { peer: peer.name, items }, { topic: `$broker/${peer.topic}`, timeoutMs: Infinity }, false);
-      // Where the connection is lost meanwhile the window is full again.
-      granted.catch(() => {});
-    }
-    this.#checkIdle();
-  }
-
-  onCallOver(peer: AttachedPeer, id: MsgId): void {
-    if (this.#calls.get(id) === peer) this.#calls.delete(id);
-    this.#checkIdle();
   }
 
   onError(error: unknown, what: string): void {
@@ -138,7 +80,7 @@ export class Demux implements InboundEvents, AttachedPeerOwner {
   }
 
   disconnect({ topic, name }: AttachedPeer, { code, message }: Status): void {
-    const { driver, outbound, bodies } = this.#connection;
+    const { driver, outbound, bodies } = this.connection;
     const body = bodies.encode(DISCONNECT, { peer: name, code: code === "ABORTED" ? "" : code, text: message });
     try {
       const id = driver.session.call(DISCONNECT, body.bytes, now(), { topic: `$broker/${topic}`, timeoutMs: 30_000 });
@@ -148,36 +90,7 @@ export class Demux implements InboundEvents, AttachedPeerOwner {
     }
   }
 
-  #checkIdle(): void {
-    if (this.#messages === 0 && this.#calls.size === 0) this.#onIdle?.();
-  }
-
-  #message(event: Message): void {
-    const { session } = this.#connection.driver;
-    // Each client has a window of its own, so that none holds up the others.
-    session.finished(event, now());
-    const peer = this.#peers.get(event.topic);
-    if (peer?.refused === undefined && peer?.window.receive() === true) {
-      this.#messages += 1;
-      peer.receive(event);
-    } else if (event.delivery) {
-      session.fail(event.id, peer === undefined ? nobody() : peer.refused ?? new Status("RESOURCE_EXHAUSTED", "more messages of this client than its window allows"));
-    }
-  }
-
-  #request(event: Request): void {
-    const peer = this.#peers.get(event.topic);
-    if (peer === undefined || peer.refused !== undefined) {
-      this.#connection.driver.session.fail(event.id, peer?.refused ?? nobody());
-      return;
-    }
-    this.#calls.set(event.id, peer);
-    this.#nextDeadline = Math.min(this.#nextDeadline, event.deadline);
-    peer.receive(event);
-  }
-
-  #told(body: Uint8Array): void {
-    const { presence, subscriptionEnded } = readNotice(body);
+  protected override told({ presence, subscriptionEnded }: BrokerNotice): void {
     if (presence !== undefined) this.#presence(presence);
     if (subscriptionEnded !== undefined) this.#owner.onSubscriptionEnded(subscriptionEnded.topic ?? "");
   }
@@ -197,14 +110,10 @@ export class Demux implements InboundEvents, AttachedPeerOwner {
 
   #introduce(key: string, about: PresenceInd): AttachedPeer {
     const refused = this.#owner.refusalOf(about);
-    const peer = new AttachedPeer(this.#connection, this, about, refused);
+    const peer = new AttachedPeer(this.connection, this, about, refused);
     if (refused !== undefined) this.disconnect(peer, refused);
     peer.peer = this.#owner.makePeer(peer);
     this.#peers.set(key, peer);
     return peer;
   }
-}
-
-function nobody(): Status {
-  return new Status("NOT_FOUND", "nobody of this connection hears the topic");
 }

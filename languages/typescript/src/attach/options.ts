@@ -16,6 +16,11 @@ export interface AttachOptions extends Omit<ClientOptions, "handler" | "topic" |
    * topic.
    */
   readonly schema?: "any" | "strict";
+  /**
+   * What the session with the broker and what waits for handlers may hold in memory, in bytes: 1 GiB, shared with all servers of the process that
+   * keep the default; 1 MiB to 1 TiB.
+   */
+  readonly maxMemory?: number;
   /** Is told what differs in the schemas of clients, once for each version; by default the console is. */
   readonly onSchemaDifference?: OnDifference;
   /** An attempt to connect again has failed, as a client's handler hears of it. By default it tries again. */

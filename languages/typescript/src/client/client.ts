@@ -8,8 +8,9 @@ import { callBoth, callStream, sendStream } from "../connection/outbound-streams
 import type { ResponseStream } from "../connection/response-stream.js";
 import type { Member, Protocol } from "../protocol.js";
 import type { Transport } from "../transport/transport.js";
-import { ClientConnection } from "./client-connection.js";
+import type { ClientConnection } from "./client-connection.js";
 import type { ClientOptions } from "./options.js";
+import { OwnConnection } from "./own-connection.js";
 import type { ClientParts } from "./parts.js";
 
 /** A generated client. */
@@ -40,7 +41,7 @@ export abstract class Client {
     options: ClientOptions<H> | undefined,
     parts: ClientParts,
   ): Promise<C> {
-    return ClientConnection.open(type, protocol, endpoint, options ?? {}, parts);
+    return OwnConnection.open(type, protocol, endpoint, options ?? {}, parts);
   }
 
   /** Closes: nothing new is sent, what is open may finish within `drainTimeoutMs`. Resolves when the connection has ended. */
@@ -79,7 +80,7 @@ export abstract class StreamingClient extends Client {
     options: ClientOptions<H> | undefined,
     parts: ClientParts,
   ): Promise<C> {
-    return ClientConnection.open(type, protocol, endpoint, options ?? {}, { ...parts, streams });
+    return OwnConnection.open(type, protocol, endpoint, options ?? {}, { ...parts, streams });
   }
 
   protected callStream<T>(member: Member, request: unknown, options: CallOptions = {}): ResponseStream<T> {

@@ -51,8 +51,8 @@ export type Reconnect =
   /** Tries again after this wait. */
   | { readonly afterMs: number };
 
-/** What every client's handler may have besides its messages: what happens to the connection. */
-export interface ClientHandler<C> {
+/** What every client's handler may have besides its messages, with these STATEs of the server: what happens to the connection. */
+export interface ClientHandler<C, S extends ClearedState = ClearedState> {
   /**
    * Called after each connect, before anything that the server says is handled, and before others send: the place to log in, by the
    * client that it is given. Where it throws, or takes longer than `loginTimeoutMs`, the attempt has failed. It must not wait for a message
@@ -68,7 +68,7 @@ export interface ClientHandler<C> {
   /** The server has closed the session, and not because it stops or has too much to do. By default the client stays away. */
   onClosedByServer?(status: Status): Reconnect;
   /** A STATE of the server is set no longer. */
-  onStateCleared?(state: ClearedState, context: Context<C>): void | Promise<void>;
+  onStateCleared?(state: S, context: Context<C>): void | Promise<void>;
 }
 
 /** Where a client is. */

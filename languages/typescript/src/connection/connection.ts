@@ -139,7 +139,7 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
 }
 
 /** The member that answers each call, in either direction. */
-function answersOf(protocol: Protocol): ReadonlyMap<Member, Member> {
+export function answersOf(protocol: Protocol): ReadonlyMap<Member, Member> {
   const answers = new Map<Member, Member>();
   const { clientToServer, serverToClient } = protocol;
   for (const [calls, others] of [[clientToServer, serverToClient], [serverToClient, clientToServer]] as const) {

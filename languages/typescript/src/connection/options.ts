@@ -25,12 +25,12 @@ export interface SendOptions extends Omit<CallOptions, "onHeaders"> {
   readonly clears?: ((member: Member, message: unknown) => KeyedBody) | undefined;
 }
 
-/** A STATE that is set no longer. */
-export interface ClearedState {
+/** A STATE that is set no longer, of a member with this name and message. */
+export interface ClearedState<M extends string = string, V = unknown> {
   /** As in the schema: `position_state`. */
-  readonly member: string;
+  readonly member: M;
   /** A message with nothing but its key; nothing where the member carries nothing. */
-  readonly value: unknown;
+  readonly value: V;
 }
 
 /** A stream of requests, as it is sent: taken item by item, as the peer has given credit for them. */

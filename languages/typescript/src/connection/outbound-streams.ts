@@ -1,18 +1,18 @@
 /** Calls of this side that have streams. */
 
+import type { ClientOutbound } from "../client/client-connection.js";
 import type { Member } from "../protocol.js";
 import { canSendItem, sendItem, type AnswerItem, type MsgId } from "../session/index.js";
 import { now } from "./driver.js";
 import { Exchange, OneAnswer, type Completion } from "./exchange.js";
 import { ItemPump, type Items } from "./item-pump.js";
 import type { CallOptions } from "./options.js";
-import type { Outbound } from "./outbound.js";
 import { ResponseStream } from "./response-stream.js";
 
 const NOTHING = { bytes: new Uint8Array(0), compressed: false };
 
 /** Makes a call that has a stream of answers. */
-export function callStream(outbound: Outbound, member: Member, request: unknown, options: CallOptions, isLogin: boolean): ResponseStream<unknown> {
+export function callStream(outbound: ClientOutbound, member: Member, request: unknown, options: CallOptions, isLogin: boolean): ResponseStream<unknown> {
   const exchange = answersOf(outbound, member, options);
   try {
     outbound.beginCall(member, outbound.encode(member, request, options), options, isLogin, exchange);
@@ -23,7 +23,7 @@ export function callStream(outbound: Outbound, member: Member, request: unknown,
 }
 
 /** Makes a call that has a stream of requests. */
-export function sendStream(outbound: Outbound, member: Member, requests: Items, options: CallOptions, isLogin: boolean): Promise<unknown> {
+export function sendStream(outbound: ClientOutbound, member: Member, requests: Items, options: CallOptions, isLogin: boolean): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const exchange = new OneAnswer(options, (event) => resolve(outbound.decode(member, event)), reject);
     begin(outbound, member, requests, options, isLogin, exchange);
@@ -31,14 +31,14 @@ export function sendStream(outbound: Outbound, member: Member, requests: Items, 
 }
 
 /** Makes a call that has streams both ways. */
-export function callBoth(outbound: Outbound, member: Member, requests: Items, options: CallOptions, isLogin: boolean): ResponseStream<unknown> {
+export function callBoth(outbound: ClientOutbound, member: Member, requests: Items, options: CallOptions, isLogin: boolean): ResponseStream<unknown> {
   const exchange = answersOf(outbound, member, options);
   begin(outbound, member, requests, options, isLogin, exchange);
   return exchange.stream;
 }
 
 /** Begins a call, and its stream of requests when it was begun. */
-function begin(outbound: Outbound, member: Member, requests: Items, options: CallOptions, isLogin: boolean, exchange: Exchange): void {
+function begin(outbound: ClientOutbound, member: Member, requests: Items, options: CallOptions, isLogin: boolean, exchange: Exchange): void {
   const { driver } = outbound.host;
   outbound.beginCall(member, NOTHING, options, isLogin, exchange, (id) => {
     const pump = new ItemPump(requests, {
@@ -54,7 +54,7 @@ function begin(outbound: Outbound, member: Member, requests: Items, options: Cal
   });
 }
 
-function sendOne({ host }: Outbound, id: MsgId, member: Member, item: unknown): () => boolean {
+function sendOne({ host }: ClientOutbound, id: MsgId, member: Member, item: unknown): () => boolean {
   const { driver, bodies } = host;
   const body = bodies.encode(member, item);
   return () => {
@@ -65,7 +65,7 @@ function sendOne({ host }: Outbound, id: MsgId, member: Member, item: unknown): 
   };
 }
 
-function answersOf(outbound: Outbound, member: Member, options: CallOptions): Answers {
+function answersOf(outbound: ClientOutbound, member: Member, options: CallOptions): Answers {
   const { driver } = outbound.host;
   const answer = outbound.host.answerOf(member);
   return new Answers(options, {

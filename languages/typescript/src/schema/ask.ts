@@ -1,7 +1,7 @@
 /** The call by which a peer is asked for its schema (docs/protocol.md, "Schema fingerprint"). */
 
+import type { ClientOutbound } from "../client/client-connection.js";
 import { OneAnswer, type Completion } from "../connection/exchange.js";
-import type { Outbound } from "../connection/outbound.js";
 import { Status } from "../errors.js";
 import { Kind, Shape, type Member } from "../protocol.js";
 import { NOTHING } from "../wire/payload.js";
@@ -16,7 +16,7 @@ const CALL: Member = { name: "schema description", number: DESCRIBE, message: un
  *
  * @throws Status where it does not answer.
  */
-export async function askForSchema(outbound: Outbound, topic: string, timeoutMs: number): Promise<Uint8Array> {
+export async function askForSchema(outbound: ClientOutbound, topic: string, timeoutMs: number): Promise<Uint8Array> {
   const answer = await new Promise<Completion>((resolve, reject) => {
     const options = { timeoutMs, topic };
     // As a login does, it waits for nobody who logs in.

@@ -77,8 +77,8 @@ export interface ServerOptions extends Partial<ServerSettings> {
   readonly onError?: (error: unknown, what: string) => void;
 }
 
-/** What every server's handler may have besides its messages. */
-export interface ServerHandler<P> {
+/** What every server's handler may have besides its messages, with these STATEs of clients. */
+export interface ServerHandler<P, S extends ClearedState = ClearedState> {
   /** A client has connected, for the first time or again. Nothing that it says is handled before this has returned. */
   onClientConnected?(peer: P): void | Promise<void>;
   /** A client's connection has ended. Its session is kept for `sessionExpiryMs`, unless it was closed. */
@@ -86,5 +86,5 @@ export interface ServerHandler<P> {
   /** A client's session has ended, and its peer is of no use any more. */
   onClientGone?(peer: P, reason: Status): void;
   /** A STATE of a client is set no longer. */
-  onStateCleared?(state: ClearedState, context: Context<P>): void | Promise<void>;
+  onStateCleared?(state: S, context: Context<P>): void | Promise<void>;
 }

@@ -55,7 +55,12 @@ export class Budget {
 
   /** Why a session accepts no call of its peer at the moment. */
   refusalOf(s: State): string | undefined {
-    return this.isShortFor(heldInbound(s)) ? `memory is short: ${this.#max} bytes (max_memory)` : undefined;
+    return this.refusalFor(heldInbound(s));
+  }
+
+  /** Why one that holds so much accepts no call at the moment. */
+  refusalFor(held: number): string | undefined {
+    return this.isShortFor(held) ? `memory is short: ${this.#max} bytes (max_memory)` : undefined;
   }
 }
 
@@ -65,6 +70,11 @@ export function heldBy(session: Session): number {
   if (s.phase === "over") return 0;
   const kept = s.keptCost + (s.resumption?.ended.keptCost ?? 0) + (s.droppable?.cost ?? 0);
   return s.outgoing.cost + kept + heldInbound(s) + (s.phase === "open" ? 0 : SUSPENDED_SESSION);
+}
+
+/** Gives the session of a client a limit of memory. */
+export function limitMemory({ s }: Session, budget: Budget): void {
+  s.limits = { ...s.limits, budget };
 }
 
 /** What has come and is not handled, and a part of a frame. */

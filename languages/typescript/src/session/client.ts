@@ -36,7 +36,7 @@ export function extensionsOf({ parts, description }: State): ReadonlyMap<string,
 
 /** What a client may say at each connect. */
 export interface BeginOptions {
-  readonly credential?: Uint8Array;
+  readonly credential?: Uint8Array | undefined;
 }
 
 /** The first bytes of a name that a HELLO may have. */

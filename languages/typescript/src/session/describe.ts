@@ -21,7 +21,7 @@ const MAX_DESCRIBED = 4;
 
 /** Answers it: at once, whatever the handlers do. Throws {@link MessageFault}. */
 export function describe(s: State, { id, flags }: Frame, { topic }: Payload): void {
-  const { description } = s;
+  const { description } = s.at(topic);
   if (description === undefined || flags & MORE) {
     throw new MessageFault("this side does not tell its schema", "UNIMPLEMENTED");
   }

@@ -7,7 +7,7 @@
  * @module
  */
 
-export { Budget, FLOOR, SUSPENDED_SESSION, heldBy } from "./budget.js";
+export { Budget, FLOOR, SUSPENDED_SESSION, heldBy, limitMemory } from "./budget.js";
 export { ClientSession, type BeginOptions } from "./client.js";
 export * from "./event.js";
 export { Accepting, ServerSession, type ReceivedHello } from "./server.js";

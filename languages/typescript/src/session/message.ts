@@ -66,7 +66,7 @@ export function handleMessage(s: State, frame: Frame): void {
     if (isCall && frame.variant === DESCRIBE) {
       return describe(s, frame, payload);
     }
-    const member = memberOf(s, frame, isCall);
+    const member = memberOf(s, frame, isCall, payload.topic);
     if (isCall) {
       handleCall(s, frame, member, payload);
     } else {
@@ -111,9 +111,9 @@ export function read(s: State, frame: Frame): Payload {
 }
 
 /** What the peer sends by this variant. */
-function memberOf(s: State, frame: Frame, isCall: boolean): Member {
+function memberOf(s: State, frame: Frame, isCall: boolean, topic: string): Member {
   const { variant } = frame;
-  const member = s.members.get(variant);
+  const member = s.at(topic).members.get(variant);
   if (!member || member.shape === Shape.ANSWER || (member.shape === Shape.CALL) !== isCall) {
     throw new MessageFault(`variant ${variant} is no ${isCall ? "call" : "message"} that is known here`, "UNIMPLEMENTED");
   }

@@ -43,9 +43,12 @@ export interface Drain {
   lingerUntil: number;
 }
 
+/** A protocol that is spoken: what the peer may send, by number, and the schema that it is told. */
+export type Spoken = Pick<State, "members" | "description">;
+
 /** The state of a session. */
 export class State {
-  readonly limits: Limits;
+  limits: Limits;
   phase: Phase = "idle";
   /** The latest time that was given. */
   now = 0;
@@ -150,6 +153,11 @@ export class State {
     for (const member of server ? protocol.clientToServer : protocol.serverToClient) {
       this.members.set(member.number, member);
     }
+  }
+
+  /** What is spoken at a topic. One session may speak several protocols through a broker. */
+  at(_topic: string): Spoken {
+    return this;
   }
 
   /** The type of frames by which this side begins an exchange. */

@@ -1,5 +1,10 @@
 /** What carries the bytes of a connection: a stream, and what opens it. */
 
+import type { ClientClass } from "../client/client.js";
+import type { ClientOptions } from "../client/options.js";
+import type { ClientParts } from "../client/parts.js";
+import type { Protocol } from "../protocol.js";
+
 /** Who hears of a stream. */
 export interface StreamSink {
   /** Bytes have come. They are the sink's from then on. */
@@ -47,4 +52,9 @@ export interface Transport {
    * @param signal Aborted where nobody waits any more: what is open is closed then.
    */
   connect(address: string, signal: AbortSignal): Promise<ByteStream>;
+  /** Makes a client that has no connection of its own. @internal */
+  readonly join?: Join;
 }
+
+/** Makes a client of a connection that is there. */
+type Join = <C>(type: ClientClass<C>, protocol: Protocol, options: ClientOptions, parts: ClientParts) => Promise<C>;

@@ -38,7 +38,8 @@ export interface BrokerNotice {
   readonly presence?: PresenceInd;
   /** A first service has come to a topic, and speaks this. */
   readonly topic?: { readonly topic?: string; readonly protocol?: string; readonly fingerprint?: bigint };
-  readonly subscriptionEnded?: { readonly topic?: string };
+  /** Why; no code is `PERMISSION_DENIED`. */
+  readonly subscriptionEnded?: { readonly topic?: string; readonly code?: string; readonly text?: string };
 }
 
 const PRESENCE: Fields = [
@@ -59,7 +60,7 @@ const PRESENCE: Fields = [
 const NOTICE: Fields = [
   [2, "presence", MESSAGE, PRESENCE],
   [3, "topic", MESSAGE, [[1, "topic", TEXT], [2, "protocol", TEXT], [3, "fingerprint", FIXED64]]],
-  [4, "subscriptionEnded", MESSAGE, [[1, "topic", TEXT]]],
+  [4, "subscriptionEnded", MESSAGE, [[1, "topic", TEXT], [2, "code", TEXT], [3, "text", TEXT]]],
 ];
 
 /** Reads what a broker says; what this version does not know is nothing. */
@@ -75,10 +76,11 @@ function written(name: string, fields: Fields): MessageCodec {
   return { name: `${BROKER_PROTOCOL}.${name}`, encode: (message: object) => encode(fields, message), decode: () => undefined };
 }
 
-/** `{ peer, items }`: so many messages of a client were handled. */
+/** `{ peer, items, window }`: so many messages of a client were handled, and so many may be forwarded from here on. */
 export const PEER_CREDIT = written("PeerCredit", [
   [1, "peer", TEXT],
   [2, "items", VARINT],
+  [3, "window", VARINT],
 ]);
 
 /** `{ peer, code, text }`: the session of a client is to be ended. */

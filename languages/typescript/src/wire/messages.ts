@@ -85,6 +85,7 @@ export interface Subscribe {
   readonly grant?: Uint8Array;
   readonly byPeer?: boolean;
   readonly schemaRule?: number;
+  readonly ownWindow?: boolean;
 }
 
 /** What the first service of a topic speaks: the answer to a SUBSCRIBE with `byPeer`. */
@@ -163,6 +164,7 @@ export const SUBSCRIBE_FIELDS: Fields = [
   [4, "grant", BYTES],
   [5, "byPeer", BOOL],
   [6, "schemaRule", VARINT],
+  [7, "ownWindow", BOOL],
 ];
 
 /** The fields of {@link Subscribed}. */

@@ -74,6 +74,7 @@ fn tests_and_examples_compile() {
     "typeRoots": [{types:?}],
     "paths": {{
       "msip": [{index:?}], "msip/message": [{message:?}], "msip/session": [{session:?}], "msip/schema": [{schema:?}],
+      "msip/broker": [{broker:?}],
       "msip/node": [{node:?}], "msip/server": [{server:?}]
     }}
   }},
@@ -85,6 +86,7 @@ fn tests_and_examples_compile() {
         message = source("message/index.ts"),
         session = source("session/index.ts"),
         schema = source("schema/index.ts"),
+        broker = source("broker/index.ts"),
         node = source("node/index.ts"),
         server = source("server/index.ts"),
         tests = root.join("languages/typescript/tests"),
