@@ -151,9 +151,9 @@ fn what_the_page_says_is_so() {
         "--listen",
         "tcp://127.0.0.1:0",
     ];
-    let mut gateway = Program::start("gateway", env!("CARGO_BIN_EXE_http-gateway"), &args);
-    let chat = gateway.until("chat at ");
-    let line = gateway.until("listening on ");
+    let mut program = Program::start("gateway", env!("CARGO_BIN_EXE_http-gateway"), &args);
+    let chat = program.until("chat at ");
+    let line = program.until("listening on ");
     let gateway = line.split(' ').nth(2).expect("an address").to_owned();
     let mut seen = 0;
     for example in examples() {
@@ -175,8 +175,8 @@ fn what_the_page_says_is_so() {
     assert!(seen >= 5, "{seen}");
     #[cfg(unix)]
     {
-        gateway.terminate();
-        let ended = gateway.ended();
+        program.terminate();
+        let ended = program.ended();
         assert_eq!(ended.code, Some(0), "{:?}", ended.rest);
     }
 }
