@@ -90,7 +90,6 @@ const USED_IN_METHODS: &[&str] = &[
     "start",
     "tag",
     "third",
-    "type",
     "unknown",
     "value",
     "IndexError",

@@ -61,7 +61,7 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
     module.out.dedent();
     module.out.line(format_args!("except {failures} as error:"));
     module.out.line(format_args!(
-        "    raise {unreadable}(type(self), tag, error) from None"
+        "    raise {unreadable}(self, tag, error) from None"
     ));
     module.out.line("if unknown:");
     module.out.line("    self._keep_unknown(unknown)");

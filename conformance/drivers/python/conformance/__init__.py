@@ -235,7 +235,7 @@ class Item(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -303,7 +303,7 @@ class Count(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -392,7 +392,7 @@ class Nested(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1324,7 +1324,7 @@ class Everything(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self

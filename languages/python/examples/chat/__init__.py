@@ -97,7 +97,7 @@ class ConnectReq(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -184,7 +184,7 @@ class ConnectRsp(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -269,7 +269,7 @@ class MessageInd(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -335,7 +335,7 @@ class JoinedInd(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -400,7 +400,7 @@ class LeftInd(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -440,7 +440,7 @@ class PresenceReq(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -499,7 +499,7 @@ class PresenceRsp(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -539,7 +539,7 @@ class WhoReq(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -607,7 +607,7 @@ class WhoRsp(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -687,7 +687,7 @@ class Person(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self

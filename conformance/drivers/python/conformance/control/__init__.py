@@ -565,7 +565,7 @@ class Command(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -715,7 +715,7 @@ class Connect(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -866,7 +866,7 @@ class Serve(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -973,7 +973,7 @@ class Account(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1252,7 +1252,7 @@ class Start(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1371,7 +1371,7 @@ class Send(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1448,7 +1448,7 @@ class End(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1552,7 +1552,7 @@ class Read(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1628,7 +1628,7 @@ class Cancel(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1775,7 +1775,7 @@ class Answer(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1875,7 +1875,7 @@ class Fail(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -1951,7 +1951,7 @@ class Close(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -2049,7 +2049,7 @@ class Disconnect(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -2175,7 +2175,7 @@ class Broadcast(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -2271,7 +2271,7 @@ class Ping(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -2312,7 +2312,7 @@ class Reset(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -2501,7 +2501,7 @@ class Status(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3019,7 +3019,7 @@ class Report(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3134,7 +3134,7 @@ class Ready(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3201,7 +3201,7 @@ class Done(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3266,7 +3266,7 @@ class Serving(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3427,7 +3427,7 @@ class Connected(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3507,7 +3507,7 @@ class Disconnected(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3605,7 +3605,7 @@ class Closed(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3681,7 +3681,7 @@ class SessionLost(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -3946,7 +3946,7 @@ class Handling(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -4046,7 +4046,7 @@ class Item(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -4146,7 +4146,7 @@ class ItemsEnded(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -4294,7 +4294,7 @@ class Answered(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -4371,7 +4371,7 @@ class Sent(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -4469,7 +4469,7 @@ class ExchangeFailed(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -4545,7 +4545,7 @@ class HandlerDropped(msip.message.Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self

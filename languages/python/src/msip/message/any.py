@@ -96,7 +96,7 @@ class Any(Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self

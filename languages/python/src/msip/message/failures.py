@@ -66,7 +66,7 @@ def within(step: str, path: str) -> str:
     return f"{step}.{path}" if path and not path.startswith("[") else f"{step}{path}"
 
 
-def unreadable(message: type[Message], tag: int, error: Exception) -> DecodeError:
+def unreadable(message: Message, tag: int, error: Exception) -> DecodeError:
     """The error of the field with this tag."""
     number = tag >> 3
     name = next((field.name for field in message._table() if field.number == number), "")

@@ -47,7 +47,7 @@ class Struct(WellKnown[dict[str, JsonValue]]):
         if is_new:
             self.fields = {}
             self.unknown_fields = b""
-        self.fields = _read_object(type(self), data, at, end, depth, self.fields)
+        self.fields = _read_object(self, data, at, end, depth, self.fields)
         return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
@@ -89,7 +89,7 @@ class ListValue(WellKnown[list[JsonValue]]):
         if is_new:
             self.values = []
             self.unknown_fields = b""
-        self.values = _read_array(type(self), data, at, end, depth, self.values)
+        self.values = _read_array(self, data, at, end, depth, self.values)
         return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
@@ -135,7 +135,7 @@ class Value(WellKnown[JsonValue]):
         if is_new:
             self.value = None
             self.unknown_fields = b""
-        self.value = _read_value(type(self), data, at, end, depth, self.value)
+        self.value = _read_value(self, data, at, end, depth, self.value)
         return self
 
     def _to_tree(self, form: Form, depth: int) -> JsonValue:
@@ -215,7 +215,7 @@ def _text(value: object) -> bytes:
 
 
 def _read_object(
-    message: type[Message], data: bytes, at: int, end: int, depth: int, values: dict[str, JsonValue]
+    message: Message, data: bytes, at: int, end: int, depth: int, values: dict[str, JsonValue]
 ) -> dict[str, JsonValue]:
     if depth < 0:
         raise too_deep()
@@ -253,7 +253,7 @@ def _read_object(
 
 
 def _read_array(
-    message: type[Message], data: bytes, at: int, end: int, depth: int, values: list[JsonValue]
+    message: Message, data: bytes, at: int, end: int, depth: int, values: list[JsonValue]
 ) -> list[JsonValue]:
     if depth < 0:
         raise too_deep()
@@ -274,7 +274,7 @@ def _read_array(
     return values
 
 
-def _read_value(message: type[Message], data: bytes, at: int, end: int, depth: int, value: JsonValue) -> JsonValue:
+def _read_value(message: Message, data: bytes, at: int, end: int, depth: int, value: JsonValue) -> JsonValue:
     """The value of a range; `value` is what came before, with which objects and arrays are merged."""
     if depth < 0:
         raise too_deep()

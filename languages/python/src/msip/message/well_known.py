@@ -134,7 +134,7 @@ class _SecondsAndNanos(WellKnown[T]):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -319,7 +319,7 @@ class FieldMask(WellKnown[list[str]]):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), tag, error) from None
+            raise unreadable(self, tag, error) from None
         if unknown:
             self._keep_unknown(unknown)
         return self
@@ -377,7 +377,7 @@ class Empty(Message):
             if at > end:
                 raise IndexError
         except READ_FAILURES as error:
-            raise unreadable(type(self), 0, error) from None
+            raise unreadable(self, 0, error) from None
         if at > start:
             self._keep_unknown(data[start:at])
         return self
