@@ -537,9 +537,9 @@ pub(super) fn write_handler(
 
 /// The second parameter of a handler's base: the STATEs that may be cleared. None where there are none.
 fn cleared_states(types: &Types<'_, '_>, handled: &[&MemberPlan<'_>], out: &mut Writer) -> String {
-    let states = handled.iter().filter(|member| {
-        member.kind == MsgKind::State && !matches!(member.shape, Shape::Call(_))
-    });
+    let states = handled
+        .iter()
+        .filter(|member| member.kind == MsgKind::State && !matches!(member.shape, Shape::Call(_)));
     let states: Vec<String> = states
         .map(|member| {
             let cleared = core_type(types, "ClearedState", out);
