@@ -10,7 +10,6 @@ import { ConnectError, ClosedError, Status } from "../errors.js";
 import type { Protocol } from "../protocol.js";
 import { ClientSession, type Connected, type Event, type Settings, type Subscribe, type Welcome } from "../session/index.js";
 import type { ClientSettings } from "../settings/defaults.js";
-import { SettingError } from "../settings/values.js";
 import type { Transport } from "../transport/transport.js";
 import { Backoff } from "./backoff.js";
 import type { ClientConnection } from "./client-connection.js";
@@ -107,7 +106,8 @@ export class OwnConnection implements ClientConnection {
       this.#bodiesOf(undefined),
     );
     this.#subscriptions = parts.topics?.subscriptions((begin) => this.#connection.outbound.awaitAnswer(begin(this.#session)));
-    if (topic !== "" && this.#subscriptions === undefined) throw new SettingError("setting `topic`: topics are not a part of this client");
+    // One without topics says so at once.
+    if (topic !== "") void this.#topics;
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -154,8 +154,8 @@ export class OwnConnection implements ClientConnection {
   }
 
   get isOtherSchema(): boolean {
-    const fingerprint = this.#welcome?.fingerprint ?? 0n;
-    return fingerprint !== 0n && fingerprint !== this.#protocol.fingerprint;
+    const { fingerprint } = this.#protocol;
+    return (this.#welcome?.fingerprint || fingerprint) !== fingerprint;
   }
 
   get closed(): Promise<Status> {
@@ -221,7 +221,7 @@ export class OwnConnection implements ClientConnection {
     const closedBy = this.#closedBy;
     this.#closedBy = undefined;
     const reason =
-      closedBy ?? new ClosedError("UNAVAILABLE", error?.message ?? "the connection was lost", error === undefined ? undefined : { cause: error });
+      closedBy ?? new ClosedError("UNAVAILABLE", error?.message ?? "the connection was lost", { cause: error });
     if (this.#attempt !== undefined) this.#attempt.ended(reason);
     else if (this.#stopping.signal.aborted) this.#finish(this.#stopping.signal.reason as Status);
     else if (this.#state === "connected") {
@@ -312,7 +312,7 @@ export class OwnConnection implements ClientConnection {
       stream.destroy();
       throw new ConnectError(
         "FAILED_PRECONDITION",
-        `${address}: the credential is not sent where others can read it: connect by TLS, or set insecure=true in a trusted network`,
+        `${address}: the credential is not sent where others can read it: use TLS, or insecure=true in a trusted network`,
       );
     }
     if (this.#session.phase === "over") {

@@ -190,7 +190,7 @@ function acceptMessage(s: State, frame: Frame, member: Member, { metadata, topic
     // Which STATE it is, its metadata say. The peer is not to blame.
     consume(s, s.receiveWindow, 1, frame.end - frame.start);
     if (delivery) {
-      reject(s, frame, "INVALID_ARGUMENT", "no metadata is read here");
+      reject(s, frame, "INVALID_ARGUMENT", "metadata is not a part of this client");
     }
     return;
   }
