@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Measures a shape that is next, until there is none, and says which grow faster than near linear.
+#[expect(clippy::print_stderr, reason = "the figures of each are for people")]
 fn measure_shapes(only: Option<&str>, next: &AtomicUsize, failed: &Mutex<Vec<String>>) {
     while let Some((name, n, shape)) = shapes::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
         if only.is_some_and(|only| !name.contains(only)) {
