@@ -64,9 +64,9 @@ pub use dropped::Dropped;
 pub use msip_schema::MsgKind;
 pub use session::{
     BareHead, BareMessage, Batch, Blocked, Busy, CallShape, Class, Config, CreditBatcher,
-    EndedStreams, Event, FastFrame, Fault, FaultKind, InboundSlot, Incoming, Item, ItemBatch,
-    ItemHead, ItemTarget, Lost, NotBare, Outcome, ParkedSession, PeerTerms, Reply, ReplyTo,
-    RequestHead, Session, Slot, StateKey, StreamSide, SubscribeHead, SubscribeReply,
+    EndedStreams, Event, FastFrame, Fault, FaultKind, IdleSession, InboundSlot, Incoming, Item,
+    ItemBatch, ItemHead, ItemTarget, Lost, NotBare, Outcome, ParkedSession, PeerTerms, Reply,
+    ReplyTo, RequestHead, Session, Slot, StateKey, StreamSide, SubscribeHead, SubscribeReply,
     SubscribeRequest, Suspended, TimedOut, Token, Transmit, first_frame, is_droppable, is_resumed,
     refuse_late,
 };

@@ -56,7 +56,7 @@ pub struct ConnectionInfo {
     /// The address of the other end, as the transport says it.
     pub address: String,
     /// Where it was accepted, of a MIP peer: what it may do is said of that.
-    pub(crate) local: Option<PeerAddress>,
+    pub(crate) local: Option<Box<PeerAddress>>,
     /// The session that it carries.
     pub session: SessionHandle,
     /// When it began, by the clock on the wall.
@@ -90,7 +90,7 @@ impl Connections {
         let info = Arc::new(ConnectionInfo {
             id,
             address: address.to_string(),
-            local,
+            local: local.map(Box::new),
             session: session.clone(),
             since: SystemTime::now(),
             began: Instant::now(),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     About, Introduction, Presence, SessionKey,
     fault_injection::FaultInjection,
+    packed_about::PackedAbout,
     sync::{Mutex, lock},
 };
 use crate::{access::Principal, small_map::SmallMap};
@@ -17,7 +18,7 @@ pub(super) struct Client {
     pub(super) key: SessionKey,
     pub(super) peer: Arc<str>,
     pub(super) principal: Principal,
-    about: Option<Box<About>>,
+    about: Option<PackedAbout>,
     /// Where it takes part in typed traffic, by topic.
     parts: Mutex<SmallMap<Bytes, Part>>,
 }
@@ -59,13 +60,13 @@ impl Client {
         key: SessionKey,
         peer: Arc<str>,
         principal: Principal,
-        about: Option<Box<About>>,
+        about: Option<About>,
     ) -> Self {
         Self {
             key,
             peer,
             principal,
-            about,
+            about: about.map(PackedAbout::from),
             parts: Mutex::default(),
         }
     }
@@ -119,7 +120,8 @@ impl Client {
         let mut parts = lock(&self.parts);
         let part = parts.get_or_default(topic);
         let carer = *part.carer.get_or_insert(instance);
-        let about = self.about.as_deref().cloned().unwrap_or_default();
+        let about = self.about.as_ref().map(PackedAbout::unpack);
+        let about = about.unwrap_or_default();
         let (protocol, fingerprint) = part
             .spoken
             .clone()

@@ -181,7 +181,7 @@ impl Router {
         control.last_key += 1;
         let key = SessionKey::new(control.last_key);
         let (peer, about) = match known {
-            Some((peer, about)) => (peer.into(), Some(Box::new(about))),
+            Some((peer, about)) => (peer.into(), Some(about)),
             None => (key.to_string().into(), None),
         };
         let client = Client::new(key, peer, who, about);

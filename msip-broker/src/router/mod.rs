@@ -18,6 +18,7 @@ mod key;
 mod limits;
 mod open_calls;
 mod outbox;
+mod packed_about;
 mod patience;
 mod peer_sizes;
 mod presence;

@@ -89,7 +89,10 @@ impl ConnectionShared {
 
     /// Counts what is not sent because its sender was dropped.
     pub(crate) fn drop_batch(&self, batch: &mut Batch) {
-        self.lock().dropped.unflushed += batch.clear() as u64;
+        let unflushed = batch.clear() as u64;
+        if unflushed > 0 {
+            self.lock().dropped.get_or_insert_default().unflushed += unflushed;
+        }
     }
 }
 
@@ -109,7 +112,7 @@ impl ConnectionInner {
         }
         let closed = self.closed.as_deref();
         let is_readable = self.encoding.is_same(&terms.encoding);
-        let taken = match &mut self.session {
+        let taken = match self.session.as_mut() {
             // Written for a connection that is lost, and the one that followed would not understand it.
             Some(session) if !is_readable || session.peer_max_body() < batch.max_body() => {
                 Err(SendError::Disconnected.into())
@@ -122,7 +125,8 @@ impl ConnectionInner {
         if let Err(NotSent::Failed(error)) = &taken
             && error.lacks_session()
         {
-            self.dropped.disconnected += batch.clear() as u64;
+            let disconnected = batch.clear() as u64;
+            self.dropped.get_or_insert_default().disconnected += disconnected;
         }
         taken
     }

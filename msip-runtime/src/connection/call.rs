@@ -111,7 +111,7 @@ impl<E: Outgoing> FastCall<'_, E> {
         let ConnectionInner {
             session, exchanges, ..
         } = &mut *state;
-        let Some(session) = session else {
+        let Some(session) = session.as_mut() else {
             return Poll::Ready(None);
         };
         if is_first {

@@ -80,7 +80,7 @@ impl ConnectionInner {
 
     /// Wakes the first of the messages that wait, unless it would find no credit; it wakes the next.
     fn wake_next_message(&mut self) {
-        let lacks_credit = self.session.as_ref().is_some_and(Session::lacks_credit);
+        let lacks_credit = self.session.awake().is_some_and(Session::lacks_credit);
         if !lacks_credit && !FaultInjection::IgnoreCredit.is_on() {
             self.message_queue.call_one(1, usize::MAX, &mut self.wakes);
         }
@@ -88,8 +88,11 @@ impl ConnectionInner {
 
     /// How many calls there is capacity for, and of how many bytes. Where there is nothing to wait for, everyone is to
     /// hear it.
-    fn capacity_for_calls(&self) -> (usize, usize) {
-        let capacity = self.session.as_ref().and_then(Session::call_capacity);
+    fn capacity_for_calls(&mut self) -> (usize, usize) {
+        let capacity = self
+            .session
+            .as_mut()
+            .and_then(|session| session.call_capacity());
         if FaultInjection::CloseSilently.is_on() {
             return capacity.unwrap_or((0, 0));
         }
@@ -120,7 +123,7 @@ impl ConnectionInner {
             || self.stream_senders.is_awaiting_capacity()
             || self
                 .session
-                .as_ref()
+                .awake()
                 .is_some_and(|session| session.is_waiting() || session.has_dropped())
     }
 
@@ -134,7 +137,11 @@ impl ConnectionInner {
     /// wait for.
     pub(super) fn send_droppable(&mut self) {
         let others = self.message_queue.len();
-        if let Some(session) = self.session.as_mut().filter(|session| session.is_waiting()) {
+        if let Some(session) = self
+            .session
+            .awake_mut()
+            .filter(|session| session.is_waiting())
+        {
             session.send_droppable(others);
         }
     }
@@ -236,7 +243,7 @@ impl<'a> CapacityWaiter<'a> {
             None => state.queue(self.queue).is_empty(),
         };
         // Without a session there is nothing to wait for.
-        let attempted = if may_go || state.session.is_none() {
+        let attempted = if may_go || state.session.is_empty() {
             attempt(&mut state)
         } else {
             Err(NotSent::NoCapacity)

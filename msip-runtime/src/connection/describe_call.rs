@@ -37,7 +37,7 @@ impl ConnectionInner {
     #[cold]
     pub(crate) fn answer_describe(&mut self, slot: InboundSlot, call: &Incoming) {
         let described = self.schema_teller.text(call);
-        let Some(session) = &mut self.session else {
+        let Some(session) = self.session.as_mut() else {
             return;
         };
         match described {

@@ -11,6 +11,7 @@ use super::{
     relayed_call::Relay,
     running_calls::RunningCalls,
     schema_teller::SchemaTeller,
+    session_slot::SessionSlot,
     signal::Signal,
     stream_senders::StreamSenders,
     subscription_table::Subscriptions,
@@ -22,7 +23,7 @@ use msip_session::{EndedStreams, InboundSlot, Lost, Outcome, Session, TimedOut, 
 
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionInner {
-    pub(super) session: Option<Session>,
+    pub(super) session: SessionSlot,
     pub(super) encoding: Encoding,
     /// The metadata of a message that comes without any.
     pub(super) sender: Option<Arc<Metadata>>,
@@ -60,8 +61,8 @@ pub(crate) struct ConnectionInner {
     pub(super) instruments: Instruments,
     /// How many frames the sessions before this one ignored.
     pub(super) ignored: u64,
-    /// How many messages the sessions before this one dropped.
-    pub(super) dropped: Dropped,
+    /// How many messages the sessions before this one dropped. In a box, which is there once there was one.
+    pub(super) dropped: Option<Box<Dropped>>,
 }
 
 /// What the driver does next.
@@ -95,7 +96,7 @@ impl ConnectionInner {
     #[inline]
     pub(crate) fn try_sleep(&mut self, now: Duration, is_writing: bool) -> DriverStep {
         let next_deadline = self.next_deadline();
-        let Some(session) = &mut self.session else {
+        let Some(session) = self.session.as_mut() else {
             return DriverStep::Finished;
         };
         if session.is_closing() && !is_writing {
@@ -144,7 +145,7 @@ impl ConnectionInner {
     #[inline]
     pub(crate) fn transmitted(&mut self, transmit: Transmit, now: Duration) {
         self.last_write = now;
-        if let Some(session) = &mut self.session {
+        if let Some(session) = self.session.as_mut() {
             session.transmitted(transmit);
         }
         if self.is_capacity_awaited() {
@@ -159,7 +160,7 @@ impl ConnectionInner {
 
     /// When a sender of one-way messages that waits has last come closer to its turn.
     pub(super) fn last_progress(&self) -> Duration {
-        let Some(session) = &self.session else {
+        let Some(session) = self.session.awake() else {
             return Duration::ZERO;
         };
         if session.lacks_credit() {
@@ -174,7 +175,7 @@ impl ConnectionInner {
     /// messages would be as many locks that it waits for.
     #[inline]
     pub(super) fn is_write_due(&self) -> bool {
-        self.driver.is_writing() || self.session.as_ref().is_some_and(Session::is_write_due)
+        self.driver.is_writing() || self.session.awake().is_some_and(Session::is_write_due)
     }
 
     /// How many exchanges of this side are open.
@@ -206,7 +207,7 @@ impl ConnectionInner {
         if let Some(gate) = &mut self.gate {
             gate.waiters.call_late(now, &mut self.wakes);
         }
-        let Some(session) = &mut self.session else {
+        let Some(session) = self.session.as_mut() else {
             return Ok(());
         };
         if now < session.poll_timeout() {
@@ -271,7 +272,7 @@ impl ConnectionInner {
         self.running_calls.release();
         self.driver.release();
         self.wakes.release();
-        if let Some(session) = &mut self.session {
+        if let Some(session) = self.session.as_mut() {
             session.release_memory();
         }
     }
@@ -281,8 +282,8 @@ impl ConnectionInner {
 impl ConnectionInner {
     /// The session has a connection.
     pub(super) fn connected(&mut self) {
-        if let Some(session) = &self.session {
-            self.instruments.connected(match session.side() {
+        if let Some(side) = self.session.side() {
+            self.instruments.connected(match side {
                 wire::Side::Connecting => Side::Client,
                 wire::Side::Accepting => Side::Server,
             });
@@ -298,9 +299,14 @@ impl ConnectionInner {
         next
     }
 
+    /// How many messages the sessions before this one dropped.
+    pub(super) fn dropped_before(&self) -> Dropped {
+        self.dropped.as_deref().copied().unwrap_or_default()
+    }
+
     pub(super) fn seen(&self) -> Seen {
         let mut seen = Seen {
-            dropped: self.dropped,
+            dropped: self.dropped_before(),
             waits: Waits {
                 messages: self.message_queue.joined(),
                 calls: self.call_queue.joined(),
@@ -308,8 +314,8 @@ impl ConnectionInner {
             },
             ..Seen::default()
         };
-        if let Some(session) = &self.session {
-            seen.dropped += session.dropped();
+        seen.dropped += self.session.dropped();
+        if let Some(session) = self.session.awake() {
             seen.queued = session.queued();
             seen.calls = OpenCalls {
                 incoming: session.incoming_calls(),
@@ -326,7 +332,7 @@ impl ConnectionInner {
     pub(crate) fn end_session(&mut self, lost: &[Lost]) {
         if let Some(session) = self.session.take() {
             self.ignored += session.ignored();
-            self.dropped += session.dropped();
+            **self.dropped.get_or_insert_default() += session.dropped();
         }
         self.detach(lost);
         let relayed = self.running_calls.end_all(&mut self.wakes);

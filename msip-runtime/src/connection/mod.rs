@@ -44,6 +44,7 @@ mod schema_teller;
 mod send;
 mod send_stream;
 mod serving;
+mod session_slot;
 mod shared;
 mod signal;
 mod stream;

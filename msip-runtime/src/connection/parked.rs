@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{ConnectionInner, ConnectionShared, schema_teller::SchemaTeller, signal::Signal};
+use super::{
+    ConnectionInner, ConnectionShared, schema_teller::SchemaTeller, session_slot::SessionSlot,
+    signal::Signal,
+};
 use crate::{Identity, Metadata, body::Encoding, instruments::Side};
 use msip_session::{Config, ParkedSession, Session};
 
@@ -26,7 +29,7 @@ impl ConnectionShared {
             return None;
         }
         let session = state.session()?.park()?;
-        state.session = None;
+        state.session = SessionSlot::Empty;
         Some(ParkedConnection {
             session,
             encoding: std::mem::take(&mut state.encoding),
@@ -61,13 +64,22 @@ impl ConnectionInner {
                 .as_ref()
                 .is_none_or(|signal| Arc::strong_count(signal) == 1)
         };
+        self.has_no_waiters() && is_unheard(&self.draining) && is_unheard(&self.next_session)
+    }
+
+    fn has_no_waiters(&self) -> bool {
         self.closed.is_none()
             && self.exchanges.len() == 0
             && self.message_queue.is_empty()
             && self.call_queue.is_empty()
             && self.running_calls.is_empty()
-            && is_unheard(&self.draining)
-            && is_unheard(&self.next_session)
+    }
+
+    /// A session that is silent takes little memory from here on, until anything is done to it.
+    pub(crate) fn rest(&mut self) {
+        if self.has_no_waiters() {
+            self.session.rest();
+        }
     }
 }
 

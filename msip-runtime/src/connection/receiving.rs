@@ -102,7 +102,8 @@ impl ConnectionInner {
     #[inline]
     pub(crate) fn report_dropped(&mut self) -> bool {
         let mut has_dropped = false;
-        while let Some((token, outcome)) = self.session.as_mut().and_then(Session::poll_dropped) {
+        while let Some((token, outcome)) = self.session.awake_mut().and_then(Session::poll_dropped)
+        {
             self.complete(token, outcome);
             has_dropped = true;
         }

@@ -249,7 +249,7 @@ const fn is_slow() -> bool {
 impl ConnectionInner {
     /// Waits until the driver has had its turn, unless it sleeps, or there is none.
     fn wait_for_flush(&mut self, waker: &std::task::Waker) -> Poll<()> {
-        let has_driver = self.session.as_ref().is_some_and(Session::is_open);
+        let has_driver = self.session.is_open();
         if !has_driver || !self.driver.is_awake() {
             return Poll::Ready(());
         }

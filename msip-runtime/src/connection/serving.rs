@@ -254,7 +254,7 @@ impl ConnectionInner {
 
     pub(super) fn is_call_awaited(&self, call: CallToAnswer) -> bool {
         let awaits = |session: &Session| session.is_awaited(call.slot, call.id);
-        self.generation == call.generation && self.session.as_ref().is_some_and(awaits)
+        self.generation == call.generation && self.session.awake().is_some_and(awaits)
     }
 }
 

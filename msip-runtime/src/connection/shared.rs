@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::{
     channels::Role, clock::Clock, draining::Draining, fault_injection::FaultInjection,
-    inner::ConnectionInner, metadata::CorrelationIds, relayed_call::pass_on, signal::Raised,
+    inner::ConnectionInner, metadata::CorrelationIds, relayed_call::pass_on,
+    session_slot::SessionSlot, signal::Raised,
 };
 use crate::{
     CloseReason, Dropped, Identity, MemoryUse, Metadata, Status, Unsupported,
@@ -308,7 +309,7 @@ impl ConnectionShared {
     /// Puts in a session, whether or not it has a connection.
     pub(super) fn put(&self, state: &mut ConnectionInner, session: Session, encoding: Encoding) {
         state.generation += 1;
-        state.session = Some(session);
+        state.session = SessionSlot::Awake(Box::new(session));
         self.max_decoded
             .store(encoding.max_decoded(), Ordering::Relaxed);
         let is_plain = encoding.is_identity() && self.carries.is_none();
@@ -368,9 +369,9 @@ impl ConnectionShared {
     /// Whether either side has begun to close the session, or it has ended.
     pub(crate) fn draining(&self) -> Draining {
         let mut state = self.lock();
-        let is_draining = match &state.session {
+        let is_draining = match state.session.awake() {
             Some(session) => session.is_closing(),
-            None => state.closed.is_some(),
+            None => state.closed.is_some() && state.session.is_empty(),
         };
         if is_draining {
             return Draining::already();
@@ -402,16 +403,14 @@ impl ConnectionShared {
     /// How many frames were ignored, by this session and those before it.
     pub(crate) fn ignored(&self) -> u64 {
         let state = self.lock();
-        state.ignored + state.session.as_ref().map_or(0, Session::ignored)
+        state.ignored + state.session.ignored()
     }
 
     /// How many messages were taken and dropped unsent, in this session and those before it, and in their channels.
     pub(crate) fn dropped(&self) -> Dropped {
         let state = self.lock();
-        let mut dropped = state.dropped;
-        if let Some(session) = &state.session {
-            dropped += session.dropped();
-        }
+        let mut dropped = state.dropped_before();
+        dropped += state.session.dropped();
         drop(state);
         if let Some(Role::Main(channels)) = self.role.get().map(|role| &**role) {
             let state = channels.lock();
@@ -438,7 +437,7 @@ impl ConnectionShared {
         let state = self.lock();
         Terms {
             generation: state.generation,
-            connection: state.session.as_ref().map_or(0, Session::connection),
+            connection: state.session.connection(),
             encoding: state.encoding.clone(),
             sender: state.sender.clone(),
         }

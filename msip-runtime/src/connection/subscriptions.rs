@@ -118,12 +118,15 @@ impl ConnectionInner {
     /// Makes the subscriptions of earlier sessions again, in a session that was just begun.
     pub(super) fn restore_subscriptions(&mut self) {
         let Self {
-            session: Some(session),
+            session,
             exchanges,
             subscriptions: Some(subscriptions),
             ..
         } = self
         else {
+            return;
+        };
+        let Some(session) = session.as_mut() else {
             return;
         };
         let Subscriptions { made, asked, .. } = &mut **subscriptions;

@@ -189,7 +189,7 @@ impl ConnectionShared {
 
     /// Counts a message that is dropped since its channel is down.
     pub(crate) fn drop_for_channel(&self) {
-        self.lock().dropped.channel_down += 1;
+        self.lock().dropped.get_or_insert_default().channel_down += 1;
     }
 
     /// Sends a one-way message where its kind has a channel. `None` where it goes by this connection.

@@ -94,10 +94,12 @@ impl Driver {
             has_received = true;
             self.share.read(datagram.len());
             if let Some(incoming) = session.handle_datagram(datagram) {
-                self.received.push(incoming);
+                self.received.get_or_insert_default().push(incoming);
             }
         }
-        self.received.hand_over(&self.inbox);
+        if let Some(received) = &mut self.received {
+            received.hand_over(&self.inbox);
+        }
         has_received
     }
 }

@@ -141,6 +141,8 @@ impl Driver {
             .as_ref()
             .map(|(chunk, written)| (chunk, *written));
         let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
+        let received = self.received.take().unwrap_or_default();
+        let is_blamed = received.blame.is_some();
         let mut state = self.connection.lock();
         state.report_dropped();
         if let Some(session) = state.session() {
@@ -148,7 +150,7 @@ impl Driver {
                 // The peer closes once it has read CLOSE, and nothing was left but that.
                 ending = Ending::Finished;
             }
-            if ending.leaves_session() && self.received.blame.is_none() && session.is_resumable() {
+            if ending.leaves_session() && !is_blamed && session.is_resumable() {
                 ended.is_suspended = true;
                 let Suspended {
                     lost, cancelled, ..
@@ -185,11 +187,7 @@ impl Driver {
         }
         self.connection.lose_backlog(&mut state);
         drop(state);
-        ended.reason = reason(
-            ending,
-            self.received.goodbye.take(),
-            self.received.blame.take(),
-        );
+        ended.reason = reason(ending, received.goodbye, received.blame);
         ended
     }
 }

@@ -17,7 +17,7 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -54,6 +54,9 @@ const TURNS: u8 = 32;
 
 /// A connection that has been idle for so long gives back the memory that a burst needed.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// The same of one that has not been idle yet: where many come at once, as few as can be hold what they need to begin.
+const FIRST_IDLE: Duration = Duration::from_millis(10);
 
 /// Runs the handlers of a session, polled by its driver; it ends only after its inbox is closed.
 pub(crate) type HandlerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -123,6 +126,8 @@ pub(crate) struct Driver {
     /// It reads although the peer's requests could wait: nothing was written for long.
     reads_on: bool,
     release_at: Option<Duration>,
+    /// It has been idle, and has given back what it had.
+    has_been_idle: bool,
     timer: Pin<Box<Sleep>>,
     armed_for: Duration,
     /// How many turns it has taken since it looked at the clock.
@@ -137,9 +142,8 @@ pub(crate) struct Driver {
     has_received: bool,
     work_limit: WorkLimit,
     share: Share,
-    received: Received,
-    /// Memory for the wakers of those whose answers were read together.
-    waker_memory: Vec<Waker>,
+    /// Not there while the connection is silent.
+    received: Option<Box<Received>>,
 }
 
 impl Driver {
@@ -165,6 +169,7 @@ impl Driver {
             has_leftover: true,
             reads_on: false,
             release_at: None,
+            has_been_idle: false,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed_for: Duration::ZERO,
             turns: 0,
@@ -174,8 +179,7 @@ impl Driver {
             has_received: false,
             work_limit: WorkLimit::of_runtime(),
             share: Share::default(),
-            received: Received::default(),
-            waker_memory: Vec::new(),
+            received: None,
         };
         driver.allow_datagrams();
         driver
@@ -203,7 +207,12 @@ impl Driver {
         std::future::poll_fn(|task| self.poll(task, handlers)).await
     }
 
-    fn poll(&mut self, task: &mut Context<'_>, handlers: &mut HandlerTask) -> Poll<Ending> {
+    /// As [`run`](Self::run).
+    pub(crate) fn poll(
+        &mut self,
+        task: &mut Context<'_>,
+        handlers: &mut HandlerTask,
+    ) -> Poll<Ending> {
         let connection = &self.connection;
         if self
             .share
@@ -320,7 +329,8 @@ impl Driver {
             return Ok(Turn::Over);
         }
         if has_read || has_written {
-            self.release_at = Some(now + IDLE);
+            let idle = if self.has_been_idle { IDLE } else { FIRST_IDLE };
+            self.release_at = Some(now + idle);
             return Ok(Turn::Busy);
         }
         self.sleep(task, now)
@@ -428,10 +438,10 @@ impl Driver {
         let is_idle = self.release_at.is_some_and(|at| now >= at);
         if is_idle {
             self.release_at = None;
+            self.has_been_idle = true;
             self.decoder.release();
-            self.received.release();
+            self.received.take_if(|received| received.is_empty());
             self.inbox.release();
-            self.waker_memory = Vec::new();
         }
         let lane = self.stream.lane().map(|lane| lane.waits());
         let mut state = self.connection.lock();
@@ -470,6 +480,9 @@ impl Driver {
         let observe_at = state.observe(now);
         let lent = state.session().and_then(|session| session.return_buffers());
         state.driver_has_run();
+        if self.release_at.is_none() && self.writing.is_none() && self.flush == Flush::Done {
+            state.rest();
+        }
         drop(state);
         if let Some(chunks) = lent {
             buffer_pool::return_buffers(chunks);
@@ -533,17 +546,16 @@ enum Turn {
 
 #[cfg(test)]
 mod tests {
+    use msip_session::IdleSession;
+
     use super::*;
 
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let held = [
-            ("driver", size_of::<Driver>(), 592),
-            (
-                "connection, and the session in it",
-                size_of::<ConnectionShared>(),
-                1912,
-            ),
+            ("driver", size_of::<Driver>(), 416),
+            ("connection", size_of::<ConnectionShared>(), 576),
+            ("silent session", size_of::<IdleSession>(), 464),
             ("inbox", size_of::<Inbox>(), 128),
         ];
         for (what, size, most) in held {

@@ -1,7 +1,7 @@
 //! Reading: bytes are cut into frames, passed to the session, and sorted by their consumers.
 
 use std::{
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Received {
     messages: ReceivedMessages,
     /// For the readers of streams.
     items: ReceivedItems,
+    /// Memory for the wakers of those whose answers were read together.
+    wakers: Vec<Waker>,
     /// What the peer said when it closed, or blamed us for.
     pub(super) goodbye: Option<ErrorText>,
     pub(super) blame: Option<ErrorText>,
@@ -131,7 +133,8 @@ impl Driver {
         let mut calls_left = self.work_limit.call_count(open_exchanges);
         let fault = loop {
             // Outside of the lock, so that concurrent senders wait for no more than they have to.
-            let mut batch = FrameBatch::reusing(std::mem::take(&mut self.received.ranges));
+            let received = self.received.get_or_insert_default();
+            let mut batch = FrameBatch::reusing(std::mem::take(&mut received.ranges));
             // Frames before a fault are valid all the same.
             let cut = self
                 .decoder
@@ -143,17 +146,15 @@ impl Driver {
                 session.received(now);
                 session.set_read_memory(self.decoder.held());
             }
-            let outcome = self
-                .received
-                .handle_batch(&mut state, &batch, now, &mut handled);
+            let outcome = received.handle_batch(&mut state, &batch, now, &mut handled);
             self.connection.note_backlog(&mut state);
             let is_paused = state
                 .session()
                 .is_some_and(|session| session.is_read_paused());
-            woken += state.release_with(&mut self.waker_memory);
-            let messages = &mut self.received.messages;
+            woken += state.release_with(&mut received.wakers);
+            let messages = &mut received.messages;
             messages.push_bare_messages(&mut handled.bares, batch.memory());
-            self.received.ranges = batch.into_ranges();
+            received.ranges = batch.into_ranges();
             items += handled.items;
             match (outcome, cut) {
                 (Err(fault), _) => break Some(fault),
@@ -171,7 +172,9 @@ impl Driver {
         } else if self.frame_begun.is_none() || has_frames {
             self.frame_begun = Some(now);
         }
-        self.received.hand_over(&self.inbox);
+        if let Some(received) = &mut self.received {
+            received.hand_over(&self.inbox);
+        }
         // Where there is nothing to do but to write what they call, the first of them wakes us.
         self.is_yielding = (woken > 1 && self.has_leftover) || (woken > 0 && items >= MAX_ITEMS);
         fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
@@ -186,11 +189,9 @@ impl Driver {
 }
 
 impl Received {
-    /// Gives back the memory that a burst needed.
-    pub(super) fn release(&mut self) {
-        self.ranges = Vec::new();
-        self.messages = ReceivedMessages::default();
-        self.items = ReceivedItems::default();
+    /// Whether it is memory for what is read next, and nothing else.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.goodbye.is_none() && self.blame.is_none()
     }
 
     /// Hands frames to the session, under one lock.

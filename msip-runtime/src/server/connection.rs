@@ -3,16 +3,21 @@
 mod parking;
 mod resumption;
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
 
 use super::{
     about_client::AboutClient,
     begin::{Beginning, Begun, begin},
     channel_connection::{self, BegunChannel},
     channels::HostedChannels,
-    expiry::{expired, expiry},
+    expiry::expiry,
     listeners::AcceptedConnection,
     parked::ParkedSession,
     permits::ConnectionPermit,
@@ -20,7 +25,7 @@ use super::{
     resumed::{Resumed, ResumedReceiver},
     sessions::Registration,
     shared::{ServerShared, goodbye},
-    suspended::{Closing, next_resumed},
+    suspended::{Closing, poll_resumed},
 };
 use crate::{
     CloseReason, DisconnectReason, Status,
@@ -75,8 +80,8 @@ pub(super) fn serve(
     });
     async move {
         match beginning.await {
-            // In a box: what is handed off has a future of its own, and needs no place for this one.
-            Some(Served::Session(session, attached)) => Box::pin(session.serve(attached)).await,
+            // Not in a box: a task has place for it, however small it is.
+            Some(Served::Session(session, attached)) => session.serve(attached).await,
             Some(Served::Channel(begun, shared)) => ConnectionEnd {
                 cut_off: Box::pin(channel_connection::serve(begun, shared)).await,
             },
@@ -122,8 +127,8 @@ struct KeptSession {
     resumed: Option<ResumedReceiver>,
     /// The client has sent something after a HELLO: it knows of the session.
     is_confirmed: bool,
-    /// The connection before this one, as long as it is being closed.
-    closing: Option<Closing>,
+    /// The connection before this one, as long as it is being closed. In a box, since there is seldom one.
+    closing: Option<Box<Closing>>,
     _abandon: AbandonOnDrop,
     count: SessionCount,
 }
@@ -177,14 +182,22 @@ impl KeptSession {
         (Box::new(session), Attached { driver, permit })
     }
 
-    async fn serve(mut self: Box<Self>, mut attached: Attached) -> ConnectionEnd {
-        loop {
-            let Attached { driver, permit } = attached;
-            let (ended, arrival) = self.run(driver).await;
-            // In a box: while the connection is there, nothing is held for what comes after it.
-            match Box::pin(self.go_on(ended, arrival, permit)).await {
-                After::Connection(session, next) => (self, attached) = (session, next),
-                After::End(end) => return end,
+    /// Not an `async fn`, whose future would hold what it is given twice: there are many silent connections.
+    fn serve(self: Box<Self>, attached: Attached) -> impl Future<Output = ConnectionEnd> + Send {
+        let mut session = self;
+        let mut running = session.begin(attached);
+        async move {
+            loop {
+                let stop = poll_fn(|task| session.poll_run(&mut running, task)).await;
+                let (ended, arrival) = running.connection.end(stop);
+                // In a box: while the connection is there, nothing is held for what comes after it.
+                match Box::pin(session.go_on(ended, arrival, running.permit)).await {
+                    After::Connection(next, attached) => {
+                        session = next;
+                        running = session.begin(attached);
+                    }
+                    After::End(end) => return end,
+                }
             }
         }
     }
@@ -257,39 +270,49 @@ impl KeptSession {
         Box::new(driver.sharing(&self.shared.turn_queue))
     }
 
-    /// Runs one connection until it ends, or until another one replaces it.
-    async fn run(
-        &mut self,
-        mut driver: Box<Driver>,
-    ) -> (Box<driver::ConnectionEnd>, Option<Box<Resumed>>) {
+    /// Begins to run a connection.
+    fn begin(&self, attached: Attached) -> Running {
         self.tell_connected();
-        let _registered = Registered::new(Arc::clone(&self.peer));
+        let registered = Registered::new(Arc::clone(&self.peer));
         if self.shared.draining.is_raised() {
             // It was not there yet when all were closed.
             self.connection.begin_close(&goodbye());
         }
         self.inbox.connected(self.connection.terms());
-        let mut expiry = expiry(&self.connection);
-        loop {
-            tokio::select! {
-                // Polls all of them whenever the driver is woken, and draws no lots.
-                biased;
-                ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
-                () = expired(&mut expiry) => {
-                    expiry = None;
-                    if self.may_log() {
-                        tracing::info!(peer = %self.about.id, "the identity has expired");
-                    }
-                    // What is open may finish within `drain_timeout`; nothing new is taken.
-                    self.connection.begin_close(&Status::unauthenticated("the identity has expired"));
-                }
-                Some(arrival) = next_resumed(&mut self.resumed, &mut self.closing) => {
-                    if let Some(arrival) = self.unless_behind(arrival) {
-                        return (Box::new(driver.end(Ending::TakenOver)), Some(arrival));
-                    }
-                }
+        let Attached { driver, permit } = attached;
+        let connection = RunningConnection {
+            driver,
+            expiry: expiry(&self.connection),
+            _registered: registered,
+        };
+        Running { connection, permit }
+    }
+
+    /// Runs one connection until it ends, or until another one replaces it.
+    fn poll_run(&mut self, running: &mut Running, task: &mut Context<'_>) -> Poll<Stop> {
+        let RunningConnection { driver, expiry, .. } = &mut running.connection;
+        if let Poll::Ready(ending) = driver.poll(task, &mut self.handlers) {
+            return Poll::Ready(Stop::Ended(ending));
+        }
+        if let Some(at) = expiry
+            && at.as_mut().poll(task).is_ready()
+        {
+            *expiry = None;
+            if self.may_log() {
+                tracing::info!(peer = %self.about.id, "the identity has expired");
+            }
+            // What is open may finish within `drain_timeout`; nothing new is taken.
+            let status = Status::unauthenticated("the identity has expired");
+            self.connection.begin_close(&status);
+        }
+        while let Poll::Ready(Some(arrival)) =
+            poll_resumed(&mut self.resumed, &mut self.closing, task)
+        {
+            if let Some(arrival) = self.unless_behind(arrival) {
+                return Poll::Ready(Stop::TakenOver(arrival));
             }
         }
+        Poll::Pending
     }
 
     /// Whether a line about this client may be logged now.
@@ -349,6 +372,36 @@ impl KeptSession {
         }
         tell_gone(&*self.peer).await;
         ConnectionEnd { cut_off }
+    }
+}
+
+/// The session's current connection, and its place.
+struct Running {
+    connection: RunningConnection,
+    permit: ConnectionPermit,
+}
+
+struct RunningConnection {
+    driver: Box<Driver>,
+    /// When the identity of the client expires, if it ever does.
+    expiry: Option<Pin<Box<Sleep>>>,
+    _registered: Registered,
+}
+
+/// Why a connection is not run any longer.
+enum Stop {
+    Ended(Ending),
+    /// By this one.
+    TakenOver(Box<Resumed>),
+}
+
+impl RunningConnection {
+    fn end(self, stop: Stop) -> (Box<driver::ConnectionEnd>, Option<Box<Resumed>>) {
+        let (ending, arrival) = match stop {
+            Stop::Ended(ending) => (ending, None),
+            Stop::TakenOver(arrival) => (Ending::TakenOver, Some(arrival)),
+        };
+        (Box::new(self.driver.end(ending)), arrival)
     }
 }
 
@@ -418,8 +471,8 @@ mod tests {
     fn what_every_idle_session_holds_is_small() {
         let serve = |(session, attached): (Box<KeptSession>, Attached)| session.serve(attached);
         let held = [
-            ("its state", size_of::<KeptSession>(), 272),
-            ("its future", returned_len(serve), 312),
+            ("its state", size_of::<KeptSession>(), 240),
+            ("its future", returned_len(serve), 112),
         ];
         for (what, size, most) in held {
             assert!(size <= most, "{what}: {size} bytes, and {most} are allowed");

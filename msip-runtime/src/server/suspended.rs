@@ -2,8 +2,8 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
-    task::Poll,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 use super::{
@@ -45,12 +45,11 @@ pub(super) enum SuspendedStep {
 ///
 /// Dropping the future loses nothing.
 pub(super) async fn suspended_step(
-    (resumed, closing): (&mut Option<ResumedReceiver>, &mut Option<Closing>),
+    (resumed, closing): (&mut Option<ResumedReceiver>, &mut Option<Box<Closing>>),
     idle: Option<Idle<'_>>,
 ) -> SuspendedStep {
-    let mut arrival = pin!(next_resumed(resumed, closing));
     poll_fn(|task| {
-        if let Poll::Ready(arrival) = arrival.as_mut().poll(task) {
+        if let Poll::Ready(arrival) = poll_resumed(resumed, closing, task) {
             return Poll::Ready(SuspendedStep::Arrival(arrival));
         }
         if idle.as_ref().is_some_and(Idle::is_idle) {
@@ -63,24 +62,18 @@ pub(super) async fn suspended_step(
 
 /// The next connection of a session; meanwhile the one before is being closed. `None` when none can come any more; never
 /// ready where none ever can.
-///
-/// # Cancel safety
-///
-/// Dropping the future loses nothing.
-pub(super) async fn next_resumed(
+pub(super) fn poll_resumed(
     resumed: &mut Option<ResumedReceiver>,
-    closing: &mut Option<Closing>,
-) -> Option<Box<Resumed>> {
-    poll_fn(|task| {
-        if let Some(it) = closing
-            && it.closed.as_mut().poll(task).is_ready()
-        {
-            *closing = None;
-        }
-        match resumed {
-            Some(resumed) => resumed.poll_next(task),
-            None => Poll::Pending,
-        }
-    })
-    .await
+    closing: &mut Option<Box<Closing>>,
+    task: &mut Context<'_>,
+) -> Poll<Option<Box<Resumed>>> {
+    if let Some(it) = closing
+        && it.closed.as_mut().poll(task).is_ready()
+    {
+        *closing = None;
+    }
+    match resumed {
+        Some(resumed) => resumed.poll_next(task),
+        None => Poll::Pending,
+    }
 }

@@ -79,6 +79,8 @@ pub(super) enum FaultInjection {
     ForgetParkedCalls,
     /// A session that was parked uses its ids again.
     RepeatParkedIds,
+    /// A session that was silent does not know which credit there was.
+    ForgetIdleCredit,
     /// A SUBSCRIBE that is unanswered when the connection is lost is not sent again.
     ForgetSubscribe,
     /// It is sent again after the messages.
@@ -104,7 +106,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 46] = [
+    pub(super) const ALL: [Self; 47] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -142,6 +144,7 @@ impl FaultInjection {
         Self::ForgetParkedDeliveries,
         Self::ForgetParkedCalls,
         Self::RepeatParkedIds,
+        Self::ForgetIdleCredit,
         Self::ForgetSubscribe,
         Self::SubscribeLast,
         Self::SpendForDatagram,

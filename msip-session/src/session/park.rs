@@ -42,9 +42,12 @@ impl Session {
     /// Whether it can be [parked](Self::park): it has no connection, and no call, delivery or message of either side is open,
     /// queued or kept.
     pub fn can_park(&self) -> bool {
-        self.phase == Phase::Suspended
-            && self.is_kept
-            && self.fault.is_none()
+        self.phase == Phase::Suspended && self.is_kept && self.has_nothing_open()
+    }
+
+    /// Whether no call, delivery or message of either side is open, queued or kept, and nothing is to be said of the session.
+    pub(super) fn has_nothing_open(&self) -> bool {
+        self.fault.is_none()
             && self.pending_close.is_none()
             && !self.is_closing()
             && self.outbound.is_empty()
@@ -63,12 +66,14 @@ impl Session {
     /// Takes what a further connection needs out of a session that has none: the session is over then, and goes on as the
     /// one that [`unpark`](Self::unpark) returns. `None` where it [cannot be parked](Self::can_park); nothing has changed.
     pub fn park(&mut self) -> Option<ParkedSession> {
-        if !self.can_park() {
-            return None;
-        }
+        self.can_park().then(|| self.take_lasting())
+    }
+
+    /// Takes out what is to be kept of a session in which [nothing is open](Self::has_nothing_open): it is over then.
+    pub(super) fn take_lasting(&mut self) -> ParkedSession {
         self.phase = Phase::Over;
         let share = Share::new(Arc::clone(&self.config.budget));
-        Some(ParkedSession {
+        ParkedSession {
             share: std::mem::replace(&mut self.share, share),
             received: std::mem::take(&mut self.received).pack(),
             ended_calls: std::mem::take(&mut self.ended_calls).pack(),
@@ -87,15 +92,25 @@ impl Session {
             has_same_schema: self.has_same_schema,
             allows_topics: self.allows_topics,
             allows_subscribe: self.subscribe_intake.is_some(),
-        })
+        }
     }
 
     /// The session that was parked, which waits for a further connection. The configuration is to be that with which it began.
     #[must_use]
     pub fn unpark(config: impl Into<Arc<Config>>, parked: ParkedSession, now: Duration) -> Self {
-        let mut session = Self::new(config.into(), now);
+        let allows_subscribe = parked.allows_subscribe;
+        let mut session = Self::from_lasting(config.into(), parked, now);
         session.phase = Phase::Suspended;
         session.is_kept = true;
+        if allows_subscribe {
+            session.allow_subscribe(now);
+        }
+        session
+    }
+
+    /// A session that goes on with what was kept of one.
+    pub(super) fn from_lasting(config: Arc<Config>, parked: ParkedSession, now: Duration) -> Self {
+        let mut session = Self::new(config, now);
         session.share = parked.share;
         if !FaultInjection::ForgetParkedDeliveries.is_on() {
             session.received = parked.received.unpack();
@@ -121,14 +136,26 @@ impl Session {
         session.allows_error_metadata = parked.allows_error_metadata;
         session.has_same_schema = parked.has_same_schema;
         session.allows_topics = parked.allows_topics;
-        if parked.allows_subscribe {
-            session.allow_subscribe(now);
-        }
         session
     }
 }
 
 impl ParkedSession {
+    /// The number of the session's last connection.
+    pub(super) fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    /// How many frames were ignored.
+    pub(super) fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// How many messages were dropped.
+    pub(super) fn dropped(&self) -> Dropped {
+        self.dropped.as_deref().copied().unwrap_or_default()
+    }
+
     /// Counts what is held of the session against the memory budget: what this refers to, and so many bytes of others.
     pub fn report_memory(&mut self, others: usize) {
         let dropped = self.dropped.as_deref().map_or(0, size_of_val);

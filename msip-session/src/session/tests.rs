@@ -12,6 +12,7 @@ mod exchanges;
 mod fast_path;
 mod flow_control;
 mod handshake;
+mod idle;
 mod items;
 mod liveness;
 mod memory;

@@ -184,6 +184,11 @@ impl ReceiveWindow {
         self.items <= 0 || self.bytes <= 0
     }
 
+    /// Whether time alone may bring the peer credit.
+    pub(super) fn awaits_relief(&self) -> bool {
+        self.is_used_up() || self.used_up != UsedUp::No
+    }
+
     /// How many messages the peer may send.
     #[cfg(any(test, fuzzing))]
     pub(super) fn items(&self) -> i64 {

@@ -19,6 +19,7 @@ mod schemas;
 mod sessions;
 mod shared_connection;
 mod shared_services;
+mod silent;
 mod thousand;
 mod tries;
 mod typed;

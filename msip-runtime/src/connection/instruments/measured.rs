@@ -23,7 +23,8 @@ pub(in crate::connection) struct Instruments(Option<Box<Measured>>);
 struct Measured {
     handles: Arc<Handles>,
     is_connected: bool,
-    last: Seen,
+    /// In a box, since most connections have nothing open, and have dropped nothing.
+    last: Option<Box<Seen>>,
     /// When it may look again.
     next: Duration,
 }
@@ -149,7 +150,7 @@ impl Instruments {
         }
         measured.next = now + PERIOD;
         let seen = see();
-        if seen != measured.last {
+        if seen != measured.last() {
             measured.tell(seen);
         }
         None
@@ -161,7 +162,7 @@ impl Measured {
         Box::new(Self {
             handles: Handles::shared(side),
             is_connected: false,
-            last,
+            last: (last != Seen::default()).then(|| Box::new(last)),
             next: Duration::ZERO,
         })
     }
@@ -178,8 +179,17 @@ impl Measured {
         }
     }
 
+    fn last(&self) -> Seen {
+        self.last.as_deref().copied().unwrap_or_default()
+    }
+
     fn tell(&mut self, seen: Seen) {
-        let last = std::mem::replace(&mut self.last, seen);
+        let last = self.last();
+        match &mut self.last {
+            _ if seen == Seen::default() => self.last = None,
+            Some(known) => **known = seen,
+            unknown => *unknown = Some(Box::new(seen)),
+        }
         let Handles {
             queued,
             incoming,
@@ -228,7 +238,7 @@ impl Measured {
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        let last = self.last;
+        let last = self.last();
         self.disconnect(last);
     }
 }

@@ -117,10 +117,10 @@ impl KeptSession {
             graceful_close.finish_at_once();
             arrival.permit = permit;
         } else if graceful_close.is_due() {
-            self.closing = Some(Closing {
+            self.closing = Some(Box::new(Closing {
                 closed: Box::pin(graceful_close.finish()),
                 permit,
-            });
+            }));
         }
     }
 
@@ -129,9 +129,10 @@ impl KeptSession {
         if self.shared.permits.make_regular(&mut arrival.permit) {
             return true;
         }
-        let Some(Closing { closed, permit }) = self.closing.take() else {
+        let Some(closing) = self.closing.take() else {
             return false;
         };
+        let Closing { closed, permit } = *closing;
         drop(closed);
         arrival.permit = permit;
         true

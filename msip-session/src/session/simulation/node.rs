@@ -309,6 +309,28 @@ impl Node {
         true
     }
 
+    /// Where nothing is open in a session with a connection, it is kept in little memory until something is.
+    pub(super) fn rest(&mut self) -> Result<(), String> {
+        let Some(session) = self.session.as_mut() else {
+            return Ok(());
+        };
+        let next = session.poll_timeout();
+        let Some(idle) = session.rest() else {
+            return Ok(());
+        };
+        let idle_next = idle.poll_timeout();
+        let woken = idle.wake();
+        // An exchange that has ended may have had the next deadline.
+        if idle_next != woken.poll_timeout() || idle_next < next {
+            return Err(format!(
+                "{:?}: a silent session has another time",
+                self.side
+            ));
+        }
+        self.session = Some(woken);
+        Ok(())
+    }
+
     /// Does what is due by the clock. Says whether the connection counts as dead.
     pub(super) fn handle_time(&mut self, now: Duration, rules: &mut Rules) -> Result<bool, String> {
         let Some(session) = self.session.as_mut() else {

@@ -277,6 +277,10 @@ impl World {
                 self.drop_connection(side)?;
             }
             self.park(side);
+            // At some steps: to rest takes longer than a step.
+            if self.now.as_millis().is_multiple_of(4) {
+                self.node(side).rest()?;
+            }
             self.write(side);
             self.write_lane(side)?;
             self.check_limits(side)?;
