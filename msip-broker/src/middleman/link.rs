@@ -5,7 +5,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use msip_runtime::{Code, Status, untyped::UntypedMessage};
+use msip_runtime::{
+    Code, Status,
+    untyped::{CallToRelay, UntypedMessage},
+};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
@@ -20,7 +23,7 @@ use super::{
 };
 use crate::{
     access::Grant,
-    msip::{Foreign, MsipCall},
+    msip::{Foreign, MsipCall, MsipRequest},
     router::{
         self, About, Assigned, Delivery, Dialect, EndReason, OutboxItem, Publisher, Refused,
         SessionHandle, SessionKey, SubscribeRequest, WakeList,
@@ -223,9 +226,7 @@ impl<'a> Link<'a> {
                 false => Err(nobody()),
             },
             Request::Msip(call) => {
-                let Some(responder) = call.into_responder() else {
-                    return Ok(());
-                };
+                let CallToRelay { responder, .. } = *call;
                 for (name, value) in translate::answer_headers(&message.headers, service) {
                     // The number is the service's.
                     if name != "rid"
@@ -307,9 +308,9 @@ impl<'a> Link<'a> {
         let rid = self.peers.next_rid.fetch_add(1, Relaxed);
         let exchange: Box<dyn Any> = exchange;
         let (request, text) = match exchange.downcast::<MsipCall>() {
-            Ok(call) => match asked(&call, &topic, rid) {
+            Ok(call) => match asked(&call.call, &topic, rid) {
                 Ok(text) => (Request::Msip(call), text),
-                Err(status) => return call.fail(&status),
+                Err(status) => return call.responder.fail(&status),
             },
             Err(other) => {
                 let Ok(foreign) = other.downcast::<Foreign>() else {
@@ -346,7 +347,7 @@ impl Drop for Link<'_> {
 }
 
 /// The call of an MSIP client as a service of MiddleMan gets it.
-fn asked(call: &MsipCall, topic: &Bytes, rid: u64) -> Result<String, Status> {
+fn asked(call: &MsipRequest, topic: &Bytes, rid: u64) -> Result<String, Status> {
     if call.requests.is_some() {
         return Err(Status::new(
             Code::Unimplemented,

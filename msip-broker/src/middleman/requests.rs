@@ -157,7 +157,7 @@ impl Request {
     fn is_given_up(&self) -> bool {
         match self {
             Self::MiddleMan(call) => call.reply.has_gone(),
-            Self::Msip(call) => call.is_cancelled(),
+            Self::Msip(call) => call.responder.cancellation().is_cancelled(),
         }
     }
 }
@@ -222,7 +222,7 @@ impl Held {
                 Request::MiddleMan(call) => drop(call),
                 // It may have run.
                 Request::Msip(call) => {
-                    call.fail(&CallError::ConnectionLost.into());
+                    call.responder.fail(&CallError::ConnectionLost.into());
                 }
             }
         }

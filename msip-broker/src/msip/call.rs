@@ -4,10 +4,7 @@ use std::{pin::pin, sync::Arc};
 
 use msip_runtime::{
     CallError, CallOptions, Identity, SendError, Status,
-    untyped::{
-        Forwarded, Handle, NotRelayedCall, Relayed, RelayedCall, Requests, Responder,
-        UntypedMessage,
-    },
+    untyped::{CallToRelay, Forwarded, Handle, Relayed, RelayedCall, Requests, UntypedMessage},
 };
 
 use msip_session::wire::Topic;
@@ -19,9 +16,12 @@ use crate::router::{
     Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, SessionKey, WakeList,
 };
 
-/// A call of an MSIP client.
+/// A call of an MSIP client, and what answers it.
+pub(crate) type MsipCall = CallToRelay<MsipRequest>;
+
+/// What an MSIP client asks.
 #[derive(Debug)]
-pub(crate) struct MsipCall {
+pub(crate) struct MsipRequest {
     /// Whose it is.
     pub(crate) caller: SessionHandle,
     pub(crate) message: UntypedMessage,
@@ -29,13 +29,13 @@ pub(crate) struct MsipCall {
     pub(crate) options: CallOptions,
     /// Who the caller is, where that is nothing but a peer: stated to an instance that does not hear it apart.
     pub(super) unnamed: Option<Arc<Identity>>,
-    /// There until the call is passed on, and again where it comes back.
-    pub(super) responder: Option<Responder>,
     pub(crate) requests: Option<Requests>,
     /// Whether it may run more than once.
     pub(super) is_idempotent: bool,
     /// What decides to which instance it goes.
     pub(super) key: Option<String>,
+    /// There while an instance has it, and nothing waits for it here.
+    pub(super) passed_on: Option<PassedOn>,
 }
 
 /// How many instances are given a call that may run more than once.
@@ -46,41 +46,19 @@ const CALL_COST: usize = 1024;
 
 impl Exchange for MsipCall {
     fn pinned(&self) -> usize {
-        self.message.raw_body().len() + CALL_COST
+        self.call.message.raw_body().len() + CALL_COST
     }
 
     fn caller(&self) -> Option<SessionKey> {
-        Some(self.caller.key())
+        Some(self.call.caller.key())
     }
 
     fn sticky_key(&self) -> Option<&str> {
-        self.key.as_deref()
+        self.call.key.as_deref()
     }
 
     fn refuse(self: Box<Self>, why: Refused) {
-        self.fail(&status(&why));
-    }
-}
-
-impl MsipCall {
-    /// What answers it.
-    #[cfg(feature = "middleman")]
-    pub(crate) fn into_responder(self) -> Option<Responder> {
-        self.responder
-    }
-
-    /// Answers it with an error.
-    pub(crate) fn fail(self, status: &Status) {
-        if let Some(responder) = self.responder {
-            responder.fail(status);
-        }
-    }
-
-    /// Whether nobody waits for the answer any more.
-    #[cfg(feature = "middleman")]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        let responder = self.responder.as_ref();
-        responder.is_some_and(|responder| responder.cancellation().is_cancelled())
+        self.responder.fail(&status(&why));
     }
 }
 
@@ -141,28 +119,10 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// The message as the instance hears it.
-    fn heard(&self, message: &UntypedMessage) -> UntypedMessage {
-        let message = message.clone();
-        match &self.at {
-            Some(at) => message.to_known_topic(at.clone()),
-            None => message,
-        }
-    }
-
     /// The instances that have had it, with this one.
     pub(super) fn all_tried(&self) -> Vec<SessionKey> {
         let before = self.tried.iter().copied();
         before.chain([self.instance]).collect()
-    }
-
-    /// The options that the instance is sent.
-    fn options(&self, options: &CallOptions, unnamed: Option<&Identity>) -> CallOptions {
-        let options = options.clone();
-        match &self.at {
-            Some(_) => options,
-            None => options.stating(unnamed),
-        }
     }
 }
 
@@ -185,80 +145,96 @@ pub(super) struct Instance {
     pub(super) work: WorkStarter,
 }
 
-/// A call that an instance has, and that nothing waits for here.
+/// At which instance a call is that nothing waits for here.
 #[derive(Debug)]
-struct PassedOn {
-    /// Where it lies already: it is not moved into the entry of the call.
-    call: Box<MsipCall>,
+pub(super) struct PassedOn {
     attempt: Attempt,
     instance: Arc<Instance>,
 }
 
-/// Makes the call at `service`. Its outcome is passed on by who finds it. The call comes back where that is not enough: its request is a
-/// stream, or the service takes no more calls now.
-pub(super) fn relay(
-    mut call: Box<MsipCall>,
-    attempt: Attempt,
+/// Makes these calls at `service`. Their outcomes are passed on by who finds them. Calls come back in `left` where that is not enough:
+/// the service takes no more calls now.
+pub(super) fn relay_all(
+    calls: Vec<Box<MsipCall>>,
     service: &Handle,
-    instance: &Arc<Instance>,
-) -> Option<(Box<MsipCall>, Attempt)> {
-    if call.requests.is_some() {
-        return Some((call, attempt));
-    }
-    let responder = call.responder.take()?;
-    let heard = attempt.heard(&call.message);
-    let sent = attempt.options(&call.options, call.unnamed.as_deref());
-    let call = PassedOn {
-        call,
-        attempt,
-        instance: Arc::clone(instance),
-    };
-    let NotRelayedCall {
-        call,
-        responder,
-        error,
-    } = service.relay(&heard, &sent, responder, call).err()?;
-    match error {
-        None => Some(call.taken_back(responder)),
-        Some(error) if call.is_for_another(&error) => {
+    mut left: impl FnMut(Box<MsipCall>, Attempt),
+) {
+    service.relay_all(calls, |mut one, error| match error {
+        None => {
+            if let Some(PassedOn { attempt, .. }) = one.call.passed_on.take() {
+                left(one, attempt);
+            }
+        }
+        Some(error) if one.call.is_for_another(&error) => {
+            let CallToRelay {
+                call, responder, ..
+            } = *one;
             let another = Forwarded::Another(responder, error);
             call.ended(Relayed::Ended(another));
-            None
         }
-        Some(error) => {
-            // The instance was not asked: it has neither answered nor failed to.
-            responder.fail(&error.into());
-            None
+        // The instance was not asked: it has neither answered nor failed to.
+        Some(error) => one.responder.fail(&error.into()),
+    });
+}
+
+impl MsipRequest {
+    /// It is made at this instance.
+    pub(super) fn pass_on(&mut self, attempt: Attempt, instance: &Arc<Instance>) {
+        self.state_caller(&attempt);
+        self.passed_on = Some(PassedOn {
+            attempt,
+            instance: Arc::clone(instance),
+        });
+    }
+
+    /// An instance that does not hear its clients apart is told who the caller is.
+    fn state_caller(&mut self, attempt: &Attempt) {
+        if attempt.at.is_none()
+            && let Some(unnamed) = self.unnamed.take()
+        {
+            let options = std::mem::take(&mut self.options);
+            self.options = options.stating(Some(&unnamed));
         }
     }
 }
 
-impl PassedOn {
-    /// The call as it was before it was passed on.
-    fn taken_back(mut self, responder: Responder) -> (Box<MsipCall>, Attempt) {
-        self.call.responder = Some(responder);
-        (self.call, self.attempt)
+impl RelayedCall for MsipRequest {
+    fn message(&self) -> &UntypedMessage {
+        &self.message
     }
-}
 
-impl RelayedCall for PassedOn {
+    fn topic(&self) -> Option<&Topic> {
+        self.passed_on.as_ref()?.attempt.at.as_ref()
+    }
+
+    fn options(&self) -> &CallOptions {
+        &self.options
+    }
+
     fn is_for_another(&self, error: &CallError) -> bool {
-        is_for_another(error, self.call.is_idempotent, &self.attempt)
+        let passed_on = self.passed_on.as_ref();
+        passed_on.is_some_and(|it| is_for_another(error, self.is_idempotent, &it.attempt))
     }
 
-    fn ended(self, end: Relayed) {
+    fn answered(&self) {
+        if let Some(PassedOn { attempt, .. }) = &self.passed_on {
+            attempt.open.answered();
+        }
+    }
+
+    fn ended(mut self, end: Relayed) {
+        let Some(PassedOn { attempt, instance }) = self.passed_on.take() else {
+            return;
+        };
+        let shared = &instance.shared;
         match end {
             Relayed::Ended(Forwarded::Another(responder, error)) => {
-                let instance = Arc::clone(&self.instance);
-                let (call, attempt) = self.taken_back(responder);
-                again(call, attempt, error, &instance.shared);
+                let call = Box::new(CallToRelay::new(self, responder));
+                again(call, attempt, error, shared);
             }
-            Relayed::Ended(end) => ended(&end, &self.attempt, &self.instance.shared),
+            Relayed::Ended(end) => ended(&end, &attempt, shared),
             Relayed::Stream(responder, responses) => {
-                let Self {
-                    attempt, instance, ..
-                } = self;
-                let shared = Arc::clone(&instance.shared);
+                let shared = Arc::clone(shared);
                 instance.work.begin(async move {
                     let forwarded = responder
                         .forward_unless(std::future::ready(Ok(responses)), |_| false)
@@ -283,34 +259,40 @@ fn is_for_another(error: &CallError, is_idempotent: bool, attempt: &Attempt) -> 
 
 /// Makes the call at `service`, and passes on what comes back. Where it could not be sent it goes to another instance.
 pub(super) async fn pass_on(
-    mut call: Box<MsipCall>,
+    call: Box<MsipCall>,
     attempt: Attempt,
     service: Handle,
     shared: Arc<Shared>,
 ) {
-    let Some(responder) = call.responder.take() else {
-        return;
+    let CallToRelay {
+        call, responder, ..
+    } = *call;
+    // In a box, which is all of it that the future holds.
+    let mut call = Box::new(call);
+    call.state_caller(&attempt);
+    let message = match &attempt.at {
+        Some(at) => call.message.clone().to_known_topic(at.clone()),
+        None => call.message.clone(),
     };
-    let message = attempt.heard(&call.message);
-    let sent = attempt.options(&call.options, call.unnamed.as_deref());
     if let Some(requests) = call.requests.take() {
         // In a box, since most calls have one request.
-        let opened = Box::pin(service.open_stream(&message, Unbroken(requests), &sent));
+        let opened = Box::pin(service.open_stream(&message, Unbroken(requests), &call.options));
         let forwarded = responder.forward_unless(opened, |_| false).await;
         return ended(&forwarded, &attempt, &shared);
     }
     let may_have_it = |error: &CallError| is_for_another(error, call.is_idempotent, &attempt);
     let forwarded = {
         // Pinned where it is made, so that the future of a call, which is moved into its box, holds it once.
-        let opened = pin!(service.open(&message, &sent));
+        let opened = pin!(service.open(&message, &call.options));
         responder.forward_unless(opened, may_have_it).await
     };
-    let (responder, error) = match forwarded {
-        Forwarded::Another(responder, error) => (responder, error),
-        forwarded => return ended(&forwarded, &attempt, &shared),
-    };
-    call.responder = Some(responder);
-    again(call, attempt, error, &shared);
+    match forwarded {
+        Forwarded::Another(responder, error) => {
+            let call = Box::new(CallToRelay::new(*call, responder));
+            again(call, attempt, error, &shared);
+        }
+        forwarded => ended(&forwarded, &attempt, &shared),
+    }
 }
 
 /// A call has ended at its instance: with an answer, unless nobody waits for it any more, or the instance was not asked.
@@ -324,7 +306,7 @@ fn ended(forwarded: &Forwarded, attempt: &Attempt, shared: &Shared) {
 
 /// The instance could not have it: another one may.
 fn again(call: Box<MsipCall>, attempt: Attempt, error: CallError, shared: &Shared) {
-    let mut publisher = Publisher::new(&shared.router, &call.caller);
+    let mut publisher = Publisher::new(&shared.router, &call.call.caller);
     let request = Request {
         topic: attempt.topic.clone(),
         tried: attempt.all_tried(),
@@ -339,7 +321,7 @@ fn again(call: Box<MsipCall>, attempt: Attempt, error: CallError, shared: &Share
             (request.exchange as Box<dyn std::any::Any>).downcast::<MsipCall>(),
         ) {
             // It may have run, and nobody else is there.
-            (error @ CallError::ConnectionLost, Ok(call)) => call.fail(&error.into()),
+            (error @ CallError::ConnectionLost, Ok(call)) => call.responder.fail(&error.into()),
             (_, Ok(call)) => call.refuse(refused),
             // It is the one that was given.
             (_, Err(_)) => {}
@@ -370,8 +352,8 @@ mod tests {
 
     #[test]
     fn what_every_open_call_holds_is_small() {
-        let call = size_of::<PassedOn>();
-        assert!(call <= 160, "{call} bytes");
+        let call = size_of::<MsipCall>();
+        assert!(call <= 680, "{call} bytes");
         // Of those that wait for the service to take more, and of streams of requests.
         let waiting = returned_len(pass_on);
         assert!(waiting <= 2520, "{waiting} bytes");

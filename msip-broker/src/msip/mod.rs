@@ -41,7 +41,7 @@ use crate::{
     router::{About, Dialect, EndReason, OutboxItem, Refused, Router, SessionHandle, WakeList},
 };
 #[cfg(feature = "middleman")]
-pub(crate) use call::MsipCall;
+pub(crate) use call::{MsipCall, MsipRequest};
 #[cfg(feature = "middleman")]
 pub(crate) use foreign::{Foreign, ForeignCall};
 use link::Link;

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use msip_runtime::{
     Identity, Status,
     untyped::{
-        Event, Inbound, MessageRef, Messages, Reply, SubscribeRequest, Subscribed, UntypedExchange,
-        UntypedPeer,
+        CallToRelay, Event, Inbound, MessageRef, Messages, Reply, SubscribeRequest, Subscribed,
+        UntypedExchange, UntypedPeer,
     },
 };
 use msip_session::wire::{Code, Escaped};
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::{
     Shared,
-    call::MsipCall,
+    call::MsipRequest,
     link::Link,
     outgoing::Outgoing,
     presence,
@@ -333,18 +333,19 @@ impl<'a> Reader<'a> {
             }
             self.last_topic = Bytes::copy_from_slice(topic);
         }
+        let asked = MsipRequest {
+            caller: self.session.clone(),
+            message: exchange.message,
+            options,
+            unnamed,
+            requests: exchange.requests,
+            is_idempotent,
+            key,
+            passed_on: None,
+        };
         let request = Request {
             topic: self.last_topic.clone(),
-            exchange: Box::new(MsipCall {
-                caller: self.session.clone(),
-                message: exchange.message,
-                options,
-                unnamed,
-                responder: Some(responder),
-                requests: exchange.requests,
-                is_idempotent,
-                key,
-            }),
+            exchange: Box::new(CallToRelay::new(asked, responder)),
             tried: Vec::new(),
         };
         if let Err((refused, request)) = self.publisher.request(request, now, &mut self.wakes) {

@@ -19,13 +19,13 @@ use tokio::{task::yield_now, time::timeout};
 #[cfg(feature = "middleman")]
 use super::foreign_pass;
 use super::{
-    call::{self, Call},
+    call::{self, Attempt, Call, MsipCall},
     deliveries::{Unsent, lacks_connection},
     heard_at::HeardAt,
     outgoing::Outgoing,
     presence,
 };
-use crate::router::{Delivery, EndReason, OutboxItem, WakeList};
+use crate::router::{Assigned, Delivery, EndReason, OutboxItem, WakeList};
 
 /// How many bytes are taken from an outbox at once.
 pub(super) const TAKE: usize = 64 * 1024;
@@ -275,38 +275,7 @@ impl<'a> Writer<'a> {
     async fn write_item(&mut self, item: OutboxItem) -> Result<(), SendError> {
         match item {
             OutboxItem::Publication(delivery) => self.deliver(delivery).await?,
-            OutboxItem::Exchange(assigned) => {
-                let heard_at = assigned
-                    .client()
-                    .map(|client| self.heard_at.topic_of(client));
-                let at = match heard_at.transpose() {
-                    Ok(at) => at.cloned(),
-                    Err(status) => {
-                        call::refuse(*assigned, status);
-                        return Ok(());
-                    }
-                };
-                if let Some((call, attempt)) = call::take_apart(*assigned, at) {
-                    let (service, shared) = (self.out.handle.clone(), Arc::clone(self.out.shared));
-                    match call {
-                        Call::Msip(call) => {
-                            let left = call::relay(call, attempt, &service, &self.out.instance);
-                            if let Some((call, attempt)) = left {
-                                let work = call::pass_on(call, attempt, service, shared);
-                                self.out.open().begin(work);
-                            }
-                        }
-                        #[cfg(feature = "middleman")]
-                        Call::Foreign(call) => {
-                            let session = self.out.session.clone();
-                            self.out.open().begin(async move {
-                                foreign_pass::pass_on(call, attempt, session, service, &shared)
-                                    .await;
-                            });
-                        }
-                    }
-                }
-            }
+            OutboxItem::Exchange(assigned) => self.pass_on_calls(*assigned),
             OutboxItem::Presence(presence) => {
                 let Ok(message) = presence::announcement(&presence) else {
                     return Ok(());
@@ -328,6 +297,72 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes a call at the instance, and with it those that were taken right behind it.
+    fn pass_on_calls(&mut self, first: Assigned) {
+        let out = self.out;
+        let mut calls = Vec::with_capacity(self.taken.len() + 1);
+        let mut next = Some(first);
+        while let Some(assigned) = next.take() {
+            match self.heard(assigned) {
+                Some((Call::Msip(mut call), attempt)) if call.call.requests.is_none() => {
+                    call.call.pass_on(attempt, &out.instance);
+                    calls.push(call);
+                }
+                Some((call, attempt)) => {
+                    // What comes before it goes first.
+                    self.relay_all(std::mem::take(&mut calls));
+                    match call {
+                        Call::Msip(call) => self.begin(call, attempt),
+                        #[cfg(feature = "middleman")]
+                        Call::Foreign(call) => {
+                            let (session, service) = (out.session.clone(), out.handle.clone());
+                            let shared = Arc::clone(out.shared);
+                            out.open().begin(async move {
+                                foreign_pass::pass_on(call, attempt, session, service, &shared)
+                                    .await;
+                            });
+                        }
+                    }
+                }
+                None => {}
+            }
+            if let Some(OutboxItem::Exchange(_)) = self.taken.front()
+                && let Some(OutboxItem::Exchange(assigned)) = self.taken.pop_front()
+            {
+                next = Some(*assigned);
+            }
+        }
+        self.relay_all(calls);
+    }
+
+    /// A call as the instance hears it. It is answered where it cannot be sent.
+    fn heard(&mut self, assigned: Assigned) -> Option<(Call, Attempt)> {
+        let client = assigned.client();
+        let at = client.map(|client| self.heard_at.topic_of(client).cloned());
+        match at.transpose() {
+            Ok(at) => call::take_apart(assigned, at),
+            Err(status) => {
+                call::refuse(assigned, status);
+                None
+            }
+        }
+    }
+
+    fn relay_all(&self, calls: Vec<Box<MsipCall>>) {
+        if !calls.is_empty() {
+            call::relay_all(calls, &self.out.handle, |call, attempt| {
+                self.begin(call, attempt);
+            });
+        }
+    }
+
+    /// Makes a call that takes its time.
+    fn begin(&self, call: Box<MsipCall>, attempt: Attempt) {
+        let (service, shared) = (self.out.handle.clone(), Arc::clone(self.out.shared));
+        let work = call::pass_on(call, attempt, service, shared);
+        self.out.open().begin(work);
     }
 
     async fn deliver(&mut self, delivery: Delivery) -> Result<(), SendError> {

@@ -14,6 +14,9 @@ use super::{
 use crate::body::Encoding;
 use msip_session::{Outcome, Slot, StreamSide, Token};
 
+/// For the ends of so many relayed calls there is memory at once: a driver handles as many frames under one lock.
+const RELAYS_AT_ONCE: usize = 64;
+
 /// An exchange that a caller waits for.
 #[derive(Debug)]
 enum OpenExchange {
@@ -74,15 +77,6 @@ impl VacantExchange<'_> {
         OpenedExchange { token, reply }
     }
 
-    /// The exchange is open, and its outcome goes to `target`.
-    pub(super) fn insert_relayed(self, slot: Slot, number: u64, target: Box<dyn RelayTarget>) {
-        self.0.insert(OpenExchange::Relayed {
-            slot,
-            number,
-            target,
-        });
-    }
-
     /// The exchange is open, and nobody waits for its outcome.
     pub(super) fn insert_unattended(self, slot: Slot) {
         self.0.insert(OpenExchange::Unattended { slot });
@@ -111,6 +105,19 @@ impl ExchangeTable {
     pub(super) fn next_relayed(&mut self) -> u64 {
         self.relayed += 1;
         self.relayed
+    }
+
+    /// The outcome of the exchange that was just opened under this number goes to `target`.
+    pub(super) fn relay(&mut self, token: Token, number: u64, target: Box<dyn RelayTarget>) {
+        if let Some(row) = self.rows.get_mut(token.index())
+            && let &mut OpenExchange::Unattended { slot } = row
+        {
+            *row = OpenExchange::Relayed {
+                slot,
+                number,
+                target,
+            };
+        }
     }
 
     #[inline]
@@ -146,6 +153,10 @@ impl ExchangeTable {
             }
             OpenExchange::Relayed { .. } => {
                 if let OpenExchange::Relayed { target, .. } = self.rows.remove(token.index()) {
+                    if relays.is_empty() {
+                        // Those that are read together likely end together.
+                        relays.reserve((self.rows.len() + 1).min(RELAYS_AT_ONCE));
+                    }
                     let end = RelayEnd::Outcome(outcome, encoding.clone());
                     relays.push(Relay::Ended(target, end));
                 }

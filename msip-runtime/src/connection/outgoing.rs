@@ -12,7 +12,6 @@ use super::{
     message::Outgoing,
     metadata::{add_key, append, encode_metadata},
     recv_buffer::RecvBuffer,
-    relayed_call::RelayTarget,
     reply_slot::ReplySlot,
 };
 use crate::{
@@ -133,6 +132,14 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         })
     }
 
+    /// The same to this topic in place of the message's own, if there is one.
+    pub(super) fn at(self, topic: Option<&'a Topic>) -> Self {
+        Self {
+            topic: topic.or(self.topic),
+            ..self
+        }
+    }
+
     /// Whether the message may be dropped for others of its kind.
     pub(super) fn is_droppable(&self) -> bool {
         is_droppable(self.head.kind)
@@ -250,13 +257,12 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         )
     }
 
-    /// Opens a call whose outcome goes to `target`, whether that is one answer or a stream. Returns its token, and the number of the
-    /// relayed call.
-    pub(super) fn call_relayed<T: RelayTarget + 'static>(
+    /// Opens a call whose outcome nobody waits for yet, whether that is one answer or a stream. Returns its token, and the number
+    /// of the relayed call.
+    pub(super) fn call_unattended(
         &self,
         state: &mut ConnectionInner,
         deadline: Deadline,
-        target: &mut Option<Box<T>>,
     ) -> Result<(Token, u64), NotSent> {
         self.attempt(
             state,
@@ -264,12 +270,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             |session, exchanges, head, write| {
                 let number = exchanges.next_relayed();
                 let entry = exchanges.vacant_entry();
-                let shape = self.shape(true);
-                let slot = session.call(head, shape, entry.token(), deadline.at, write)?;
                 let token = entry.token();
-                if let Some(target) = target.take() {
-                    entry.insert_relayed(slot, number, target);
-                }
+                let slot = session.call(head, self.shape(true), token, deadline.at, write)?;
+                entry.insert_unattended(slot);
                 Ok((token, number))
             },
         )

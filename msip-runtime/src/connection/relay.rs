@@ -1,24 +1,29 @@
 //! Relaying calls: opening the exchange that answers the call of another connection's peer, answering it, and cancelling it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ptr::addr_eq,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
     ConnectionInner, ConnectionShared, Outgoing,
     call_to_answer::CallToAnswer,
-    capacity::Queue,
+    capacity::NotSent,
     deadline::PROTOCOL_TIMEOUT,
     fault_injection::FaultInjection,
     outgoing::OutgoingMessage,
     recv_stream::RecvStream,
     relayed_call::{
-        BegunStream, CalleeConnection, CallerConnection, PlainAnswer, Relay, RelayEnd, RelayTarget,
-        RelayedTo,
+        BegunStream, CalleeConnection, Caller, CallerConnection, PlainAnswer, Relay, RelayEnd,
+        RelayTarget, RelayedTo,
     },
     serving::reply_with_metadata,
+    shared::ConnectionGuard,
     stream::Answers,
 };
 use crate::{CallError, CallOptions, SendError, dialect::Feature};
-use msip_session::{Reply, Token};
+use msip_session::{Reply, Token, wire::Topic};
 
 /// Why a call was not relayed.
 #[derive(Debug)]
@@ -41,51 +46,139 @@ impl BegunStream {
     }
 }
 
+/// A call that is to be relayed, and what waits for its outcome.
+pub(crate) trait CallToOpen: RelayTarget + 'static {
+    type Message: Outgoing;
+
+    /// What is sent.
+    fn message(&self) -> &Self::Message;
+
+    /// Where it is sent to, if that is not the topic of the message.
+    fn topic(&self) -> Option<&Topic>;
+
+    fn options(&self) -> &CallOptions;
+}
+
 impl ConnectionShared {
-    /// Makes a call whose outcome goes to `target`, which comes back where there is none to come.
-    pub(crate) fn relay<E: Outgoing, T: RelayTarget + 'static>(
+    /// Makes calls whose outcomes go to who they are for: those that have nothing but a body under one lock, and told to their
+    /// callers' connections under one lock each. What was not relayed goes to `not_relayed`, and where there is no capacity for
+    /// one there is none for those behind it.
+    pub(crate) fn relay_all<T: CallToOpen>(
         self: &Arc<Self>,
-        message: &E,
-        options: &CallOptions,
-        caller: &Arc<Self>,
-        mut target: Box<T>,
-    ) -> Result<(), (Box<T>, NotRelayed)> {
+        calls: Vec<Box<T>>,
+        mut not_relayed: impl FnMut(Box<T>, NotRelayed),
+    ) {
+        let mut opened = OpenedRelays::default();
+        let mut failed = Vec::new();
+        let mut is_full = false;
+        let mut locked = None;
+        for mut call in calls {
+            if is_full {
+                failed.push((call, NotRelayed::NoCapacity));
+                continue;
+            }
+            if !self.is_bare_call(&*call) {
+                // What has to be done to it is done without the lock.
+                locked = None;
+            }
+            match self.open_relayed(&mut locked, &*call) {
+                Ok(exchange) => {
+                    call.set_timeout(exchange.timeout);
+                    let to = RelayedTo {
+                        connection: Arc::downgrade(self) as Weak<dyn CalleeConnection>,
+                        token: exchange.token,
+                        number: exchange.number,
+                    };
+                    opened.push(&*call, to);
+                    if let Some(state) = &mut locked {
+                        state.exchanges.relay(exchange.token, exchange.number, call);
+                    }
+                }
+                Err(why) => {
+                    is_full = matches!(why, NotRelayed::NoCapacity);
+                    failed.push((call, why));
+                }
+            }
+        }
+        drop(locked);
+        opened.tell_callers();
+        for (call, why) in failed {
+            not_relayed(call, why);
+        }
+    }
+
+    /// Whether opening this call takes no lock but that under which it is opened.
+    fn is_bare_call<T: CallToOpen>(&self, call: &T) -> bool {
+        let message = call.message();
+        let variant = message.variant();
+        message.is_bare() && variant.is_some_and(|variant| self.is_bare(variant, call.options()))
+    }
+
+    /// Opens the exchange of a call under the lock, which is taken where it is not. Nobody waits for its outcome yet.
+    fn open_relayed<'s, T: CallToOpen>(
+        &'s self,
+        locked: &mut Option<ConnectionGuard<'s>>,
+        call: &T,
+    ) -> Result<OpenedRelay, NotRelayed> {
         let prepared = || {
             self.check_carried(Feature::Streams)?;
-            let outgoing = OutgoingMessage::new(self, message, options)?;
-            let deadline = self.deadline(outgoing.variant, options)?;
-            Ok::<_, SendError>((outgoing, deadline))
+            let outgoing = OutgoingMessage::new(self, call.message(), call.options())?;
+            let deadline = self.deadline(outgoing.variant, call.options())?;
+            Ok::<_, SendError>((outgoing.at(call.topic()), deadline))
         };
-        let (outgoing, deadline) = match prepared() {
-            Ok(prepared) => prepared,
-            Err(error) => return Err((target, NotRelayed::Failed(error.into()))),
-        };
-        let call = target.caller().call;
-        target.set_timeout(deadline.timeout.unwrap_or(PROTOCOL_TIMEOUT));
-        let mut target = Some(target);
-        let opened = self.try_now(Queue::Calls, true, |state| {
-            outgoing.call_relayed(state, deadline, &mut target)
-        });
-        let not_relayed = match opened {
-            Some(Ok((token, number))) => {
-                let to = Arc::downgrade(self);
-                let to = RelayedTo {
-                    connection: to,
+        let (outgoing, deadline) = prepared().map_err(|error| NotRelayed::Failed(error.into()))?;
+        let state = locked.get_or_insert_with(|| self.lock());
+        if !state.call_queue.is_empty() {
+            return Err(NotRelayed::NoCapacity);
+        }
+        match outgoing.call_unattended(state, deadline) {
+            Ok((token, number)) => {
+                state.wake_driver();
+                Ok(OpenedRelay {
                     token,
                     number,
-                };
-                if let Err(to) = caller.relayed(call, to) {
-                    to.give_up();
-                }
-                return Ok(());
+                    timeout: deadline.timeout.unwrap_or(PROTOCOL_TIMEOUT),
+                })
             }
-            Some(Err(error)) => NotRelayed::Failed(error.into()),
-            None => NotRelayed::NoCapacity,
-        };
-        match target {
-            Some(target) => Err((target, not_relayed)),
-            // Only an exchange that was opened has taken it.
-            None => Ok(()),
+            Err(NotSent::NoCapacity | NotSent::Held) => Err(NotRelayed::NoCapacity),
+            Err(NotSent::Failed(error)) => Err(NotRelayed::Failed(error.into())),
+        }
+    }
+}
+
+/// An exchange that was opened for a call that is relayed.
+struct OpenedRelay {
+    token: Token,
+    number: u64,
+    timeout: Duration,
+}
+
+/// Where calls were relayed to, for their callers' connections: those of one that follow one another together.
+#[derive(Default)]
+struct OpenedRelays(Vec<(Arc<dyn CallerConnection>, Vec<(CallToAnswer, RelayedTo)>)>);
+
+impl OpenedRelays {
+    fn push(&mut self, target: &impl RelayTarget, to: RelayedTo) {
+        let Caller {
+            connection, call, ..
+        } = target.caller();
+        match self.0.last_mut() {
+            Some((known, calls)) if addr_eq(Arc::as_ptr(known), connection) => {
+                calls.push((call, to));
+            }
+            _ => {
+                let one = (target.caller_connection(), vec![(call, to)]);
+                self.0.push(one);
+            }
+        }
+    }
+
+    /// Tells them. A call that is not awaited any longer ends where it went.
+    fn tell_callers(self) {
+        for (connection, calls) in self.0 {
+            for to in connection.relayed(calls) {
+                to.give_up();
+            }
         }
     }
 }
@@ -100,13 +193,17 @@ impl CallerConnection for ConnectionShared {
         state.wake_driver();
     }
 
-    fn relayed(&self, call: CallToAnswer, to: RelayedTo) -> Result<(), RelayedTo> {
+    fn relayed(&self, calls: Vec<(CallToAnswer, RelayedTo)>) -> Vec<RelayedTo> {
         let mut state = self.lock();
-        if !state.is_call_awaited(call) && !FaultInjection::RelayWithoutLooking.is_on() {
-            return Err(to);
+        let mut given_up = Vec::new();
+        for (call, to) in calls {
+            if state.is_call_awaited(call) || FaultInjection::RelayWithoutLooking.is_on() {
+                state.running_calls.relayed(call.slot, to);
+            } else {
+                given_up.push(to);
+            }
         }
-        state.running_calls.relayed(call.slot, to);
-        Ok(())
+        given_up
     }
 }
 

@@ -20,6 +20,9 @@ pub(crate) trait RelayTarget: fmt::Debug + Send {
     /// Whose call it is.
     fn caller(&self) -> Caller<'_>;
 
+    /// The connection of the caller.
+    fn caller_connection(&self) -> Arc<dyn CallerConnection>;
+
     /// How long the outcome is waited for, before the call is made.
     fn set_timeout(&mut self, timeout: Duration);
 
@@ -44,8 +47,8 @@ pub(crate) trait CallerConnection: fmt::Debug + Send + Sync {
     /// Answers calls of its peer with these messages.
     fn answer_all(&self, answers: &mut dyn Iterator<Item = PlainAnswer<'_>>);
 
-    /// A call of its peer waits for an exchange of another connection. That comes back where the caller does not wait any longer.
-    fn relayed(&self, call: CallToAnswer, to: RelayedTo) -> Result<(), RelayedTo>;
+    /// Calls of its peer wait for exchanges of another connection. Those come back whose callers do not wait any longer.
+    fn relayed(&self, calls: Vec<(CallToAnswer, RelayedTo)>) -> Vec<RelayedTo>;
 }
 
 /// An answer that is a message and nothing besides.

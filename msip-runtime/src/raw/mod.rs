@@ -22,7 +22,7 @@ pub use handle::{Handle, PendingDelivery, UntypedPeer};
 pub use inbound::{Event, Inbound, MessageRef, Messages};
 pub use message::UntypedMessage;
 pub use relay::relay;
-pub use relayed::{NotRelayedCall, Relayed, RelayedCall};
+pub use relayed::{CallToRelay, Relayed, RelayedCall};
 pub use responder::{Acknowledgment, Forwarded, Responder};
 pub use responses::{Requests, Responses};
 pub use sender::UntypedSender;

@@ -10,23 +10,36 @@ use super::{Forwarded, Handle, Responder, Responses, UntypedMessage, responder::
 use crate::{
     CallError, CallOptions, Metadata, Streaming,
     connection::{
-        BegunStream, Caller, ConnectionShared, FromBody as _, NotRelayed, RelayEnd, RelayTarget,
+        BegunStream, CallToOpen, Caller, CallerConnection, ConnectionShared, FromBody as _,
+        NotRelayed, RelayEnd, RelayTarget,
     },
 };
-use msip_session::Outcome;
+use msip_session::{Outcome, wire::Topic};
 
-/// Who relays a call, and hears what becomes of it.
+/// What is relayed, and who hears what becomes of it.
 pub trait RelayedCall: fmt::Debug + Send + 'static {
+    /// What is sent.
+    fn message(&self) -> &UntypedMessage;
+
+    /// Where it is sent to, if that is not the topic of the message.
+    fn topic(&self) -> Option<&Topic>;
+
+    /// With which options.
+    fn options(&self) -> &CallOptions;
+
     /// Whether it is another one's turn where the call ends with this error before it was answered.
     fn is_for_another(&self, error: &CallError) -> bool;
 
-    /// The call has ended, or is answered by a stream.
+    /// The call was answered with the message that came.
     ///
-    /// It is called by the task that found it, and should not take long.
+    /// It is called by the task that found it, as [`ended`](Self::ended) is, and should not take long.
+    fn answered(&self);
+
+    /// The call has ended in any other way, or is answered by a stream.
     fn ended(self, end: Relayed);
 }
 
-/// What has become of a call that was [relayed](Handle::relay).
+/// What has become of a call that was [relayed](Handle::relay_all).
 #[derive(Debug)]
 #[must_use = "a responder that is dropped answers with an error"]
 #[non_exhaustive]
@@ -37,94 +50,89 @@ pub enum Relayed {
     Stream(Responder, Responses),
 }
 
-/// Why a call was not relayed, and what it was to answer.
+/// A call, and the one that it answers with its outcome. In one piece, from when it was received until it is answered.
 #[derive(Debug)]
 #[must_use = "a responder that is dropped answers with an error"]
-pub struct NotRelayedCall<C> {
-    /// Who was to hear what becomes of it.
+pub struct CallToRelay<C> {
+    /// What is relayed.
     pub call: C,
-    /// What it answers.
+    /// What its outcome answers.
     pub responder: Responder,
-    /// Why; nothing where there is no capacity for it now, as [`Handle::open`] waits for.
-    pub error: Option<CallError>,
-}
-
-/// A call that was relayed.
-struct Target<C> {
-    responder: Responder,
-    call: C,
-    /// Where it was relayed to.
+    /// Where it was relayed to, and for how long its outcome is waited for.
     connection: Weak<ConnectionShared>,
     timeout: Duration,
 }
 
-impl<C> fmt::Debug for Target<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target")
-            .field("responder", &self.responder)
-            .finish_non_exhaustive()
+impl<C> CallToRelay<C> {
+    /// The outcome of `call` is to answer this.
+    pub const fn new(call: C, responder: Responder) -> Self {
+        Self {
+            call,
+            responder,
+            connection: Weak::new(),
+            timeout: Duration::MAX,
+        }
     }
 }
 
 impl Handle {
-    /// Makes a call whose outcome answers another one: its one answer, or its error, with the headers of the answer. Nothing waits
-    /// for it meanwhile, neither a task nor a future. Where the answer is not awaited any longer, the call is cancelled.
+    /// Makes calls whose outcomes answer others: each its one answer, or its error, with the headers of the answer. Nothing waits
+    /// for them meanwhile, neither a task nor a future. Where an answer is not awaited any longer, its call is cancelled.
     ///
-    /// # Errors
-    ///
-    /// It could not be sent, or not now.
-    #[expect(
-        clippy::result_large_err,
-        reason = "it is taken apart at once, and a box would be an allocation for each call that has to wait"
-    )]
-    pub fn relay<C: RelayedCall>(
+    /// Those that could not be sent come back in `not_relayed`, with the reason; with none where there is no capacity for it now, as
+    /// [`Handle::open`] waits for.
+    pub fn relay_all<C: RelayedCall>(
         &self,
-        message: &UntypedMessage,
-        options: &CallOptions,
-        responder: Responder,
-        call: C,
-    ) -> Result<(), NotRelayedCall<C>> {
+        mut calls: Vec<Box<CallToRelay<C>>>,
+        mut not_relayed: impl FnMut(Box<CallToRelay<C>>, Option<CallError>),
+    ) {
         let connection = self.connection();
-        let caller = Arc::clone(responder.connection());
-        let target = Box::new(Target {
-            responder,
-            call,
-            connection: Arc::downgrade(connection),
-            timeout: Duration::MAX,
+        for call in &mut calls {
+            call.connection = Arc::downgrade(connection);
+        }
+        connection.relay_all(calls, |call, why| {
+            let error = match why {
+                NotRelayed::NoCapacity => None,
+                NotRelayed::Failed(error) => Some(error),
+            };
+            not_relayed(call, error);
         });
-        let relayed = connection.relay(message, &self.options(options), &caller, target);
-        relayed.map_err(|(target, why)| {
-            let Target {
-                responder, call, ..
-            } = *target;
-            NotRelayedCall {
-                call,
-                responder,
-                error: match why {
-                    NotRelayed::NoCapacity => None,
-                    NotRelayed::Failed(error) => Some(error),
-                },
-            }
-        })
     }
 }
 
-impl<C: RelayedCall> RelayTarget for Target<C> {
+impl<C: RelayedCall> CallToOpen for CallToRelay<C> {
+    type Message = UntypedMessage;
+
+    fn message(&self) -> &UntypedMessage {
+        self.call.message()
+    }
+
+    fn topic(&self) -> Option<&Topic> {
+        self.call.topic()
+    }
+
+    fn options(&self) -> &CallOptions {
+        self.call.options()
+    }
+}
+
+impl<C: RelayedCall> RelayTarget for CallToRelay<C> {
     #[inline]
     fn caller(&self) -> Caller<'_> {
         self.responder.caller()
+    }
+
+    fn caller_connection(&self) -> Arc<dyn CallerConnection> {
+        Arc::clone(self.responder.connection()) as Arc<dyn CallerConnection>
     }
 
     fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
     }
 
-    fn answered(self: Box<Self>) {
-        let Self {
-            responder, call, ..
-        } = *self;
-        responder.was_answered();
-        call.ended(Relayed::Ended(Forwarded::Answered));
+    fn answered(mut self: Box<Self>) {
+        self.responder.was_answered();
+        self.call.answered();
     }
 
     fn ended(self: Box<Self>, end: RelayEnd) {

@@ -54,7 +54,7 @@ impl Responder {
     }
 
     /// The call was answered, by whom its outcome was passed on.
-    pub(super) fn was_answered(self) {
+    pub(super) fn was_answered(&mut self) {
         self.0.was_answered();
     }
 

@@ -178,7 +178,7 @@ impl SessionResponder {
     }
 
     /// The call was answered without it.
-    pub(crate) fn was_answered(mut self) {
+    pub(crate) fn was_answered(&mut self) {
         self.is_done = true;
     }
 

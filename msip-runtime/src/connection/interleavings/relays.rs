@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use msip_session::{
     Outcome, Reply, Token,
-    wire::{Code, ErrorRef},
+    wire::{Code, ErrorRef, Topic},
 };
 use shuttle::thread;
 
@@ -16,9 +16,10 @@ use crate::{
     CallOptions, Envelope as _,
     body::Body,
     connection::{
-        CallToAnswer, Caller, RelayEnd, RelayTarget, fault_injection::FaultInjection,
+        CallToAnswer, CallToOpen, Caller, RelayEnd, RelayTarget, fault_injection::FaultInjection,
         relayed_call::CallerConnection,
     },
+    options::NO_OPTIONS,
 };
 
 /// A call of the peer of this network.
@@ -26,6 +27,23 @@ use crate::{
 struct Target {
     network: Arc<Network>,
     call: CallToAnswer,
+    said: Say,
+}
+
+impl CallToOpen for Target {
+    type Message = Say;
+
+    fn message(&self) -> &Say {
+        &self.said
+    }
+
+    fn topic(&self) -> Option<&Topic> {
+        None
+    }
+
+    fn options(&self) -> &CallOptions {
+        &NO_OPTIONS
+    }
 }
 
 impl RelayTarget for Target {
@@ -36,6 +54,10 @@ impl RelayTarget for Target {
             call: self.call,
             takes_plain: true,
         }
+    }
+
+    fn caller_connection(&self) -> Arc<dyn CallerConnection> {
+        Arc::clone(&self.network.client) as Arc<dyn CallerConnection>
     }
 
     fn set_timeout(&mut self, _: Duration) {}
@@ -59,10 +81,14 @@ impl RelayTarget for Target {
 /// Relays a call of the peer of `from`, as this one. `false` where there is nowhere to relay it to.
 fn relay(from: &Arc<Network>, call: CallToAnswer, to: &Network, said: Say) -> bool {
     let network = Arc::clone(from);
-    let target = Box::new(Target { network, call });
-    let options = CallOptions::new();
-    let relayed = to.client.relay(&said, &options, &from.client, target);
-    relayed.is_ok()
+    let target = Box::new(Target {
+        network,
+        call,
+        said,
+    });
+    let mut is_relayed = true;
+    to.client.relay_all(vec![target], |_, _| is_relayed = false);
+    is_relayed
 }
 
 /// Relays the next call of the peer of `from`, as this one.
