@@ -2,14 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
 use msip_runtime::{
     CallError, CallOptions, Code, SendError,
     untyped::{PendingDelivery, UntypedMessage},
@@ -18,73 +16,15 @@ use msip_runtime::{
 use super::{
     Shared,
     call::is_of_connection,
+    delivery_queue::{Deliveries, Unsent},
     outgoing::{Outgoing, finished_with},
 };
-use crate::router::{Delivery, Failed, OutboxItem, Refused, SessionHandle, WakeList};
+use crate::router::{Failed, Refused, SessionHandle, WakeList};
 
 /// How long an acknowledgment is waited for: the session's expiry ends the wait earlier.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is not sent. It is bounded by what a session may have open, and as an outbox is.
-#[derive(Default)]
-pub(super) struct Deliveries {
-    queue: VecDeque<Unsent>,
-    /// The first of them, while it waits for capacity.
-    sending: Option<Sending>,
-    /// For the first there was no connection, and so many changes of the link ago.
-    stuck_since: Option<u64>,
-    /// What they keep.
-    bytes: usize,
-}
-
-type Sending = Pin<Box<dyn Future<Output = Result<PendingDelivery, CallError>> + Send>>;
-
-/// A message.
-pub(super) struct Unsent {
-    pub(super) delivery: Delivery,
-    /// Its frame, one of the publication's.
-    pub(super) frame: Bytes,
-}
-
 impl Deliveries {
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    /// Whether there is no connection, and the reader has not heard of it yet.
-    pub(super) fn stuck_since(&self) -> Option<u64> {
-        self.stuck_since
-    }
-
-    /// What they keep, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub(super) fn push(&mut self, unsent: Unsent) {
-        self.bytes += unsent.frame.len();
-        self.queue.push_back(unsent);
-    }
-
-    /// What is not sent, in its order.
-    pub(super) fn take(&mut self) -> VecDeque<Unsent> {
-        // Dropped before it has sent it.
-        self.sending = None;
-        self.stuck_since = None;
-        self.bytes = 0;
-        std::mem::take(&mut self.queue)
-    }
-
-    fn pop(&mut self) -> Option<Unsent> {
-        let unsent = self.queue.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(unsent.frame.len());
-        Some(unsent)
-    }
-
     /// Sends as many as there is capacity for. Their acknowledgments are waited for by the open work.
     pub(super) fn poll(&mut self, out: &Outgoing<'_>, task: &mut Context<'_>) {
         while let Some(first) = self.queue.front() {
@@ -149,19 +89,6 @@ impl Unsent {
     fn message(&self, out: &Outgoing<'_>) -> Option<(UntypedMessage, CallOptions)> {
         let client = self.delivery.client.as_ref();
         out.message(self.frame.clone(), &self.delivery.publication, client)
-    }
-
-    /// As it was taken, but alone.
-    pub(super) fn into_item(self) -> OutboxItem {
-        OutboxItem::Publication(self.delivery.of_frame(self.frame))
-    }
-}
-
-impl fmt::Debug for Deliveries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deliveries")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
     }
 }
 

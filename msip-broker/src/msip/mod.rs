@@ -6,6 +6,7 @@
 
 mod call;
 mod deliveries;
+mod delivery_queue;
 #[cfg(feature = "middleman")]
 mod foreign;
 #[cfg(feature = "middleman")]

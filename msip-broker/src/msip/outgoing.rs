@@ -13,7 +13,7 @@ use msip_runtime::{
 use msip_session::wire;
 
 use super::{
-    Shared, call::Instance, deliveries::Deliveries, link::Link, open_work::OpenWork, presence,
+    Shared, call::Instance, delivery_queue::Deliveries, link::Link, open_work::OpenWork, presence,
 };
 use crate::router::{ClientAt, Delivery, Publication, SessionHandle};
 

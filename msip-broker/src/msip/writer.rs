@@ -20,7 +20,8 @@ use tokio::{task::yield_now, time::timeout};
 use super::foreign_pass;
 use super::{
     call::{self, Attempt, Call, MsipCall},
-    deliveries::{Unsent, lacks_connection},
+    deliveries::lacks_connection,
+    delivery_queue::Unsent,
     heard_at::HeardAt,
     outgoing::Outgoing,
     presence,
