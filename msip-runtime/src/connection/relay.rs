@@ -153,9 +153,12 @@ struct OpenedRelay {
     timeout: Duration,
 }
 
+/// The calls of one caller.
+type OfCaller = (Arc<dyn CallerConnection>, Vec<(CallToAnswer, RelayedTo)>);
+
 /// Where calls were relayed to, for their callers' connections: those of one that follow one another together.
 #[derive(Default)]
-struct OpenedRelays(Vec<(Arc<dyn CallerConnection>, Vec<(CallToAnswer, RelayedTo)>)>);
+struct OpenedRelays(Vec<OfCaller>);
 
 impl OpenedRelays {
     fn push(&mut self, target: &impl RelayTarget, to: RelayedTo) {
