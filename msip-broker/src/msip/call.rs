@@ -154,6 +154,10 @@ pub(super) struct PassedOn {
 
 /// Makes these calls at `service`. Their outcomes are passed on by who finds them. Calls come back in `left` where that is not enough:
 /// the service takes no more calls now.
+#[expect(
+    clippy::vec_box,
+    reason = "a call stays where it was received until it is answered"
+)]
 pub(super) fn relay_all(
     calls: Vec<Box<MsipCall>>,
     service: &Handle,

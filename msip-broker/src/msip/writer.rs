@@ -351,6 +351,10 @@ impl<'a> Writer<'a> {
         }
     }
 
+    #[expect(
+        clippy::vec_box,
+        reason = "a call stays where it was received until it is answered"
+    )]
     fn relay_all(&self, calls: Vec<Box<MsipCall>>) {
         if !calls.is_empty() {
             call::relay_all(calls, &self.out.handle, |call, attempt| {
