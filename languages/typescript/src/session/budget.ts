@@ -73,8 +73,8 @@ export function heldBy(session: Session): number {
 }
 
 /** Gives the session of a client a limit of memory. */
-export function limitMemory({ s }: Session, budget: Budget): void {
-  s.limits = { ...s.limits, budget };
+export function limitMemory(session: Session, budget: Budget): void {
+  session.s.limits = { ...session.s.limits, budget };
 }
 
 /** What has come and is not handled, and a part of a frame. */

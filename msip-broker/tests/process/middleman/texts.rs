@@ -210,7 +210,7 @@ async fn what_is_malformed_ends_its_connection_alone_and_says_why() {
             "binary",
             Message::binary(&b"PUB a\n\n.\n"[..]),
             1003,
-            "no text",
+            "not text",
         ),
         (
             "not UTF-8",
