@@ -73,7 +73,7 @@ fn sessions_of_clients_with_another_schema_that_are_kept() {
 #[test]
 fn sessions_with_deliveries_that_are_kept() {
     let name = "1,000 sessions with 100 deliveries and 50 calls each that are left and kept";
-    kept(name, 1000, 1536).run(async |target| {
+    kept(name, 1000, 1792).run(async |target| {
         let deliveries = (1..=100).flat_map(|number| {
             let id = MsgId::delivery(Side::Connecting, number);
             let save = ClientToServer::SaveInd(SaveInd::default());
