@@ -58,17 +58,17 @@ pub(crate) fn launch(language: &str, folder: &Path) -> Result<Launch, String> {
         "node" => Ok(Launch {
             language: "node",
             program: "node".into(),
-            args: vec![node_bundle()?],
+            args: vec![node_bundle(folder)?],
             environment: Vec::new(),
         }),
         NODE_CORE => Ok(Launch {
             language: NODE_CORE,
             program: "node".into(),
-            args: vec![node_bundle()?, "core".to_owned()],
+            args: vec![node_bundle(folder)?, "core".to_owned()],
             environment: Vec::new(),
         }),
         BROWSER => {
-            let bundle = page_bundle()?;
+            let bundle = page_bundle(folder)?;
             let chromium = programs::first_of(&programs::CHROMIUM, "it has the page of a driver");
             let chromium = chromium.ok_or("Chromium is needed")?.to_owned();
             let folder = folder.display().to_string();
@@ -94,33 +94,34 @@ fn check(command: &mut Command, what: &str) -> Result<(), String> {
 }
 
 /// The driver of Node.js.
-fn node_bundle() -> Result<String, String> {
+fn node_bundle(folder: &Path) -> Result<String, String> {
     static BUNDLED: OnceLock<Result<String, String>> = OnceLock::new();
     let options = ["--platform=node", "--format=esm"];
-    let bundled = || bundle("node/node.ts", "conformance-node.mjs", &options);
+    let bundled = || bundle("node/node.ts", &folder.join("node.mjs"), &options);
     BUNDLED.get_or_init(bundled).clone()
 }
 
 /// The same driver for a page, whose script calls it `driver`.
-fn page_bundle() -> Result<String, String> {
+fn page_bundle(folder: &Path) -> Result<String, String> {
     static BUNDLED: OnceLock<Result<String, String>> = OnceLock::new();
     let options = [
         "--platform=browser",
         "--format=iife",
         "--global-name=driver",
     ];
-    let bundled = || bundle("browser/page.ts", "conformance-page.js", &options);
+    let bundled = || bundle("browser/page.ts", &folder.join("page.js"), &options);
     BUNDLED.get_or_init(bundled).clone()
 }
 
-/// An entry of the driver in TypeScript, bundled with the source of the package by the tools of its tests.
-fn bundle(entry: &str, name: &str, options: &[&str]) -> Result<String, String> {
+/// An entry of the driver in TypeScript, bundled with the source of the package by the tools of its tests. The bundle is of this run
+/// alone: another may be read while it is written.
+fn bundle(entry: &str, bundle: &Path, options: &[&str]) -> Result<String, String> {
     let tools = repository().join("target/tmp/typescript");
     let lock = repository().join("tests/tests/languages/typescript/tools");
     let lacks = "Node.js with the packages of its tests is needed";
     let tools = programs::node_packages(&tools, &lock).ok_or(lacks)?;
     let package = repository().join("languages/typescript/src");
-    let output = tools.join(name).display().to_string();
+    let output = bundle.display().to_string();
     let mut esbuild = Command::new("node");
     esbuild
         .arg(tools.join("node_modules/esbuild/bin/esbuild"))

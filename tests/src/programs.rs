@@ -3,7 +3,8 @@
 use std::{
     env,
     fmt::Display,
-    fs,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -47,7 +48,7 @@ pub fn python(folder: &Path, packages: &[&str], check: &str) -> Option<PathBuf> 
             .args(packages))?;
         has_packages()
     };
-    let installed = has_packages().or_else(|_| install());
+    let installed = one_at_a_time(folder, || has_packages().or_else(|_| install()));
     let installed =
         installed.map_err(|reason| format!("there is no Python with {packages:?}: {reason}"));
     or_skipped(installed.map(|_| python))
@@ -69,7 +70,7 @@ pub fn plain_python() -> Option<&'static str> {
 pub fn node_packages(folder: &Path, lock: &Path) -> Option<PathBuf> {
     let read =
         |path: PathBuf| fs::read(&path).map_err(|error| format!("{}: {error}", path.display()));
-    let installed = || {
+    let install = || {
         let wanted = read(lock.join("package-lock.json"))?;
         let stamp = folder.join("installed.json");
         if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
@@ -78,7 +79,6 @@ pub fn node_packages(folder: &Path, lock: &Path) -> Option<PathBuf> {
         let write = |path: PathBuf, bytes| {
             fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))
         };
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         write(
             folder.join("package.json"),
             read(lock.join("package.json"))?,
@@ -90,13 +90,31 @@ pub fn node_packages(folder: &Path, lock: &Path) -> Option<PathBuf> {
         write(stamp, wanted)?;
         Ok(folder.to_owned())
     };
-    let installed: Result<PathBuf, String> = installed();
+    let installed = one_at_a_time(folder, install);
     or_skipped(installed.map_err(|reason| {
         format!(
             "there is no Node.js with the packages of {}: {reason}",
             lock.display()
         )
     }))
+}
+
+/// Installs into this folder, which is made if it is not there, while no other test does, of this process or another: who comes second
+/// finds all that the first has installed, and not a part.
+fn one_at_a_time<T>(
+    folder: &Path,
+    install: impl FnOnce() -> Result<T, String>,
+) -> Result<T, String> {
+    let because = |error: io::Error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(because)?;
+    let lock = File::create(folder.join("installing.lock")).map_err(because)?;
+    // Until the file is closed, or the process ends.
+    #[cfg(unix)]
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+        .map_err(|error| because(error.into()))?;
+    let installed = install();
+    drop(lock);
+    installed
 }
 
 /// What a command says, or what is wrong with it where it fails.
@@ -122,4 +140,38 @@ fn or_skipped<T>(found: Result<T, impl Display>) -> Option<T> {
             println!("skipped: {reason}");
         })
         .ok()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_installed_once_however_many_want_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (installing, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let stamp = folder.path().join("stamp");
+        let install = || {
+            if stamp.exists() {
+                return Ok(());
+            }
+            assert_eq!(installing.fetch_add(1, Ordering::SeqCst), 0);
+            // Others come while this one installs.
+            (0..100).for_each(|_| thread::yield_now());
+            done.fetch_add(1, Ordering::SeqCst);
+            installing.fetch_sub(1, Ordering::SeqCst);
+            fs::write(&stamp, "").map_err(|error| error.to_string())
+        };
+        thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| one_at_a_time(folder.path(), install).expect("installed"));
+            }
+        });
+        assert_eq!(done.into_inner(), 1);
+    }
 }
