@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import unittest
+from dataclasses import replace
 
 from msip.errors import Code
+from msip.protocol import Protocol
 from msip.session import events as ev
 from msip.wire import header
 from msip.wire.decoder import Decoder
 from msip.wire.header import pack_frame
 from msip.wire.payload import with_length
-from msip.wire.protobuf import put_bytes, put_text
+from msip.wire.protobuf import put_bytes, put_fixed64, put_text
 from msip.wire.subscribe import Subscribe, Subscribed, parse_subscribe
 from pair import ECHO, NOTE, ORDER, Pair, events
 
@@ -92,15 +94,63 @@ class BrokerClient(unittest.TestCase):
         assert isinstance(ended, ev.SubscriptionEnded)
         self.assertEqual((ended.topic, ended.status.message), ("fleet/7", "no more"))
 
+    def test_one_that_does_not_last_is_left_to_its_owner(self) -> None:
+        id = self.client.subscribe("fleet/7", now=0, lasts=False)
+        self.sent()
+        self.client.receive(pack_frame(header.ACK, 0, id), 0)
+        self.pair.lose()
+        self.pair.connect()
+        self.client.receive(self.pair.server.transmit(), 0)
+        self.assertEqual(self.sent(), [])
+        self.assertEqual(self.client._subscriptions, {})
+
+    def test_several_protocols_at_their_topics(self) -> None:
+        shout = replace(NOTE, name="shout", number=77)
+        other = Protocol("other.v1", 9, (), (shout,), "a description")
+        self.client.speak_at("fleet/7", other)
+        for topic, variant in (("fleet/7", 77), ("fleet/7/$to/1f", 77), ("fleet/8", 77), ("fleet/8", NOTE.number)):
+            self.client.receive(self.event(topic, variant, b"x"), 0)
+        heard = [(event.topic, event.member) for event in events(self.client) if isinstance(event, ev.Message)]
+        self.assertEqual(heard, [("fleet/7", shout), ("fleet/7/$to/1f", shout), ("fleet/8", NOTE)])
+        call = self.event("fleet/7", 65535, b"", 1 << 63 | 6, header.ACK_REQUIRED)
+        self.client.receive(call[:8] + b"\0\x02" + call[10:], 0)
+        self.assertIn(b"a description", [payload for _, _, payload in self.sent()])
+        self.client.speak_at("fleet/7", None)
+        self.client.receive(self.event("fleet/7", 77, b"x"), 0)
+        self.assertEqual(events(self.client), [])
+
+    def test_a_client_hears_what_is_spoken_at_its_topic(self) -> None:
+        id = self.client.subscribe("fleet/7", now=0)
+        self.client.receive(pack_frame(header.ACK, 0, id), 0)
+        events(self.client)
+        for topic in ("fleet/7", "fleet/8"):
+            content, body = bytearray(), bytearray()
+            put_text(content, 1, topic)
+            put_text(content, 2, "test.v1")
+            put_fixed64(content, 3, 7)
+            put_bytes(body, 3, content)
+            self.client.receive(self.event(f"$presence/{topic}", 3, bytes(body)), 0)
+        self.client.receive(self.event("$presence/fleet/7", 3, b"\x1a\x01\xff"), 0)
+        self.assertEqual(events(self.client), [ev.TopicSpoken("fleet/7", Subscribed("test.v1", 7))])
+
     def test_the_broker_ends_a_subscription(self) -> None:
-        self.client._subscriptions["fleet/7"] = None
+        self.client._subscriptions["fleet/7"] = None, True
         content, body = bytearray(), bytearray()
         put_text(content, 1, "fleet/7")
         put_bytes(body, 4, content)
         self.client.receive(self.event("$broker", 4, bytes(body)), 0)
         [ended] = events(self.client)
         assert isinstance(ended, ev.SubscriptionEnded)
-        self.assertEqual(ended.topic, "fleet/7")
+        self.assertEqual((ended.topic, ended.status.code), ("fleet/7", Code.PERMISSION_DENIED))
+        self.client._subscriptions["fleet/7"] = None, True
+        put_text(content, 2, "RESOURCE_EXHAUSTED")
+        put_text(content, 3, "too slow")
+        body = bytearray()
+        put_bytes(body, 4, content)
+        self.client.receive(self.event("$broker", 4, bytes(body)), 0)
+        [ended] = events(self.client)
+        assert isinstance(ended, ev.SubscriptionEnded)
+        self.assertEqual((ended.status.code, ended.status.message), (Code.RESOURCE_EXHAUSTED, "too slow"))
         # What else a broker says is for services, and no input is too strange.
         self.client.receive(self.event("$presence/fleet/7", 1, b"\xff\xff"), 0)
         self.client.receive(self.event("$broker", 4, b"\xff\xff"), 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import unittest
 
 import msip
-from lab import Heard, LabClient, LabTest, lab
+from lab import Heard, LabClient, LabServer, LabTest, Served, lab
 from msip.session import Settings
 from msip.session import events as ev
 from msip.session.budget import FLOOR, SUSPENDED_SESSION, Budget
 from pair import ECHO, NOTE, Pair, events, small
 
+BROKER = os.environ.get("MSIP_TEST_BROKER", "")
 MIB = 1 << 20
 
 
@@ -120,6 +122,38 @@ class ServerTest(LabTest):
                 async with asyncio.timeout(20):
                     while server.memory > MIB // 2:
                         await client.ping()
+
+        self.run_lab(work)
+
+
+@unittest.skipUnless(BROKER, "there is no broker: MSIP_TEST_BROKER")
+class ServiceTest(LabTest):
+    def test_a_service_holds_no_more_than_it_may_and_loses_no_message(self) -> None:
+        async def work() -> None:
+            url, served = f"{BROKER}/limits-{os.getpid()}", Served()
+            async with LabServer.attach(f"{url}?max_memory=1MiB", served) as server:
+                clients = [LabClient(url) for _ in range(21)]
+                for client in clients:
+                    await client.connect()
+                *senders, caller = clients
+                for client in senders:
+                    await client.note_ind("wait")
+                    for _ in range(20):
+                        await client.note_ind("x" * 10_000)
+                # 4 MB were sent: a call is refused once 1 MiB waits here.
+                with self.assertRaises(msip.CallError) as refused:
+                    async with asyncio.timeout(20):
+                        while True:
+                            await caller.echo_req("?")
+                self.assertEqual(refused.exception.message, f"memory is short: {MIB} bytes (max_memory)")
+                self.assertGreater(server.memory, MIB)
+                served.gate.set()
+                await served.until("note " + "x" * 20, 400)
+                self.assertEqual(await caller.echo_req("!"), "!")
+                self.assertLess(server.memory, MIB)
+                for client in clients:
+                    await client.close()
+            self.assertEqual(server.memory, 0)
 
         self.run_lab(work)
 

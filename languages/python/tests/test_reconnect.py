@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unittest
+from collections.abc import Callable
 
 import msip
 from lab import Heard, LabClient, LabServer, LabTest, Served, lab
@@ -17,6 +18,8 @@ class Proxy:
     def __init__(self, url: str) -> None:
         self.port = int(url.rpartition(":")[2])
         self.lets_in = True
+        self.brought = 0
+        """The bytes that servers have said."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -47,16 +50,22 @@ class Proxy:
                 return
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self.port)
             self._writers += [writer, to_writer]
-            await asyncio.gather(_copy(reader, to_writer), _copy(to_reader, writer))
+            await asyncio.gather(_copy(reader, to_writer), _copy(to_reader, writer, self._count))
         except OSError:
             writer.transport.abort()
         finally:
             self._tasks.discard(task)
 
+    def _count(self, size: int) -> None:
+        self.brought += size
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None] = lambda _: None
+) -> None:
     try:
         while data := await reader.read(65536):
+            count(len(data))
             writer.write(data)
             await writer.drain()
     except OSError:

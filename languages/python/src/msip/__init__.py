@@ -32,6 +32,7 @@ from msip.url import UrlError
 from msip.wire.metadata import Identity, Metadata
 
 if TYPE_CHECKING:
+    from msip.broker import BrokerConnection
     from msip.compatibility import SchemaDifference
     from msip.untyped import UntypedClient, UntypedHandler, UntypedMessage, UntypedSyncClient
 
@@ -40,6 +41,7 @@ __all__ = [
     "Authenticate",
     "BindError",
     "Broadcast",
+    "BrokerConnection",
     "CallError",
     "CallMetadata",
     "Cause",
@@ -94,6 +96,8 @@ def __getattr__(name: str) -> object:
     found: object
     if name == "SchemaDifference":
         from msip.compatibility import SchemaDifference as found
+    elif name == "BrokerConnection":
+        from msip.broker import BrokerConnection as found
     elif name.startswith("Untyped") and name in __all__:
         from msip import untyped
 

@@ -91,6 +91,8 @@ class PeerInbound(Inbound):
         self._window = window
         self._forget = forget
         self._idle: asyncio.Future[None] | None = None
+        # The bytes of what waits or is being handled, which the session does not count any longer.
+        self._held = 0
 
     def on_message(self, event: events.Message) -> None:
         self._session.finished(0, 1, event.size)
@@ -100,6 +102,7 @@ class PeerInbound(Inbound):
                 self._session.fail(event.id, Status(Code.RESOURCE_EXHAUSTED, text))
             return
         self._window.received()
+        self._hold(event.size)
         super().on_message(event)
 
     async def drained(self) -> None:
@@ -108,7 +111,20 @@ class PeerInbound(Inbound):
             self._idle = self._driver.loop.create_future()
             await self._idle
 
+    async def close(self, time_limit: float) -> None:
+        """As of any `Inbound`; what is given up counts no longer."""
+        try:
+            await super().close(time_limit)
+        finally:
+            self._hold(-self._held)
+
+    def _hold(self, by: int) -> None:
+        self._held += by
+        self._session.held_elsewhere += by
+
     def _taken(self, event: events.Message) -> None:
+        if self._held:
+            self._hold(-event.size)
         self._window.handled(event.size)
 
     def _worked(self, _: asyncio.Task[None]) -> None:

@@ -12,6 +12,7 @@ from msip.client.connection_info import ConnectionInfo
 from msip.client.credential import Credential, CredentialSource
 from msip.client.establish import Connector
 from msip.client.handler import ClientHandler
+from msip.client.schema_watch import SchemaWatch
 from msip.client.supervisor import Supervisor
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
@@ -124,6 +125,7 @@ class Client:
             self._info,
             self._url.topic,
             Subscribe(protocol=protocol.name, fingerprint=protocol.fingerprint, by_peer=True),
+            self._watch(protocol, outbound),
         )
         await self._supervisor.start()
         return self
@@ -154,6 +156,10 @@ class Client:
     def _inbound(self, driver: Driver, outbound: Outbound) -> Inbound:
         """What handles what the server says."""
         return Inbound(driver, Side.CLIENT, self.protocol, self._handler, self, outbound.item_waiters)
+
+    def _watch(self, protocol: Protocol, outbound: Outbound) -> SchemaWatch | None:
+        """What compares the schema at the other end with the client's."""
+        return SchemaWatch(protocol, outbound, self._info, self._settings.handshake_timeout)
 
     async def _subscription_lost(self, topic: str, status: Status) -> None:
         """The broker has ended a subscription."""

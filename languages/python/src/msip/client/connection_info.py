@@ -26,8 +26,10 @@ class ConnectionState(Enum):
 class ConnectionInfo:
     """The connection of a client, as it is now; everything of the last connection stays until there is another one."""
 
-    def __init__(self) -> None:
-        self.state = ConnectionState.CONNECTING
+    def __init__(self, link: ConnectionInfo | None = None) -> None:
+        """With a `link` it is about a client of that connection."""
+        self._link = link
+        self._state = ConnectionState.CONNECTING
         self.address: Address | None = None
         """The address in use."""
         self.is_confidential = False
@@ -43,6 +45,24 @@ class ConnectionInfo:
         which takes a question to the server: see `schema_compared`."""
         self._welcome: Welcome | None = None
         self._comparing: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the client is."""
+        if self._link is not None and self._state is ConnectionState.CONNECTED:
+            return self._link.state
+        return self._state
+
+    @state.setter
+    def state(self, state: ConnectionState) -> None:
+        self._state = state
+
+    def follow(self) -> None:
+        """The link has another connection."""
+        link = self._link
+        if link is not None:
+            self._welcome = link._welcome
+            self.address, self.is_confidential, self.is_resumed = link.address, link.is_confidential, link.is_resumed
 
     def connected(self, welcome: Welcome, address: Address, is_confidential: bool, is_resumed: bool) -> None:
         """There is another connection."""

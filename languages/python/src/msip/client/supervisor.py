@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from typing import Protocol as TypingProtocol
 
 from msip.client.backoff import Backoff
@@ -15,6 +15,7 @@ from msip.client.credential import CredentialSource
 from msip.client.establish import Connector, ConnectRefusedError, Established
 from msip.client.handler import ClientHandler, Reconnect
 from msip.client.route import Route
+from msip.client.schema_watch import SchemaWatch
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
 from msip.connection.failures import not_sent
@@ -24,11 +25,8 @@ from msip.protocol import Protocol
 from msip.session import events
 from msip.settings import ClientSettings
 from msip.url import ServiceUrl
-from msip.wire.hello import SCHEMA_DESCRIPTION, Codec, Compression, Welcome
+from msip.wire.hello import SCHEMA_DESCRIPTION, Codec, Compression
 from msip.wire.subscribe import Subscribe
-
-if TYPE_CHECKING:
-    from msip.compatibility.peer_schemas import PeerSchemas
 
 _log = logging.getLogger("msip")
 
@@ -79,9 +77,11 @@ class Supervisor:
         outbound: Outbound,
         inbound: Receiver,
         info: ConnectionInfo,
-        topic: str,
-        subscribe: Subscribe,
+        topic: str | None,
+        subscribe: Subscribe | None = None,
+        watch: SchemaWatch | None = None,
     ) -> None:
+        """Without a `topic` it is a connection to a broker whose clients name theirs; an empty one is for a direct connection."""
         self.gate: asyncio.Future[None] | None = driver.loop.create_future()
         self.info = info
         self._client = client
@@ -105,11 +105,12 @@ class Supervisor:
         self._is_stopping = False
         self._is_subscribed = False
         self._closed: events.Closed | None = None
-        self._schemas: PeerSchemas | None = None
+        self._watch = watch
         driver.routes[events.Closed] = self._on_closed
         driver.routes[events.Draining] = self._on_draining
         driver.routes[events.TransportDead] = driver.on_dead
         driver.routes[events.SubscriptionEnded] = self._on_subscription_ended
+        driver.routes[events.TopicSpoken] = self._on_topic_spoken
 
     async def start(self) -> None:
         """Connects for the first time and logs in. Cancelling closes everything.
@@ -308,39 +309,8 @@ class Supervisor:
             self._is_subscribed = False
         if connected.session_lost:
             self.info.lost_sessions += 1
-        if not (welcome.broker or connected.resumed or self._protocol.is_open):
-            self._compare(welcome)
-
-    def _compare(self, welcome: Welcome) -> None:
-        """Compares the schemas, where the server's has another fingerprint."""
-        self._stop_comparing()
-        self.info.schema_difference = None
-        if welcome.fingerprint == self._protocol.fingerprint:
-            return
-        from msip.compatibility.peer_schemas import PeerSchemas  # late: most servers have the same schema
-
-        if self._schemas is None:
-            self._schemas = PeerSchemas(self._protocol, "server")
-        comparing = self._driver.loop.create_task(
-            self._comparing(self._schemas, welcome), name="msip: comparison of schemas"
-        )
-        self.info.comparing(comparing)
-        self._telling.add(comparing)
-        comparing.add_done_callback(self._telling.discard)
-
-    async def _comparing(self, schemas: PeerSchemas, welcome: Welcome) -> None:
-        limit = self._settings.handshake_timeout
-        self.info.schema_difference = await schemas.difference(
-            welcome.fingerprint,
-            SCHEMA_DESCRIPTION in welcome.extensions,
-            Codec(welcome.codec),
-            lambda: self._outbound.describe(limit),
-        )
-
-    def _stop_comparing(self) -> None:
-        before = self.info.comparing(None)
-        if before is not None:
-            before.cancel()
+        if self._watch is not None and not (welcome.broker or connected.resumed):
+            self._watch.compare(welcome.fingerprint, SCHEMA_DESCRIPTION in welcome.extensions)
 
     # Login.
 
@@ -394,14 +364,18 @@ class Supervisor:
 
     async def _logging_in(self, connected: events.Connected) -> None:
         if self._topic and not self._is_subscribed:
-            number = self._driver.session.subscribe(self._topic, self._subscribe, now=self._driver.now())
+            # This makes it again in a new session.
+            session, now = self._driver.session, self._driver.now()
+            number = session.subscribe(self._topic, self._subscribe, now=now, lasts=False)
             try:
-                await self._outbound.outcome(number)
+                subscribed: events.Subscribed = await self._outbound.outcome(number)
             except Status as status:
                 raise ConnectError(
                     status.code, f'the broker refused the topic "{self._topic}": {status.message}'
                 ) from status
             self._is_subscribed = True
+            if self._watch is not None:
+                self._watch.topic_has(subscribed.service)
         if connected.session_lost:
             await self._handler.on_session_lost(self._client)
         await self._handler.on_connected(self._client)
@@ -413,18 +387,21 @@ class Supervisor:
 
     def _check_broker(self, established: Established) -> None:
         is_broker = established.connected.welcome.broker
-        if is_broker == bool(self._topic) or self._protocol.is_open:
+        if is_broker == (self._topic != "") or self._protocol.is_open:
             return
         self._leave()
+        address = established.address
         if is_broker:
             raise ConnectError(
                 Code.FAILED_PRECONDITION,
-                f"the server at {established.address} is a broker, and the URL names no topic: append the one at which"
-                f" `{self._protocol.name}` is spoken, such as {established.address}?topic=room1",
+                f"the server at {address} is a broker, and the URL names no topic: append the one at which"
+                f" `{self._protocol.name}` is spoken, such as {address}?topic=room1",
             )
+        if self._topic is None:
+            raise ConnectError(Code.FAILED_PRECONDITION, f"the server at {address} is no broker, and has no topics")
         raise ConnectError(
             Code.FAILED_PRECONDITION,
-            f'the URL names the topic "{self._topic}", and the server at {established.address} is no broker: leave the topic'
+            f'the URL names the topic "{self._topic}", and the server at {address} is no broker: leave the topic'
             " out to speak with it directly",
         )
 
@@ -435,7 +412,10 @@ class Supervisor:
         self.info.state = ConnectionState.CLOSED
         self.info.closed = reason
         self._outbound.close(reason)
-        self._stop_comparing()
+        comparing: set[asyncio.Task[None]] = set()
+        if self._watch is not None:
+            self._watch.stop()
+            comparing = self._watch.tasks
         session, driver = self._driver.session, self._driver
         if not session.is_over:
             session.end(Status(Code.UNAVAILABLE, "the client is closed"))
@@ -445,7 +425,8 @@ class Supervisor:
         gate, self.gate = self.gate, driver.loop.create_future()
         if gate is not None and not gate.done():
             gate.set_result(None)
-        others = [task for task in (self._disconnecting, *self._telling, *self._outbound.tasks) if task is not None]
+        waits_for = (self._disconnecting, *self._telling, *comparing, *self._outbound.tasks)
+        others = [task for task in waits_for if task is not None]
         if others:
             await asyncio.wait(others, timeout=self._settings.drain_timeout)
             for task in others:
@@ -469,6 +450,10 @@ class Supervisor:
         )
         self._telling.add(told)
         told.add_done_callback(self._telling.discard)
+
+    def _on_topic_spoken(self, event: events.TopicSpoken) -> None:
+        if self._watch is not None:
+            self._watch.topic_has(event.service)
 
     # The handler's answers.
 

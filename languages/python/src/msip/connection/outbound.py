@@ -65,7 +65,7 @@ class Outbound:
         self._session = driver.session
         self._call_timeout = settings.call_timeout
         other = Side.SERVER if side is Side.CLIENT else Side.CLIENT
-        self._answers = {member.number: member for member in protocol.sent_by(other)}
+        self._answers = _by_number(protocol.sent_by(other))
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._streams: dict[int, Items] = {}
         self.item_waiters = ItemWaiters(driver)
@@ -85,10 +85,12 @@ class Outbound:
             }
         )
 
-    def at(self, topic: str) -> Outbound:
-        """The same, to another topic: it shares everything but that, `codec` and `closed`."""
+    def at(self, topic: str, protocol: Protocol | None = None) -> Outbound:
+        """The same, to another topic, of another protocol: it shares everything but these, `codec` and `closed`."""
         other = copy(self)
         other.topic = topic
+        if protocol is not None:
+            other._answers = _by_number(protocol.server_to_client)
         return other
 
     # Calls and messages. Each of them checks, encodes and hands over without waiting where there is capacity.
@@ -192,13 +194,15 @@ class Outbound:
             raise CallError(Status(Code.INTERNAL, "the answer is no description"), Cause.UNREADABLE)
         return self.codec.inflate(_DESCRIBE, answer.body)
 
-    async def subscribe(self, topic: str, options: Subscribe | None) -> events.Subscribed:
-        """Subscribes to a topic, and waits until the broker has accepted that.
+    async def subscribe(self, topic: str, options: Subscribe | None, *, lasts: bool = True) -> events.Subscribed:
+        """Subscribes to a topic, and waits until the broker has accepted that. One that `lasts` is made again in a new session.
 
         Raises:
             CallError: it has refused.
         """
-        subscribed: events.Subscribed = await self._asked(lambda now: self._session.subscribe(topic, options, now=now))
+        subscribed: events.Subscribed = await self._asked(
+            lambda now: self._session.subscribe(topic, options, now=now, lasts=lasts)
+        )
         return subscribed
 
     async def unsubscribe(self, topic: str) -> None:
@@ -518,6 +522,10 @@ class Outbound:
             self._message_queue.wake_next()
         else:
             self.item_waiters.wake(event.id)
+
+
+def _by_number(members: Iterable[Member]) -> dict[int, Member]:
+    return {member.number: member for member in members}
 
 
 async def _each(requests: Requests) -> AsyncIterator[Any]:

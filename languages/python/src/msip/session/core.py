@@ -93,6 +93,7 @@ class SessionCore:
         "_allows_compressed",
         "_allows_error_metadata",
         "_allows_topics",
+        "_at_topics",
         "_call_count",
         "_cancels",
         "_close_text",
@@ -164,6 +165,7 @@ class SessionCore:
         "_unwanted",
         "_waiting_streams",
         "_waits",
+        "held_elsewhere",
         "ignored",
         "protocol",
         "settings",
@@ -176,15 +178,16 @@ class SessionCore:
         self.settings = settings
         self.ignored = 0
         """How many frames were ignored, because they answer nothing or could not be read and asked for no answer."""
+        self.held_elsewhere = 0
+        """The bytes of what the owner has taken and finished, and has not handled: they count as the session's."""
         self._is_client = side is Side.CLIENT
         self._own_bit = 0 if self._is_client else SERVER_ID
         self._peer_bit = SERVER_ID if self._is_client else 0
         self._message_type = PUBLISH if self._is_client else EVENT
         self._peer_message_type = EVENT if self._is_client else PUBLISH
         peer = Side.SERVER if self._is_client else Side.CLIENT
-        self._incoming: dict[int, Member] = {
-            member.number: member for member in protocol.sent_by(peer) if member.shape is not Shape.ANSWER
-        }
+        self._incoming = accepted(protocol, peer)
+        self._at_topics: dict[str, tuple[Protocol, dict[int, Member]]] = {}
         self._request_queue = min(settings.outgoing_queue, _MAX_QUEUED)
         self._budget = settings.budget
         self._now = now
@@ -200,7 +203,8 @@ class SessionCore:
         self._random: Callable[[int], bytes] = bytes
         self._handshake_at = inf
         self._hello_id = 0
-        self._subscriptions: dict[str, Subscribe | None] = {}
+        # With whether the session makes it again.
+        self._subscriptions: dict[str, tuple[Subscribe | None, bool]] = {}
         self._generation = 0
         self._unfinished = 0
         self._begin_session()
@@ -280,7 +284,7 @@ class SessionCore:
 
     def _held_inbound(self) -> int:
         """The bytes of what has come and is not handled, and of a part of a frame."""
-        return self._inbound_size + self._receive_window.taken + self._decoder.pending_len
+        return self._inbound_size + self._receive_window.taken + self._decoder.pending_len + self.held_elsewhere
 
     # --- Frames
 
@@ -432,3 +436,8 @@ class SessionCore:
     def _is_closing(self) -> bool:
         """Whether either side has said that it opens nothing new."""
         return self._is_close_begun or self._is_close_received
+
+
+def accepted(protocol: Protocol, peer: Side) -> dict[int, Member]:
+    """What the peer may begin, by its number."""
+    return {member.number: member for member in protocol.sent_by(peer) if member.shape is not Shape.ANSWER}

@@ -33,6 +33,7 @@ __all__ = [
     "RequestItem",
     "Subscribed",
     "SubscriptionEnded",
+    "TopicSpoken",
     "TransportDead",
     "Writable",
 ]
@@ -247,6 +248,15 @@ class BrokerSaid:
 
 
 @record
+class TopicSpoken:
+    """A first service has come to a topic at which this client was already."""
+
+    topic: str
+    service: SubscribedTo
+    """What it speaks."""
+
+
+@record
 class SubscriptionEnded:
     """The broker has ended a subscription, or did not accept it again in a new session."""
 
@@ -282,6 +292,7 @@ Event: TypeAlias = (
     | TransportDead
     | Subscribed
     | SubscriptionEnded
+    | TopicSpoken
     | BrokerSaid
     | Pong
 )

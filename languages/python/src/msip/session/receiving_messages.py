@@ -7,7 +7,7 @@ from math import inf
 from typing import Final
 
 from msip.errors import Code, DecodeError, Status
-from msip.protocol import Kind, Member, Shape
+from msip.protocol import Kind, Member, Protocol, Shape
 from msip.session.budget import FLOOR
 from msip.session.core import LATE_FRAMES, UNWANTED
 from msip.session.ended_calls import NOT_ACCEPTED
@@ -253,7 +253,7 @@ class ReceivingMessages(Subscribing):
         if self._is_close_begun and self._pending_close is None:
             self._reject(flags, id, *NOT_ACCEPTED)
             return
-        text = self.protocol.description.encode()
+        text = self._spoken_at(topic)[0].description.encode()
         if flags & MORE:
             raise _RejectedError(Code.INVALID_ARGUMENT, "the call for a schema is no stream")
         if not text:
@@ -281,7 +281,7 @@ class ReceivingMessages(Subscribing):
             if flags & MORE:
                 raise _RejectedError(Code.UNIMPLEMENTED, "an untyped client serves no streams")
             return open_member(variant, kind, is_call)
-        member = self._incoming.get(variant)
+        member = self._spoken_at(topic)[1].get(variant)
         if member is None:
             raise _RejectedError(Code.UNIMPLEMENTED, f"unknown variant {variant}")
         name = member.name
@@ -300,6 +300,11 @@ class ReceivingMessages(Subscribing):
                 Code.INVALID_ARGUMENT, f"the body does not contain {name} ({variant}), which its header names"
             )
         return member
+
+    def _spoken_at(self, topic: str) -> tuple[Protocol, dict[int, Member]]:
+        """The protocol of what comes at a topic, and what of it the peer may begin."""
+        at = self._at_topics.get(topic.partition("/$to/")[0]) if self._at_topics else None
+        return at or (self.protocol, self._incoming)
 
     def _read_payload(self, flags: int, kind: int, payload: bytes) -> tuple[Metadata | None, str, bytes]:
         if kind not in _KINDS:

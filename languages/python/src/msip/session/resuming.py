@@ -144,7 +144,8 @@ class Resuming(Closing):
         self._peer_ends_cancelled = ENDS_CANCELLED in extensions
         self._allows_error_metadata = ERROR_METADATA in extensions
         self._allows_compressed = compression != Compression.NONE
-        self._same_schema = fingerprint == self.protocol.fingerprint
+        # Without a fingerprint it is nobody's: that of a broker, which passes on what others say.
+        self._same_schema = 0 != fingerprint == self.protocol.fingerprint
 
     # --- The accepting side
 

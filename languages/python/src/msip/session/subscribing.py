@@ -5,14 +5,15 @@ from __future__ import annotations
 from math import inf
 
 from msip.errors import Code, DecodeError, NotReadyError, Status
-from msip.session.core import OPEN
-from msip.session.events import BrokerSaid, Failed, Subscribed, SubscriptionEnded
+from msip.protocol import Protocol, Side
+from msip.session.core import OPEN, accepted
+from msip.session.events import BrokerSaid, Failed, Subscribed, SubscriptionEnded, TopicSpoken
 from msip.session.exchanges import Class, Outbound
 from msip.session.outgoing import REQUEST
 from msip.session.replying import Replying
 from msip.wire.header import ACK_REQUIRED, META, SUBSCRIBE, UNSUBSCRIBE, pack_frame
 from msip.wire.payload import PayloadError
-from msip.wire.protobuf import as_bytes, as_text, fields
+from msip.wire.protobuf import as_bytes, as_int, as_text, fields
 from msip.wire.subscribe import Subscribe, write_subscribe
 from msip.wire.subscribe import Subscribed as SubscribedTo
 
@@ -23,6 +24,7 @@ BROKER = "$broker"
 BROKER_TOPICS = (BROKER, "$presence")
 """What begins the topics at which a broker itself speaks."""
 
+_TOPIC_SPOKEN = 3
 _SUBSCRIPTION_ENDED = 4
 
 
@@ -31,15 +33,30 @@ class Subscribing(Replying):
 
     __slots__ = ()
 
+    def speak_at(self, topic: str, protocol: Protocol | None) -> None:
+        """Client of a broker: what comes at this topic, or at the client's own below it, is of this protocol. With None it is of the
+        session's own again."""
+        if protocol is None:
+            self._at_topics.pop(topic, None)
+        else:
+            self._at_topics[topic] = protocol, accepted(protocol, Side.SERVER)
+
     def subscribe(
-        self, topic: str, options: Subscribe | None = None, *, now: float, timeout: float | None = 30.0
+        self,
+        topic: str,
+        options: Subscribe | None = None,
+        *,
+        now: float,
+        timeout: float | None = 30.0,
+        lasts: bool = True,
     ) -> int:
-        """Client of a broker: subscribes. Ends with `Subscribed` or `Failed`; made again by itself in a new session.
+        """Client of a broker: subscribes. Ends with `Subscribed` or `Failed`. One that `lasts` is made again by itself in a new
+        session.
 
         Another one for the same topic takes the place of the one before. Raises `Status` for a topic that is none."""
         id = self._ask(SUBSCRIBE, topic, options, now, timeout)
         self._outbound[id].topic = topic
-        self._subscriptions[topic] = options
+        self._subscriptions[topic] = options, lasts
         return id
 
     def unsubscribe(self, topic: str, *, now: float, timeout: float | None = 30.0) -> int:
@@ -82,7 +99,9 @@ class Subscribing(Replying):
 
     def _subscribe_again(self) -> None:
         """Makes the subscriptions of a session that was lost in the new one."""
-        for topic, options in self._subscriptions.items():
+        lasting = {topic: kept for topic, kept in self._subscriptions.items() if kept[1]}
+        self._subscriptions = lasting
+        for topic, (options, _) in lasting.items():
             self._sequence += 1
             id = self._own_bit | self._sequence
             entry = Outbound(Class.SUBSCRIBE, None, False, self._now, None, inf)
@@ -115,24 +134,46 @@ class Subscribing(Replying):
             self._events.append(failed)
 
     def _broker_says(self, topic: str, variant: int, body: bytes) -> None:
-        """A message of a broker's own protocol. All but the end of a subscription is for services."""
+        """A message of a broker's own protocol. A client hears what is spoken at its topics, and of the end of its subscriptions."""
         if self.settings.hears_presence and topic != BROKER:
             self._events.append(BrokerSaid(topic, variant, body))
             return
-        if topic != BROKER or variant != _SUBSCRIPTION_ENDED or self._phase != OPEN:
+        if topic == BROKER and variant == _SUBSCRIPTION_ENDED:
+            read = self._subscription_ended
+        elif variant == _TOPIC_SPOKEN:
+            read = self._topic_spoken
+        else:
             self.ignored += 1
             return
         try:
             for number, content in fields(body):
-                if number == _SUBSCRIPTION_ENDED:
-                    for part, text in fields(as_bytes(content)):
-                        if part == 1:
-                            self._subscription_ended(as_text(text))
+                if number == variant and self._phase == OPEN:
+                    read(as_bytes(content))
         except DecodeError:
             self.ignored += 1
 
-    def _subscription_ended(self, topic: str) -> None:
+    def _topic_spoken(self, content: bytes) -> None:
+        topic, service = "", SubscribedTo()
+        for number, value in fields(content):
+            if number == 1:
+                topic = as_text(value)
+            elif number == 2:
+                service.protocol = as_text(value)
+            elif number == 3:
+                service.fingerprint = as_int(value)
+        if topic in self._subscriptions:
+            self._events.append(TopicSpoken(topic, service))
+
+    def _subscription_ended(self, content: bytes) -> None:
+        topic, code, text = "", "", "what allowed the subscription was withdrawn"
+        for number, value in fields(content):
+            if number == 1:
+                topic = as_text(value)
+            elif number == 2:
+                code = as_text(value)
+            elif number == 3:
+                text = as_text(value)
         if topic in self._subscriptions:
             del self._subscriptions[topic]
-            status = Status(Code.PERMISSION_DENIED, "what allowed the subscription was withdrawn")
+            status = Status(Code.__members__.get(code, Code.PERMISSION_DENIED), text)
             self._events.append(SubscriptionEnded(topic, status))

@@ -7,6 +7,7 @@ from typing import ClassVar, Self, Unpack
 
 from msip.client import Client
 from msip.client.options import ClientOptions
+from msip.client.schema_watch import SchemaWatch
 from msip.codec import BodyCodec
 from msip.connection.driver import Driver
 from msip.connection.inbound import Inbound
@@ -153,6 +154,9 @@ class UntypedClient(Client):
 
     def _inbound(self, driver: Driver, outbound: Outbound) -> Inbound:
         return UntypedInbound(driver, Side.CLIENT, self._own, self._handler, self, outbound.item_waiters)
+
+    def _watch(self, protocol: Protocol, outbound: Outbound) -> SchemaWatch | None:
+        return None
 
     async def _subscription_lost(self, topic: str, status: Status) -> None:
         if isinstance(self._handler, UntypedHandler):
