@@ -104,17 +104,23 @@ describe("a shared connection", { skip: broker === "" && "there is no broker: MS
       const [stuckAt, at] = [topic(), topic()];
       const services = await Promise.all([stuckAt, at].map((at) => LabServer.attach(`${broker}/${at}`, handlers)));
       for (const service of services) over(service);
-      const shared = over(await share({ drainTimeoutMs: 100 }));
+      const counting = new Cuttable(broker);
+      const shared = over(await BrokerConnection.connect(counting, { drainTimeoutMs: 100 }));
       const gate = signalled();
-      await shared.client(LabClient, stuckAt, { handler: { onNote: () => gate.promise } });
+      const stuck = await shared.client(LabClient, stuckAt, { handler: { onNote: () => gate.promise } });
       const notes = new Recorder<string>();
       await shared.client(LabClient, at, { handler: { onNote: (note) => notes.record(note) } });
       // More than its window, and more than that of the connection.
-      for (let count = 0; count < 1200; count++) services[0]?.everyone().note("a");
+      const note = ".".repeat(1000);
+      for (let count = 0; count < 1200; count++) {
+        while (services[0]?.everyone().note(note) === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.equal(await stuck.echo("behind them"), "behind them");
       for (let count = 0; count < 300; count++) {
         while (services[1]?.everyone().note(String(count)) === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       assert.deepEqual(await notes.until(300), Array.from({ length: 300 }, (_, count) => String(count)));
+      assert.ok(counting.received < 600_000, `what the stuck one has no window for waits in the broker, and ${counting.received} bytes have come`);
       gate.happened();
     });
   });

@@ -14,6 +14,8 @@ export class Cuttable implements Transport {
   isBlocked = false;
   /** Where nothing that is written arrives. */
   isStalled = false;
+  /** How many bytes have come. */
+  received = 0;
 
   constructor(url: string) {
     this.#inner = transport(url);
@@ -30,6 +32,15 @@ export class Cuttable implements Transport {
       if (!this.isStalled) return write(bytes);
       buffered += bytes.length;
       return false;
+    };
+    const start = stream.start.bind(stream);
+    stream.start = (sink) => {
+      const onData = sink.onData.bind(sink);
+      sink.onData = (bytes) => {
+        this.received += bytes.length;
+        onData(bytes);
+      };
+      start(sink);
     };
     Object.defineProperty(stream, "buffered", { get: () => buffered });
     this.opened.record(stream);
