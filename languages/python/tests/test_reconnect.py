@@ -115,6 +115,23 @@ class ReconnectTest(LabTest):
 
         self.run_lab(work)
 
+    def test_a_client_that_closes_hears_that_it_is_closed_however_the_connection_ends(self) -> None:
+        class Told(Heard):
+            async def on_disconnected(self, client: LabClient, reason: msip.Status) -> None:
+                self.tell(str(reason))
+
+        async def work() -> None:
+            heard = Told()
+            async with lab() as (server, _), Proxy(server.urls[0]) as proxy:
+                client = await LabClient(f"{proxy.url}?{QUICK}", heard).connect()
+                closing = asyncio.create_task(client.close())
+                await asyncio.sleep(0)
+                proxy.cut()
+                await closing
+                self.assertEqual(heard.events, ["connected", "UNAVAILABLE: the client is closed"])
+
+        self.run_lab(work)
+
     def test_a_stream_fails_and_sends_fail_while_there_is_no_connection(self) -> None:
         async def work() -> None:
             heard = Heard()

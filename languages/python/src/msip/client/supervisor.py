@@ -202,6 +202,9 @@ class Supervisor:
             since = self._driver.loop.time()
             reason = await established.ended
             self._backoff.connected_for(self._driver.loop.time() - since)
+            if self._is_stopping:
+                # The server may close the connection first.
+                reason = Status(Code.UNAVAILABLE, "the client is closed")
             self._is_disconnected(reason)
             if self._is_stopping:
                 return ClosedError(Code.UNAVAILABLE, "the client is closed")
