@@ -26,6 +26,16 @@ mod protocol {
     //! What the drivers say to each other, and what they are told.
 
     msip_runtime::include_protocols!();
+
+    /// Another version, which clients may have.
+    pub(crate) mod renamed {
+        include!(concat!(env!("OUT_DIR"), "/renamed/conformance.rs"));
+    }
+
+    /// Another one.
+    pub(crate) mod changed {
+        include!(concat!(env!("OUT_DIR"), "/changed/conformance.rs"));
+    }
 }
 
 use std::{

@@ -1,7 +1,7 @@
 /** The driver in a page: clients over WebSockets. browser.mjs calls `driver.take` with commands, and is told reports. */
 
 import { drive } from "../node/driver.js";
-import { ConformanceClient } from "../node/gen/conformance.js";
+import { CLIENTS } from "../node/versions.js";
 
 /** Tells browser.mjs a report, in Base64. */
 declare function tell(report: string): void;
@@ -11,8 +11,8 @@ const MAX_ARGUMENTS = 32 * 1024;
 
 const takeBytes = drive({
   language: "browser",
-  profiles: ["core", "metadata", "resume", "codecs", "cleared-states", "tls", "websocket", "topics"],
-  client: ConformanceClient,
+  profiles: ["core", "metadata", "resume", "codecs", "cleared-states", "versions", "tls", "websocket", "topics"],
+  clients: CLIENTS,
   transport: (url) => url,
   write(report) {
     let text = "";

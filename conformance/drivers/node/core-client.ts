@@ -1,15 +1,36 @@
-/** A client of the core alone. */
-
-import { StreamingClient, droppable, urls, type ClientOptions, type Transport } from "msip";
-
-import { CONFORMANCE, ConformanceClient, type ConformanceClientHandler } from "./gen/conformance.js";
-
 /**
- * What `msip gen` writes with `--typescript-opt without=resumption`, `without=metadata` and `without=topics`. The last part, `urls`, is
- * there: the runner gives settings by them.
+ * Clients of the core alone: what `msip gen` writes with `--typescript-opt without=resumption`, `without=metadata` and `without=topics`. The
+ * last part, `urls`, is there: the runner gives settings by them.
  */
-export class CoreClient extends ConformanceClient {
+
+import { Client, StreamingClient, droppable, urls, type ClientOptions, type Transport } from "msip";
+
+import type { PlayedClient } from "./driver.js";
+import { CONFORMANCE, ConformanceClient, type ConformanceClientHandler } from "./gen/conformance.js";
+import * as changed from "./gen/changed/conformance.js";
+import * as renamed from "./gen/renamed/conformance.js";
+
+class CoreClient extends ConformanceClient {
   static override connect(endpoint: string | Transport, options: ClientOptions<ConformanceClientHandler>): Promise<CoreClient> {
     return StreamingClient.open(CoreClient, CONFORMANCE, endpoint, options, { droppable, urls });
   }
 }
+
+class RenamedClient extends renamed.ConformanceClient {
+  static override connect(endpoint: string | Transport, options: ClientOptions<renamed.ConformanceClientHandler>): Promise<RenamedClient> {
+    return Client.open(RenamedClient, renamed.CONFORMANCE, endpoint, options, { droppable, urls });
+  }
+}
+
+class ChangedClient extends changed.ConformanceClient {
+  static override connect(endpoint: string | Transport, options: ClientOptions<changed.ConformanceClientHandler>): Promise<ChangedClient> {
+    return Client.open(ChangedClient, changed.CONFORMANCE, endpoint, options, { droppable, urls });
+  }
+}
+
+/** By the number of the version in control.proto. */
+export const CORE_CLIENTS: Readonly<Record<number, PlayedClient>> = {
+  0: { protocol: CONFORMANCE, client: CoreClient },
+  1: { protocol: renamed.CONFORMANCE, client: RenamedClient, description: renamed.CONFORMANCE_DESCRIPTION },
+  2: { protocol: changed.CONFORMANCE, client: ChangedClient, description: changed.CONFORMANCE_DESCRIPTION },
+};

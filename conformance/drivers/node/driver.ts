@@ -4,6 +4,7 @@
  */
 
 import {
+  Client,
   Status,
   clears,
   json,
@@ -13,11 +14,12 @@ import {
   type Compression,
   type Context,
   type Member,
+  type Protocol,
   type ResponseStream,
   type Transport,
 } from "msip";
 
-import { CONFORMANCE, CONFORMANCE_JSON, ConformanceClient } from "./gen/conformance.js";
+import { CONFORMANCE, CONFORMANCE_JSON, type ConformanceClient } from "./gen/conformance.js";
 // A page has no servers, so these are types alone here.
 import type { ConformancePeer, ConformanceServer } from "./gen/conformance.server.js";
 import {
@@ -37,13 +39,20 @@ export type Report = NonNullable<Parameters<typeof encodeReport>[0]["report"]>;
 /** What a call, a handler or a broadcast is, by its member's name. */
 type ByName = Record<string, (...args: unknown[]) => unknown>;
 
+/** A client of a version: its protocol, and what connects it. */
+export interface PlayedClient {
+  readonly protocol: Protocol;
+  readonly client: { connect(endpoint: Transport | string, options: never): Promise<unknown> };
+  readonly description?: string;
+}
+
 /** What is not the same everywhere. */
 export interface Platform {
   /** What the reports call the language. */
   readonly language: string;
   readonly profiles: readonly string[];
-  /** The client that is played with: that of the generated code. */
-  readonly client: Pick<typeof ConformanceClient, "connect">;
+  /** The client of each version that is played with: that of the generated code. */
+  readonly clients: Readonly<Record<number, PlayedClient>>;
   /** What bodies can be compressed with. */
   readonly gzip?: Compression;
   /** What connects to a URL. */
@@ -148,6 +157,8 @@ type Closing = ConformanceClient | ConformanceServer;
 type End = Closing | ConformancePeer;
 
 export const endpoints = new Map<bigint, End>();
+/** The protocol of each client. */
+const versions = new Map<bigint, Protocol>();
 const exchanges = new Map<bigint, Exchange>();
 let last = 0n;
 let platform: Platform;
@@ -183,7 +194,7 @@ export function handlers(endpoint: bigint, held: Set<string>, heard: Map<string,
 
 /** The number of the endpoint that handles: a client, or the peer of a server. */
 const handledBy = (endpoint: bigint, { peer }: Context<End>): bigint =>
-  peer instanceof ConformanceClient ? endpoint : numberOf(peer as ConformancePeer);
+  peer instanceof Client ? endpoint : numberOf(peer as ConformancePeer);
 
 function cleared(endpoint: bigint, heard: Map<string, Member>, { member, value }: ClearedState, context: Context<End>): void {
   report({
@@ -286,17 +297,21 @@ export function numberOf(peer: ConformancePeer): bigint {
   return id;
 }
 
-async function connect({ endpoint, url, credential, held }: Connect): Promise<void> {
+async function connect({ endpoint, url, credential, held, version }: Connect): Promise<void> {
+  const played = platform.clients[version];
+  if (played === undefined) throw new Status("UNIMPLEMENTED", `version ${version}`);
+  const { protocol, description } = played;
   const settings = new URLSearchParams(url.split("?")[1]);
   const codec = { json: json(CONFORMANCE_JSON), msgpack: messagePack(CONFORMANCE_JSON) }[settings.get("codec") ?? ""];
-  const client = await platform.client.connect(platform.transport(url), {
+  const options = {
     ...silent,
+    ...(description !== undefined && { description }),
     name: platform.language,
     codec,
     compress: settings.get("compress") === "gzip" ? platform.gzip : undefined,
     credential: credential === "" ? undefined : credential,
     handler: {
-      ...handlers(endpoint, new Set(held), TO_CLIENT, TO_SERVER),
+      ...handlers(endpoint, new Set(held), byName(protocol.serverToClient), byName(protocol.clientToServer)),
       onConnected: (_: unknown, { resumed }: { resumed: boolean }) =>
         report({ case: "connected", value: { endpoint, peer: 0n, resumed, user: "", roles: [] } }),
       onDisconnected: () => report({ case: "disconnected", value: { endpoint } }),
@@ -305,9 +320,11 @@ async function connect({ endpoint, url, credential, held }: Connect): Promise<vo
         report({ case: "closed", value: { endpoint, status: told(why) } });
         return "stop";
       },
-    } as never,
-  });
-  endpoints.set(endpoint, client);
+    },
+  };
+  const client = await played.client.connect(platform.transport(url), options as never);
+  endpoints.set(endpoint, client as ConformanceClient);
+  versions.set(endpoint, protocol);
 }
 
 /** Begins an exchange, and reports its outcome. */
@@ -324,9 +341,10 @@ async function start(of: Start): Promise<void> {
 
 async function begun(of: Start, exchange: Exchange): Promise<Report> {
   const end = endpoints.get(of.endpoint);
-  const isOfPeer = isPeer(of.endpoint);
-  const member = find(isOfPeer ? TO_CLIENT : TO_SERVER, of.member);
-  const answer = [...(isOfPeer ? TO_SERVER : TO_CLIENT).values()].find((each) => each.number === member.answer);
+  const { clientToServer, serverToClient } = versions.get(of.endpoint) ?? CONFORMANCE;
+  const [said, heard] = isPeer(of.endpoint) ? [serverToClient, clientToServer] : [clientToServer, serverToClient];
+  const member = find(byName(said), of.member);
+  const answer = heard.find((each) => each.number === member.answer);
   let headers = new Map<string, string>();
   const hasMetadata = of.headers.size > 0 || of.correlationId !== "";
   const options = {
@@ -367,6 +385,7 @@ async function reset(): Promise<void> {
   }
   const closing = [...endpoints].map(([id, end]) => (isPeer(id) ? undefined : (end as Closing).close()));
   endpoints.clear();
+  versions.clear();
   exchanges.clear();
   const late = new Promise((resolve) => setTimeout(resolve, 2000));
   await Promise.race([Promise.allSettled(closing), late]);

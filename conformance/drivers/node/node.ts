@@ -18,10 +18,11 @@ import {
   silent,
   type Report,
 } from "./driver.js";
-import { CoreClient } from "./core-client.js";
-import { CONFORMANCE_JSON, ConformanceClient } from "./gen/conformance.js";
+import { CORE_CLIENTS } from "./core-client.js";
+import { CONFORMANCE_JSON } from "./gen/conformance.js";
 import type { Serve } from "./gen/conformance_control.js";
 import { ConformanceServer, type ConformancePeer } from "./gen/conformance.server.js";
+import { CLIENTS } from "./versions.js";
 
 /** The URL without settings that are given in code, and these. */
 function withoutChoices(url: string): { place: string; codecs: string | null; compressions: string | null } {
@@ -69,14 +70,14 @@ async function serve({ endpoint, url, accounts, held, attach }: Serve): Promise<
   return { case: "serving", value: { url: server.urls[0] ?? "" } };
 }
 
-const CORE_PROFILES = ["core", "codecs", "gzip", "tcp", "tls", "unix", "websocket"];
+const CORE_PROFILES = ["core", "codecs", "gzip", "tcp", "tls", "unix", "websocket", "versions"];
 const PROFILES = [...CORE_PROFILES, "metadata", "resume", "cleared-states", "websocket-server", "topics", "services"];
 const isCore = process.argv[2] === "core";
 
 const take = drive({
   language: isCore ? "node-core" : "node",
   profiles: isCore ? CORE_PROFILES : PROFILES,
-  client: isCore ? CoreClient : ConformanceClient,
+  clients: isCore ? CORE_CLIENTS : CLIENTS,
   gzip,
   transport,
   serve,

@@ -12,8 +12,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
+import changed.conformance as changed
 import conformance as protocol
 import msip
+import renamed.conformance as renamed
 from conformance import control
 from conformance.control import Command, Report
 from exchange import Exchange, answered, encoded, requests, status, told
@@ -32,7 +34,15 @@ PROFILES = [
     "topics",
     "services",
     "cleared-states",
+    "versions",
 ]
+
+VERSIONS: dict[control.Version, Any] = {
+    control.Version.OWN: protocol,
+    control.Version.RENAMED: renamed,
+    control.Version.CHANGED: changed,
+}
+"""The module of each version."""
 
 STOP = object()
 """The step after which a handler returns because the case is over."""
@@ -116,8 +126,9 @@ class Driver:
     # Clients and servers.
 
     async def connect(self, of: control.Connect) -> None:
-        handler = CLIENT_HANDLER(self, of.endpoint, set(of.held))
-        client = protocol.ConformanceClient(of.url, handler, credential=of.credential or None, name="python")
+        client_type, handler_type = CLIENTS[of.version]
+        handler = handler_type(self, of.endpoint, set(of.held))
+        client = client_type(of.url, handler, credential=of.credential or None, name="python")
         await client.connect()
         self.endpoints[of.endpoint] = client
 
@@ -188,7 +199,8 @@ class Driver:
 
     async def begun(self, of: control.Start, exchange: Exchange) -> Any:
         end = self.endpoints[of.endpoint]
-        member = (TO_CLIENT if isinstance(end, msip.Peer) else TO_SERVER)[of.member]
+        said = TO_CLIENT if isinstance(end, msip.Peer) else {each.name: each for each in end.protocol.client_to_server}
+        member = said[of.member]
         metadata = msip.CallMetadata(headers=of.headers, correlation_id=of.correlation_id)
         options: dict[str, Any] = {"metadata": msip.Clearing() if of.clears else metadata}
         if of.timeout_ms:
@@ -399,7 +411,6 @@ def handler(events: type, base: type, heard: tuple[msip.Member, ...], said: tupl
     return type(base)(base.__name__, (events, base), methods)
 
 
-TO_SERVER = {member.name: member for member in protocol.CONFORMANCE.client_to_server}
 TO_CLIENT = {member.name: member for member in protocol.CONFORMANCE.server_to_client}
 SERVER_HANDLER = handler(
     ServerEvents,
@@ -407,12 +418,18 @@ SERVER_HANDLER = handler(
     protocol.CONFORMANCE.client_to_server,
     protocol.CONFORMANCE.server_to_client,
 )
-CLIENT_HANDLER = handler(
-    ClientEvents,
-    protocol.ConformanceClientHandler,
-    protocol.CONFORMANCE.server_to_client,
-    protocol.CONFORMANCE.client_to_server,
-)
+CLIENTS = {
+    version: (
+        module.ConformanceClient,
+        handler(
+            ClientEvents,
+            module.ConformanceClientHandler,
+            module.CONFORMANCE.server_to_client,
+            module.CONFORMANCE.client_to_server,
+        ),
+    )
+    for version, module in VERSIONS.items()
+}
 
 
 async def main() -> None:

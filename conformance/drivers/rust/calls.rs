@@ -55,6 +55,13 @@ pub(super) async fn start(driver: &Arc<Driver>, told: Start) {
     let mut running: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
         let outcome = match endpoint {
             Endpoint::Client(client) => of_client(&client, told, outgoing).await,
+            Endpoint::OtherClient(client) => client.call(&told).await.map(|message| {
+                Event::Answered(Answered {
+                    exchange: id,
+                    message,
+                    ..Answered::default()
+                })
+            }),
             Endpoint::Peer(peer) => of_peer(&peer, told, outgoing).await,
             Endpoint::Server(_) => Err(Status::invalid_argument("it is a server").into()),
         };

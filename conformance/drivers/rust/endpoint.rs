@@ -8,13 +8,14 @@ use std::{
 use msip_runtime::{Broadcast, Client, Peer, PeerId, Status};
 use tokio::sync::{oneshot, watch};
 
-use super::Driver;
+use super::{Driver, versions::OtherClient};
 use crate::protocol::conformance::Conformance;
 
 /// A client, a server, or a peer of a server.
 #[derive(Clone)]
 pub(super) enum Endpoint {
     Client(Client<Conformance>),
+    OtherClient(OtherClient),
     Peer(Peer<Conformance>),
     Server(Arc<Running>),
 }

@@ -15,14 +15,24 @@ use super::{
     Driver, decode,
     endpoint::{Endpoint, Running, find},
     handlers::Handlers,
-    lock, status,
+    lock, status, versions,
 };
 use crate::protocol::conformance::{
     BroadcastServerToClient as _, Conformance,
-    control::{self, Connect, Ping, Serve, Serving, SessionLost, report::Report as Event},
+    control::{self, Connect, Ping, Serve, Serving, SessionLost, Version, report::Report as Event},
 };
 
 pub(super) async fn connect(driver: &Arc<Driver>, told: Connect) -> Result<(), Status> {
+    let number = told.endpoint;
+    let client = match told.version() {
+        Version::Own => Endpoint::Client(own_client(driver, told).await?),
+        other => Endpoint::OtherClient(versions::connect(driver, other, &told).await?),
+    };
+    driver.endpoints().insert(number, client);
+    Ok(())
+}
+
+async fn own_client(driver: &Arc<Driver>, told: Connect) -> Result<Client<Conformance>, Status> {
     let handlers = Handlers::new(driver, told.endpoint, told.held);
     let mut builder = Client::<Conformance>::builder(&told.url)
         .handler(handlers)
@@ -32,9 +42,7 @@ pub(super) async fn connect(driver: &Arc<Driver>, told: Connect) -> Result<(), S
     }
     let client = builder.connect().await.map_err(|error| why(&error))?;
     watch_client(driver, told.endpoint, &client);
-    let endpoint = Endpoint::Client(client);
-    driver.endpoints().insert(told.endpoint, endpoint);
-    Ok(())
+    Ok(client)
 }
 
 /// Reports the loss of sessions, and that the client is closed.
@@ -59,7 +67,7 @@ fn watch_client(driver: &Arc<Driver>, endpoint: u64, client: &Client<Conformance
 }
 
 /// What a user of the client is told.
-fn why(error: &ConnectError) -> Status {
+pub(super) fn why(error: &ConnectError) -> Status {
     match error {
         ConnectError::Refused { status, .. } | ConnectError::TopicRefused { status, .. } => {
             status.clone()
@@ -137,6 +145,7 @@ pub(super) async fn close(driver: &Driver, endpoint: u64) {
     let endpoint = driver.endpoints().remove(&endpoint);
     match endpoint {
         Some(Endpoint::Client(client)) => client.close().await,
+        Some(Endpoint::OtherClient(client)) => client.close().await,
         Some(Endpoint::Server(server)) => {
             drop(lock(&server.stop).take());
             // A server that was dropped has ended too.
@@ -166,7 +175,9 @@ pub(super) async fn ping(driver: &Driver, told: &Ping) -> Result<(), Status> {
     match find(driver, told.endpoint)? {
         Endpoint::Client(client) => client.ping(len, timeout).await?,
         Endpoint::Peer(peer) => peer.ping(len, timeout).await?,
-        Endpoint::Server(_) => return Err(Status::invalid_argument("it is a server")),
+        Endpoint::OtherClient(_) | Endpoint::Server(_) => {
+            return Err(Status::invalid_argument("it has no pings"));
+        }
     };
     Ok(())
 }

@@ -5,6 +5,7 @@ mod endpoint;
 mod endpoints;
 mod handlers;
 mod handling;
+mod versions;
 
 use std::{
     collections::HashMap,
@@ -38,7 +39,7 @@ use crate::protocol::conformance::{
 const MAX_STEPS: usize = 4_096;
 
 /// What this driver has.
-const PROFILES: [&str; 15] = [
+const PROFILES: [&str; 16] = [
     "tcp",
     "core",
     "metadata",
@@ -54,6 +55,7 @@ const PROFILES: [&str; 15] = [
     "topics",
     "services",
     "cleared-states",
+    "versions",
 ];
 
 /// Does what standard input says until that ends.

@@ -16,6 +16,7 @@ mod raw;
 mod shapes;
 mod topics;
 mod transports;
+mod versions;
 
 use msip_tests::proxy::Proxy;
 
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Case> {
         order::cases(),
         limits::cases(),
         connections::cases(),
+        versions::cases(),
         credentials::cases(),
         transports::cases(),
         topics::cases(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{ROOT, gen_in};
 
 /// What is checked in: the arguments that have written it, from the folder of the repository.
-const CHECKED_IN: [&[&str]; 4] = [
+const CHECKED_IN: [&[&str]; 6] = [
     &[
         "--python",
         "languages/python/examples",
@@ -27,6 +27,24 @@ const CHECKED_IN: [&[&str]; 4] = [
         "conformance/drivers/node/gen",
         "conformance/conformance.proto",
         "conformance/control.proto",
+    ],
+    &[
+        "--side",
+        "client",
+        "--python",
+        "conformance/drivers/python/renamed",
+        "--typescript",
+        "conformance/drivers/node/gen/renamed",
+        "conformance/versions/renamed.proto",
+    ],
+    &[
+        "--side",
+        "client",
+        "--python",
+        "conformance/drivers/python/changed",
+        "--typescript",
+        "conformance/drivers/node/gen/changed",
+        "conformance/versions/changed.proto",
     ],
 ];
 

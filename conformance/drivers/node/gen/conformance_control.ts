@@ -10,6 +10,7 @@ import {
   putBytes,
   putClose,
   putFixed64,
+  putInt32,
   putMessage,
   putOpen,
   putRaw,
@@ -20,6 +21,7 @@ import {
   takeBytes,
   takeClose,
   takeFixed64,
+  takeInt32,
   takeMessage,
   takeOpen,
   takeString,
@@ -29,7 +31,16 @@ import {
   takeUnknown,
   toJson,
 } from "msip/message";
-import type { Init, JsonValue, MessageFields, MessageType, ProtocolJson, Reader, Writer } from "msip/message";
+import type {
+  EnumNames,
+  Init,
+  JsonValue,
+  MessageFields,
+  MessageType,
+  ProtocolJson,
+  Reader,
+  Writer,
+} from "msip/message";
 
 /** Whom a credential stands for. */
 export interface Account {
@@ -124,6 +135,8 @@ export interface Connect {
   credential: string;
   /** The one-way messages whose handlers wait for an `answer`. Those of others return at once. */
   held: string[];
+  /** Of which version of the protocol the client is. */
+  version: Version;
   /** Fields that the schema does not know, as they came. */
   $unknown?: Uint8Array;
 }
@@ -257,7 +270,8 @@ export interface Ready {
   language: string;
   /**
    * `core`, `metadata`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
-   * `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it).
+   * `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it), `versions` (clients of other versions, and servers
+   * that compare).
    */
   profiles: string[];
   /** The fingerprint of `conformance`, as its generated code has it. */
@@ -375,6 +389,29 @@ export interface Status {
   /** Fields that the schema does not know, as they came. */
   $unknown?: Uint8Array;
 }
+
+/** A version of the protocol. */
+export const Version = {
+  /** That of conformance.proto. */
+  OWN: 0,
+  /** That of versions/renamed.proto. */
+  RENAMED: 1,
+  /** That of versions/changed.proto. */
+  CHANGED: 2,
+} as const;
+
+/** A version of the protocol. */
+export type Version = (typeof Version)[keyof typeof Version] | (number & {});
+
+/** The names of the values in JSON. */
+export const Version_names: EnumNames = {
+  name: "conformance.control.Version",
+  values: [
+    ["VERSION_OWN", 0],
+    ["VERSION_RENAMED", 1],
+    ["VERSION_CHANGED", 2],
+  ],
+};
 
 /** Encodes the message in protobuf; throws an EncodeError that names the field and the value. */
 export function encodeAccount(message: Init<Account>): Uint8Array {
@@ -959,7 +996,7 @@ export function readCommand(reader: Reader, message: Command = { id: 0n }): Comm
         message.id = takeUint64(reader, "id");
         break;
       case 18:
-        message.command = { case: "connect", value: takeMessage(reader, "connect", readConnect, message.command?.case === "connect" ? message.command.value : undefined, 240) };
+        message.command = { case: "connect", value: takeMessage(reader, "connect", readConnect, message.command?.case === "connect" ? message.command.value : undefined, 248) };
         break;
       case 26:
         message.command = { case: "serve", value: takeMessage(reader, "serve", readServe, message.command?.case === "serve" ? message.command.value : undefined, 432) };
@@ -1065,6 +1102,7 @@ export function writeConnect(message: Init<Connect>, writer: Writer): void {
   if (message.held !== undefined) {
     for (const item of message.held) putString(writer, 34, item, "conformance.control.Connect.held");
   }
+  if (message.version !== undefined && message.version !== 0) putInt32(writer, 40, message.version, "conformance.control.Connect.version");
   if (message.$unknown !== undefined) putRaw(writer, message.$unknown);
 }
 
@@ -1076,6 +1114,7 @@ export function readConnect(
     url: "",
     credential: "",
     held: [],
+    version: 0,
   },
 ): Connect {
   while (reader.position < reader.end) {
@@ -1092,6 +1131,9 @@ export function readConnect(
         break;
       case 34:
         message.held.push(takeString(reader, "held"));
+        break;
+      case 40:
+        message.version = takeInt32(reader, "version");
         break;
       default:
         message.$unknown = takeUnknown(reader, tag, message.$unknown);
@@ -1111,6 +1153,7 @@ export const Connect_fields: MessageFields<Connect> = {
     { property: "url", kind: "string" },
     { property: "credential", kind: "string" },
     { property: "held", kind: "string", repeated: true },
+    { property: "version", kind: "enum", of: () => Version_names },
   ],
 };
 
@@ -2885,7 +2928,7 @@ export const ToClient_reportInd: Member = {
  */
 export const CONTROL: Protocol = {
   name: "conformance.control",
-  fingerprint: 0xe93ee371b24d911en,
+  fingerprint: 0xc7778fffd74783f9n,
   clientToServer: [
     ToServer_commandInd,
   ],
@@ -2941,6 +2984,7 @@ export const CONTROL_DESCRIPTION =
   "2 url implicit string\n" +
   "3 credential implicit string\n" +
   "4 held repeated string\n" +
+  "5 version implicit enum:.conformance.control.Version\n" +
   "message conformance.control.Serve\n" +
   "1 endpoint implicit uint64\n" +
   "2 url implicit string\n" +
@@ -3042,6 +3086,10 @@ export const CONTROL_DESCRIPTION =
   "2 status optional .conformance.control.Status\n" +
   "message conformance.control.HandlerDropped\n" +
   "1 exchange implicit uint64\n" +
+  "enum conformance.control.Version\n" +
+  "0 VERSION_OWN\n" +
+  "1 VERSION_RENAMED\n" +
+  "2 VERSION_CHANGED\n" +
   "message conformance.control.Account\n" +
   "1 credential implicit string\n" +
   "2 user implicit string\n" +

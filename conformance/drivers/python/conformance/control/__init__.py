@@ -28,6 +28,7 @@ from msip.message.wire import (
     THIRD,
     fixed64,
     fixed64_at,
+    int32,
     new,
     read_varint,
     short_fields,
@@ -78,6 +79,7 @@ __all__ = [
     "SessionLost",
     "Start",
     "Status",
+    "Version",
 ]
 
 # Of each tag: the fields whose value, or length, is of one byte.
@@ -102,6 +104,25 @@ _TAG_98 = short_fields(b"\x62")
 _TAG_106 = short_fields(b"\x6a")
 _TAG_114 = short_fields(b"\x72")
 _TAG_122 = short_fields(b"\x7a")
+
+
+class Version(msip.message.Enum):
+    """A version of the protocol."""
+
+    OWN = 0
+    """That of conformance.proto."""
+    RENAMED = 1
+    """That of versions/renamed.proto."""
+    CHANGED = 2
+    """That of versions/changed.proto."""
+
+    @classmethod
+    def _schema_names(cls) -> dict[str, int]:
+        return {
+            "VERSION_OWN": 0,
+            "VERSION_RENAMED": 1,
+            "VERSION_CHANGED": 2,
+        }
 
 
 @msip.message.record
@@ -603,6 +624,8 @@ class Connect(msip.message.Message):
     """Its credential, if it has one."""
     held: list[str] = msip.message.field(default_factory=list)
     """The one-way messages whose handlers wait for an `answer`. Those of others return at once."""
+    version: Version = Version.OWN
+    """Of which version of the protocol the client is."""
 
     _full_name = "conformance.control.Connect"
 
@@ -628,6 +651,8 @@ class Connect(msip.message.Message):
                 size = len(raw)
                 out.append(_TAG_34[size] if size < 128 else varint(size, b"\x22"))
                 out.append(raw)
+            if v5 := self.version:
+                out.append(_TAG_40[v5] if 0 <= v5 < 128 else int32(v5, b"\x28"))
             if self.unknown_fields:
                 out.append(self.unknown_fields)
             return b"".join(out)
@@ -642,6 +667,7 @@ class Connect(msip.message.Message):
             self.url = ""
             self.credential = ""
             self.held = []
+            self.version = Version.OWN
             self.unknown_fields = b""
         unknown: bytearray | None = None
         tag = 0
@@ -706,7 +732,19 @@ class Connect(msip.message.Message):
                     if at >= end:
                         break
                     tag = data[at]
-                if tag not in (8, 18, 26, 34):
+                if tag == 40:
+                    value = data[at + 1]
+                    if value < 128:
+                        at += 2
+                    elif (second := data[at + 2]) < 128:
+                        value += SECOND[second]
+                        at += 3
+                    else:
+                        value, at = read_varint(data, at + 1)
+                        if value > 0x7FFFFFFF:
+                            value = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                    self.version = Version._of(value)
+                elif tag not in (8, 18, 26, 34, 40):
                     start = at
                     at = skip_field(data, start, end, depth)
                     if unknown is None:
@@ -727,6 +765,7 @@ class Connect(msip.message.Message):
             msip.message.Field("url", 2, msip.message.Scalar.STRING, "url", "url"),
             msip.message.Field("credential", 3, msip.message.Scalar.STRING, "credential", "credential"),
             msip.message.Field("held", 4, msip.message.Scalar.STRING, "held", "held", repeated=True),
+            msip.message.Field("version", 5, Version, "version", "version"),
         )
 
 
@@ -3054,7 +3093,8 @@ class Ready(msip.message.Message):
     """`rust`."""
     profiles: list[str] = msip.message.field(default_factory=list)
     """`core`, `metadata`, `resume`, `codecs`, `gzip`, `zstd`, `lz4`, `tcp`, `tls`, `unix`, `websocket`, `websocket-server`, `topics`,
-    `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it).
+    `services` (servers at topics), `cleared-states` (clears STATEs, and hears of it), `versions` (clients of other versions, and servers
+    that compare).
     """
     fingerprint: int = 0
     """The fingerprint of `conformance`, as its generated code has it."""
@@ -4577,7 +4617,7 @@ _TO_CLIENT_REPORT_IND = msip.Member(
 
 CONTROL = msip.Protocol(
     name="conformance.control",
-    fingerprint=0xE93EE371B24D911E,
+    fingerprint=0xC7778FFFD74783F9,
     client_to_server=(
         _TO_SERVER_COMMAND_IND,
     ),
@@ -4630,6 +4670,7 @@ CONTROL = msip.Protocol(
         "2 url implicit string\n"
         "3 credential implicit string\n"
         "4 held repeated string\n"
+        "5 version implicit enum:.conformance.control.Version\n"
         "message conformance.control.Serve\n"
         "1 endpoint implicit uint64\n"
         "2 url implicit string\n"
@@ -4731,6 +4772,10 @@ CONTROL = msip.Protocol(
         "2 status optional .conformance.control.Status\n"
         "message conformance.control.HandlerDropped\n"
         "1 exchange implicit uint64\n"
+        "enum conformance.control.Version\n"
+        "0 VERSION_OWN\n"
+        "1 VERSION_RENAMED\n"
+        "2 VERSION_CHANGED\n"
         "message conformance.control.Account\n"
         "1 credential implicit string\n"
         "2 user implicit string\n"
