@@ -116,9 +116,19 @@ class TopicClient:
         self._handler: ClientHandler[Any] = handler if handler is not None else _NoHandler()
         self._clients = clients
         self._watch = SchemaWatch(protocol, self.outbound, info, clients.settings.handshake_timeout)
-        self._is_subscribed = False
+        # The session in which it is subscribed, by its number; -1 for none.
+        self._subscribed_in = -1
         self._leaving: asyncio.Task[None] | None = None
         self._ended = clients.driver.loop.create_future()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it is closed, or about to be."""
+        return self.outbound.closed is not None
+
+    @property
+    def _is_subscribed(self) -> bool:
+        return self._subscribed_in == self._clients.sessions
 
     async def join(self) -> None:
         """Subscribes and logs in for the first time.
@@ -172,7 +182,7 @@ class TopicClient:
         self.outbound.check_open()
 
     async def _subscribe(self) -> None:
-        own = self.protocol
+        own, sessions = self.protocol, self._clients.sessions
         options = Subscribe(protocol=own.name, fingerprint=own.fingerprint, by_peer=True, own_window=True)
         try:
             subscribed = await self.outbound.subscribe(self.topic, options, lasts=False)
@@ -180,7 +190,7 @@ class TopicClient:
             raise ConnectError(
                 status.code, f'the broker refused the topic "{self.topic}": {status.message}'
             ) from status
-        self._is_subscribed = True
+        self._subscribed_in = sessions
         self._watch.topic_has(subscribed.service)
 
     # What becomes of the connection.
@@ -191,7 +201,6 @@ class TopicClient:
 
     async def session_lost(self) -> None:
         """Nothing of the session is left."""
-        self._is_subscribed = False
         self.info.lost_sessions += 1
         await self._tell(self._handler.on_session_lost(self._client))
 
@@ -204,12 +213,15 @@ class TopicClient:
         """The broker has closed the session."""
         return await self._asked(self._handler.on_closed_by_server(self._client, status), Reconnect.STOP)
 
-    async def give_up(self, error: MsipError) -> None:
+    def give_up(self, error: MsipError) -> None:
         """It could not log in again: it is closed, and the others go on."""
         refused = error if isinstance(error, ConnectError) else ConnectError(error.code, error.message)
         _log.warning("a client of a shared connection is closed: %s: %s", self.topic, refused)
-        await self._asked(self._handler.on_connect_failure(self._client, refused, 1))
         self.end(ClosedError(error.code, error.message))
+        self._clients.begin(self._failed(refused), "on_connect_failure")
+
+    async def _failed(self, error: ConnectError) -> None:
+        await self._asked(self._handler.on_connect_failure(self._client, error, 1))
 
     def topic_has(self, service: Subscribed) -> None:
         """A first service has come to the topic."""
@@ -217,7 +229,7 @@ class TopicClient:
 
     def subscription_ended(self, status: MsipError) -> None:
         """The broker has ended the subscription."""
-        self._is_subscribed = False
+        self._subscribed_in = -1
         self.end(status)
 
     # The end.
@@ -265,7 +277,7 @@ class TopicClient:
 
     async def _unsubscribe(self) -> None:
         if self._is_subscribed:
-            self._is_subscribed = False
+            self._subscribed_in = -1
             await self._clients.unsubscribe(self.topic)
 
     async def _stop(self) -> None:

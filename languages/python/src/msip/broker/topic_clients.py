@@ -144,7 +144,7 @@ class TopicClients(Sorter[TopicClient]):
     @property
     def joined(self) -> list[TopicClient]:
         """Those that are there."""
-        return [client for client in self._endpoints if client.is_joined]
+        return [client for client in self._endpoints if client.is_joined and not client.is_leaving]
 
     async def connected(self) -> None:
         """There is a connection: each subscribes, in a new session, and logs in."""
@@ -161,8 +161,8 @@ class TopicClients(Sorter[TopicClient]):
             await client.log_in()
         except MsipError as error:
             # Where the connection is lost again it is not this client's fault.
-            if self.is_connected:
-                await client.give_up(error)
+            if self.is_connected and not client.is_leaving:
+                client.give_up(error)
 
 
 class LinkHandler(ClientHandler[Any]):
