@@ -15,7 +15,8 @@ use super::{
     Driver, decode,
     endpoint::{Endpoint, Running, find},
     handlers::Handlers,
-    lock, status, versions,
+    lock, status,
+    versions::OtherClient,
 };
 use crate::protocol::conformance::{
     BroadcastServerToClient as _, Conformance,
@@ -26,7 +27,14 @@ pub(super) async fn connect(driver: &Arc<Driver>, told: Connect) -> Result<(), S
     let number = told.endpoint;
     let client = match told.version() {
         Version::Own => Endpoint::Client(own_client(driver, told).await?),
-        other => Endpoint::OtherClient(versions::connect(driver, other, &told).await?),
+        Version::Renamed => {
+            let client = OtherClient::renamed(driver, &told).await;
+            Endpoint::OtherClient(client.map_err(|error| why(&error))?)
+        }
+        Version::Changed => {
+            let client = OtherClient::changed(driver, &told).await;
+            Endpoint::OtherClient(client.map_err(|error| why(&error))?)
+        }
     };
     driver.endpoints().insert(number, client);
     Ok(())
@@ -67,7 +75,7 @@ fn watch_client(driver: &Arc<Driver>, endpoint: u64, client: &Client<Conformance
 }
 
 /// What a user of the client is told.
-pub(super) fn why(error: &ConnectError) -> Status {
+fn why(error: &ConnectError) -> Status {
     match error {
         ConnectError::Refused { status, .. } | ConnectError::TopicRefused { status, .. } => {
             status.clone()

@@ -6,11 +6,11 @@ use msip_runtime::{
     CallError, Client, ConnectError, DisconnectReason, Reconnect, Status, prost::Message as _,
 };
 
-use super::{Driver, decode, endpoints::why, handling::Handler, told};
+use super::{Driver, decode, handling::Handler, told};
 use crate::protocol::{
     changed,
     conformance::control::{
-        Closed, Connect, Connected, Disconnected, Start, Version, report::Report as Event,
+        Closed, Connect, Connected, Disconnected, Start, report::Report as Event,
     },
     renamed,
 };
@@ -22,32 +22,25 @@ pub(super) enum OtherClient {
     Changed(Client<changed::Conformance>),
 }
 
-pub(super) async fn connect(
-    driver: &Arc<Driver>,
-    version: Version,
-    told: &Connect,
-) -> Result<OtherClient, Status> {
-    let handlers = OtherHandlers {
-        driver: Arc::clone(driver),
-        endpoint: told.endpoint,
-    };
-    let refused = |error| why(&error);
-    match version {
-        Version::Own => Err(Status::invalid_argument("it is no other version")),
-        Version::Renamed => {
-            let builder = Client::<renamed::Conformance>::builder(&told.url).handler(handlers);
-            let client = builder.connect().await.map_err(refused)?;
-            Ok(OtherClient::Renamed(client))
-        }
-        Version::Changed => {
-            let builder = Client::<changed::Conformance>::builder(&told.url).handler(handlers);
-            let client = builder.connect().await.map_err(refused)?;
-            Ok(OtherClient::Changed(client))
-        }
-    }
-}
-
 impl OtherClient {
+    pub(super) async fn renamed(
+        driver: &Arc<Driver>,
+        told: &Connect,
+    ) -> Result<Self, ConnectError> {
+        let handlers = OtherHandlers::new(driver, told);
+        let builder = Client::<renamed::Conformance>::builder(&told.url).handler(handlers);
+        Ok(Self::Renamed(builder.connect().await?))
+    }
+
+    pub(super) async fn changed(
+        driver: &Arc<Driver>,
+        told: &Connect,
+    ) -> Result<Self, ConnectError> {
+        let handlers = OtherHandlers::new(driver, told);
+        let builder = Client::<changed::Conformance>::builder(&told.url).handler(handlers);
+        Ok(Self::Changed(builder.connect().await?))
+    }
+
     /// Calls, and returns the answer as the version encodes it.
     pub(super) async fn call(&self, told: &Start) -> Result<Vec<u8>, CallError> {
         if told.member != "unary_req" {
@@ -79,6 +72,15 @@ impl OtherClient {
 struct OtherHandlers {
     driver: Arc<Driver>,
     endpoint: u64,
+}
+
+impl OtherHandlers {
+    fn new(driver: &Arc<Driver>, told: &Connect) -> Self {
+        Self {
+            driver: Arc::clone(driver),
+            endpoint: told.endpoint,
+        }
+    }
 }
 
 macro_rules! handlers {
