@@ -281,7 +281,8 @@ class ReceivingMessages(Subscribing):
             if flags & MORE:
                 raise _RejectedError(Code.UNIMPLEMENTED, "an untyped client serves no streams")
             return open_member(variant, kind, is_call)
-        member = self._spoken_at(topic)[1].get(variant)
+        incoming = self._incoming if not self._at_topics else self._spoken_at(topic)[1]
+        member = incoming.get(variant)
         if member is None:
             raise _RejectedError(Code.UNIMPLEMENTED, f"unknown variant {variant}")
         name = member.name
@@ -303,8 +304,7 @@ class ReceivingMessages(Subscribing):
 
     def _spoken_at(self, topic: str) -> tuple[Protocol, dict[int, Member]]:
         """The protocol of what comes at a topic, and what of it the peer may begin."""
-        at = self._at_topics.get(topic.partition("/$to/")[0]) if self._at_topics else None
-        return at or (self.protocol, self._incoming)
+        return self._at_topics.get(topic.partition("/$to/")[0]) or (self.protocol, self._incoming)
 
     def _read_payload(self, flags: int, kind: int, payload: bytes) -> tuple[Metadata | None, str, bytes]:
         if kind not in _KINDS:
