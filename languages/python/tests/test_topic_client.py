@@ -126,6 +126,49 @@ class TopicClientTest(LabTest):
 
         self.run_lab(work)
 
+    def test_one_whose_subscription_ends_is_closed_with_the_reason(self) -> None:
+        async def work() -> None:
+            broker = Broker()
+            client, info = made(broker, Heard())
+            await client.join()
+            client.subscription_ended(msip.Status(msip.Code.RESOURCE_EXHAUSTED, "slow consumer"))
+            assert info.closed is not None
+            self.assertIs(info.closed.code, msip.Code.RESOURCE_EXHAUSTED)
+            with self.assertRaises(msip.ClosedError):
+                broker.check_open()
+            await client.close()
+            self.assertEqual(broker.told, ["subscribe in 0", "remove"])
+
+        self.run_lab(work)
+
+    def test_handlers_say_who_gives_up(self) -> None:
+        class GivesUp(Heard):
+            async def on_connect_failure(
+                self, client: LabClient, error: msip.ConnectError, attempt: int
+            ) -> msip.Reconnect | float:
+                return msip.Reconnect.STOP if attempt > 1 else 0.5
+
+            async def on_closed_by_server(self, client: LabClient, status: msip.Status) -> msip.Reconnect | float:
+                if status.code is msip.Code.ABORTED:
+                    raise ValueError("a fault")
+                return msip.Reconnect.BACKOFF
+
+        async def work() -> None:
+            client, info = made(Broker(), GivesUp())
+            await client.join()
+            answer = await client.closed_by_server(msip.Status(msip.Code.NOT_FOUND, "no"))
+            self.assertIs(answer, msip.Reconnect.BACKOFF)
+            answer = await client.closed_by_server(msip.Status(msip.Code.ABORTED, "no"))
+            self.assertIs(answer, msip.Reconnect.STOP)
+            error = msip.ConnectError(msip.Code.UNAVAILABLE, "nobody is there")
+            await client.connect_failed(error, 1)
+            self.assertIsNone(info.closed)
+            await client.connect_failed(error, 2)
+            self.assertEqual(str(info.closed), "UNAVAILABLE: the client has given up: nobody is there")
+            await client.close()
+
+        self.run_lab(work)
+
 
 if __name__ == "__main__":
     unittest.main()
