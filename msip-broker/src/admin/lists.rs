@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     Shared,
-    query::{ConnectionState, ListQuery, Sort, TopicQuery},
+    query::{ConnectionQuery, ConnectionState, SessionQuery, SlowQuery, Sort, TopicQuery, page},
 };
 use crate::{
     connections::{ClosedConnection, ConnectionInfo},
@@ -94,29 +94,36 @@ pub(super) struct Topic {
 
 pub(super) async fn connections(
     State(admin): Shared,
-    Query(query): Query<ListQuery>,
-) -> Json<List<Connection>> {
+    Query(query): Query<ConnectionQuery>,
+) -> Result<Json<List<Connection>>, (StatusCode, &'static str)> {
+    let ConnectionQuery { offset, limit, .. } = query;
     if let ConnectionState::Closed = query.state {
+        if query.sort.is_some() {
+            const WRONG: &str = "`sort` is for open connections: those that have closed come in that order, the latest first\n";
+            return Err((StatusCode::BAD_REQUEST, WRONG));
+        }
         let all = admin.connections.closed();
-        return Json(List {
+        return Ok(Json(List {
             total: all.len(),
-            entries: query.page(all.iter().map(closed)),
-        });
+            entries: page(all.iter().map(closed), offset, limit),
+        }));
     }
     let all = admin.connections.open();
     let mut all: Vec<_> = all
         .iter()
         .map(|one| (&**one, one.session.waiting_bytes()))
         .collect();
-    match query.sort {
+    match query.sort.unwrap_or_default() {
         Sort::Pending => all.sort_by_key(|(one, pending)| (Reverse(*pending), one.id)),
         // Numbers are given in the order of time.
         Sort::Age | Sort::Id => all.sort_by_key(|(one, _)| one.id),
     }
-    Json(List {
-        total: all.len(),
-        entries: query.page(all.into_iter().map(|(one, pending)| open(one, pending))),
-    })
+    let total = all.len();
+    let all = all.into_iter().map(|(one, pending)| open(one, pending));
+    Ok(Json(List {
+        total,
+        entries: page(all, offset, limit),
+    }))
 }
 
 fn open(info: &ConnectionInfo, pending_bytes: usize) -> Connection {
@@ -148,7 +155,7 @@ fn closed(closed: &ClosedConnection) -> Connection {
 
 pub(super) async fn sessions(
     State(admin): Shared,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<SessionQuery>,
 ) -> Json<List<Session>> {
     let mut all = admin.router.sessions();
     match query.sort {
@@ -158,14 +165,18 @@ pub(super) async fn sessions(
     let now = admin.clock.now();
     Json(List {
         total: all.len(),
-        entries: query.page(all.iter().map(|one| session(one, now))),
+        entries: page(
+            all.iter().map(|one| session(one, now)),
+            query.offset,
+            query.limit,
+        ),
     })
 }
 
 /// Those for which something waits, or was dropped.
 pub(super) async fn slow(
     State(admin): Shared,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<SlowQuery>,
 ) -> Json<List<Session>> {
     let mut all = admin.router.sessions();
     all.retain(|one| one.waiting > 0 || one.dropped > 0);
@@ -173,7 +184,11 @@ pub(super) async fn slow(
     let now = admin.clock.now();
     Json(List {
         total: all.len(),
-        entries: query.page(all.iter().map(|one| session(one, now))),
+        entries: page(
+            all.iter().map(|one| session(one, now)),
+            query.offset,
+            query.limit,
+        ),
     })
 }
 

@@ -83,16 +83,19 @@ const PATHS: [(&str, &str); 9] = [
     ("/metrics", "what is counted, for Prometheus"),
     (
         "/connections",
-        "connections, and those that have closed lately: ?state=open|closed&sort=pending|age|id",
+        "connections, ?sort=pending|age|id, or those that have closed lately, ?state=closed; &limit= and &offset=",
     ),
-    ("/sessions", "sessions: ?sort=pending|id"),
+    (
+        "/sessions",
+        "sessions: ?sort=pending|age|id, &limit= and &offset=",
+    ),
     (
         "/topics",
-        "topics that are subscribed to by name, or that have kept values",
+        "topics that are subscribed to by name, or that have kept values: ?limit= and &after=",
     ),
     (
         "/slow",
-        "sessions for which messages wait or were dropped, the longest queue first",
+        "sessions for which messages wait or were dropped, the longest queue first: ?limit= and &offset=",
     ),
     ("/rates", "messages a second, lately"),
 ];

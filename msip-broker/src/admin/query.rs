@@ -1,4 +1,4 @@
-//! What requests ask for.
+//! What requests ask for: a list has parameters of its own, and refuses any other by a text that names its own.
 
 use serde::Deserialize;
 
@@ -6,18 +6,52 @@ use serde::Deserialize;
 const MOST: usize = 1000;
 const USUAL: usize = 100;
 
-/// Which part of a list. An unknown name in a query is an error.
+/// Which connections.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    #[serde(default)]
-    pub(super) sort: Sort,
+pub(super) struct ConnectionQuery {
     #[serde(default)]
     pub(super) state: ConnectionState,
-    limit: Option<usize>,
+    /// Of those that are open: the others are in the order in which they have closed.
+    pub(super) sort: Option<Sort>,
+    pub(super) limit: Option<usize>,
     #[serde(default)]
-    offset: usize,
+    pub(super) offset: usize,
 }
+
+/// Which sessions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionQuery {
+    #[serde(default)]
+    pub(super) sort: Sort,
+    pub(super) limit: Option<usize>,
+    #[serde(default)]
+    pub(super) offset: usize,
+}
+
+/// Which sessions that are slow, the longest queue first.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SlowQuery {
+    pub(super) limit: Option<usize>,
+    #[serde(default)]
+    pub(super) offset: usize,
+}
+
+/// Which topics, in the order of their names.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TopicQuery {
+    /// Those after this one, as an answer has named it.
+    pub(super) after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoQuery {}
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -41,23 +75,13 @@ pub(super) enum ConnectionState {
     Closed,
 }
 
-/// Which topics, in the order of their names.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TopicQuery {
-    /// Those after this one, as an answer has named it.
-    pub(super) after: Option<String>,
+/// A part of these.
+pub(super) fn page<T>(
+    all: impl IntoIterator<Item = T>,
+    offset: usize,
     limit: Option<usize>,
-}
-
-impl ListQuery {
-    /// The part that is asked for.
-    pub(super) fn page<T>(&self, all: impl IntoIterator<Item = T>) -> Vec<T> {
-        all.into_iter()
-            .skip(self.offset)
-            .take(most(self.limit))
-            .collect()
-    }
+) -> Vec<T> {
+    all.into_iter().skip(offset).take(most(limit)).collect()
 }
 
 impl TopicQuery {

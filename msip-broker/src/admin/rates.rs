@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Query, State},
+};
 use serde::Serialize;
 
-use super::Shared;
+use super::{Shared, query::NoQuery};
 use crate::router::Totals;
 
 /// How often what was counted is looked at.
@@ -81,7 +84,7 @@ impl Rates {
     }
 }
 
-pub(super) async fn page(State(admin): Shared) -> Json<Vec<Rate>> {
+pub(super) async fn page(State(admin): Shared, _: Query<NoQuery>) -> Json<Vec<Rate>> {
     Json(SPANS.map(|seconds| admin.rates.over(seconds)).into())
 }
 

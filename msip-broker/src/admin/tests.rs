@@ -205,15 +205,42 @@ async fn lists_have_what_there_is_sorted_and_in_parts() {
     asked.end(&two, EndReason::Closed);
     drop(open);
     assert_eq!(asked.json("/connections").await["total"], 0);
-    for wrong in [
-        "/sessions?sort=size",
-        "/sessions?sorted=id",
-        "/connections?limit=-1",
-        "/topics?after=a",
-        "/topics?after=xx",
-        "/topics?offset=1",
+}
+
+/// What a list does not have is refused, and what it has is named.
+#[tokio::test]
+async fn a_parameter_that_a_list_does_not_have_is_refused_with_those_that_it_has() {
+    let asked = Asked::start(None).await;
+    let paged = "`sort`, `limit`, `offset`";
+    for (wrong, named) in [
+        ("/sessions?sort=size", "`pending`, `age`, `id`"),
+        ("/sessions?sorted=id", paged),
+        ("/sessions?state=away", paged),
+        ("/connections?limit=-1", "limit"),
+        (
+            "/connections?after=00",
+            "`state`, `sort`, `limit`, `offset`",
+        ),
+        ("/connections?state=away", "`open` or `closed`"),
+        ("/connections?state=closed&sort=id", "`sort` is for open"),
+        ("/slow?sort=id", "`limit` or `offset`"),
+        ("/topics?after=a", "`after`"),
+        ("/topics?after=xx", "`after`"),
+        ("/topics?offset=1", "`after` or `limit`"),
+        ("/rates?limit=1", "`limit`"),
     ] {
-        assert_eq!(asked.get(wrong).await.0, 400, "{wrong}");
+        let (status, body) = asked.get(wrong).await;
+        assert_eq!(status, 400, "{wrong}: {body}");
+        assert!(body.contains(named), "{wrong}: {body}");
+    }
+    for right in [
+        "/connections?state=closed&limit=1&offset=1",
+        "/connections?state=open&sort=age",
+        "/sessions?sort=age&limit=1&offset=1",
+        "/slow?limit=1&offset=1",
+        "/topics?limit=1",
+    ] {
+        assert_eq!(asked.get(right).await.0, 200, "{right}");
     }
 }
 

@@ -1,11 +1,12 @@
 //! The admin listener of the program.
 
+use msip_runtime::auth::ApiKey;
 use msip_tests::soon;
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
     mip::Peer,
-    process::{Broker, get, run},
+    process::{Broker, get, get_with, run},
 };
 
 async fn admin(broker: &mut Broker) -> String {
@@ -85,6 +86,34 @@ async fn it_tells_what_there_is() {
         closed.contains("\"why\":\"the connection was lost\""),
         "{closed}"
     );
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn beyond_loopback_it_answers_those_with_the_role_admin() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [admin_key, other] = [(); 2].map(|()| ApiKey::generate().expect("random numbers"));
+    let keys = [
+        admin_key.entry("ada").with_role("admin").to_string(),
+        other.entry("eve").with_role("client").to_string(),
+    ];
+    std::fs::write(folder.path().join("keys"), keys.join("\n")).expect("is written");
+    let file = folder.path().join("broker.toml");
+    let text = "admin = '0.0.0.0:0?insecure=true'\n[[listener]]\nurl = 'tcp://127.0.0.1:0'\n\
+                [keys]\nfile = 'keys'";
+    std::fs::write(&file, text).expect("is written");
+    let mut broker = Broker::start(&["--config", file.to_str().expect("text")], 1).await;
+    let admin = admin(&mut broker).await.replace("0.0.0.0", "127.0.0.1");
+    let bearer = |key: &ApiKey| format!("Authorization: Bearer {}\r\n", key.as_str());
+    for (path, shown, expected) in [
+        ("/sessions", String::new(), 401),
+        ("/sessions", bearer(&other), 403),
+        ("/sessions", bearer(&admin_key), 200),
+        ("/healthz", String::new(), 200),
+    ] {
+        let answer = get_with(&admin, path, &shown).await.expect("an answer");
+        assert_eq!(answer.0, expected, "{path}: {}", answer.1);
+    }
     broker.stop().await;
 }
 

@@ -193,8 +193,17 @@ impl Broker {
 
 /// The status and the body of an answer.
 pub(crate) async fn get(address: &str, path: &str) -> io::Result<(u16, String)> {
+    get_with(address, path, "").await
+}
+
+/// The same, with these headers.
+pub(crate) async fn get_with(
+    address: &str,
+    path: &str,
+    headers: &str,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
