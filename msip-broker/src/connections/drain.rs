@@ -10,9 +10,6 @@ use std::{
 
 use msip_runtime::Draining;
 
-/// How many turns may pass until it is asked whether the broker stops.
-const TURNS: u32 = 64;
-
 /// How many peers of a dialect are connected.
 #[derive(Debug, Default)]
 pub(crate) struct Connected(AtomicU64);
@@ -43,8 +40,8 @@ impl Connected {
 pub(crate) struct Drain {
     draining: Draining,
     at: Option<Duration>,
-    /// How many turns the connection has had.
-    turns: u32,
+    /// Whether the task is woken once the broker stops.
+    is_awaited: bool,
 }
 
 impl Drain {
@@ -52,7 +49,7 @@ impl Drain {
         Self {
             draining,
             at: None,
-            turns: 0,
+            is_awaited: false,
         }
     }
 
@@ -61,26 +58,25 @@ impl Drain {
         self.at
     }
 
-    /// The connection gives others their turn, and has more to do.
-    pub(crate) const fn turn(&mut self) {
-        self.turns = self.turns.wrapping_add(1);
-    }
-
-    /// The connection has nothing left to do. Looks whether the broker stops, which wakes the task too. The signal is shared by all
-    /// connections, so that it is asked when nothing else explains why the task was woken (`has_worked`), and now and then.
+    /// The connection has nothing left to do. Looks whether the broker stops, of which the task is woken from the first time on; it
+    /// may be woken by something else at the same time.
     pub(crate) fn look(
         &mut self,
-        has_worked: bool,
         connected: &Connected,
         most: Duration,
         now: Duration,
         task: &mut Context<'_>,
     ) {
-        self.turn();
-        if (!has_worked || self.turns.is_multiple_of(TURNS))
-            && self.at.is_none()
-            && Pin::new(&mut self.draining).poll(task).is_ready()
-        {
+        if self.at.is_some() {
+            return;
+        }
+        // All connections share the signal: to wait for it takes its lock, to ask does not.
+        let is_draining = match self.is_awaited {
+            true => self.draining.is_draining(),
+            false => Pin::new(&mut self.draining).poll(task).is_ready(),
+        };
+        self.is_awaited = true;
+        if is_draining {
             self.at = Some(connected.close_at(most, now));
         }
     }
@@ -88,7 +84,43 @@ impl Drain {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::Arc,
+        task::{Wake, Waker},
+    };
+
+    use msip_runtime::untyped::UntypedServer;
+
     use super::*;
+
+    /// How often a task was woken.
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_woken_and_sees_that_the_broker_stops_whatever_else_it_was_woken_for() {
+        let server = UntypedServer::builder("mem://drain-is-seen").bind();
+        let server = server.await.unwrap();
+        let mut drain = Drain::new(server.draining());
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let (connected, mut task) = (Connected::default(), Context::from_waker(&waker));
+        let mut look = || {
+            drain.look(&connected, Duration::ZERO, Duration::ZERO, &mut task);
+            drain.at()
+        };
+        assert_eq!(look(), None);
+        assert_eq!(look(), None);
+        server.serve_until(async {}).await;
+        assert_eq!(woken.0.load(Relaxed), 1);
+        assert_eq!(look(), Some(Duration::ZERO));
+    }
 
     #[test]
     fn few_connections_are_closed_sooner_than_the_spread_and_many_within_it() {

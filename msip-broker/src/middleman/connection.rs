@@ -192,18 +192,15 @@ impl<'a> Connection<'a> {
     /// Reads and writes until there is nothing to do, or others have their turn.
     fn poll_steps(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         let now = self.peers.now();
-        let mut has_worked = false;
         for _ in 0..MAX_STEPS {
             let mut has_progress = self.fill(now, task)?;
             let session = &self.link.session;
             has_progress |= self.writer.flush(&mut self.socket, session, now, task)?;
             has_progress |= self.read(now, task)?;
             if !has_progress {
-                return self.park(has_worked, now, task);
+                return self.park(now, task);
             }
-            has_worked = true;
         }
-        self.drain.turn();
         Poll::Ready(Ok(()))
     }
 
@@ -271,14 +268,9 @@ impl<'a> Connection<'a> {
     }
 
     /// There is nothing to do until something happens.
-    fn park(
-        &mut self,
-        has_worked: bool,
-        now: Duration,
-        task: &mut Context<'_>,
-    ) -> Poll<Result<(), Ending>> {
+    fn park(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         let (connected, spread) = (&self.peers.connected, self.peers.settings.drain_spread);
-        self.drain.look(has_worked, connected, spread, now, task);
+        self.drain.look(connected, spread, now, task);
         // The outbox is not asked while what was taken before cannot be written.
         if self.writer.is_writing
             && let Poll::Ready(reason) = self.link.session.poll_ended(task)

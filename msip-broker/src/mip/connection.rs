@@ -129,10 +129,9 @@ impl<'a> Connection<'a> {
     /// Reads and writes until there is nothing to do, or others have their turn.
     fn poll_steps(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         let now = self.peers.now();
-        let mut has_worked = false;
         // What came with the first bytes was read by the server.
         if self.attached.is_none() && !self.buffer.is_empty() {
-            has_worked |= self.handle_received(now)?;
+            self.handle_received(now)?;
         }
         for _ in 0..MAX_STEPS {
             if let Some(attached) = &self.attached
@@ -147,11 +146,9 @@ impl<'a> Connection<'a> {
             has_progress |= self.write(now, task)?;
             has_progress |= self.read(now, task)?;
             if !has_progress {
-                return self.park(has_worked, now, task);
+                return self.park(now, task);
             }
-            has_worked = true;
         }
-        self.drain.turn();
         Poll::Ready(Ok(()))
     }
 
@@ -393,14 +390,9 @@ impl<'a> Connection<'a> {
     }
 
     /// There is nothing to do until something happens: gives back what is not needed meanwhile.
-    fn park(
-        &mut self,
-        has_worked: bool,
-        now: Duration,
-        task: &mut Context<'_>,
-    ) -> Poll<Result<(), Ending>> {
+    fn park(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         let (connected, spread) = (&self.peers.connected, self.peers.settings.drain_spread);
-        self.drain.look(has_worked, connected, spread, now, task);
+        self.drain.look(connected, spread, now, task);
         if let Some(attached) = &self.attached
             && attached
                 .claimed

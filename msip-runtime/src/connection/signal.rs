@@ -10,30 +10,28 @@ use std::{
 use slab::Slab;
 
 use super::wake_list::WakeList;
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
 /// Raised once, and never lowered.
 ///
 /// Where the connection is locked too, it is locked first.
 #[derive(Debug, Default)]
-pub(crate) struct Signal(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    is_raised: bool,
-    waiting: Slab<Waker>,
+pub(crate) struct Signal {
+    /// Set under the lock of those who wait, and read without it: many may ask that share the signal.
+    is_raised: AtomicBool,
+    waiting: Mutex<Slab<Waker>>,
 }
 
 impl Signal {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
+    fn lock(&self) -> MutexGuard<'_, Slab<Waker>> {
+        lock(&self.waiting)
     }
 
     /// Notifies all who wait, and all who will ask.
     pub(super) fn raise_with(&self, wakes: &mut WakeList) {
-        let mut state = self.lock();
-        state.is_raised = true;
-        let waiting = std::mem::take(&mut state.waiting);
+        let mut waiting = self.lock();
+        self.is_raised.store(true, Ordering::Release);
+        let waiting = std::mem::take(&mut *waiting);
         wakes.extend(waiting.into_iter().map(|(_, waker)| waker));
     }
 
@@ -45,7 +43,7 @@ impl Signal {
     }
 
     pub(crate) fn is_raised(&self) -> bool {
-        self.lock().is_raised
+        self.is_raised.load(Ordering::Acquire)
     }
 }
 
@@ -75,13 +73,13 @@ impl Future for Raised {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
         let Self { signal, key } = &mut *self;
-        let mut state = signal.lock();
-        if state.is_raised {
+        let mut waiting = signal.lock();
+        if signal.is_raised() {
             return Poll::Ready(());
         }
-        match key.and_then(|key| state.waiting.get_mut(key)) {
+        match key.and_then(|key| waiting.get_mut(key)) {
             Some(known) => known.clone_from(task.waker()),
-            None => *key = Some(state.waiting.insert(task.waker().clone())),
+            None => *key = Some(waiting.insert(task.waker().clone())),
         }
         Poll::Pending
     }
@@ -98,10 +96,10 @@ impl Drop for Raised {
         let Some(key) = self.key else {
             return;
         };
-        let mut state = self.signal.lock();
+        let mut waiting = self.signal.lock();
         // Once it is raised nobody waits.
-        if !state.is_raised {
-            state.waiting.try_remove(key);
+        if !self.signal.is_raised() {
+            waiting.try_remove(key);
         }
     }
 }
@@ -121,9 +119,9 @@ mod tests {
         let mut second = first.clone();
         assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
         assert!(poll(&mut first).is_pending(), "it waits once");
-        assert_eq!(signal.lock().waiting.len(), 2);
+        assert_eq!(signal.lock().len(), 2);
         drop(first);
-        assert_eq!(signal.lock().waiting.len(), 1);
+        assert_eq!(signal.lock().len(), 1);
         let mut wakes = WakeList::default();
         signal.raise_with(&mut wakes);
         assert_eq!(wakes.len(), 1);
