@@ -109,6 +109,8 @@ impl BrokerBuilder {
             .max_body(size(config.max_body))
             .session_expiry(config.session_expiry)
             .drain_timeout(config.drain_timeout)
+            // Whether a call that is passed on will have a stream is not known before its answer.
+            .stream_drain(config.drain_timeout)
             .drain_spread(config.drain_spread)
             .max_connections(size(config.limits.connections))
             .max_detached_sessions(size(config.limits.detached_sessions))

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use msip_runtime::BindError;
+use msip_runtime::{BindError, transport::TransportSettingError};
 use thiserror::Error;
 
 use crate::{config::ConfigErrors, directory::AuthenticationError};
@@ -16,9 +16,18 @@ pub enum BrokerError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// It cannot listen at one of its URLs, or a certificate cannot be used.
+    /// It cannot listen at one of its URLs.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A certificate or a key of a listener cannot be used.
+    #[error("cannot listen at {url}")]
+    Listener {
+        /// The URL of the listener.
+        url: String,
+        /// The setting, and what is wrong with its file.
+        #[source]
+        source: TransportSettingError,
+    },
     /// It cannot answer HTTP requests there.
     #[error("cannot listen at http://{address}")]
     Admin {

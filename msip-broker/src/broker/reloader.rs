@@ -64,12 +64,14 @@ impl BrokerReloader {
         if let Err(error) = self.0.certificates.reload_tls() {
             not_done.push(with_causes(&error));
         }
-        let mut current = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
-        current.roles.clone_from(&config.roles);
-        current.principals.clone_from(&config.principals);
-        self.0.shared.directory.reload(&current);
-        let waits = differences(&current, config);
-        drop(current);
+        let mut waits = Vec::new();
+        match config.check() {
+            Ok(()) => waits = self.replace(config),
+            Err(errors) => not_done.push(format!(
+                "roles and principals stay what they are: {}",
+                errors.to_string().replace('\n', "; ")
+            )),
+        }
         self.reauthorize();
         if !waits.is_empty() {
             not_done.push(format!("needs a restart: {}", waits.join(", ")));
@@ -86,6 +88,15 @@ impl BrokerReloader {
 }
 
 impl BrokerReloader {
+    /// Takes roles and principals, and returns what else is said otherwise.
+    fn replace(&self, config: &Config) -> Vec<&'static str> {
+        let mut current = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
+        current.roles.clone_from(&config.roles);
+        current.principals.clone_from(&config.principals);
+        self.0.shared.directory.reload(&current);
+        differences(&current, config)
+    }
+
     /// Looks the rights of those who are connected up again.
     fn reauthorize(&self) {
         let Parts {

@@ -6,17 +6,20 @@ use msip_schema::closest_name;
 use super::{
     AdminConfig, Config, ListenerConfig, MiddleManConfig,
     error::{ConfigError, ConfigErrors, Kind, Place, shown},
+    sections::{DAY, HOUR},
+    value,
 };
+use crate::topic::TopicFilter;
 
-/// Settings of a server that a broker has its own names for, since they concern more than the server.
-const OF_BROKER: [&str; 7] = [
-    "max_body",
-    "session_expiry",
-    "drain_timeout",
-    "drain_spread",
-    "max_connections",
-    "max_detached_sessions",
-    "max_memory",
+/// Settings of a server that concern more than the server in a broker, and what the file calls each.
+const OF_BROKER: [(&str, &str); 7] = [
+    ("max_body", "`max_body`"),
+    ("session_expiry", "`session_expiry`"),
+    ("drain_timeout", "`drain_timeout`"),
+    ("drain_spread", "`drain_spread`"),
+    ("max_connections", "`connections` in [limits]"),
+    ("max_detached_sessions", "`detached_sessions` in [limits]"),
+    ("max_memory", "`memory` in [limits]"),
 ];
 
 impl Config {
@@ -39,6 +42,8 @@ impl Config {
             let place = Place::Named(format!("admin {}", admin.address));
             errors.push(Kind::Other { place, message }.into());
         }
+        self.check_ranges(&mut errors);
+        self.check_rights(&mut errors);
         if self.listeners.is_empty() {
             let place = Place::Named("listeners".to_owned());
             let message = "there has to be one at least".to_owned();
@@ -47,16 +52,70 @@ impl Config {
         ConfigErrors::or(errors, ())
     }
 
+    /// The file's values were looked at when it was read, and those that a program has set were not.
+    fn check_ranges(&self, errors: &mut Vec<ConfigError>) {
+        let found = self.max_body.to_string();
+        let read = value::size(&found, super::MAX_BODY);
+        errors.extend(ConfigError::of_value("config", "max_body", found, read));
+        for (name, time, range) in [
+            ("session_expiry", self.session_expiry, DAY),
+            ("drain_timeout", self.drain_timeout, HOUR),
+            ("drain_spread", self.drain_spread, HOUR),
+        ] {
+            let found = format!("{}ms", time.as_millis());
+            let read = value::time(&found, range);
+            errors.extend(ConfigError::of_value("config", name, found, read));
+        }
+        self.limits.check(errors);
+    }
+
+    /// Every filter is one, and every role that is given to a principal is there: what is denied by mistake alone would be allowed.
+    fn check_rights(&self, errors: &mut Vec<ConfigError>) {
+        let mut tell = |place: &str, message| {
+            let place = Place::Named(place.to_owned());
+            errors.push(Kind::Other { place, message }.into());
+        };
+        let roles = self.roles.iter();
+        let roles = roles.map(|(name, access)| (format!("[roles.{}]", shown(name)), access));
+        let principals = self.principals.iter();
+        let principals = principals
+            .map(|(name, principal)| (format!("[principals.{}]", shown(name)), &principal.access));
+        for (place, access) in roles.chain(principals) {
+            let rights = [
+                &access.publish,
+                &access.subscribe,
+                &access.serve,
+                &access.request,
+            ];
+            let filters = rights
+                .into_iter()
+                .flat_map(|right| right.allow.iter().chain(&right.deny));
+            for filter in filters {
+                if let Err(error) = TopicFilter::new(filter) {
+                    let message = format!("`{}` is no filter: {error}", shown(filter));
+                    tell(&place, message);
+                }
+            }
+        }
+        for (name, principal) in &self.principals {
+            for role in &principal.roles {
+                if !self.roles.contains_key(role) && !super::ROLES.contains(&&**role) {
+                    let place = format!("[principals.{}]", shown(name));
+                    tell(&place, format!("unknown role `{}`", shown(role)));
+                }
+            }
+        }
+    }
+
     fn check_listener(&self, listener: &ListenerConfig) -> Result<(), String> {
         let url = ServiceUrl::parse(&listener.url).map_err(|error| error.to_string())?;
         let address = url.only_address().map_err(|error| error.to_string())?;
-        let ours = url
-            .settings()
+        let ours = OF_BROKER
             .iter()
-            .find(|(name, _)| OF_BROKER.contains(&&**name));
-        if let Some((name, _)) = ours {
+            .find(|(name, _)| url.settings().iter().any(|(said, _)| said == name));
+        if let Some((name, of_file)) = ours {
             return Err(format!(
-                "`{name}` is a setting of the whole broker: it is not in a URL, but in the file"
+                "`{name}` is a setting of the whole broker, which is not in a URL: the file has it as {of_file}"
             ));
         }
         if !listener.insecure && !is_confidential(address) {

@@ -43,6 +43,25 @@ impl ConfigError {
         let message = format!("expected {expected}");
         Kind::Other { place, message }.into()
     }
+
+    /// A value that a program has set is out of its range, if it was not `read` from its text.
+    pub(super) fn of_value<T>(
+        within: &str,
+        name: &str,
+        found: String,
+        read: Result<T, String>,
+    ) -> Option<Self> {
+        let expected = read.err()?;
+        let place = Place::Named(within.to_owned());
+        let of = Name(Some(name.to_owned()));
+        let wrong = Kind::Value {
+            place,
+            of,
+            expected,
+            found,
+        };
+        Some(wrong.into())
+    }
 }
 
 #[derive(Debug, Error)]

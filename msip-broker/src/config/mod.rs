@@ -230,6 +230,13 @@ macro_rules! limits {
                     self.$name = value;
                 })*
             }
+
+            /// What is out of its range: a program can set it without a file.
+            fn check(&self, errors: &mut Vec<ConfigError>) {
+                $(let found = self.$name.to_string();
+                let read = value::$kind(&found, $range);
+                errors.extend(ConfigError::of_value("limits", stringify!($name), found, read));)*
+            }
         }
     };
 }

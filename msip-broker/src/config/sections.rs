@@ -17,8 +17,8 @@ use super::{
 };
 use crate::topic::TopicFilter;
 
-const DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);
-const HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+pub(super) const DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);
+pub(super) const HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
 /// What a role or a principal may have.
 const ACCESS: [&str; 6] = [

@@ -165,7 +165,7 @@ impl Overrides {
     /// Everything that is wrong with the file, or else with what was said besides.
     pub fn load(&self) -> Result<Config, ConfigErrors> {
         let mut config = Config::default();
-        if let Some(path) = self.file() {
+        if let Some(path) = self.file().filter(|path| !path.as_os_str().is_empty()) {
             config.read_file(path)?;
         }
         let mut errors: Vec<ConfigError> = Vec::new();
@@ -176,6 +176,7 @@ impl Overrides {
                 BODY => value::size(text, MAX_BODY).map(|max| config.max_body = max),
                 ADMIN => value::admin(text).map(|at| config.admin = Some(at)),
                 LOG => value::log(text).map(|log| config.log = log),
+                _ if text.is_empty() => Err("the path of a file".to_owned()),
                 _ => Ok(()),
             };
             if let Err(expected) = applied {

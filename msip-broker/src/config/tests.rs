@@ -249,6 +249,10 @@ fn what_does_not_fit_together_is_told() {
 url = 'tcp://127.0.0.1:1?session_expiry=1s'",
         ),
         (
+            "one that the file calls otherwise",
+            "[[listener]]\nurl = 'tcp://127.0.0.1:1?max_connections=5'",
+        ),
+        (
             "a principal",
             "[[listener]]\nurl = 'tcp://127.0.0.1:1?principal=plnt'\n[principals.plant]",
         ),
@@ -270,6 +274,54 @@ url = 'tcp://127.0.0.1:1?session_expiry=1s'",
     let fits = "admin = '[::1]:9001'\n[[listener]]\nurl = 'tcp://0.0.0.0:1?insecure=true&principal=a'\n[principals.a]";
     Config::from_toml(fits).unwrap().check().unwrap();
     Config::default().check().unwrap();
+}
+
+/// What is denied by a filter that is none would be allowed.
+#[test]
+fn filters_and_roles_of_a_program_are_looked_at() {
+    let mut config = Config::default();
+    let mut role = AccessConfig::default();
+    role.subscribe.allow.push("plant/#".to_owned());
+    role.subscribe.deny.push("plant/#/secret".to_owned());
+    config.roles.insert("reader".to_owned(), role);
+    let mut ada = PrincipalConfig::default();
+    ada.access.serve.deny.push("a+".to_owned());
+    ada.roles = ["reader", "service", "raeder"].map(str::to_owned).into();
+    config.principals.insert("ada".to_owned(), ada);
+    let told = config.check().unwrap_err().to_string();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "[roles.reader]: `plant/#/secret` is no filter: `#` is not the last level of the topic",
+            "[principals.ada]: `a+` is no filter: `a+` is not a level of a topic: `+` and `#` stand for whole levels",
+            "[principals.ada]: unknown role `raeder`",
+        ]
+    );
+}
+
+/// A program that embeds a broker has set them.
+#[test]
+fn values_of_a_program_have_the_ranges_of_the_file() {
+    let mut config = Config {
+        max_body: 10,
+        session_expiry: Duration::from_secs(100_000),
+        ..Config::default()
+    };
+    config.limits.connections = 0;
+    config.limits.outgoing_bytes = 1;
+    config.limits.kept_values = 0;
+    let told = config.check().unwrap_err().to_string();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "config: `max_body`: expected a size from 1KiB to 1GiB, such as 65536 or 4MiB, found 10",
+            "config: `session_expiry`: expected a time from 0s to 24h, such as 250ms, 10s or 5min, found 100000000ms",
+            "limits: `connections`: expected a number from 1 to 10000000, found 0",
+            "limits: `outgoing_bytes`: expected a size from 64KiB to 16GiB, such as 65536 or 4MiB, found 1",
+        ]
+    );
 }
 
 #[test]

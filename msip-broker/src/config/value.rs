@@ -90,7 +90,7 @@ pub(super) fn admin(text: &str) -> Result<AdminConfig, Expected> {
         Some(address) => (address, true),
         None => (text, false),
     };
-    let expected = "an IP address and a port, such as 127.0.0.1:9001";
+    let expected = "an IP address and a port, such as 127.0.0.1:9001 or 0.0.0.0:9001?insecure=true";
     let address = address.parse().map_err(|_| expected.to_owned())?;
     Ok(AdminConfig { address, insecure })
 }

@@ -243,7 +243,7 @@ fn add(rights: &mut Rights, access: &AccessConfig) {
 }
 
 fn add_filters(filters: &mut Filters, more: &FilterConfig) {
-    // The configuration was checked; what is no filter would allow nothing.
+    // The configuration was checked: each of them is one.
     let parsed = |all: &[String]| -> Vec<_> {
         all.iter()
             .filter_map(|text| TopicFilter::new(text).ok())

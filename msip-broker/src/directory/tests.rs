@@ -29,7 +29,8 @@ subscribe = { allow = ['plant/#'], deny = ['plant/secret'] }
 [principals.ada]
 roles = ['reader']
 publish = ['notes/ada']
-bytes_per_second = '2MiB'
+messages_per_second = 10
+bytes_per_second = '512KiB'
 
 [principals.plant]
 roles = ['sensor', 'service']
@@ -231,5 +232,5 @@ fn limits_are_the_largest_of_the_roles_unless_the_principal_has_its_own() {
         limits("eve", &["gateway", "sensor"]),
         (Some(1000), Some(1 << 20))
     );
-    assert_eq!(limits("ada", &["gateway"]), (Some(1000), Some(2 << 20)));
+    assert_eq!(limits("ada", &["gateway"]), (Some(10), Some(512 << 10)));
 }

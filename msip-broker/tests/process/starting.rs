@@ -163,6 +163,24 @@ async fn whatever_is_wrong_with_what_it_was_told_is_said_and_it_ends_with_2() {
             &["--listen", "unix:///nowhere/broker?pin_interval=1s"],
             "msip-broker: listener unix:///nowhere/broker?pin_interval=1s: unknown setting `pin_interval`",
         ),
+        (
+            &["--listen", "unix:///nowhere/broker?mode=999"],
+            "msip-broker: listener unix:///nowhere/broker?mode=999: setting `mode`: `999` cannot be used: write three octal digits",
+        ),
+        (
+            &["--listen", "mip+unix:///nowhere/broker"],
+            "listener mip+unix:///nowhere/broker: cannot listen at mip+unix:///nowhere/broker: mip+unix:// is for clients",
+        ),
+        (
+            &[
+                "--listen",
+                "unix:///nowhere/broker?mode=0660",
+                "--check-config",
+                "--config",
+                "",
+            ],
+            "msip-broker: --config: expected the path of a file, found ``",
+        ),
         (&["--listn", "x"], "a similar argument exists: '--listen'"),
     ] {
         let (code, _, told) = run(arguments).await;
