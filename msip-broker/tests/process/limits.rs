@@ -2,13 +2,18 @@
 
 use msip_runtime::{
     CallOptions, MsgKind, Variant,
+    transport::ServiceUrl,
     untyped::{Grant, SubscribeOptions, UntypedClient, UntypedMessage},
+    wire::{Codec, FrameType, Hello, SECRET_LEN, parse_welcome},
 };
-use msip_tests::soon;
+use msip_tests::{
+    raw::{self, RawPeer},
+    soon,
+};
 use tempfile::TempDir;
 
 use crate::{
-    mip::{ACK, ACK_REQUIRED, ERROR, EVENT, HELLO, Peer, SUBSCRIBE, frame, publish},
+    mip::{ACK, ACK_REQUIRED, CLOSE, ERROR, EVENT, HELLO, Peer, SUBSCRIBE, frame, publish},
     process::{Broker, get},
 };
 
@@ -24,9 +29,14 @@ struct Limited {
 
 impl Limited {
     async fn start(limits: &str) -> Self {
+        let listener = "[[listener]]\nurl = 'tcp://127.0.0.1:0'";
+        Self::of_file(&format!("{listener}\n[limits]\n{limits}")).await
+    }
+
+    /// A broker with this file, which has one listener.
+    async fn of_file(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("broker.toml");
-        let text = format!("[[listener]]\nurl = 'tcp://127.0.0.1:0'\n[limits]\n{limits}");
         std::fs::write(&file, text).expect("is written");
         let file = file.to_str().expect("text");
         let arguments = ["--config", file, "--admin", "127.0.0.1:0"];
@@ -63,6 +73,11 @@ impl Limited {
             }
         };
         soon(line, is_counted).await;
+    }
+
+    /// Waits until one session is without a connection.
+    async fn has_one_away(&self) {
+        self.counts("msip_broker_sessions{state=\"away\"} 1").await;
     }
 }
 
@@ -150,9 +165,7 @@ async fn messages_and_bytes_of_sessions_that_are_away() {
         let mut subscriber = limited.numbered(7).await;
         subscriber.subscribe("news").await;
         drop(subscriber);
-        limited
-            .counts("msip_broker_sessions{state=\"away\"} 1")
-            .await;
+        limited.has_one_away().await;
         let mut publisher = limited.peer().await;
         let body = vec![b'x'; len];
         publisher.publish(1, "news", &body).await;
@@ -163,9 +176,7 @@ async fn messages_and_bytes_of_sessions_that_are_away() {
             "{limits}"
         );
         drop(subscriber);
-        limited
-            .counts("msip_broker_sessions{state=\"away\"} 1")
-            .await;
+        limited.has_one_away().await;
         for id in 2..6 {
             publisher.publish(id, "news", &body).await;
         }
@@ -185,9 +196,7 @@ async fn sessions_that_are_away_and_what_of_log_is_kept_for_one() {
     let mut first = limited.numbered(1).await;
     first.subscribe("news").await;
     drop(first);
-    limited
-        .counts("msip_broker_sessions{state=\"away\"} 1")
-        .await;
+    limited.has_one_away().await;
     publisher.publish(1, "news", b"for the first").await;
     let mut second = limited.numbered(2).await;
     second.subscribe("news").await;
@@ -212,6 +221,66 @@ async fn sessions_that_are_away_and_what_of_log_is_kept_for_one() {
     is_taken(&mut first, &frame(SUBSCRIBE, ACK_REQUIRED, 3, b"last")).await;
     publisher.publish(13, "last", b"").await;
     assert_eq!(first.hear().await.expect("a message").1, 13);
+}
+
+/// A session without a connection ends, and its number is that of another one then. MSIP clients are told how long that takes.
+#[tokio::test]
+async fn how_long_a_session_is_kept() {
+    let listener = "[[listener]]\nurl = 'tcp://127.0.0.1:0'";
+    for (said, expiry) in [("", 300_000), ("session_expiry = '7s'", 7000)] {
+        let limited = Limited::of_file(&format!("{said}\n{listener}")).await;
+        let url = ServiceUrl::parse(&limited.broker.urls[0]).expect("a URL");
+        let mut raw = RawPeer::dial(&url).await;
+        let hello = Hello {
+            protocol: "raw".to_owned(),
+            codecs: vec![Codec::Protobuf.into()],
+            session_secret: vec![7; SECRET_LEN],
+            ..Hello::default()
+        };
+        raw.say(&raw::resuming_frame(&hello)).await;
+        let welcome = raw.hear_type(FrameType::Ack).await.payload;
+        let told = parse_welcome(welcome).expect("a Welcome").welcome;
+        assert_eq!(told.session_expiry_ms, expiry, "{said}");
+    }
+
+    let limited = Limited::of_file(&format!("session_expiry = '0s'\n{listener}")).await;
+    let mut first = limited.numbered(7).await;
+    first.subscribe("news").await;
+    drop(first);
+    let ended = "msip_broker_sessions_ended_total{reason=\"expired\"} 1";
+    limited.counts(ended).await;
+    limited.counts("msip_broker_subscriptions 0").await;
+}
+
+/// Whoever knows the number of a session has it, unless the listener says otherwise.
+#[tokio::test]
+async fn a_session_is_taken_over_by_its_number_where_that_is_allowed() {
+    for (settings, is_allowed) in [("", true), ("?mip_resume=false", false)] {
+        let file = format!("[[listener]]\nurl = 'tcp://127.0.0.1:0{settings}'");
+        let limited = Limited::of_file(&file).await;
+        let mut owner = Peer::silent(limited.broker.address())
+            .await
+            .expect("connects");
+        let hello = |id: &[u8]| frame(HELLO, 0, 1, id);
+        owner.send(&hello(b"")).await.expect("is written");
+        let (_, _, number) = owner.hear().await.expect("a welcome");
+        owner.subscribe("news").await;
+        let mut thief = Peer::silent(limited.broker.address())
+            .await
+            .expect("connects");
+        thief.send(&hello(&number)).await.expect("is written");
+        let (_, _, other) = thief.hear().await.expect("a welcome");
+        assert_eq!(other == number, is_allowed, "{settings}");
+        limited.peer().await.publish(9, "news", b"secret").await;
+        let heard = match is_allowed {
+            true => thief.hear().await,
+            false => owner.hear().await,
+        };
+        assert_eq!(heard.expect("a message").0, EVENT, "{settings}");
+        if is_allowed {
+            assert_eq!(owner.hear().await.expect("a goodbye").0, CLOSE);
+        }
+    }
 }
 
 /// A subscriber that takes nothing is cut by the number of messages too.
@@ -276,9 +345,7 @@ async fn messages_that_have_expired_are_not_delivered() {
     let mut subscriber = limited.numbered(7).await;
     subscriber.subscribe("news").await;
     drop(subscriber);
-    limited
-        .counts("msip_broker_sessions{state=\"away\"} 1")
-        .await;
+    limited.has_one_away().await;
     let publisher = UntypedClient::builder(&limited.broker.urls[0], "raw", 0);
     let publisher = publisher.connect().await.expect("connects");
     for (ttl, body) in [("0", "late"), ("3600000", "in time")] {
