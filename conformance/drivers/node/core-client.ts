@@ -3,7 +3,7 @@
  * last part, `urls`, is there: the runner gives settings by them.
  */
 
-import { Client, StreamingClient, droppable, urls, type ClientOptions, type Transport } from "msip";
+import { Client, StreamingClient, deliveries, droppable, urls, type ClientOptions, type Transport } from "msip";
 
 import type { PlayedClient } from "./driver.js";
 import { CONFORMANCE, ConformanceClient, type ConformanceClientHandler } from "./gen/conformance.js";
@@ -12,7 +12,7 @@ import * as renamed from "./gen/renamed/conformance.js";
 
 class CoreClient extends ConformanceClient {
   static override connect(endpoint: string | Transport, options: ClientOptions<ConformanceClientHandler>): Promise<CoreClient> {
-    return StreamingClient.open(CoreClient, CONFORMANCE, endpoint, options, { droppable, urls });
+    return StreamingClient.open(CoreClient, CONFORMANCE, endpoint, options, { deliveries, droppable, urls });
   }
 }
 

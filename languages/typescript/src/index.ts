@@ -15,7 +15,9 @@ export type { CallOptions, ClearedState, Context, RequestStream, SendOptions } f
 export { ResponseStream } from "./connection/response-stream.js";
 export { json, messagePack, protobuf, type Codec, type Compression } from "./codec/index.js";
 export { ClosedError, ConnectError, Status, type Code, type Detail, type StatusOptions } from "./errors.js";
+export { otherSide } from "./protocol.js";
 export type { Kind, Member, MessageCodec, Protocol, Shape } from "./protocol.js";
+export { deliveries } from "./session/deliveries.js";
 export { droppable } from "./session/droppable.js";
 export { metadata } from "./session/metadata.js";
 export { resumption } from "./session/resume.js";

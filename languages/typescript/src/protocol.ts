@@ -68,3 +68,8 @@ export interface Protocol {
   readonly clientToServer: readonly Member[];
   readonly serverToClient: readonly Member[];
 }
+
+/** In the place of what a side does not need, in code that was generated for one side: no bundle has more. */
+export function otherSide(): never {
+  throw new Error("this code was generated for one side alone");
+}

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { SettingError, Status, StreamingClient, plainUrls, type ClientOptions, type Transport } from "../src/index.js";
+import { SettingError, Status, StreamingClient, deliveries, plainUrls, type ClientOptions, type Transport } from "../src/index.js";
 import { Cuttable } from "./cuttable.js";
 import { LAB, LabClient, LabServer, Recorder, handlers, signalled, type LabClientHandler } from "./lab.js";
 
@@ -11,7 +11,7 @@ const TCP = "tcp://127.0.0.1:0";
 
 class CoreClient extends LabClient {
   static override connect(endpoint: string | Transport, options?: ClientOptions<LabClientHandler>): Promise<CoreClient> {
-    return StreamingClient.open(CoreClient, LAB, endpoint, options, { urls: plainUrls });
+    return StreamingClient.open(CoreClient, LAB, endpoint, options, { deliveries, urls: plainUrls });
   }
 }
 

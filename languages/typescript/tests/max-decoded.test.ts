@@ -20,7 +20,7 @@ function isTooLarge(code: string, what: string): (error: unknown) => boolean {
   return (error) => {
     assert.ok(error instanceof Status, String(error));
     assert.equal(error.code, code, error.message);
-    assert.match(error.message, new RegExp(`${what} would take more than ${LIMIT} bytes decoded \\(max_decoded\\), from a body of`));
+    assert.match(error.message, new RegExp(`${what} would take more than ${LIMIT} bytes decoded \\(max_decoded\\)`));
     return true;
   };
 }

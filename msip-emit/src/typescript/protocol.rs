@@ -27,7 +27,8 @@ pub(super) fn write(
     for direction in [Direction::ClientToServer, Direction::ServerToClient] {
         let members = &plan.envelope(direction).members;
         for (member, constant) in members.iter().zip(names.members(direction)) {
-            write_member(types, member, constant, out);
+            let uses = Uses::of(direction, sides);
+            write_member(types, member, constant, uses, out);
         }
     }
     write_constant(types, names, out);
@@ -42,7 +43,31 @@ pub(super) fn core_type(types: &Types<'_, '_>, name: &str, out: &mut Writer) -> 
     out.import(&type_module(types.modules.core), name)
 }
 
-fn write_member(types: &Types<'_, '_>, member: &MemberPlan<'_>, constant: &str, out: &mut Writer) {
+/// What the sides that are written do with the members of a direction: no bundle has code for more.
+#[derive(Clone, Copy)]
+struct Uses {
+    sent: bool,
+    received: bool,
+}
+
+impl Uses {
+    fn of(direction: Direction, sides: Sides) -> Self {
+        let [by_clients, by_servers] = [sides != Sides::Server, sides != Sides::Client];
+        let (sent, received) = match direction {
+            Direction::ClientToServer => (by_clients, by_servers),
+            Direction::ServerToClient => (by_servers, by_clients),
+        };
+        Self { sent, received }
+    }
+}
+
+fn write_member(
+    types: &Types<'_, '_>,
+    member: &MemberPlan<'_>,
+    constant: &str,
+    uses: Uses,
+    out: &mut Writer,
+) {
     let ty = core_type(types, "Member", out);
     out.separate();
     let about = match constant.starts_with("ToServer") {
@@ -55,7 +80,7 @@ fn write_member(types: &Types<'_, '_>, member: &MemberPlan<'_>, constant: &str, 
     out.line(format_args!("name: {},", literal(member.name)));
     out.line(format_args!("number: {},", member.number));
     let message = member.payload.map_or("undefined".to_owned(), |name| {
-        message_type(types, name, out)
+        message_type(types, name, uses, out)
     });
     out.line(format_args!("message: {message},"));
     out.line(format_args!(
@@ -70,7 +95,7 @@ fn write_member(types: &Types<'_, '_>, member: &MemberPlan<'_>, constant: &str, 
         Shape::Answer => (4, "ANSWER"),
     };
     out.line(format_args!("shape: {shape}, // {shape_name}"));
-    if member.shape != Shape::Answer {
+    if member.shape != Shape::Answer && uses.received {
         out.line(format_args!(
             "handler: {},",
             literal(&handler_name(member.name))
@@ -117,11 +142,19 @@ fn milliseconds(limit: Duration) -> u128 {
 
 /// A message as a type. That of another module is spelled out: modules may import each other, and only functions exist before a module
 /// has run.
-fn message_type(types: &Types<'_, '_>, name: &TypeName, out: &mut Writer) -> String {
+fn message_type(types: &Types<'_, '_>, name: &TypeName, uses: Uses, out: &mut Writer) -> String {
     match types.home(name) {
-        Some(home) if home.module.is_none() => home.identifiers.message_type(),
+        Some(home) if home.module.is_none() && uses.sent && uses.received => {
+            home.identifiers.message_type()
+        }
         _ => {
-            let [encode, decode] = ["encode", "decode"].map(|verb| types.function(verb, name, out));
+            let [encode, decode] =
+                [("encode", uses.sent), ("decode", uses.received)].map(|(verb, is_used)| {
+                    match is_used {
+                        true => types.function(verb, name, out),
+                        false => out.import(types.modules.core, "otherSide"),
+                    }
+                });
             format!(
                 "{{ name: {}, encode: {encode}, decode: {decode} }}",
                 literal(name.as_str())
@@ -342,6 +375,9 @@ fn parts(types: &Types<'_, '_>, plan: &Plan<'_>, out: &mut Writer) -> String {
     if !chosen.contains(&Part::Urls) {
         parts.push((Part::Urls.name(), "plainUrls"));
     }
+    if has_deliveries(plan) {
+        parts.push(("deliveries", "deliveries"));
+    }
     if sends_droppable(plan) {
         parts.push(("droppable", "droppable"));
     }
@@ -360,6 +396,14 @@ fn sends_droppable(plan: &Plan<'_>) -> bool {
         matches!(member.kind, MsgKind::State | MsgKind::Log | MsgKind::Metric)
             && matches!(member.shape, Shape::OneWay)
     })
+}
+
+/// Whether a message of either direction is acknowledged.
+fn has_deliveries(plan: &Plan<'_>) -> bool {
+    [Direction::ClientToServer, Direction::ServerToClient]
+        .into_iter()
+        .flat_map(|direction| &plan.envelope(direction).members)
+        .any(|member| member.shape == Shape::Acknowledged)
 }
 
 /// Whether a call of either direction has a stream.

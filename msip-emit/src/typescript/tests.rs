@@ -284,8 +284,19 @@ fn one_side_has_nothing_of_the_other() {
     let client = written(&TypeScript::new().sides(Sides::Client), &shop_compilation());
     assert!(client.iter().all(|(path, _)| !path.contains("server")));
     assert!(client[1].1.contains("class ShopClient"));
+    let place = |codec: &str| format!("message: {{ name: \"geo.Place\", {codec} }},");
+    assert!(
+        client[1]
+            .1
+            .contains(&place("encode: encodePlace, decode: otherSide"))
+    );
     let server = written(&TypeScript::new().sides(Sides::Server), &shop_compilation());
     assert!(server.iter().any(|(path, _)| path == "shop_v1.server.ts"));
+    assert!(
+        server[1]
+            .1
+            .contains(&place("encode: otherSide, decode: decodePlace"))
+    );
     assert!(
         server
             .iter()
@@ -300,14 +311,14 @@ fn a_client_is_made_of_the_parts_that_are_chosen() {
         files[1].1.clone()
     };
     let whole = client(TypeScript::new());
-    assert!(whole.contains("options, { resumption, metadata, topics, urls });"));
+    assert!(whole.contains("options, { resumption, metadata, topics, urls, deliveries });"));
     let lines = TypeScript::new().without(Part::Topics);
-    assert!(client(lines).contains("options, { resumption, metadata, urls });"));
+    assert!(client(lines).contains("options, { resumption, metadata, urls, deliveries });"));
     let core = Part::ALL
         .into_iter()
         .fold(TypeScript::new(), TypeScript::without);
     let core = client(core);
-    assert!(core.contains("(ShopClient, SHOP, endpoint, options, { urls: plainUrls });"));
+    assert!(core.contains("options, { urls: plainUrls, deliveries });"));
     assert!(!core.contains("resumption"));
 }
 

@@ -16,7 +16,7 @@ export async function readCredential(credential: Credential | undefined): Promis
   try {
     value = typeof credential === "function" ? await credential() : credential;
   } catch (error) {
-    throw new ConnectError("UNAVAILABLE", "there is no credential: its function has failed", { cause: error });
+    throw new ConnectError("UNAVAILABLE", "the credential's function has failed", { cause: error });
   }
   const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value;
   if (bytes.length > MAX_LEN) throw new ConnectError("INVALID_ARGUMENT", `the credential has ${bytes.length} bytes: ${MAX_LEN} are allowed`);

@@ -30,12 +30,12 @@ export interface Codec {
 }
 
 /** The error of a body that cannot be decoded. */
-export function undecodable(member: Member, error: unknown, body: Uint8Array, maxDecoded: number): Status {
+export function undecodable(member: Member, error: unknown, maxDecoded: number): Status {
   const name = `${member.name} (${member.number})`;
   if (error instanceof TooLargeError) {
     return new Status(
       "RESOURCE_EXHAUSTED",
-      `${name} would take more than ${maxDecoded} bytes decoded (max_decoded), from a body of ${body.length}: send less in one message, or raise the receiver's max_decoded`,
+      `${name} would take more than ${maxDecoded} bytes decoded (max_decoded)`,
     );
   }
   return new Status("INVALID_ARGUMENT", `malformed body of ${name}: ${(error as Error).message}`, { cause: error });

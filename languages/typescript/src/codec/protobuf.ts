@@ -50,7 +50,7 @@ export function unwrap(member: Member, body: Uint8Array, maxDecoded: number): un
     const message = messageOf(member, body);
     return member.message?.decode(message, maxDecoded);
   } catch (error) {
-    throw undecodable(member, error, body, maxDecoded);
+    throw undecodable(member, error, maxDecoded);
   }
 }
 
@@ -71,7 +71,7 @@ function messageOf(member: Member, body: Uint8Array): Uint8Array {
     }
   }
   if (!found) {
-    throw new RangeError("the body holds another member than its frame names");
+    throw new RangeError("another member than its frame names");
   }
   return found;
 }

@@ -81,11 +81,11 @@ function codec(
             const key = [row.name, member.name].find((key) => Object.hasOwn(envelope, key));
             const tree = key === undefined ? undefined : envelope[key];
             if (tree === undefined) {
-              throw new RangeError("the body holds another member than its frame names");
+              throw new RangeError("another member than its frame names");
             }
             return row.fields ? fromTree(row.fields(), tree, name, options, memory) : undefined;
           } catch (error) {
-            throw undecodable(member, error, body, maxDecoded);
+            throw undecodable(member, error, maxDecoded);
           }
         },
       };

@@ -1,7 +1,6 @@
 /** Bodies of messages: how a connection encodes and decodes them. */
 
 import type { Body, BoundCodec, Compression } from "../codec/index.js";
-import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
 import type { ConnectionSettings } from "../settings/defaults.js";
 
@@ -42,8 +41,7 @@ export class Bodies {
 
   /** @throws Status where the body cannot be decompressed. */
   unpack(bytes: Uint8Array, compressed: boolean): Uint8Array {
-    if (!compressed) return bytes;
-    if (this.#compression === undefined) throw new Status("INVALID_ARGUMENT", "a compressed body, where no compression was agreed on");
-    return this.#compression.unpack(bytes, this.#maxBody);
+    // The session accepts none where no compression was agreed on.
+    return compressed && this.#compression ? this.#compression.unpack(bytes, this.#maxBody) : bytes;
   }
 }

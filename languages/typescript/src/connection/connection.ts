@@ -94,7 +94,7 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
 
   answerOf(member: Member): Member {
     const answer = this.#answers.get(member);
-    if (answer === undefined) throw new Status("INTERNAL", `the schema has no answer for ${member.name}`);
+    if (answer === undefined) throw new Status("INTERNAL", `${member.name} has no answer`);
     return answer;
   }
 

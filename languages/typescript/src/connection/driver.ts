@@ -60,18 +60,15 @@ export class Driver {
   attach(stream: ByteStream, received?: Uint8Array): void {
     this.#stream?.destroy();
     this.#stream = stream;
-    this.#isWritable = true;
-    this.#isPaused = false;
-    this.#isEnding = false;
-    this.#stalled = undefined;
+    this.#isPaused = this.#isEnding = false;
+    this.#writable();
     stream.start({
       onData: (bytes) => {
         if (this.#stream === stream) this.#receive(bytes);
       },
       onDrain: () => {
         if (this.#stream !== stream) return;
-        this.#isWritable = true;
-        this.#stalled = undefined;
+        this.#writable();
         this.flush();
       },
       onEnd: (error) => {
@@ -80,6 +77,11 @@ export class Driver {
     });
     if (received !== undefined && received.length > 0) this.#receive(received);
     this.scheduleFlush();
+  }
+
+  #writable(): void {
+    this.#isWritable = true;
+    this.#stalled = undefined;
   }
 
   /**
@@ -140,23 +142,16 @@ export class Driver {
   }
 
   #fired(at: number): void {
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
     const late = now() - at;
     if (late > LATE_MS && this.#stream !== undefined) {
       this.#timerAt = -Infinity;
-      this.#timer = setTimeout(
-        () => {
-          this.#timer = undefined;
-          this.#timerAt = Infinity;
-          this.#timeOut();
-        },
-        late > SUSPENDED_MS ? CATCH_UP_MS : 0,
-      );
+      this.#timer = setTimeout(() => this.#timeOut(), late > SUSPENDED_MS ? CATCH_UP_MS : 0);
     } else this.#timeOut();
   }
 
   #timeOut(): void {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
     const stalled = this.#stalled;
     const stream = this.#stream;
     if (stream !== undefined && stalled !== undefined && now() >= stalled.since + this.#writeTimeoutMs) {

@@ -2,7 +2,7 @@
 
 import type { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
-import { canSendItem, endAnswers, sendAnswerItem, sessionStreams, type Request, type RequestItem, type Session, type SessionStreams } from "../session/index.js";
+import { canSendItem, endAnswers, sendAnswerItem, sessionStreams, type Request, type RequestEnd, type RequestItem, type Session, type SessionStreams } from "../session/index.js";
 import { now } from "./driver.js";
 import type { InboundHost } from "./inbound.js";
 import { IncomingRequests } from "./incoming-requests.js";
@@ -31,6 +31,8 @@ export interface AnswerTarget {
 /** What a connection needs for calls with streams: a value, so that a client whose schema has none is made without it. */
 export interface Streams {
   readonly session: SessionStreams;
+  /** Takes an item of a stream of requests, or its end. */
+  onRequests(host: InboundHost, event: RequestItem | RequestEnd, requests: RequestQueue | undefined): void;
   /** What the handler reads, where the call has a stream of requests. */
   requestsOf(host: InboundHost, request: Request): RequestQueue | undefined;
   /** Begins to send what a handler has returned. */
@@ -40,6 +42,11 @@ export interface Streams {
 /** Streams, for a connection whose protocol has calls with them. */
 export const streams: Streams = {
   session: sessionStreams,
+  onRequests({ driver }, event, requests) {
+    if (event.type === "requestEnd") requests?.end();
+    else if (requests === undefined) driver.session.finished(event, now());
+    else requests.push(event);
+  },
 
   requestsOf(host, request) {
     const { member } = request;

@@ -146,7 +146,7 @@ export class Outbound {
 
   /** The answer to a call. */
   decode(member: Member, event: Completion): unknown {
-    if (event.type !== "answer") throw new Status("INTERNAL", `${member.name} was answered without an answer`);
+    if (event.type !== "answer") throw new Status("INTERNAL", `${member.name} has no answer`);
     return this.read(this.host.answerOf(member), event);
   }
 

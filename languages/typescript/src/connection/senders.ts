@@ -37,7 +37,7 @@ export class Senders {
   add(waiter: Waiter): void {
     if (this.#messages.length + this.#calls.length >= MAX_WAITING) {
       waiter.isDone = true;
-      waiter.fail(new Status("RESOURCE_EXHAUSTED", `not sent: ${MAX_WAITING} messages wait to be sent`));
+      waiter.fail(new Status("RESOURCE_EXHAUSTED", `not sent: ${MAX_WAITING} messages wait`));
       return;
     }
     waiter.ticket = ++this.#lastTicket;
@@ -74,7 +74,7 @@ export class Senders {
       if (deadline <= now) return true;
       this.#nextDeadline = Math.min(this.#nextDeadline, deadline);
       return false;
-    }, new Status("DEADLINE_EXCEEDED", "not sent: the time was over before there was capacity to send"));
+    }, new Status("DEADLINE_EXCEEDED", "not sent: no capacity in time"));
     return this.#nextDeadline;
   }
 

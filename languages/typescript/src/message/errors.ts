@@ -24,7 +24,7 @@ export class TooLargeError extends Error {
   override readonly name = "TooLargeError";
 
   constructor() {
-    super("takes more memory than it may");
+    super("too large");
   }
 }
 

@@ -53,6 +53,11 @@ export function takeUint32(reader: Reader, field: string): number {
   return varint(reader, field);
 }
 
+/** A number of up to 64 bits, exact to 53. @internal */
+export function takeNumber(reader: Reader, field: string): number {
+  return varint(reader, field) + reader.high * 2 ** 32;
+}
+
 export function takeSint32(reader: Reader, field: string): number {
   const value = varint(reader, field);
   return (value >>> 1) ^ -(value & 1);
@@ -160,7 +165,7 @@ export function takeMessage<T>(reader: Reader, field: string, read: (reader: Rea
 
 /** Begins a sub-message or an entry of a map, which takes so much in memory: returns what {@link takeClose} needs. */
 export function takeOpen(reader: Reader, field: string, size = OBJECT): number {
-  if (++reader.depth > MAX_DEPTH) throw new DecodeError(`more than ${MAX_DEPTH} messages within each other`, field);
+  if (++reader.depth > MAX_DEPTH) throw tooDeep(field);
   spend(reader, size);
   return takeLength(reader, field);
 }
@@ -200,29 +205,15 @@ function view(reader: Reader): DataView {
 
 function skip(reader: Reader, tag: number, depth: number): void {
   const where = `field ${tag >>> 3}`;
-  switch (tag & 7) {
-    case 0:
-      varint(reader, where);
-      break;
-    case 1:
-      advance(reader, 8, where);
-      break;
-    case 2:
-      advance(reader, lengthOf(reader, where), where);
-      break;
-    case 3:
-      skipGroup(reader, tag, depth + 1, where);
-      break;
-    case 5:
-      advance(reader, 4, where);
-      break;
-    default:
-      throw new DecodeError(`unknown wire type ${tag & 7}`, where);
-  }
+  const wire = tag & 7;
+  if (wire === 3) skipGroup(reader, tag, depth + 1, where);
+  else if (wire === 0) varint(reader, where);
+  else if (wire === 4 || wire > 5) throw new DecodeError(`unknown wire type ${wire}`, where);
+  else advance(reader, wire === 1 ? 8 : wire === 5 ? 4 : lengthOf(reader, where), where);
 }
 
 function skipGroup(reader: Reader, tag: number, depth: number, where: string): void {
-  if (reader.depth + depth > MAX_DEPTH) throw new DecodeError(`more than ${MAX_DEPTH} messages within each other`, where);
+  if (reader.depth + depth > MAX_DEPTH) throw tooDeep(where);
   for (;;) {
     if (reader.position >= reader.end) throw truncated(where);
     const inner = takeTag(reader);
@@ -232,6 +223,10 @@ function skipGroup(reader: Reader, tag: number, depth: number, where: string): v
     }
     skip(reader, inner, depth);
   }
+}
+
+function tooDeep(field: string): DecodeError {
+  return new DecodeError(`more than ${MAX_DEPTH} messages within each other`, field);
 }
 
 function utf8(reader: Reader, start: number, field: string): string {

@@ -67,6 +67,13 @@ export function putUint32(writer: Writer, tag: number, value: number, field: str
   put(writer, value);
 }
 
+/** A whole number of up to 53 bits. @internal */
+export function putNumber(writer: Writer, tag: number, value: number): void {
+  reserve(writer, 15);
+  if (tag !== 0) put(writer, tag);
+  putWords(writer, value >>> 0, Math.floor(value / 2 ** 32));
+}
+
 export function putSint32(writer: Writer, tag: number, value: number, field: string): void {
   checkInt32(value, field);
   reserve(writer, 10);
@@ -116,6 +123,11 @@ export function putSint64(writer: Writer, tag: number, value: bigint, field: str
 
 export function putFixed64(writer: Writer, tag: number, value: bigint, field: string): void {
   checkUint64(value, field);
+  putWord(writer, tag, value);
+}
+
+/** A number of 64 bits that is one. @internal */
+export function putWord(writer: Writer, tag: number, value: bigint): void {
   reserve(writer, 13);
   if (tag !== 0) put(writer, tag);
   writer.view.setBigUint64(writer.length, value, true);
@@ -172,32 +184,19 @@ export function putString(writer: Writer, tag: number, value: string, field: str
     putLongText(writer, value, field);
     return;
   }
+  // Calling the encoder costs more than it saves for short text, which mostly is ASCII.
   const bytes = writer.buffer;
   const start = writer.length;
   let at = start + 1;
   for (let index = 0; index < count; index++) {
-    let unit = value.charCodeAt(index);
-    if (unit < 0x80) {
-      bytes[at++] = unit;
-    } else if (unit < 0x800) {
-      bytes[at++] = 0xc0 | (unit >> 6);
-      bytes[at++] = 0x80 | (unit & 0x3f);
-    } else {
-      if (unit >= 0xd800 && unit < 0xe000) {
-        const low = index + 1 < count ? value.charCodeAt(index + 1) : 0;
-        if (unit >= 0xdc00 || low < 0xdc00 || low >= 0xe000) checkText(value, field);
-        index++;
-        unit = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-        bytes[at++] = 0xf0 | (unit >> 18);
-        bytes[at++] = 0x80 | ((unit >> 12) & 0x3f);
-      } else {
-        bytes[at++] = 0xe0 | (unit >> 12);
-      }
-      bytes[at++] = 0x80 | ((unit >> 6) & 0x3f);
-      bytes[at++] = 0x80 | (unit & 0x3f);
+    const unit = value.charCodeAt(index);
+    if (unit > 0x7f) {
+      putLongText(writer, value, field);
+      return;
     }
+    bytes[at++] = unit;
   }
-  bytes[start] = at - start - 1;
+  bytes[start] = count;
   writer.length = at;
 }
 

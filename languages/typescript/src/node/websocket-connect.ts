@@ -46,7 +46,7 @@ export function connectWebSocket(
         reject(new Error(`${address}: the server's answer is none to this upgrade`));
       } else if (headers["sec-websocket-protocol"] !== SUBPROTOCOL) {
         socket.destroy();
-        reject(new Error(`${address}: the server did not agree to the subprotocol ${SUBPROTOCOL}: it is no server of MSIP`));
+        reject(new Error(`${address}: no server of MSIP: it has not agreed to ${SUBPROTOCOL}`));
       } else {
         socket.setNoDelay(true);
         const inner = new SocketStream(socket, peerAddressOf(socket, address), isConfidential, explain);

@@ -160,7 +160,7 @@ export class FrameReader {
         return;
       }
       case OPCODE.TEXT:
-        throw new WebSocketError(1003, "a text came by the WebSocket: MSIP has binary messages");
+        throw new WebSocketError(1003, "a text came by the WebSocket");
       case OPCODE.CLOSE:
         this.#isClosed = true;
         this.#sink.onClose();

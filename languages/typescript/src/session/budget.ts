@@ -68,7 +68,7 @@ export class Budget {
 export function heldBy(session: Session): number {
   const { s } = session;
   if (s.phase === "over") return 0;
-  const kept = s.keptCost + (s.resumption?.ended.keptCost ?? 0) + (s.droppable?.cost ?? 0);
+  const kept = (s.deliveries?.keptCost ?? 0) + (s.resumption?.ended.keptCost ?? 0) + (s.droppable?.cost ?? 0);
   return s.outgoing.cost + kept + heldInbound(s) + (s.phase === "open" ? 0 : SUSPENDED_SESSION);
 }
 

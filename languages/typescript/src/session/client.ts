@@ -99,7 +99,7 @@ export class ClientSession extends Session {
       extensions: extensionsOf(s),
     });
     if (hello.length > MAX_HELLO) {
-      throw new ConnectError("INVALID_ARGUMENT", `a HELLO of ${hello.length} bytes: ${MAX_HELLO} are allowed (credential)`);
+      throw new ConnectError("INVALID_ARGUMENT", `the HELLO has ${hello.length} bytes: ${MAX_HELLO} are allowed`);
     }
     pushControl(s, HELLO, this.#helloId, hello, false);
   }
@@ -107,7 +107,7 @@ export class ClientSession extends Session {
   #handleAnswer(frame: Frame): void {
     const { type, id } = frame;
     if (type === ERROR || type === CLOSE) {
-      const [code, text] = readText(frame.buffer.subarray(frame.start, frame.end));
+      const [code, text] = readText(frame.payload);
       return refused(this.s, new ConnectError(code, text));
     }
     if (type !== ACK || id !== this.#helloId) {

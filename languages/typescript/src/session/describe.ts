@@ -9,7 +9,6 @@ import { MessageFault } from "../wire/fault.js";
 import { ACK, MORE, URGENT } from "../wire/header.js";
 import { NOTHING, type Payload } from "../wire/payload.js";
 import { utf8 } from "../wire/proto.js";
-import { expectLate } from "./allowance.js";
 import { OutFrame, PROVOKED } from "./outgoing.js";
 import type { State } from "./state.js";
 
@@ -33,6 +32,6 @@ export function describe(s: State, { id, flags }: Frame, { topic }: Payload): vo
     throw new MessageFault(`a schema of ${body.length} bytes, where the caller accepts ${s.peerMaxBody} (its setting \`max_body\`)`, "RESOURCE_EXHAUSTED");
   }
   s.resumption?.ended.end(id);
-  expectLate(s, false);
+  s.allowances?.expectLate(false);
   s.outgoing.push(new OutFrame(ACK, flags & URGENT, id, body, NOTHING, DESCRIBE, undefined, PROVOKED));
 }

@@ -75,9 +75,8 @@ export function isDrained(s: State): boolean {
     s.phase === "open" &&
     s.isClosing &&
     s.calls.size === s.abandoned &&
-    s.deliveries.size === 0 &&
     s.inbound.size === 0 &&
-    s.inboundDeliveries.size === 0 &&
+    !s.deliveries?.inbound.size &&
     !s.isWaiting &&
     !s.droppable?.size &&
     !s.pendingClose &&
@@ -143,10 +142,8 @@ export function lose(s: State, exchange: Outbound, reason: string): void {
 
 /** Everything of the session that is open fails, and nobody waits for the calls of the peer. */
 export function failAll(s: State, reason: string): void {
-  for (const table of [s.calls, s.deliveries]) {
-    for (const exchange of table.values()) {
-      lose(s, exchange, reason);
-    }
+  for (const exchange of s.calls.values()) {
+    lose(s, exchange, reason);
   }
   for (const call of s.inbound.values()) {
     endStreams(s, call);
@@ -156,6 +153,6 @@ export function failAll(s: State, reason: string): void {
   s.droppable?.clear(s);
   s.pendingClose = undefined;
   s.starved.clear();
-  s.inboundDeliveries.clear();
+  s.deliveries?.inbound.clear();
   wake(s, ANYTHING);
 }

@@ -5,8 +5,10 @@
  * @module
  */
 
+import { Kind, Shape, type Member } from "../protocol.js";
 import { HEADER_LEN } from "../wire/header.js";
 import { FRAME_COST, type OutFrame } from "./outgoing.js";
+import type { SendOptions } from "./session.js";
 import type { State } from "./state.js";
 
 /** The queue, as a part of a session. */
@@ -33,13 +35,30 @@ export class Droppable {
     return this.#cost;
   }
 
+  /** Whether a message of this kind waits here, rather than its sender. */
+  takes({ kind, shape }: Member): boolean {
+    return kind >= Kind.STATE && shape === Shape.ONE_WAY;
+  }
+
+  /** Keeps a message that cannot be sent now. False where it can be, or does not wait here. */
+  keeps(s: State, member: Member, frame: OutFrame, options: SendOptions | undefined): boolean {
+    const canBeSent = s.sendWindow.isOpen && s.hasPlace && !s.isWaiting && this.size === 0;
+    if (!this.takes(member) || s.phase !== "open" || canBeSent) {
+      return false;
+    }
+    const key = options?.metadata?.key ?? options?.key ?? "";
+    // Neither a key nor a topic has a control character.
+    s.dropped += this.#add(frame, member.kind === Kind.STATE ? `${member.number}\n${key}\n${options?.topic ?? ""}` : undefined);
+    return true;
+  }
+
   /** Whether a STATE with a body of this size would be taken without displacing others. */
   hasPlace(size: number): boolean {
     return this.size === 0 || this.#cost + size + 2 * FRAME_COST <= this.#max;
   }
 
   /** Adds a message. Returns how many were dropped: the oldest LOG and METRIC ones, and a STATE that this one replaces. */
-  add(frame: OutFrame, key: string | undefined): number {
+  #add(frame: OutFrame, key: string | undefined): number {
     let dropped = 0;
     const before = key === undefined ? undefined : this.#frames.get(key);
     if (before) {

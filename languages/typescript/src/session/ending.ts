@@ -5,7 +5,6 @@
  */
 
 import { Status, type Code } from "../errors.js";
-import { LATE_FRAMES } from "./allowance.js";
 import { wake } from "./credit.js";
 import { ANSWER, CALL, DELIVERING, NONE, type Inbound, type Outbound, type Streams } from "./exchange.js";
 import { pushError } from "./frames.js";
@@ -14,19 +13,16 @@ import { CALLS, CREDITS, type State } from "./state.js";
 
 /** Closes an exchange of this side. */
 export function endOutbound(s: State, exchange: Outbound): void {
-  if (exchange.type === DELIVERING) {
-    s.deliveries.delete(exchange.id);
-    s.keptCost -= exchange.cost;
-  } else {
-    s.calls.delete(exchange.id);
-    if (exchange.type === CALL) {
-      s.openCalls--;
-      s.abandoned -= exchange.abandoned ? 1 : 0;
-    }
+  s.calls.delete(exchange.id);
+  if (exchange.type === CALL) {
+    s.openCalls--;
+    s.abandoned -= exchange.abandoned ? 1 : 0;
+  } else if (exchange.type === DELIVERING) {
+    s.deliveries!.end(exchange);
   }
   if (exchange.streaming) {
     endStreams(s, exchange);
-    s.lateOut += LATE_FRAMES;
+    s.allowances?.expectItems();
   }
   wake(s, exchange.type === CALL ? CALLS : CREDITS);
 }
@@ -50,11 +46,10 @@ export function endInbound(s: State, id: bigint): Inbound | undefined {
   }
   s.inbound.delete(id);
   s.inboundBytes -= call.size;
-  s.lateIn += 1;
   if (call.streaming) {
     endStreams(s, call);
-    s.lateIn += LATE_FRAMES;
   }
+  s.allowances?.expectLate(call.streaming);
   if (call.interest === ANSWER) {
     return call;
   }

@@ -25,13 +25,17 @@ export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
       exchange.abandoned = true;
       s.abandoned++;
       exchange.deadline = Infinity;
-      s.lateOut += exchange.streaming ? 32 : 0;
+      if (exchange.streaming) {
+        s.allowances?.expectItems();
+      }
       endStreams(s, exchange);
       return;
     }
-    s.lateOut += isUnsent ? 0 : 1;
+    if (!isUnsent) {
+      s.allowances?.expectAnswer();
+    }
   } else {
-    s.lateOut++;
+    s.allowances?.expectAnswer();
   }
   endOutbound(s, exchange);
   s.blockedStreams.delete(id);
@@ -45,7 +49,7 @@ function withdrawItems(s: State, exchange: Outbound): void {
 }
 
 export function cancel(s: State, id: MsgId): void {
-  const exchange = s.calls.get(id) ?? s.deliveries.get(id);
+  const exchange = s.calls.get(id);
   if (exchange && !exchange.abandoned) {
     giveUp(s, exchange, true);
   }
@@ -57,15 +61,13 @@ export function expire(s: State): void {
     return;
   }
   let next = Infinity;
-  for (const table of [s.calls, s.deliveries]) {
-    for (const exchange of table.values()) {
-      if (exchange.deadline <= s.now) {
-        failOutbound(s, exchange, "DEADLINE_EXCEEDED", "no answer in time");
-        // The peer knows the deadline of a call without streams itself.
-        giveUp(s, exchange, exchange.streaming);
-      } else {
-        next = Math.min(next, exchange.deadline);
-      }
+  for (const exchange of s.calls.values()) {
+    if (exchange.deadline <= s.now) {
+      failOutbound(s, exchange, "DEADLINE_EXCEEDED", "no answer in time");
+      // The peer knows the deadline of a call without streams itself.
+      giveUp(s, exchange, exchange.streaming);
+    } else {
+      next = Math.min(next, exchange.deadline);
     }
   }
   s.nextDeadline = next;

@@ -4,11 +4,15 @@
  * @module
  */
 
-import type { Status } from "../errors.js";
+import { Status } from "../errors.js";
 import type { Member } from "../protocol.js";
+import type { Frame } from "../wire/decoder.js";
+import { META } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
 import { readMetadata, writeMetadata } from "../wire/metadata.js";
-import { MAX_ERROR_METADATA, NOTHING, prefix, type MetadataFormat } from "../wire/payload.js";
+import { MAX_ERROR_METADATA, NOTHING, prefix, readPayload, type MetadataFormat } from "../wire/payload.js";
+import { MAX_LONG_TEXT, readText } from "../wire/text.js";
+import type { Inbound } from "./exchange.js";
 import type { SendOptions } from "./session.js";
 import type { State } from "./state.js";
 
@@ -18,12 +22,16 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export interface SessionMetadata extends MetadataFormat {
   /** The metadata of a message: what its sender gives, and what the session adds. */
   of(s: State, member: Member, options: SendOptions | undefined, deadlineMs: number | undefined): Metadata | undefined;
+  /** What stands before the body of an answer. Throws {@link MessageFault} for what cannot be sent. */
+  ofAnswer(s: State, call: Inbound, metadata: Metadata | undefined): Uint8Array;
   /** What stands before the text of an error. */
   ofStatus(status: Status): Uint8Array;
+  /** An error with metadata. Throws {@link MessageFault}. */
+  readError(s: State, frame: Frame): Status;
 }
 
 /** Metadata. */
-export const metadata: SessionMetadata = { read: readMetadata, write: writeMetadata, of, ofStatus };
+export const metadata: SessionMetadata = { read: readMetadata, write: writeMetadata, of, ofAnswer, ofStatus, readError };
 
 /** The same for a server: a client cannot assert an identity. */
 export const metadataOfClients: SessionMetadata = { ...metadata, read: readWithoutIdentity };
@@ -55,6 +63,18 @@ function of(s: State, member: Member, options: SendOptions | undefined, deadline
     all.key ??= key;
   }
   return all;
+}
+
+function ofAnswer(s: State, call: Inbound, metadata: Metadata | undefined): Uint8Array {
+  const timed = call.timed && !call.member.responseStream ? { ...metadata, responseTimeUs: Math.round(s.limits.unixTime() * 1000) } : metadata;
+  return timed ? prefix(timed, undefined, s.parts) : NOTHING;
+}
+
+function readError(s: State, frame: Frame): Status {
+  const { metadata = {}, body } = frame.flags & META ? readPayload(frame, s.limits.maxBody, s.parts) : { body: frame.payload };
+  const [code, message] = readText(body, MAX_LONG_TEXT);
+  const { headers = new Map<string, string>(), details = [] } = metadata;
+  return new Status(code, message, { headers, details });
 }
 
 function ofStatus({ headers, details }: Status): Uint8Array {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { allowances, type Allowances } from "./allowances.js";
+import { deliveries, type Deliveries } from "./deliveries.js";
 import { droppable, type Droppable } from "./droppable.js";
 import { metadata, type SessionMetadata } from "./metadata.js";
 import { resumption, type Resumption } from "./resume.js";
@@ -16,6 +18,10 @@ import { topics, type SessionTopics } from "./topics.js";
 export interface SessionParts {
   /** Calls with streams. Without it an item is a frame of no exchange. */
   readonly streams?: SessionStreams | undefined;
+  /** Messages that are acknowledged. Without it those of the peer are refused. */
+  readonly deliveries?: (() => Deliveries) | undefined;
+  /** Allowances. Without it a peer may send as many frames as it likes that lead to nothing. */
+  readonly allowances?: (() => Allowances) | undefined;
   /** The queue of STATE, LOG and METRIC. Without it their senders wait, as those of other messages do. */
   readonly droppable?: ((max: number) => Droppable) | undefined;
   /** What outlives a connection. Without it the session ends with its connection. */
@@ -27,4 +33,4 @@ export interface SessionParts {
 }
 
 /** All parts. */
-export const everyPart: SessionParts = { streams: sessionStreams, droppable, resumption, metadata, topics };
+export const everyPart: SessionParts = { streams: sessionStreams, deliveries, allowances, droppable, resumption, metadata, topics };

@@ -7,17 +7,16 @@
 import { Status } from "../errors.js";
 import type { Frame } from "../wire/decoder.js";
 import { Fault, MessageFault } from "../wire/fault.js";
-import { ACK, CANCEL, CLOSE, COMPRESSED, CREDIT, ERROR, EVENT, HELLO, META, MORE, PING, PONG, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, frameName } from "../wire/header.js";
+import { ACK, CANCEL, CLOSE, COMPRESSED, CREDIT, ERROR, EVENT, HELLO, MORE, PING, PONG, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, frameName } from "../wire/header.js";
 import { readCredit } from "../wire/credit.js";
 import type { Metadata } from "../wire/messages.js";
-import { NOTHING, readPayload } from "../wire/payload.js";
-import { MAX_LONG_TEXT, readText } from "../wire/text.js";
-import { UNEARNED, ignoreLate, limit } from "./allowance.js";
+import { readPayload } from "../wire/payload.js";
+import { readText } from "../wire/text.js";
 import { end, startDraining } from "./drain.js";
 import { endOutbound, endStreams, failOutbound } from "./ending.js";
 import { ANSWER, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
 import { pushOvertaking } from "./frames.js";
-import { handleMessage } from "./message.js";
+import { checkCompressed, handleMessage } from "./message.js";
 import { PROVOKED } from "./outgoing.js";
 import { flushWaiting } from "./send.js";
 import type { State } from "./state.js";
@@ -25,7 +24,6 @@ import { creditOverflow } from "./window.js";
 
 /** How many PONGs wait to be written, at most. */
 const MAX_PONGS = 16;
-const CONNECTION_ENDS = "ERRORs and CLOSEs of a connection";
 
 /** Handles a frame. Returns whether the connection goes on. Throws {@link Fault}. */
 export function handleFrame(s: State, frame: Frame): boolean {
@@ -60,9 +58,9 @@ function handleOpen(s: State, frame: Frame): void {
       return handleCancel(s, frame);
     case CLOSE: {
       if (s.closeReceived) {
-        limit(s, id, CONNECTION_ENDS);
+        s.allowances?.limit(s, id, "ERRORs and CLOSEs of a connection");
       }
-      const [code, text] = readText(frame.buffer.subarray(frame.start, frame.end));
+      const [code, text] = readText(frame.payload);
       s.closeReceived = true;
       startDraining(s, text);
       s.emit({ type: "draining", status: new Status(code, text) });
@@ -84,7 +82,7 @@ function handleOpen(s: State, frame: Frame): void {
 
 /** The open exchange of this side that a frame answers, awaited or not. */
 function exchangeOf(s: State, frame: Frame): Outbound | undefined {
-  const exchange = frame.delivery ? s.deliveries.get(frame.id) : s.calls.get(frame.id);
+  const exchange = s.calls.get(frame.id);
   return exchange?.type === PINGING ? undefined : exchange;
 }
 
@@ -93,12 +91,12 @@ function handleAnswer(s: State, frame: Frame): void {
   const exchange = exchangeOf(s, frame);
   const more = (flags & MORE) !== 0;
   if (!exchange || (exchange.abandoned && more)) {
-    return ignoreLate(s, frame);
+    return s.allowances?.limitLate(s, frame);
   }
   if (exchange.abandoned) {
     return endOutbound(s, exchange);
   }
-  const size = frame.end - frame.start;
+  const { size } = frame;
   const { receive } = exchange;
   if (more && receive) {
     s.parts.streams!.accept(s, receive, size, id);
@@ -110,16 +108,8 @@ function handleAnswer(s: State, frame: Frame): void {
     if (more && !receive) {
       throw new MessageFault("a stream, where one answer was asked for");
     }
-    if (compressed && !s.compresses) {
-      throw new MessageFault("a compressed body, and no compression was agreed");
-    }
-    if ((flags & META) === 0 && size <= s.limits.maxBody) {
-      body = size === 0 ? NOTHING : frame.slice(frame.start);
-    } else {
-      const payload = readPayload(frame, s.limits.maxBody, s.parts);
-      body = payload.body;
-      metadata = more ? undefined : payload.metadata;
-    }
+    checkCompressed(s, frame);
+    ({ body, metadata } = readPayload(frame, s.limits.maxBody, s.parts));
   } catch (error) {
     return unreadable(s, exchange, error as Error);
   }
@@ -155,44 +145,36 @@ function unreadable(s: State, exchange: Outbound, error: Error): void {
 function handleError(s: State, frame: Frame): void {
   const exchange = exchangeOf(s, frame);
   if (!exchange) {
-    return ignoreLate(s, frame);
+    return s.allowances?.limitLate(s, frame);
   }
   if (exchange.abandoned) {
     return endOutbound(s, exchange);
   }
-  let metadata: Metadata | undefined;
-  let text = NOTHING;
-  if (s.errorMetadata && frame.flags & META) {
-    try {
-      const payload = readPayload(frame, s.limits.maxBody, s.parts);
-      metadata = payload.metadata;
-      text = payload.body;
-    } catch (error) {
-      return unreadable(s, exchange, error as Error);
-    }
-  } else {
-    text = frame.buffer.subarray(frame.start, frame.end);
+  let status: Status;
+  try {
+    status = s.errorMetadata ? s.parts.metadata!.readError(s, frame) : new Status(...readText(frame.payload));
+  } catch (error) {
+    return unreadable(s, exchange, error as Error);
   }
-  const [code, message] = readText(text, s.errorMetadata ? MAX_LONG_TEXT : undefined);
+  const { code, message } = status;
   const isCertain =
     code === "UNAVAILABLE" &&
     ((message === "not received" && exchange.wasSent && !frame.delivery) || (message === "not accepted" && s.closeReceived));
   endOutbound(s, exchange);
-  const options = metadata && { headers: metadata.headers ?? new Map<string, string>(), details: metadata.details ?? [] };
-  s.emit({ type: "failed", id: frame.id, status: new Status(code, message, options), repeatable: isCertain });
+  s.emit({ type: "failed", id: frame.id, status, repeatable: isCertain });
 }
 
 /** The peer says that this side has broken the protocol, and ends the connection. */
 function handlePeerFault(s: State, frame: Frame): void {
-  const [code, text] = readText(frame.buffer.subarray(frame.start, frame.end));
+  const [code, text] = readText(frame.payload);
   s.outgoing.takeUnsent();
   end(s, new Status(code, text));
 }
 
 function handlePing(s: State, frame: Frame): void {
-  limit(s, frame.id);
+  s.allowances?.limit(s, frame.id);
   if (s.outgoing.pongs < MAX_PONGS) {
-    pushOvertaking(s, PONG, frame.id, frame.buffer.slice(frame.start, frame.end), PROVOKED);
+    pushOvertaking(s, PONG, frame.id, frame.payload.slice(), PROVOKED);
   }
 }
 
@@ -203,7 +185,7 @@ function handlePong(s: State, frame: Frame): void {
   }
   const exchange = s.calls.get(id);
   if (exchange?.type !== PINGING) {
-    return limit(s, id);
+    return s.allowances?.limit(s, id);
   }
   endOutbound(s, exchange);
   s.emit({ type: "pong", id });
@@ -212,11 +194,9 @@ function handlePong(s: State, frame: Frame): void {
 function handleCancel(s: State, frame: Frame): void {
   const call = s.inbound.get(frame.id);
   if (call?.interest !== ANSWER) {
-    return ignoreLate(s, frame);
+    return s.allowances?.limitLate(s, frame);
   }
-  if (!s.topics && !s.cancels.take(s.now)) {
-    throw new Fault("more than 1000 calls cancelled a second", frame.id, "RESOURCE_EXHAUSTED");
-  }
+  s.allowances?.limitCancel(s, frame.id);
   call.interest = END;
   endStreams(s, call);
   if (call.started) {
@@ -227,10 +207,10 @@ function handleCancel(s: State, frame: Frame): void {
 function handleCredit(s: State, frame: Frame): void {
   const { id } = frame;
   if (id !== 0n) {
-    return s.parts.streams ? s.parts.streams.handleCredit(s, frame) : ignoreLate(s, frame);
+    return s.parts.streams ? s.parts.streams.handleCredit(s, frame) : s.allowances?.limitLate(s, frame);
   }
   if (s.sendWindow.uncredited <= 0) {
-    limit(s, id, UNEARNED);
+    s.allowances?.limitCredit(s, id);
   }
   if (!s.sendWindow.grant(...readCredit(frame))) {
     throw creditOverflow(id);

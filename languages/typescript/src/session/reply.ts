@@ -1,20 +1,18 @@
 /**
- * Replying: answers to calls, and acknowledgments.
+ * Replying: answers to calls.
  *
  * @module
  */
 
 import { Status } from "../errors.js";
-import { MessageFault } from "../wire/fault.js";
-import { ACK, COMPRESSED, META, SEQUENCE, URGENT } from "../wire/header.js";
+import { ACK, COMPRESSED, META, URGENT } from "../wire/header.js";
 import type { Metadata } from "../wire/messages.js";
-import { NOTHING, prefix } from "../wire/payload.js";
+import { NOTHING } from "../wire/payload.js";
 import { endInbound } from "./ending.js";
 import type { MsgId } from "./event.js";
 import type { Inbound } from "./exchange.js";
-import { pushControl, statusFrame } from "./frames.js";
+import { statusFrame } from "./frames.js";
 import { OutFrame, RESPONSE } from "./outgoing.js";
-import { FAILED, HANDLED } from "./received.js";
 import type { State } from "./state.js";
 
 /** Answers a call with a message. */
@@ -27,22 +25,19 @@ export function answer(s: State, id: MsgId, body: Uint8Array, metadata: Metadata
     const text = `an answer of ${body.length} bytes, where the caller accepts ${s.peerMaxBody} (its setting \`max_body\`)`;
     return reply(s, statusFrame(s, id, call.urgent, new Status("RESOURCE_EXHAUSTED", text)));
   }
-  const timed = call.timed ? { ...metadata, responseTimeUs: Math.round(s.limits.unixTime() * 1000) } : metadata;
-  replyWith(s, call, body, timed, compressed ? COMPRESSED : 0);
+  replyWith(s, call, body, metadata, compressed ? COMPRESSED : 0);
 }
 
 /** Answers a call with this body, or with none. */
 export function replyWith(s: State, call: Inbound, body: Uint8Array, metadata: Metadata | undefined, flags: number): void {
-  let before = NOTHING;
-  if (metadata) {
-    try {
-      before = prefix(metadata, undefined, s.parts);
-    } catch (error) {
-      const text = `the answer's metadata cannot be sent: ${(error as MessageFault).message}`;
-      return reply(s, statusFrame(s, call.id, call.urgent, new Status("INTERNAL", text)));
-    }
+  let before: Uint8Array;
+  try {
+    before = s.parts.metadata?.ofAnswer(s, call, metadata) ?? NOTHING;
+  } catch (error) {
+    const text = `the answer's metadata cannot be sent: ${(error as Error).message}`;
+    return reply(s, statusFrame(s, call.id, call.urgent, new Status("INTERNAL", text)));
   }
-  const all = flags | (call.urgent ? URGENT : 0) | (metadata ? META : 0);
+  const all = flags | (call.urgent ? URGENT : 0) | (before.length > 0 ? META : 0);
   const variant = body.length > 0 ? (call.member.answer ?? 0) : 0;
   reply(s, new OutFrame(ACK, all, call.id, body, before, variant, undefined, RESPONSE));
 }
@@ -59,31 +54,8 @@ function reply(s: State, frame: OutFrame): void {
 
 /** Answers a call or a delivery with an error. */
 export function fail(s: State, id: MsgId, status: Status): void {
-  const urgent = s.inboundDeliveries.get(id);
-  if (urgent !== undefined) {
-    s.inboundDeliveries.delete(id);
-    s.received.end(Number(id & SEQUENCE), FAILED);
-    // Without a connection the delivery comes again, and is answered then.
-    if (s.phase === "open") {
-      s.outgoing.push(statusFrame(s, id, urgent, status));
-    }
-    return;
-  }
-  const call = endInbound(s, id);
+  const call = s.deliveries?.answer(s, id, status) ? undefined : endInbound(s, id);
   if (call) {
     reply(s, statusFrame(s, id, call.urgent, status));
-  }
-}
-
-/** The handler of a delivery has returned. */
-export function acknowledge(s: State, id: MsgId): void {
-  const urgent = s.inboundDeliveries.get(id);
-  if (urgent === undefined) {
-    return;
-  }
-  s.inboundDeliveries.delete(id);
-  s.received.end(Number(id & SEQUENCE), HANDLED);
-  if (s.phase === "open") {
-    pushControl(s, ACK, id, NOTHING, urgent, RESPONSE);
   }
 }

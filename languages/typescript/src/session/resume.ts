@@ -6,14 +6,12 @@
 
 import { Queue } from "../queue.js";
 import { ACCEPTING, ACK, ACK_REQUIRED, DELIVERY, ERROR, EVENT, HEADER_LEN, ITEM, META, MORE, PUBLISH, REDELIVERED, URGENT } from "../wire/header.js";
-import { expectLate } from "./allowance.js";
 import { failAll, lose, wasSent } from "./drain.js";
 import { EndedCalls } from "./ended.js";
 import { disown, endOutbound, endStreams } from "./ending.js";
-import { CALL, END, PINGING, SUBSCRIBING, type Outbound } from "./exchange.js";
+import { CALL, DELIVERING, END, PINGING, SUBSCRIBING, type Outbound } from "./exchange.js";
 import { pushCancel, pushError } from "./frames.js";
 import { FRAME_COST, OutFrame, PROVOKED, RESPONSE } from "./outgoing.js";
-import { ReceivedDeliveries } from "./received.js";
 import { openingFrame } from "./send.js";
 import type { State } from "./state.js";
 
@@ -79,7 +77,7 @@ export class Resumption {
     s.starved.clear();
     const unsent = s.outgoing.takeUnsent();
     for (const exchange of s.calls.values()) {
-      if (exchange.streaming || exchange.type === PINGING || exchange.abandoned) {
+      if (exchange.type !== DELIVERING && (exchange.streaming || exchange.type === PINGING || exchange.abandoned)) {
         lose(s, exchange, "the connection was lost");
       } else {
         exchange.wasSent = wasSent(exchange);
@@ -87,8 +85,7 @@ export class Resumption {
     }
     const waiting = this.#waiting.takeAll();
     this.#waitingCost = 0;
-    for (const exchange of s.deliveries.values()) {
-      exchange.wasSent = wasSent(exchange);
+    for (const exchange of s.deliveries?.open.values() ?? []) {
       if (exchange.wasSent) {
         this.wait(exchange.frame);
       }
@@ -179,14 +176,13 @@ export class Resumption {
     }
     const [code, text] = reply ? (["UNKNOWN", "reply lost"] as const) : (["UNAVAILABLE", "not received"] as const);
     pushError(s, id, false, code, text, PROVOKED);
-    expectLate(s, false);
+    s.allowances?.expectLate(false);
   }
 
   /** The server has begun another session instead: nothing is left of this one but the numbers of its calls. */
   restart(s: State): void {
     failAll(s, "the session was lost");
-    s.deliverySequence = 0n;
-    s.received = new ReceivedDeliveries();
+    s.deliveries?.restart();
     this.ended = new EndedCalls();
     s.inbound.clear();
     s.orphans = s.inboundBytes = 0;
@@ -194,7 +190,7 @@ export class Resumption {
 }
 
 function isOpen(s: State, exchange: Outbound): boolean {
-  return (exchange.type === CALL ? s.calls : s.deliveries).get(exchange.id) === exchange && !exchange.abandoned;
+  return s.calls.get(exchange.id) === exchange && !exchange.abandoned;
 }
 
 /** What waits, as it is sent now; nothing where nobody waits for it any more. */
@@ -224,7 +220,7 @@ function resubscribe(s: State, exchange: Outbound): void {
 function expectSecondAnswer(s: State, exchange: Outbound): void {
   if (exchange.wasSent) {
     // Its first answer may be under way already: then the second one answers nothing.
-    s.lateOut++;
+    s.allowances?.expectAnswer();
   }
 }
 

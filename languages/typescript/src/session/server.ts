@@ -12,7 +12,6 @@ import { ACK, CLOSE, ERROR, HELLO, frameName } from "../wire/header.js";
 import { MAX_HELLO, readHello, writeWelcome } from "../wire/handshake.js";
 import type { Hello, Welcome } from "../wire/messages.js";
 import { writeText } from "../wire/text.js";
-import { limit } from "./allowance.js";
 import { extensionsOf } from "./client.js";
 import type { MsgId } from "./event.js";
 import { pushOvertaking } from "./frames.js";
@@ -99,7 +98,7 @@ export class ServerSession extends Session {
     super(protocol, settings, true, { ...everyPart, metadata: metadataOfClients });
     const { s } = this;
     s.onSubscribe = (frame) => {
-      limit(s, frame.id);
+      s.allowances?.limit(s, frame.id);
       reject(s, frame, "UNIMPLEMENTED", "topics need a broker, and this is a direct connection");
     };
     const bytes = s.limits.random(8);

@@ -20,7 +20,7 @@ import { cancel, expire } from "./give-up.js";
 import { lost, refused } from "./lifecycle.js";
 import { handleFrame } from "./receive.js";
 import type { SessionParts } from "./parts.js";
-import { acknowledge, answer, fail } from "./reply.js";
+import { answer, fail } from "./reply.js";
 import { call, canSend, flushWaiting, ping, send } from "./send.js";
 import type { Settings } from "./settings.js";
 import { PLACE, State, type Phase } from "./state.js";
@@ -109,7 +109,7 @@ export abstract class Session {
       s.decoder.push(data, now, s.handle);
       if (s.outgoing.provoked > 4 * this.#mostProvoked) {
         // A driver that cannot pause, such as a page, has no other way.
-        throw new Fault("it reads nothing of what its frames lead to", 0n, "RESOURCE_EXHAUSTED");
+        throw new Fault("it reads nothing", 0n, "RESOURCE_EXHAUSTED");
       }
     } catch (error) {
       if (!(error instanceof Fault)) {
@@ -152,17 +152,17 @@ export abstract class Session {
     if (now >= s.phaseEnds) {
       return s.phase === "handshake"
         ? refused(s, new ConnectError("DEADLINE_EXCEEDED", "no answer to the HELLO in time"))
-        : end(s, new ClosedError("UNAVAILABLE", "the session has expired without a connection"));
+        : end(s, new ClosedError("UNAVAILABLE", "the session has expired"));
     }
     if (s.phase !== "open") {
       return;
     }
     if (now >= s.decoder.deadline) {
-      return handleFault(s, new Fault("a frame that is not complete in time", 0n, "DEADLINE_EXCEEDED"));
+      return handleFault(s, new Fault("a frame is not complete in time", 0n, "DEADLINE_EXCEEDED"));
     }
     if (now >= s.keepalive.deadAt) {
       const silence = now - s.keepalive.lastReceived;
-      s.emit({ type: "lost", status: new ClosedError("UNAVAILABLE", `the peer is dead: nothing has come for ${silence} ms`) });
+      s.emit({ type: "lost", status: new ClosedError("UNAVAILABLE", `the peer is dead: silent for ${silence} ms`) });
       return lost(s);
     }
     if (s.keepalive.isDue(now)) {
@@ -255,7 +255,7 @@ export abstract class Session {
 
   /** The handler of a delivery has returned. */
   acknowledge(id: MsgId): void {
-    acknowledge(this.s, id);
+    this.s.deliveries?.answer(this.s, id);
   }
 
   /** A message or an item is done with: its credit may be granted again. */

@@ -9,7 +9,8 @@ import type { Member, Protocol } from "../protocol.js";
 import { Decoder, type Frame } from "../wire/decoder.js";
 import { MAX_HELLO } from "../wire/handshake.js";
 import { ACCEPTING, EVENT, PUBLISH } from "../wire/header.js";
-import { TokenBucket } from "./bucket.js";
+import type { Allowances } from "./allowances.js";
+import type { Deliveries } from "./deliveries.js";
 import type { Droppable } from "./droppable.js";
 import type { Event } from "./event.js";
 import { EventQueue } from "./event-queue.js";
@@ -17,7 +18,6 @@ import type { Inbound, Outbound } from "./exchange.js";
 import { Keepalive } from "./keepalive.js";
 import { Outgoing } from "./outgoing.js";
 import type { SessionParts } from "./parts.js";
-import { ReceivedDeliveries } from "./received.js";
 import type { Resumption } from "./resume.js";
 import { withDefaults, type Limits, type Settings } from "./settings.js";
 import { CONNECTION_WINDOW, ReceiveWindow, SendWindow } from "./window.js";
@@ -66,26 +66,22 @@ export class State {
   keepalive: Keepalive;
   readonly events = new EventQueue();
 
-  /** Calls, pings and subscriptions of this side, by id, and its deliveries, in their order. */
+  /** The exchanges of this side, by id: calls, deliveries, pings and subscriptions. */
   calls = new Map<bigint, Outbound>();
-  deliveries = new Map<bigint, Outbound>();
   /** How many of `calls` are calls, abandoned ones included. */
   openCalls = 0;
   /** How many of those nobody waits for, though the peer has not ended them. */
   abandoned = 0;
   /** No exchange times out before this. */
   nextDeadline = Infinity;
-  /** What the kept deliveries cost. */
-  keptCost = 0;
   sequence = 0n;
-  deliverySequence = 0n;
-  /** Calls of the peer, and its deliveries whose handlers have not returned: whether they are urgent. */
+  /** Calls of the peer. */
   inbound = new Map<bigint, Inbound>();
   inboundBytes = 0;
-  inboundDeliveries = new Map<bigint, boolean>();
   /** How many of `inbound` run on for nobody. */
   orphans = 0;
-  received = new ReceivedDeliveries();
+  /** Messages that are acknowledged. */
+  readonly deliveries: Deliveries | undefined;
   /** What outlives a connection. */
   readonly resumption: Resumption | undefined;
   /** STATE, LOG and METRIC that wait for capacity. */
@@ -121,10 +117,8 @@ export class State {
   /** A CLOSE that goes out behind what waits. */
   pendingClose: Status | undefined = undefined;
 
-  readonly unwanted = new TokenBucket(2000, 200);
-  readonly cancels = new TokenBucket(10_000, 1000);
-  lateOut = 0;
-  lateIn = 0;
+  /** What the peer may not do too often. */
+  readonly allowances: Allowances | undefined;
 
   /** What this side's schema is, where the peer is told, and how often it was. */
   readonly description: string | undefined;
@@ -148,6 +142,8 @@ export class State {
     this.limits = withDefaults(settings);
     this.droppable = parts.droppable?.(this.limits.outgoingQueue / 8);
     this.resumption = parts.resumption?.();
+    this.deliveries = parts.deliveries?.();
+    this.allowances = parts.allowances?.();
     this.description = protocol.description;
     this.keepalive = new Keepalive(this.limits.pingIntervalMs, 0);
     for (const member of server ? protocol.clientToServer : protocol.serverToClient) {

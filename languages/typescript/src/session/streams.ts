@@ -12,7 +12,6 @@ import { ACK, COMPRESSED, HEADER_LEN, ITEM, MORE, URGENT } from "../wire/header.
 import { readCredit } from "../wire/credit.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, NO_TOPIC } from "../wire/payload.js";
-import { UNEARNED, expectLate, ignoreLate, limit, limitSent } from "./allowance.js";
 import { watch } from "./credit.js";
 import { disown, endInbound, endStreams, failOutbound } from "./ending.js";
 import type { MsgId } from "./event.js";
@@ -24,10 +23,12 @@ import { OutFrame, RESPONSE } from "./outgoing.js";
 import { replyWith } from "./reply.js";
 import type { Session } from "./session.js";
 import type { State } from "./state.js";
-import { creditOverflow, type ReceiveWindow } from "./window.js";
+import { ReceiveWindow, STREAM_WINDOW, SendWindow, creditOverflow } from "./window.js";
 
 /** What a session needs for streams. */
 export interface SessionStreams {
+  /** A call with streams begins, of either side. */
+  begin(s: State, streams: Streams, sends: boolean, receives: boolean): void;
   /** An item of a stream of requests, or its end. */
   handleItem(s: State, frame: Frame): void;
   /** Takes an item of a stream of answers off its window. */
@@ -41,7 +42,15 @@ export interface SessionStreams {
 }
 
 /** Streams: for a session whose protocol has calls with them. */
-export const sessionStreams: SessionStreams = { handleItem, accept, handleCredit, endAll, wake };
+export const sessionStreams: SessionStreams = { begin, handleItem, accept, handleCredit, endAll, wake };
+
+function begin(s: State, streams: Streams, sends: boolean, receives: boolean): void {
+  streams.send = sends ? new SendWindow(STREAM_WINDOW, 1) : undefined;
+  streams.receive = receives ? new ReceiveWindow(STREAM_WINDOW, streams.id, streams.urgent) : undefined;
+  if (s.drain) {
+    s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrainMs);
+  }
+}
 
 // Items of this side.
 
@@ -108,12 +117,12 @@ export function endAnswers(session: Session, id: MsgId, metadata?: Metadata): vo
 
 function pushItem(s: State, streams: Streams, frame: OutFrame, len: number): void {
   if (len > s.peerMaxBody) {
-    throw new Status("RESOURCE_EXHAUSTED", `an item of ${len} bytes, where the peer accepts ${s.peerMaxBody} (its max_body)`);
+    throw new Status("RESOURCE_EXHAUSTED", `the item has ${len} bytes: ${s.peerMaxBody} are allowed (max_body)`);
   }
   if (len > 0) {
     const send = streams.send!;
     if (!send.isOpen || !s.hasPlace) {
-      throw new Status("RESOURCE_EXHAUSTED", "no capacity: the queue or the credit of the stream is used up");
+      throw new Status("RESOURCE_EXHAUSTED", "no capacity");
     }
     send.spend(frame.size - HEADER_LEN);
   }
@@ -124,7 +133,7 @@ function pushItem(s: State, streams: Streams, frame: OutFrame, len: number): voi
 
 function accept(s: State, window: ReceiveWindow, size: number, id: bigint): void {
   if (!window.accept(size, false)) {
-    throw new Fault("an item of a stream beyond the credit that was granted", id, "RESOURCE_EXHAUSTED");
+    throw new Fault("an item beyond the credit", id, "RESOURCE_EXHAUSTED");
   }
   watch(s, window);
 }
@@ -134,10 +143,10 @@ function handleItem(s: State, frame: Frame): void {
   const call = s.inbound.get(id);
   const window = call?.interest === ANSWER ? call.receive : undefined;
   if (!call || !window) {
-    return ignoreLate(s, frame);
+    return s.allowances?.limitLate(s, frame);
   }
   const last = !(flags & MORE);
-  const size = frame.end - frame.start;
+  const size = frame.size;
   // The end of a stream is no item, and needs no credit.
   const isItem = size > 2;
   if (isItem || !last) {
@@ -162,8 +171,8 @@ function handleItem(s: State, frame: Frame): void {
     if (!(error instanceof MessageFault)) {
       throw error;
     }
-    limitSent(s, id);
-    expectLate(s, true);
+    s.allowances?.limitSent(s, id);
+    s.allowances?.expectLate(true);
     endStreams(s, call);
     disown(s, call);
     pushError(s, id, call.urgent, error.code, `an item of variant ${variant} cannot be read: ${error.message}`);
@@ -176,7 +185,7 @@ function handleCredit(s: State, frame: Frame): void {
   const call = s.inbound.get(id);
   const streams = exchange?.type === CALL && exchange.streaming ? exchange : call?.interest === ANSWER && call.streaming ? call : undefined;
   if (!streams || exchange?.abandoned) {
-    return ignoreLate(s, frame);
+    return s.allowances?.limitLate(s, frame);
   }
   const { send } = streams;
   const isEarned = (send?.uncredited ?? streams.lateCredits) > 0;
@@ -189,7 +198,7 @@ function handleCredit(s: State, frame: Frame): void {
     streams.lateCredits = Math.max(0, streams.lateCredits - 1);
   }
   if (!isEarned) {
-    limit(s, id, UNEARNED);
+    s.allowances?.limitCredit(s, id);
   }
   if (s.blockedStreams.delete(id)) {
     s.emit({ type: "writable", id });
@@ -203,7 +212,7 @@ function endAll(s: State, text: string): void {
     if (call.streaming && call.interest === ANSWER) {
       pushError(s, call.id, call.urgent, "UNAVAILABLE", text, RESPONSE);
       // Items and credit may be under way.
-      expectLate(s, true);
+      s.allowances?.expectLate(true);
       endStreams(s, call);
       disown(s, call);
     }

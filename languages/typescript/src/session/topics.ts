@@ -6,19 +6,16 @@
 
 import { Status } from "../errors.js";
 import type { Frame } from "../wire/decoder.js";
-import type { MessageFault } from "../wire/fault.js";
-import { ACK, ACK_REQUIRED, COMPRESSED, META, SEQUENCE, SUBSCRIBE, UNSUBSCRIBE, URGENT } from "../wire/header.js";
+import { ACK_REQUIRED, COMPRESSED, META, SUBSCRIBE, UNSUBSCRIBE } from "../wire/header.js";
 import type { Subscribe } from "../wire/messages.js";
-import { NOTHING, type Payload, type TopicFormat } from "../wire/payload.js";
+import type { Payload, TopicFormat } from "../wire/payload.js";
 import { writeSubscribe } from "../wire/subscribe.js";
 import { readTopic, writeTopic } from "../wire/topic.js";
 import type { ClientSession } from "./client.js";
 import { consume } from "./credit.js";
 import type { MsgId } from "./event.js";
 import { SUBSCRIBING, UNSUBSCRIBING } from "./exchange.js";
-import { pushControl } from "./frames.js";
-import { OutFrame, PROVOKED } from "./outgoing.js";
-import { HANDLED } from "./received.js";
+import { OutFrame } from "./outgoing.js";
 import { open } from "./send.js";
 import type { State } from "./state.js";
 
@@ -60,18 +57,13 @@ function push({ s }: ClientSession, type: number, topic: string, now: number, op
   if (!s.topics) {
     throw new Status("UNIMPLEMENTED", "topics need a broker, and this is a direct connection");
   }
-  if (!s.hasPlace || s.calls.size - s.openCalls >= MAX_UNANSWERED) {
+  if (!s.hasPlace || s.calls.size - s.openCalls - (s.deliveries?.open.size ?? 0) >= MAX_UNANSWERED) {
     throw new Status("RESOURCE_EXHAUSTED", `more than ${MAX_UNANSWERED} subscriptions wait for their answers`);
   }
-  let body: Uint8Array;
-  try {
-    body = writeSubscribe(topic, options);
-  } catch (error) {
-    throw new Status((error as MessageFault).code, (error as MessageFault).message);
-  }
+  const body = writeSubscribe(topic, options);
   const id = s.nextId();
   const frame = new OutFrame(type, ACK_REQUIRED | (options ? META : 0), id, body);
-  s.calls.set(id, open(s, type === SUBSCRIBE ? SUBSCRIBING : UNSUBSCRIBING, id, Infinity, frame));
+  open(s, type === SUBSCRIBE ? SUBSCRIBING : UNSUBSCRIBING, id, Infinity, frame);
   if (s.phase === "open") {
     s.outgoing.push(frame);
   }
@@ -79,10 +71,9 @@ function push({ s }: ClientSession, type: number, topic: string, now: number, op
 }
 
 function handleNotice(s: State, frame: Frame, { topic, body }: Payload): void {
-  consume(s, s.receiveWindow, 1, frame.end - frame.start);
+  consume(s, s.receiveWindow, 1, frame.size);
   if (frame.flags & ACK_REQUIRED) {
-    s.received.end(Number(frame.id & SEQUENCE), HANDLED);
-    pushControl(s, ACK, frame.id, NOTHING, (frame.flags & URGENT) !== 0, PROVOKED);
+    s.deliveries?.handled(s, frame);
   }
   s.emit({ type: "notice", topic, variant: frame.variant, body, compressed: (frame.flags & COMPRESSED) !== 0 });
 }

@@ -52,14 +52,14 @@ export function webSocket(url: string, socketClass?: WebSocketClass): Transport 
  * @throws {@link SettingError} where the URL is no such, or has settings, or no class is there.
  */
 export function plainWebSocket(url: string, socketClass?: WebSocketClass): Transport {
-  if (!/^wss?:\/\/[^?#]+$/.test(url)) throw new SettingError(`\`${url}\`: expected ws:// or wss://, and no settings: they are not a part of this client`);
+  if (!/^wss?:\/\/[^?#]+$/.test(url)) throw new SettingError(`\`${url}\`: expected ws:// or wss://, without settings`);
   return overWebSockets(url, socketClass, [url], new Map());
 }
 
 function overWebSockets(url: string, socketClass: WebSocketClass | undefined, addresses: readonly string[], settings: ReadonlyMap<string, string>): Transport {
   const found = socketClass ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
   if (found === undefined) {
-    throw new SettingError(`\`${url}\`: there is no WebSocket here: give the option \`webSocket\`, or take transport() of "msip/node"`);
+    throw new SettingError(`\`${url}\`: no WebSocket here: give the option webSocket, or transport() of msip/node`);
   }
   return {
     addresses,
@@ -93,7 +93,7 @@ function open(socketClass: WebSocketClass, address: string, isConfidential: bool
         if (socket.protocol === SUBPROTOCOL) resolve(stream);
         else {
           stream.destroy();
-          reject(new Error(`${address}: the server did not agree to the subprotocol ${SUBPROTOCOL}: it is no server of MSIP`));
+          reject(new Error(`${address}: no server of MSIP: it has not agreed to ${SUBPROTOCOL}`));
         }
       });
     });
@@ -121,7 +121,7 @@ class WebSocketStream implements ByteStream {
     socket.addEventListener("message", ({ data }) => {
       if (this.#hasEnded) return;
       if (!(data instanceof ArrayBuffer)) {
-        this.#fail(new Error("a text came by the WebSocket: MSIP has binary messages"));
+        this.#fail(new Error("a text came by the WebSocket"));
         return;
       }
       this.#sink?.onData(new Uint8Array(data));
@@ -130,7 +130,7 @@ class WebSocketStream implements ByteStream {
     });
     socket.addEventListener("error", () => {});
     socket.addEventListener("close", ({ code, reason }) => {
-      this.#fail(code === 1000 ? undefined : new Error(`the WebSocket has ended with ${code}${reason === "" ? "" : `: ${reason}`}`));
+      this.#fail(code === 1000 ? undefined : new Error(`the WebSocket has ended: ${code} ${reason}`));
     });
   }
 

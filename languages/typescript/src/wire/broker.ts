@@ -43,24 +43,25 @@ export interface BrokerNotice {
 }
 
 const PRESENCE: Fields = [
-  [1, "topic", TEXT],
-  [2, "peer", TEXT],
-  [3, "presence", VARINT],
-  [4, "principal", TEXT],
-  [5, "user", TEXT],
-  [6, "service", TEXT],
-  [7, "roles", REPEATED + TEXT],
-  [8, "address", TEXT],
-  [9, "clientName", TEXT],
-  [10, "protocol", TEXT],
-  [11, "fingerprint", FIXED64],
-  [12, "looksAfter", BOOL],
+  ["topic", TEXT],
+  ["peer", TEXT],
+  ["presence", VARINT],
+  ["principal", TEXT],
+  ["user", TEXT],
+  ["service", TEXT],
+  ["roles", REPEATED + TEXT],
+  ["address", TEXT],
+  ["clientName", TEXT],
+  ["protocol", TEXT],
+  ["fingerprint", FIXED64],
+  ["looksAfter", BOOL],
 ];
 
 const NOTICE: Fields = [
-  [2, "presence", MESSAGE, PRESENCE],
-  [3, "topic", MESSAGE, [[1, "topic", TEXT], [2, "protocol", TEXT], [3, "fingerprint", FIXED64]]],
-  [4, "subscriptionEnded", MESSAGE, [[1, "topic", TEXT], [2, "code", TEXT], [3, "text", TEXT]]],
+  ["", VARINT],
+  ["presence", MESSAGE, PRESENCE],
+  ["topic", MESSAGE, [["topic", TEXT], ["protocol", TEXT], ["fingerprint", FIXED64]]],
+  ["subscriptionEnded", MESSAGE, [["topic", TEXT], ["code", TEXT], ["text", TEXT]]],
 ];
 
 /** Reads what a broker says; what this version does not know is nothing. */
@@ -78,14 +79,14 @@ function written(name: string, fields: Fields): MessageCodec {
 
 /** `{ peer, items, window }`: so many messages of a client were handled, and so many may be forwarded from here on. */
 export const PEER_CREDIT = written("PeerCredit", [
-  [1, "peer", TEXT],
-  [2, "items", VARINT],
-  [3, "window", VARINT],
+  ["peer", TEXT],
+  ["items", VARINT],
+  ["window", VARINT],
 ]);
 
 /** `{ peer, code, text }`: the session of a client is to be ended. */
 export const DISCONNECT_REQ = written("DisconnectReq", [
-  [1, "peer", TEXT],
-  [2, "code", TEXT],
-  [3, "text", TEXT],
+  ["peer", TEXT],
+  ["code", TEXT],
+  ["text", TEXT],
 ]);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Code } from "../errors.js";
+import { Status, type Code } from "../errors.js";
 
 /** A violation of the protocol after which a connection cannot go on. */
 export class Fault extends Error {
@@ -20,12 +20,9 @@ export class Fault extends Error {
   }
 }
 
-/** A fault of one message alone: it is answered, and the connection goes on. */
-export class MessageFault extends Error {
-  constructor(
-    text: string,
-    readonly code: Code = "INVALID_ARGUMENT",
-  ) {
-    super(text);
+/** A fault of one message alone: it is answered, or told to its sender, and the connection goes on. */
+export class MessageFault extends Status {
+  constructor(text: string, code: Code = "INVALID_ARGUMENT") {
+    super(code, text);
   }
 }

@@ -40,7 +40,7 @@ export const SEQUENCE = DELIVERY - 1n;
 export const NO_KIND = 3;
 
 const MAGIC = 0x4d534950;
-const NAMES = ["", "HELLO", "SUBSCRIBE", "UNSUBSCRIBE", "PUBLISH", "EVENT", "ACK", "ERROR", "PING", "PONG", "CLOSE", "CREDIT", "CANCEL"];
+const NAMES = " HELLO SUBSCRIBE UNSUBSCRIBE PUBLISH EVENT ACK ERROR PING PONG CLOSE CREDIT CANCEL".split(" ");
 
 /** The name of a type of frames. */
 export function frameName(type: number): string {
@@ -66,40 +66,30 @@ export function writeHeader(
 }
 
 /** Checks the header at this place as far as it can be without its limit. Fewer bytes than 24 may be there. */
-export function checkHeader(bytes: Uint8Array, view: DataView, at: number, len: number): void {
-  if (len >= 8 && view.getUint32(at) === MAGIC) {
-    const word = view.getUint32(at + 4);
-    const type = word & 0xffff;
-    if ((word & 0xff800000) === 0x1000000 && type > 0 && type <= CANCEL) {
-      return;
-    }
-  }
+export function checkHeader(bytes: Uint8Array, at: number, len: number): void {
   for (let i = 0; i < 4 && i < len; i++) {
     if (bytes[at + i] !== ((MAGIC >> (24 - 8 * i)) & 0xff)) {
-      throw badMagic(bytes.subarray(at, at + Math.min(4, len)));
+      throw badMagic([...bytes.subarray(at, at + Math.min(4, len))]);
     }
   }
-  const version = len > 4 ? view.getUint8(at + 4) : 1;
+  const version = len > 4 ? bytes[at + 4] : 1;
+  const flags = len > 5 ? bytes[at + 5]! : 0;
+  const type = len > 7 ? bytes[at + 6]! * 256 + bytes[at + 7]! : HELLO;
   if (version !== 1) {
     throw new Fault(`unsupported version ${version}: version 1 is understood`);
   }
-  const flags = len > 5 ? view.getUint8(at + 5) : 0;
   if (flags > 127) {
     throw new Fault(`unknown flags 0x${flags.toString(16)}: 0x7f are understood`);
   }
-  const type = len > 7 ? view.getUint16(at + 6) : 1;
-  if (type < 1 || type > CANCEL) {
+  if (type < HELLO || type > CANCEL) {
     throw new Fault(`unknown frame_type ${type}: 1 (HELLO) to 12 (CANCEL) are understood`);
   }
 }
 
-function badMagic(found: Uint8Array): Fault {
-  let hex = "";
-  let text = "";
-  for (const byte of found) {
-    hex += byte.toString(16).padStart(2, "0");
-    text += byte < 32 || byte === 127 ? `\\u{${byte.toString(16)}}` : byte > 127 ? "\ufffd" : String.fromCharCode(byte);
-  }
+function badMagic(found: readonly number[]): Fault {
+  const hex = (byte: number): string => byte.toString(16);
+  const text = found.map((byte) => (byte < 32 || byte === 127 ? `\\u{${hex(byte)}}` : byte > 127 ? "\ufffd" : String.fromCharCode(byte))).join("");
+  const digits = found.map((byte) => hex(byte).padStart(2, "0")).join("");
   const remedy = text === "GET " ? "; a WebSocket needs a listener at ws://" : "";
-  return new Fault(`bad magic ${hex} (${text}): frames begin with 4d534950 (MSIP)${remedy}`, 0n, undefined, true);
+  return new Fault(`bad magic ${digits} (${text}): frames begin with 4d534950 (MSIP)${remedy}`, 0n, undefined, true);
 }

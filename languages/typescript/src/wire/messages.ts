@@ -95,80 +95,80 @@ export interface Subscribed {
 }
 
 const IDENTITY: Fields = [
-  [1, "user", TEXT],
-  [2, "service", TEXT],
-  [3, "peer", FIXED64],
-  [4, "roles", REPEATED + TEXT],
+  ["user", TEXT],
+  ["service", TEXT],
+  ["peer", FIXED64],
+  ["roles", REPEATED + TEXT],
 ];
 
 const DETAIL: Fields = [
-  [1, "typeName", TEXT],
-  [2, "value", BYTES],
+  ["typeName", TEXT],
+  ["value", BYTES],
 ];
 
 /** The fields of {@link Metadata}. */
 export const METADATA: Fields = [
-  [1, "deadlineMs", OPTIONAL],
-  [2, "correlationId", TEXT],
-  [3, "traceparent", TEXT],
-  [4, "tracestate", TEXT],
-  [5, "requestTimeUs", OPTIONAL],
-  [6, "responseTimeUs", OPTIONAL],
-  [7, "idempotent", BOOL],
-  [8, "key", TEXT],
-  [9, "headers", TEXT_MAP],
-  [10, "identity", MESSAGE, IDENTITY],
-  [11, "details", REPEATED + MESSAGE, DETAIL],
-  [12, "cleared", BYTES],
+  ["deadlineMs", OPTIONAL],
+  ["correlationId", TEXT],
+  ["traceparent", TEXT],
+  ["tracestate", TEXT],
+  ["requestTimeUs", OPTIONAL],
+  ["responseTimeUs", OPTIONAL],
+  ["idempotent", BOOL],
+  ["key", TEXT],
+  ["headers", TEXT_MAP],
+  ["identity", MESSAGE, IDENTITY],
+  ["details", REPEATED + MESSAGE, DETAIL],
+  ["cleared", BYTES],
 ];
 
 /** The fields of {@link Hello}. */
 export const HELLO_FIELDS: Fields = [
-  [1, "protocol", TEXT],
-  [2, "fingerprint", FIXED64],
-  [3, "codecs", REPEATED + VARINT],
-  [4, "compressions", REPEATED + VARINT],
-  [5, "keepaliveMs", VARINT],
-  [6, "maxBody", VARINT],
-  [7, "credential", BYTES],
-  [8, "clientName", TEXT],
-  [9, "clientVersion", TEXT],
-  [10, "sessionSecret", BYTES],
-  [11, "awaited", REPEATED + FIXED64],
-  [12, "extensions", BYTES_MAP],
+  ["protocol", TEXT],
+  ["fingerprint", FIXED64],
+  ["codecs", REPEATED + VARINT],
+  ["compressions", REPEATED + VARINT],
+  ["keepaliveMs", VARINT],
+  ["maxBody", VARINT],
+  ["credential", BYTES],
+  ["clientName", TEXT],
+  ["clientVersion", TEXT],
+  ["sessionSecret", BYTES],
+  ["awaited", REPEATED + FIXED64],
+  ["extensions", BYTES_MAP],
 ];
 
 /** The fields of {@link Welcome}. */
 export const WELCOME_FIELDS: Fields = [
-  [1, "fingerprint", FIXED64],
-  [2, "codec", VARINT],
-  [3, "compression", VARINT],
-  [4, "resumed", BOOL],
-  [5, "keepaliveMs", VARINT],
-  [6, "maxBody", VARINT],
-  [7, "maxOpenCalls", VARINT],
-  [8, "sessionExpiryMs", VARINT],
-  [9, "peerId", FIXED64],
-  [10, "broker", BOOL],
-  [11, "serverName", TEXT],
-  [12, "serverVersion", TEXT],
-  [13, "awaited", REPEATED + FIXED64],
-  [14, "extensions", BYTES_MAP],
+  ["fingerprint", FIXED64],
+  ["codec", VARINT],
+  ["compression", VARINT],
+  ["resumed", BOOL],
+  ["keepaliveMs", VARINT],
+  ["maxBody", VARINT],
+  ["maxOpenCalls", VARINT],
+  ["sessionExpiryMs", VARINT],
+  ["peerId", FIXED64],
+  ["broker", BOOL],
+  ["serverName", TEXT],
+  ["serverVersion", TEXT],
+  ["awaited", REPEATED + FIXED64],
+  ["extensions", BYTES_MAP],
 ];
 
 /** The fields of {@link Subscribe}. */
 export const SUBSCRIBE_FIELDS: Fields = [
-  [1, "group", TEXT],
-  [2, "protocol", TEXT],
-  [3, "fingerprint", FIXED64],
-  [4, "grant", BYTES],
-  [5, "byPeer", BOOL],
-  [6, "schemaRule", VARINT],
-  [7, "ownWindow", BOOL],
+  ["group", TEXT],
+  ["protocol", TEXT],
+  ["fingerprint", FIXED64],
+  ["grant", BYTES],
+  ["byPeer", BOOL],
+  ["schemaRule", VARINT],
+  ["ownWindow", BOOL],
 ];
 
 /** The fields of {@link Subscribed}. */
 export const SUBSCRIBED_FIELDS: Fields = [
-  [1, "protocol", TEXT],
-  [2, "fingerprint", FIXED64],
+  ["protocol", TEXT],
+  ["fingerprint", FIXED64],
 ];

@@ -47,7 +47,19 @@ export interface PrefixFormats {
 }
 
 /** Metadata, of which only the deadline is understood. */
-const DEADLINE: Fields = [[1, "deadlineMs", OPTIONAL]];
+const DEADLINE: Fields = [["deadlineMs", OPTIONAL]];
+
+/** Where a part of a payload ends that has its length before it. */
+function endOf({ view, end }: Frame, at: number, what: string, max: number): number {
+  const len = at + 2 > end ? 0 : view.getUint16(at);
+  if (len > max) {
+    throw new MessageFault(`the ${what} has ${len} bytes: ${max} are allowed`);
+  }
+  if (at + 2 + len > end) {
+    throw new MessageFault(`the ${what} reaches beyond the payload`);
+  }
+  return at + 2 + len;
+}
 
 /**
  * Splits the payload of a PUBLISH, an EVENT, an ACK, or an ERROR that may have metadata.
@@ -55,37 +67,28 @@ const DEADLINE: Fields = [[1, "deadlineMs", OPTIONAL]];
  * @throws {@link MessageFault}
  */
 export function readPayload(frame: Frame, maxBody: number, { metadata: format, topics }: PrefixFormats): Payload {
-  const { view, end, type } = frame;
+  const { buffer, end, type } = frame;
   let at = frame.start;
   let metadata: Metadata | undefined;
   let topic = "";
-  const take = (what: string, max: number): Uint8Array => {
-    const start = at + 2;
-    const len = start > end ? 0 : view.getUint16(at);
-    if (len > max) {
-      throw new MessageFault(`the ${what} has ${len} bytes: ${max} are allowed`);
-    }
-    at = start + len;
-    if (at > end) {
-      throw new MessageFault(`the ${what} reaches beyond the payload`);
-    }
-    return frame.buffer.subarray(start, at);
-  };
   if (frame.flags & META && (isMessage(type) || type === ACK || type === ERROR)) {
-    const bytes = take("metadata", type === ERROR ? MAX_ERROR_METADATA : MAX_METADATA);
+    const start = at + 2;
+    at = endOf(frame, at, "metadata", type === ERROR ? MAX_ERROR_METADATA : MAX_METADATA);
     try {
+      const bytes = buffer.subarray(start, at);
       metadata = format ? format.read(bytes) : decode<Metadata>(DEADLINE, bytes);
     } catch (error) {
       throw new MessageFault(`malformed metadata: ${(error as Error).message}`);
     }
   }
   if (isMessage(type)) {
-    const bytes = take("topic", MAX_TOPIC);
-    if (bytes.length > 0) {
+    const start = at + 2;
+    at = endOf(frame, at, "topic", MAX_TOPIC);
+    if (at > start) {
       if (!topics) {
         throw new MessageFault("a topic, and this is a direct connection");
       }
-      topic = topics.read(bytes);
+      topic = topics.read(buffer.subarray(start, at));
     }
   }
   if (end - at > maxBody) {

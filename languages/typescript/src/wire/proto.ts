@@ -5,26 +5,26 @@
  */
 
 import { encode as encodeBy } from "../message/codec.js";
-import { Reader, takeBool, takeBytes, takeFixed64, takeMessage, takeOpenPacked, takeString, takeTag, takeUint64, takeUnknown } from "../message/reader.js";
-import { putBool, putBytes, putClose, putClosePacked, putFixed64, putOpen, putOpenPacked, putUint64, type Writer } from "../message/writer.js";
+import { Reader, takeBool, takeBytes, takeFixed64, takeMessage, takeNumber, takeOpenPacked, takeString, takeTag, takeUnknown } from "../message/reader.js";
+import { putClose, putClosePacked, putNumber, putOpen, putOpenPacked, putRaw, putWord, type Writer } from "../message/writer.js";
 
-/** What a field holds. */
+/** What a field holds. Those from {@link VARINT} on may be packed. */
 export const TEXT = 0;
 export const BYTES = 1;
-export const VARINT = 2;
-export const BOOL = 3;
-export const FIXED64 = 4;
+export const MESSAGE = 2;
 /** A map of text to text, or of text to bytes. */
-export const TEXT_MAP = 5;
-export const BYTES_MAP = 6;
+export const TEXT_MAP = 3;
+export const BYTES_MAP = 4;
+export const VARINT = 5;
 /** A number that is written also where it is 0. */
-export const OPTIONAL = 7;
-export const MESSAGE = 8;
+export const OPTIONAL = 6;
+export const BOOL = 7;
+export const FIXED64 = 8;
 /** Of the type above: many of them. */
 export const REPEATED = 16;
 
-/** A field: its number, its name, what it holds, and of a message its fields. */
-export type Field = readonly [number: number, name: string, type: number, fields?: Fields];
+/** A field: its name, what it holds, and of a message its fields. Its number is its place, from 1 on. */
+export type Field = readonly [name: string, type: number, fields?: Fields];
 export type Fields = readonly Field[];
 
 type Values = Record<string, unknown>;
@@ -32,17 +32,14 @@ type Values = Record<string, unknown>;
 const encoder = /* @__PURE__ */ new TextEncoder();
 const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The entries of maps. */
-const ENTRY: Record<number, Fields> = {
-  [TEXT_MAP]: [
-    [1, "k", TEXT],
-    [2, "v", TEXT],
-  ],
-  [BYTES_MAP]: [
-    [1, "k", TEXT],
-    [2, "v", BYTES],
-  ],
-};
+/** The entry of a map. */
+function entryOf(kind: number): Fields {
+  return [["k", TEXT], ["v", kind - TEXT_MAP]];
+}
+
+function isMap(kind: number): boolean {
+  return kind === TEXT_MAP || kind === BYTES_MAP;
+}
 
 /** UTF-8. */
 export function utf8(text: string): Uint8Array {
@@ -69,103 +66,77 @@ export function decode<T>(fields: Fields, bytes: Uint8Array): T {
 }
 
 function write(writer: Writer, fields: Fields, message: Values): void {
-  for (const [number, name, type, inner] of fields) {
+  fields.forEach(([name, type, inner], at) => {
     const value = message[name];
-    if (value === undefined) {
-      continue;
-    }
     const kind = type & (REPEATED - 1);
-    const tag = (number << 3) | wireType(kind);
-    if (ENTRY[kind]) {
-      for (const [k, v] of value as ReadonlyMap<string, unknown>) {
-        writeMessage(writer, tag, ENTRY[kind], { k, v });
+    const tag = (at + 1) * 8;
+    const items = isMap(kind) ? Array.from((value ?? []) as Iterable<[string, unknown]>, ([k, v]) => ({ k, v })) : type < REPEATED ? [value] : ((value ?? []) as unknown[]);
+    if (type >= REPEATED && kind >= VARINT) {
+      if (items.length > 0) {
+        const start = putOpenPacked(writer, tag + 2);
+        items.forEach((item) => writeOne(writer, 0, kind, item));
+        putClosePacked(writer, start);
       }
-    } else if (type < REPEATED) {
-      if (type === OPTIONAL || (kind === BYTES ? (value as Uint8Array).length > 0 : value)) {
-        writeOne(writer, tag, kind, value, inner);
-      }
-    } else if ((tag & 7) === 2) {
-      for (const item of value as readonly unknown[]) {
-        writeOne(writer, tag, kind, item, inner);
-      }
-    } else if ((value as readonly unknown[]).length > 0) {
-      const start = putOpenPacked(writer, (number << 3) | 2);
-      for (const item of value as readonly unknown[]) {
-        writeOne(writer, 0, kind, item);
-      }
-      putClosePacked(writer, start);
+    } else if (type >= REPEATED || isMap(kind) || (type === OPTIONAL ? value !== undefined : kind === BYTES ? (value as Uint8Array | undefined)?.length : value)) {
+      items.forEach((item) => writeOne(writer, tag + wireType(kind), kind, item, inner));
     }
-  }
+  });
 }
 
 function wireType(kind: number): number {
-  return kind === FIXED64 ? 1 : kind === VARINT || kind === BOOL || kind === OPTIONAL ? 0 : 2;
+  return kind < VARINT ? 2 : kind === FIXED64 ? 1 : 0;
 }
 
-function writeOne(writer: Writer, tag: number, kind: number, value: unknown, inner: Fields = []): void {
-  if (kind === MESSAGE) {
-    writeMessage(writer, tag, inner, value as Values);
-  } else if (kind === BOOL) {
-    putBool(writer, tag, value as boolean, "");
-  } else if (kind === FIXED64) {
-    putFixed64(writer, tag, value as bigint, "");
-  } else if (kind === TEXT || kind === BYTES) {
-    putBytes(writer, tag, kind === TEXT ? utf8(value as string) : (value as Uint8Array), "");
+function writeOne(writer: Writer, tag: number, kind: number, value: unknown, inner = entryOf(kind)): void {
+  if (kind === FIXED64) {
+    putWord(writer, tag, value as bigint);
+  } else if (kind >= VARINT) {
+    putNumber(writer, tag, Number(value));
+  } else if (kind < MESSAGE) {
+    const start = putOpenPacked(writer, tag);
+    putRaw(writer, kind === TEXT ? utf8(value as string) : (value as Uint8Array));
+    putClosePacked(writer, start);
   } else {
-    putUint64(writer, tag, BigInt(value as number), "");
+    const start = putOpen(writer, tag, "");
+    write(writer, inner, value as Values);
+    putClose(writer, start);
   }
-}
-
-function writeMessage(writer: Writer, tag: number, fields: Fields, message: Values): void {
-  const start = putOpen(writer, tag, "");
-  write(writer, fields, message);
-  putClose(writer, start);
 }
 
 function read(reader: Reader, fields: Fields): Values {
   const message: Values = {};
   while (reader.position < reader.end) {
     const tag = takeTag(reader);
-    const [, name = "", type = -1, inner] = fields.find((field) => field[0] === tag >>> 3) ?? [];
+    const [name, type, inner] = fields[(tag >>> 3) - 1] ?? ["", -1];
     const kind = type & (REPEATED - 1);
-    const wire = wireType(kind);
-    if (type >= REPEATED && wire !== 2 && (tag & 7) === 2) {
-      const many = ((message[name] as unknown[] | undefined) ??= message[name] = [] as unknown[]);
-      const end = takeOpenPacked(reader, name);
-      while (reader.position < reader.end) {
-        many.push(readOne(reader, kind, name));
-      }
-      reader.end = end;
-    } else if (type < 0 || wire !== (tag & 7)) {
+    const isPacked = type >= REPEATED && kind >= VARINT && (tag & 7) === 2;
+    if (type < 0 || (!isPacked && wireType(kind) !== (tag & 7))) {
       takeUnknown(reader, tag, undefined);
-    } else if (ENTRY[kind]) {
-      const { k = "", v = kind === TEXT_MAP ? "" : new Uint8Array() } = readOne(reader, MESSAGE, name, ENTRY[kind]) as { k?: string; v?: unknown };
-      ((message[name] as Map<string, unknown> | undefined) ??= message[name] = new Map<string, unknown>()).set(k, v);
-    } else {
+      continue;
+    }
+    const end = isPacked ? takeOpenPacked(reader, name) : reader.position + 1;
+    while (reader.position < (isPacked ? reader.end : end)) {
       const value = readOne(reader, kind, name, inner);
       if (type >= REPEATED) {
-        ((message[name] as unknown[] | undefined) ??= message[name] = [] as unknown[]).push(value);
+        ((message[name] ??= []) as unknown[]).push(value);
+      } else if (isMap(kind)) {
+        const { k = "", v = kind === TEXT_MAP ? "" : new Uint8Array() } = value as { k?: string; v?: unknown };
+        ((message[name] ??= new Map()) as Map<string, unknown>).set(k, v);
       } else {
         message[name] = value;
       }
+    }
+    if (isPacked) {
+      reader.end = end;
     }
   }
   return message;
 }
 
-function readOne(reader: Reader, kind: number, name: string, inner: Fields = []): unknown {
-  switch (kind) {
-    case TEXT:
-      return takeString(reader, name);
-    case BYTES:
-      return takeBytes(reader, name);
-    case BOOL:
-      return takeBool(reader, name);
-    case FIXED64:
-      return takeFixed64(reader, name);
-    case MESSAGE:
-      return takeMessage(reader, name, (reader) => read(reader, inner));
-    default:
-      return Number(takeUint64(reader, name));
-  }
+/** What reads a field, by what it holds; a message is read by its own fields. */
+const TAKE = [takeString, takeBytes, undefined, undefined, undefined, takeNumber, takeNumber, takeBool, takeFixed64];
+
+function readOne(reader: Reader, kind: number, name: string, inner = entryOf(kind)): unknown {
+  const take = TAKE[kind];
+  return take ? take(reader, name) : takeMessage(reader, name, (reader) => read(reader, inner));
 }

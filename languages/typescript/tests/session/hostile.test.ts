@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Accepting, ConnectError, endAnswers, type Session } from "../../src/session/index.js";
+import { Accepting, ConnectError, endAnswers, everyPart, type Session } from "../../src/session/index.js";
 import { OutFrame, Outgoing } from "../../src/session/outgoing.js";
 import * as h from "../../src/wire/header.js";
 import { writeCredit } from "../../src/wire/credit.js";
@@ -29,7 +29,7 @@ function isBounded(session: Session): void {
   const { s } = session;
   assert(s.outgoing.cost < 20_000_000, `${s.outgoing.cost} bytes are queued`);
   assert(s.inbound.size <= 2048, `${s.inbound.size} calls are open`);
-  assert(s.inboundDeliveries.size <= 16_384);
+  assert((s.deliveries?.inbound.size ?? 0) <= 16_384);
   assert(s.starved.size <= 2048);
   assert(s.blockedStreams.size <= 2048);
 }
@@ -146,6 +146,27 @@ function endOf(bytes: (n: number) => Uint8Array, most: number, prepare?: (pair: 
   return closed ? `${closed.status.code}: ${closed.status.message}` : "";
 }
 
+test("without allowances a client ignores what leads to nothing", () => {
+  const pair = new Pair({}, {}, { ...everyPart, allowances: undefined }).connect();
+  const nothing = [frame(h.PONG, 7n), frame(h.PING, 8n), frame(h.ACK, 9n), frame(h.ERROR, 10n), frame(h.CANCEL, 11n), frame(h.CREDIT, 12n, 0, writeCredit(1, 0))];
+  for (let round = 0; round < 3000; round++) pair.client.receive(raw(...nothing), pair.now);
+  isBounded(pair.client);
+  pair.run();
+  assert.equal(pair.client.phase, "open");
+  pair.client.call(CALL, bytes("still here"), pair.now);
+  pair.run();
+  assert.equal(take(pair.atServer, "request").length, 1);
+});
+
+test("without deliveries a client refuses those of the server, and sends none", () => {
+  const pair = new Pair({}, {}, { ...everyPart, deliveries: undefined }).connect();
+  pair.server.send(ORDER, bytes("one"), pair.now);
+  pair.run();
+  assert.deepEqual(take(pair.atServer, "failed").map(({ status }) => status.code), ["UNIMPLEMENTED"]);
+  assert.equal(take(pair.atClient, "message").length, 0);
+  assert.throws(() => pair.client.send(ORDER, bytes("two"), pair.now), { code: "UNIMPLEMENTED" });
+});
+
 test("floods end the connection", () => {
   const unwanted = "RESOURCE_EXHAUSTED: more than 200 unwanted frames a second";
   assert.equal(endOf((n) => raw(frame(h.PING, BigInt(n + 1))), 2100), unwanted);
@@ -177,7 +198,7 @@ test("what breaks the protocol ends the connection by name", () => {
     [raw(frame(h.PUBLISH, 0n, h.ACK_REQUIRED)), "message id 0 on a message that is to be answered"],
     [raw(frame(h.CREDIT, 0n, 0, writeCredit(4_294_967_295, 1))), "a CREDIT that makes the window larger than 4294967295"],
     [raw(frame(h.CREDIT, 0n, 0, writeCredit(0, 0))), "a CREDIT of 0 items and 0 bytes adds nothing"],
-    [Uint8Array.from([...call, ...raw(...Array.from({ length: 17 }, () => frame(h.PUBLISH, 9n, h.ITEM | h.MORE, bytes("x"), 3)))]), "an item of a stream beyond the credit that was granted"],
+    [Uint8Array.from([...call, ...raw(...Array.from({ length: 17 }, () => frame(h.PUBLISH, 9n, h.ITEM | h.MORE, bytes("x"), 3)))]), "an item beyond the credit"],
   ];
   for (const [bytes, text] of cases) assert.match(endOf(() => bytes, 1), new RegExp(text));
 });

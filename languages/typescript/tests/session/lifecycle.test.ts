@@ -485,7 +485,7 @@ test("metadata that cannot be sent is refused before anything is sent", () => {
     assert.throws(() => pair.client.send(ORDER, bytes("x"), pair.now, { metadata }), { code: "INVALID_ARGUMENT" });
   }
   assert.equal(pair.client.s.openCalls, 0);
-  assert.equal(pair.client.s.deliveries.size, 0);
+  assert.equal(pair.client.s.deliveries?.open.size, 0);
   const first = pair.client.send(ORDER, bytes("x"), pair.now);
   assert.equal(first & 0xffffn, 1n, "no delivery's number was lost");
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { Kind, Shape, type Member, type Protocol } from "../../src/protocol.js";
-import { Accepting, ClientSession, ServerSession, everyPart, type Event, type Session, type Settings } from "../../src/session/index.js";
+import { Accepting, ClientSession, ServerSession, everyPart, type Event, type Session, type SessionParts, type Settings } from "../../src/session/index.js";
 
 /** The members of the test's protocol; those that answer have the same numbers. */
 export const CALL: Member = { name: "call_req", number: 1, message: undefined, kind: Kind.COMMAND, shape: Shape.CALL, answer: 1, timeoutMs: 30_000 };
@@ -32,8 +32,10 @@ export class Pair {
   constructor(
     readonly clientSettings: Settings = {},
     readonly serverSettings: Settings = {},
+    /** Of the client; a server has all. */
+    parts: SessionParts = everyPart,
   ) {
-    this.client = new ClientSession(PROTOCOL, clientSettings, everyPart);
+    this.client = new ClientSession(PROTOCOL, clientSettings, parts);
   }
 
   /** A connection, and its handshake. */
