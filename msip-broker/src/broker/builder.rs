@@ -20,9 +20,31 @@ use crate::{
     shared::BrokerShared,
 };
 
-use super::doors::Doors;
+use super::middleman_listeners::MiddleManListeners;
 
 /// Configures a broker before it listens; from [`Broker::builder`].
+///
+/// What the file of the program can say besides is in [`Config`], for [`config`](Self::config).
+///
+/// # Examples
+///
+/// ```
+/// use msip_broker::Broker;
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), msip_broker::BrokerError> {
+/// let broker = Broker::builder()
+///     .listen("tcp://127.0.0.1:0")
+///     .listen("mem://broker-builder")
+///     .max_body(1024 * 1024)
+///     .session_expiry(Duration::from_secs(60))
+///     .bind()
+///     .await?;
+/// assert_eq!(broker.local_urls().count(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct BrokerBuilder {
     config: Config,
@@ -119,8 +141,8 @@ impl BrokerBuilder {
             .insecure(is_insecure)
             .untyped(UntypedProtocol::any().with_topics(), peers.clone())
             .handoff(mip_peers(&config, &shared));
-        let doors = Doors::open(&config)?;
-        let server = doors.install(server, &config, &shared, keys.clone());
+        let middleman = MiddleManListeners::open(&config)?;
+        let server = middleman.install(server, &config, &shared, keys.clone());
         let server = authentication.install(&shared.directory, server);
         let server = match server.bind().await {
             Ok(server) => server,
@@ -129,7 +151,8 @@ impl BrokerBuilder {
         let bound = server.local_urls().zip(&config.listeners).enumerate();
         let bound = bound.map(|(at, (url, listener))| BoundListener::new(at, url, listener));
         shared.directory.bound(&config, bound.collect());
-        let reloader = BrokerReloader::new(server.reloader(), keys, peers, doors, &shared, config);
+        let reloader =
+            BrokerReloader::new(server.reloader(), keys, peers, middleman, &shared, config);
         Ok(Broker {
             server,
             shared,

@@ -7,7 +7,7 @@ use std::{
 
 use msip_runtime::{BindError, transport::TransportSettingError, untyped::UntypedServer};
 
-use super::{BrokerError, doors::Doors, reloader::with_causes};
+use super::{BrokerError, middleman_listeners::MiddleManListeners, reloader::with_causes};
 use crate::{
     config::{Config, ConfigErrors},
     directory::Authentication,
@@ -16,7 +16,7 @@ use crate::{
 pub(super) async fn check(config: &Config) -> Result<(), BrokerError> {
     config.check()?;
     Authentication::new(&config.keys)?;
-    Doors::open(config)?;
+    MiddleManListeners::open(config)?;
     #[cfg(not(feature = "admin"))]
     if config.admin.is_some() {
         let (what, feature) = ("admin", "admin");

@@ -3,8 +3,8 @@
 mod background;
 mod builder;
 mod check;
-mod doors;
 mod error;
+mod middleman_listeners;
 mod reloader;
 #[cfg(test)]
 mod tests;
@@ -65,6 +65,10 @@ impl Broker {
     /// # Errors
     ///
     /// See [`BrokerError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn check(config: &crate::Config) -> Result<(), BrokerError> {
         check::check(config).await
     }

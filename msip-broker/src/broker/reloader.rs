@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use msip_runtime::{Reloader, auth::ApiKeys};
 
-use super::doors::Doors;
+use super::middleman_listeners::MiddleManListeners;
 use crate::{config::Config, msip::BrokerService, router::Dialect, shared::BrokerShared};
 
 /// Reads keys, certificates, roles and principals again while a broker serves; from
@@ -18,7 +18,7 @@ struct Parts {
     keys: Option<ApiKeys>,
     shared: BrokerShared,
     msip_peers: BrokerService,
-    doors: Doors,
+    middleman: MiddleManListeners,
     /// What holds now.
     config: Mutex<Config>,
 }
@@ -28,7 +28,7 @@ impl BrokerReloader {
         certificates: Reloader,
         keys: Option<ApiKeys>,
         msip_peers: BrokerService,
-        doors: Doors,
+        middleman: MiddleManListeners,
         shared: &BrokerShared,
         config: Config,
     ) -> Self {
@@ -37,7 +37,7 @@ impl BrokerReloader {
             keys,
             shared: shared.clone(),
             msip_peers,
-            doors,
+            middleman,
             config: Mutex::new(config),
         }))
     }
@@ -58,7 +58,7 @@ impl BrokerReloader {
                 with_causes(&error)
             ));
         }
-        for error in self.0.doors.reload() {
+        for error in self.0.middleman.reload() {
             not_done.push(with_causes(&error));
         }
         if let Err(error) = self.0.certificates.reload_tls() {
@@ -103,10 +103,10 @@ impl BrokerReloader {
             keys,
             shared,
             msip_peers,
-            doors,
+            middleman,
             ..
         } = &*self.0;
-        doors.reauthorize();
+        middleman.reauthorize();
         msip_peers.reauthorize(|peer| match (keys, peer.identity()) {
             (Some(keys), Some(identity)) => keys.current(&identity).is_some(),
             _ => true,

@@ -14,10 +14,10 @@ use msip_session::wire::Escaped;
 use tokio::{task::yield_now, time::timeout};
 
 use super::{
-    Door, Inner,
+    Inner, Listener,
+    client::Client,
     ending::{Ending, Fault},
     id,
-    link::Link,
     reader::Reader,
     session::{Input, Session},
     socket::{self, Socket},
@@ -44,13 +44,13 @@ const MAX_ANSWERS: usize = 64 * 1024;
 const MAX_STEPS: usize = 4;
 
 /// Serves a client until its connection ends.
-pub(super) async fn serve(peers: &Inner, door: &Door, peer: HandedOff) {
+pub(super) async fn serve(peers: &Inner, listener: &Listener, peer: HandedOff) {
     let HandedOff {
         mut connection,
         permit,
         ..
     } = peer;
-    let early = match upgrade(&mut connection.stream, &door.origins).await {
+    let early = match upgrade(&mut connection.stream, &listener.origins).await {
         Ok(early) => early,
         Err(error) => {
             if permit.may_log(&connection.peer) {
@@ -63,17 +63,17 @@ pub(super) async fn serve(peers: &Inner, door: &Door, peer: HandedOff) {
     let (local, address) = (connection.local, connection.peer);
     let max_message = peers.settings.max_message();
     let mut socket = socket::open(connection.stream, early, max_message).await;
-    let (is_open, ending) = match welcome(peers, door, &mut socket, &permit, &local, &address).await
-    {
-        Ok(welcomed) => {
-            let mut connection = Box::new(Connection::new(peers, socket, welcomed));
-            let ending = connection.run().await;
-            peers.connected.ended();
-            socket = connection.end(&ending);
-            (true, ending)
-        }
-        Err(ending) => (false, ending),
-    };
+    let (is_open, ending) =
+        match welcome(peers, listener, &mut socket, &permit, &local, &address).await {
+            Ok(welcomed) => {
+                let mut connection = Box::new(Connection::new(peers, socket, welcomed));
+                let ending = connection.run().await;
+                peers.connected.ended();
+                socket = connection.end(&ending);
+                (true, ending)
+            }
+            Err(ending) => (false, ending),
+        };
     if permit.may_log(&address) {
         let reason = ending.to_string();
         let said = match is_open {
@@ -88,7 +88,7 @@ pub(super) async fn serve(peers: &Inner, door: &Door, peer: HandedOff) {
 /// A client whose key is known.
 struct Welcomed<'a> {
     session: Session,
-    link: Link<'a>,
+    client: Client<'a>,
     listed: OpenConnection,
     drain: Drain,
 }
@@ -96,7 +96,7 @@ struct Welcomed<'a> {
 /// Reads the key, and gives the client what it is to have for it.
 async fn welcome<'a>(
     peers: &'a Inner,
-    door: &Door,
+    listener: &Listener,
     socket: &mut Socket,
     permit: &HandoffPermit,
     local: &PeerAddress,
@@ -110,7 +110,7 @@ async fn welcome<'a>(
         let Some(Input::Key(key)) = session.handle_text(&first).map_err(Ending::Fault)? else {
             return Err(Ending::WrongKey);
         };
-        let admission = (peers.admit)(door, local, key).await;
+        let admission = (peers.admit)(listener, local, key).await;
         admission.ok_or(Ending::WrongKey)
     };
     let admission = timeout(key_time, admitting).await;
@@ -120,19 +120,19 @@ async fn welcome<'a>(
     let cid = id::draw().map_err(Ending::Io)?;
     socket::text_read(socket, peers.settings.max_message());
     let is_trusted = admission.is_trusted;
-    let link = Link::new(peers, admission, cid, address.to_string(), peers.now());
-    session.welcome(link.cid(), is_trusted);
+    let client = Client::new(peers, admission, cid, address.to_string(), peers.now());
+    session.welcome(client.cid(), is_trusted);
     peers.connected.begun();
     if permit.may_log(address) {
-        let principal = link.session.principal().name();
-        let session = link.session.key();
+        let principal = client.session.principal().name();
+        let session = client.session.key();
         tracing::info!(%session, principal, "a client of MiddleMan is here");
     }
     let connections = &peers.settings.connections;
-    let listed = connections.opened_at(address, Some(local.clone()), &link.session);
+    let listed = connections.opened_at(address, Some(local.clone()), &client.session);
     Ok(Welcomed {
         session,
-        link,
+        client,
         listed,
         drain: Drain::new(permit.draining()),
     })
@@ -143,7 +143,7 @@ struct Connection<'a> {
     peers: &'a Inner,
     socket: Box<Socket>,
     session: Session,
-    link: Link<'a>,
+    client: Client<'a>,
     /// The connection is listed while this is there.
     listed: OpenConnection,
     reader: Reader<'a>,
@@ -159,7 +159,7 @@ impl<'a> Connection<'a> {
     fn new(peers: &'a Inner, socket: Box<Socket>, welcomed: Welcomed<'a>) -> Self {
         let Welcomed {
             session,
-            link,
+            client,
             listed,
             drain,
         } = welcomed;
@@ -167,7 +167,7 @@ impl<'a> Connection<'a> {
             peers,
             socket,
             session,
-            link,
+            client,
             listed,
             reader: Reader::new(peers),
             taken: Vec::new(),
@@ -194,7 +194,7 @@ impl<'a> Connection<'a> {
         let now = self.peers.now();
         for _ in 0..MAX_STEPS {
             let mut has_progress = self.fill(now, task)?;
-            let session = &self.link.session;
+            let session = &self.client.session;
             has_progress |= self.writer.flush(&mut self.socket, session, now, task)?;
             has_progress |= self.read(now, task)?;
             if !has_progress {
@@ -215,16 +215,16 @@ impl<'a> Connection<'a> {
         }
         // What a service has published before its answer is in the outbox when the answer is here: it is written first.
         let mut answers = Vec::new();
-        if let Poll::Ready(Err(_)) = self.link.replies.poll_take(&mut answers, task) {
+        if let Poll::Ready(Err(_)) = self.client.replies.poll_take(&mut answers, task) {
             return Err(Ending::Ended(EndReason::SlowConsumer));
         }
-        let session = &self.link.session;
+        let session = &self.client.session;
         match session.poll_take(now, TAKE_LEN, &mut self.taken, task) {
             Poll::Pending => {}
             Poll::Ready(Err(reason)) => return Err(Ending::Ended(reason)),
             Poll::Ready(Ok(())) => {
                 for item in self.taken.drain(..) {
-                    self.link.render(item, now, texts);
+                    self.client.render(item, now, texts);
                 }
             }
         }
@@ -236,7 +236,7 @@ impl<'a> Connection<'a> {
     fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
         // First, so that the time at which it is looked again is not in the past.
         if self.is_pushed_back {
-            if self.link.publisher.poll_ready(now, task).is_pending() {
+            if self.client.publisher.poll_ready(now, task).is_pending() {
                 return Ok(false);
             }
             self.is_pushed_back = false;
@@ -259,11 +259,11 @@ impl<'a> Connection<'a> {
         };
         // All who are given something are woken at the end.
         let mut wakes = WakeList::new();
-        match self.link.handle(input, now, &mut wakes) {
+        match self.client.handle(input, now, &mut wakes) {
             Ok(is_congested) => self.is_pushed_back |= is_congested,
             Err(told) => self.session.refuse(&told),
         }
-        self.is_pushed_back |= self.link.publisher.wait_until().is_some();
+        self.is_pushed_back |= self.client.publisher.wait_until().is_some();
         Ok(())
     }
 
@@ -273,7 +273,7 @@ impl<'a> Connection<'a> {
         self.drain.look(connected, spread, now, task);
         // The outbox is not asked while what was taken before cannot be written.
         if self.writer.is_writing
-            && let Poll::Ready(reason) = self.link.session.poll_ended(task)
+            && let Poll::Ready(reason) = self.client.session.poll_ended(task)
         {
             return Poll::Ready(Err(Ending::Ended(reason)));
         }
@@ -286,9 +286,9 @@ impl<'a> Connection<'a> {
         let stalled_at = self.writer.blocked_since;
         let stalled_at = stalled_at.map(|at| at.saturating_add(self.peers.settings.write_timeout));
         let message_at = self.reader.deadline(&self.socket);
-        let ready_at = self.link.publisher.wait_until();
+        let ready_at = self.client.publisher.wait_until();
         let ready_at = ready_at.filter(|_| self.is_pushed_back);
-        let sweep_at = self.link.held.sweep_at();
+        let sweep_at = self.client.held.sweep_at();
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         if is_due(self.drain.at()) {
             return Err(Ending::Ended(EndReason::Shutdown));
@@ -300,7 +300,7 @@ impl<'a> Connection<'a> {
             return Err(Ending::Fault(Fault::TimedOut));
         }
         if is_due(sweep_at) {
-            self.link.held.sweep(now);
+            self.client.held.sweep(now);
         }
         let times = [stalled_at, message_at, self.drain.at(), ready_at, sweep_at];
         self.timer.wake_at_first(times, self.peers.began, now, task);
@@ -312,11 +312,11 @@ impl<'a> Connection<'a> {
         let Self {
             peers,
             socket,
-            mut link,
+            mut client,
             listed,
             ..
         } = self;
-        link.end(ending.end_reason(), peers.now());
+        client.end(ending.end_reason(), peers.now());
         listed.closed(ending);
         socket
     }

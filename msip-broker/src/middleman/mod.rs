@@ -1,8 +1,9 @@
 //! Clients of MiddleMan: its published services and pages, unchanged (docs/dialects.md, "MiddleMan").
 //!
 //! A listener at `mm://` has all of its connections handed off here. Each is a WebSocket of texts, served by a task of its own:
-//! `session` reads what a text asks for, `link` does it at the router, and `translate` makes what others understand of it.
+//! `session` reads what a text asks for, `client` does it at the router, and `translate` makes what others understand of it.
 
+mod client;
 mod connection;
 mod dots;
 mod ending;
@@ -11,7 +12,6 @@ mod ending;
 pub mod fuzzing;
 mod id;
 mod keys;
-mod link;
 mod members;
 mod message;
 mod metered;
@@ -76,9 +76,9 @@ impl Settings {
     }
 }
 
-/// A listener for clients of MiddleMan.
+/// A listener for clients of MiddleMan: who may connect to it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Door {
+pub(crate) struct Listener {
     /// The keys of services, and those of everyone else.
     pub(crate) trusted: KeySet,
     pub(crate) public: KeySet,
@@ -126,11 +126,11 @@ impl Admission {
 
 pub(crate) type Admitting = Pin<Box<dyn Future<Output = Option<Admission>> + Send>>;
 
-/// Who shows this key, at this door and the address where it is; `None` where it is the key of nobody.
-type Admit = dyn Fn(&Door, &PeerAddress, &str) -> Admitting + Send + Sync;
+/// Who shows this key, at this listener and the address where it is; `None` where it is the key of nobody.
+type Admit = dyn Fn(&Listener, &PeerAddress, &str) -> Admitting + Send + Sync;
 
-/// The door of a listener, where there is one.
-type FindDoor = dyn Fn(&PeerAddress) -> Option<Arc<Door>> + Send + Sync;
+/// The listener at an address, where it is one for clients of MiddleMan.
+type FindListener = dyn Fn(&PeerAddress) -> Option<Arc<Listener>> + Send + Sync;
 
 /// Serves clients of MiddleMan at the listeners of a server. Clones are one.
 #[derive(Clone)]
@@ -140,7 +140,7 @@ struct Inner {
     router: Router,
     settings: Settings,
     began: Instant,
-    find_door: Box<FindDoor>,
+    find_listener: Box<FindListener>,
     admit: Box<Admit>,
     rights: SharedRights,
     members: Members,
@@ -157,14 +157,14 @@ impl MiddleManPeers {
         router: Router,
         began: Instant,
         settings: Settings,
-        find_door: impl Fn(&PeerAddress) -> Option<Arc<Door>> + Send + Sync + 'static,
-        admit: impl Fn(&Door, &PeerAddress, &str) -> Admitting + Send + Sync + 'static,
+        find_listener: impl Fn(&PeerAddress) -> Option<Arc<Listener>> + Send + Sync + 'static,
+        admit: impl Fn(&Listener, &PeerAddress, &str) -> Admitting + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Inner {
             router,
             settings,
             began,
-            find_door: Box::new(find_door),
+            find_listener: Box::new(find_listener),
             admit: Box::new(admit),
             rights: SharedRights::default(),
             members: Members::default(),
@@ -216,12 +216,12 @@ impl Handoff for MiddleManPeers {
     }
 
     fn claims(&self, local: &PeerAddress) -> bool {
-        (self.0.find_door)(local).is_some()
+        (self.0.find_listener)(local).is_some()
     }
 
     async fn serve(&self, peer: HandedOff) {
-        if let Some(door) = (self.0.find_door)(&peer.connection.local) {
-            connection::serve(&self.0, &door, peer).await;
+        if let Some(listener) = (self.0.find_listener)(&peer.connection.local) {
+            connection::serve(&self.0, &listener, peer).await;
         }
     }
 }

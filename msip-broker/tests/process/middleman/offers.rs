@@ -1,4 +1,4 @@
-//! What the door offers, so that nobody who ran the reference loses anything: a test for each of its points.
+//! What the listener offers, so that nobody who ran the reference loses anything: a test for each of its points.
 
 use std::collections::{HashMap, HashSet};
 

@@ -18,25 +18,25 @@ use std::{
 use crate::{
     access::{Rights, Role},
     config::MiddleManConfig,
-    middleman::{Admission, Door, KeySet, MiddleManPeers, Origins, Settings},
+    middleman::{Admission, KeySet, Listener, MiddleManPeers, Origins, Settings},
 };
 
-/// The doors for clients of MiddleMan, by listener. Clones are one.
+/// The listeners for clients of MiddleMan, in the order of the configuration: `None` for those of other dialects. Clones are one.
 #[cfg(feature = "middleman")]
 #[derive(Debug, Clone)]
-pub(super) struct Doors {
-    all: Arc<Mutex<Vec<Option<Arc<Door>>>>>,
-    said: Arc<Vec<Option<MiddleManConfig>>>,
+pub(super) struct MiddleManListeners {
+    all: Arc<Mutex<Vec<Option<Arc<Listener>>>>>,
+    configs: Arc<Vec<Option<MiddleManConfig>>>,
     peers: Arc<Mutex<Option<MiddleManPeers>>>,
 }
 
 /// None, since this program was built without.
 #[cfg(not(feature = "middleman"))]
 #[derive(Debug, Clone)]
-pub(super) struct Doors;
+pub(super) struct MiddleManListeners;
 
 #[cfg(not(feature = "middleman"))]
-impl Doors {
+impl MiddleManListeners {
     pub(super) fn open(config: &Config) -> Result<Self, BrokerError> {
         if config.listeners.iter().any(|one| one.is_middleman()) {
             let (what, feature) = ("a listener at mm://", "middleman");
@@ -66,17 +66,19 @@ impl Doors {
 }
 
 #[cfg(feature = "middleman")]
-impl Doors {
+impl MiddleManListeners {
     /// Reads the keys that a configuration names.
     pub(super) fn open(config: &Config) -> Result<Self, BrokerError> {
         let listeners = config.listeners.iter();
-        let said: Vec<_> = listeners
+        let configs: Vec<_> = listeners
             .map(|one| one.is_middleman().then(|| one.middleman.clone()))
             .collect();
-        let all = said.iter().map(|said| said.as_ref().map(door).transpose());
+        let all = configs
+            .iter()
+            .map(|config| config.as_ref().map(read_listener).transpose());
         Ok(Self {
             all: Arc::new(Mutex::new(all.collect::<Result<_, _>>()?)),
-            said: Arc::new(said),
+            configs: Arc::new(configs),
             peers: Arc::default(),
         })
     }
@@ -89,7 +91,7 @@ impl Doors {
         shared: &BrokerShared,
         keys: Option<ApiKeys>,
     ) -> ServerBuilder<P> {
-        if self.said.iter().all(Option::is_none) {
+        if self.configs.iter().all(Option::is_none) {
             return server;
         }
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
@@ -101,37 +103,39 @@ impl Doors {
             connections: shared.connections.clone(),
         };
         let (of_address, all) = (shared.directory.clone(), Arc::clone(&self.all));
-        let find_door = move |local: &PeerAddress| {
+        let find_listener = move |local: &PeerAddress| {
             let index = of_address.listener(local)?;
             lock(&all).get(index)?.clone()
         };
         let directory = shared.directory.clone();
-        let admit =
-            move |door: &Door, local: &PeerAddress, key: &str| -> crate::middleman::Admitting {
-                let is_trusted = door.trusted.contains(key);
-                if is_trusted || door.public.contains(key) {
-                    let (directory, local) = (directory.clone(), local.clone());
-                    let admission = Admission::new(is_trusted, move || {
-                        Some(directory.of_middleman(&local, is_trusted))
-                    });
-                    return Box::pin(std::future::ready(admission));
-                }
-                let Some(keys) = keys.clone() else {
-                    return Box::pin(std::future::ready(None));
-                };
-                let (directory, key) = (directory.clone(), key.to_owned());
-                Box::pin(async move {
-                    let identity = keys.identify(key.as_bytes()).await.ok()??;
-                    let is_trusted = directory.of_identity(Some(&identity)).1.role == Role::Service;
-                    Admission::new(is_trusted, move || {
-                        let identity = keys.current(&identity)?;
-                        let (principal, rights) = directory.of_identity(Some(&identity));
-                        Some((principal, Rights::clone(&rights)))
-                    })
-                })
+        let admit = move |listener: &Listener,
+                          local: &PeerAddress,
+                          key: &str|
+              -> crate::middleman::Admitting {
+            let is_trusted = listener.trusted.contains(key);
+            if is_trusted || listener.public.contains(key) {
+                let (directory, local) = (directory.clone(), local.clone());
+                let admission = Admission::new(is_trusted, move || {
+                    Some(directory.of_middleman(&local, is_trusted))
+                });
+                return Box::pin(std::future::ready(admission));
+            }
+            let Some(keys) = keys.clone() else {
+                return Box::pin(std::future::ready(None));
             };
+            let (directory, key) = (directory.clone(), key.to_owned());
+            Box::pin(async move {
+                let identity = keys.identify(key.as_bytes()).await.ok()??;
+                let is_trusted = directory.of_identity(Some(&identity)).1.role == Role::Service;
+                Admission::new(is_trusted, move || {
+                    let identity = keys.current(&identity)?;
+                    let (principal, rights) = directory.of_identity(Some(&identity));
+                    Some((principal, Rights::clone(&rights)))
+                })
+            })
+        };
         let (router, began) = (shared.router.clone(), shared.clock.began());
-        let peers = MiddleManPeers::new(router, began, settings, find_door, admit);
+        let peers = MiddleManPeers::new(router, began, settings, find_listener, admit);
         *lock(&self.peers) = Some(peers.clone());
         server.handoff(peers)
     }
@@ -139,11 +143,11 @@ impl Doors {
     /// Reads the keys again, for whoever connects from now on. Those that cannot be read stay what they are.
     pub(super) fn reload(&self) -> Vec<BrokerError> {
         let mut errors = Vec::new();
-        for (at, said) in self.said.iter().enumerate() {
-            match said.as_ref().map(door).transpose() {
-                Ok(door) => {
+        for (at, config) in self.configs.iter().enumerate() {
+            match config.as_ref().map(read_listener).transpose() {
+                Ok(listener) => {
                     if let Some(place) = lock(&self.all).get_mut(at) {
-                        *place = door;
+                        *place = listener;
                     }
                 }
                 Err(error) => errors.push(error),
@@ -168,7 +172,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Reads the keys of one listener.
 #[cfg(feature = "middleman")]
-fn door(said: &MiddleManConfig) -> Result<Arc<Door>, BrokerError> {
+fn read_listener(config: &MiddleManConfig) -> Result<Arc<Listener>, BrokerError> {
     let read = |path: &Option<std::path::PathBuf>| {
         let read = |path: &Path| {
             KeySet::read(path).map_err(|source| BrokerError::MiddleManKey {
@@ -178,9 +182,9 @@ fn door(said: &MiddleManConfig) -> Result<Arc<Door>, BrokerError> {
         };
         path.as_deref().map(read).transpose()
     };
-    Ok(Arc::new(Door {
-        trusted: read(&said.trusted_key)?.unwrap_or_default(),
-        public: read(&said.public_key)?.unwrap_or_default(),
-        origins: Origins(said.origins.clone()),
+    Ok(Arc::new(Listener {
+        trusted: read(&config.trusted_key)?.unwrap_or_default(),
+        public: read(&config.public_key)?.unwrap_or_default(),
+        origins: Origins(config.origins.clone()),
     }))
 }

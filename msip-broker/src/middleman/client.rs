@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// A client at the router.
-pub(super) struct Link<'a> {
+pub(super) struct Client<'a> {
     peers: &'a Inner,
     pub(super) session: SessionHandle,
     pub(super) publisher: Publisher,
@@ -45,7 +45,7 @@ pub(super) struct Link<'a> {
     last_sender: Option<(SessionKey, Arc<str>, String)>,
 }
 
-impl<'a> Link<'a> {
+impl<'a> Client<'a> {
     /// A session for a client with this id.
     pub(super) fn new(
         peers: &'a Inner,
@@ -339,7 +339,7 @@ impl<'a> Link<'a> {
     }
 }
 
-impl Drop for Link<'_> {
+impl Drop for Client<'_> {
     fn drop(&mut self) {
         // The server was dropped, if it has not ended before.
         self.end(EndReason::Shutdown, self.peers.now());
