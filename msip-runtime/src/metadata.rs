@@ -1,16 +1,21 @@
 //! Metadata of messages.
 
+mod response;
+mod validation;
+
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use thiserror::Error;
-
 use crate::Identity;
-use msip_session::wire::{self, Escaped};
+use msip_session::wire;
+
+pub use response::ResponseMetadata;
+pub use validation::MetadataError;
+pub(crate) use validation::{check_header, check_text, check_traceparent};
 
 /// The metadata of a received message: the identity of the sender, ids for tracing, and headers of the application.
 ///
@@ -289,204 +294,9 @@ pub(crate) fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A shared slot for the metadata of a response; passed to a call with
-/// [`CallOptions::response_metadata`](crate::CallOptions::response_metadata).
-///
-/// Clones share the slot. It holds the metadata of the last response.
-///
-/// ```no_run
-/// # use msip_runtime::{CallOptions, ResponseMetadata};
-/// let metadata = ResponseMetadata::new();
-/// let options = CallOptions::new().response_metadata(&metadata);
-/// // let answer = client.with(options).price_req(request).await?;
-/// let price_list = metadata.header("price-list");
-/// let sent_at = metadata.get().and_then(|metadata| metadata.response_time());
-/// # let _ = (options, price_list, sent_at);
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct ResponseMetadata(Arc<Mutex<Option<Metadata>>>);
-
-impl ResponseMetadata {
-    /// An empty slot.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The metadata of the last response; `None` before the first, and if it had none.
-    #[must_use]
-    pub fn get(&self) -> Option<Metadata> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// The value of the header of this name, which the handler has set; `None` where the last response had none.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<String> {
-        let metadata = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        metadata.as_ref()?.header(name).map(str::to_owned)
-    }
-
-    pub(crate) fn set(&self, metadata: Option<Metadata>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = metadata;
-    }
-}
-
-/// Metadata cannot be sent.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum MetadataError {
-    /// A header has no name.
-    #[error("empty header name")]
-    EmptyName,
-    /// The name of a header contains a character that is not allowed.
-    #[error(
-        "invalid character {found:?} in header name `{}`: use ASCII letters and digits, `-`, `_`, `.` and `/`",
-        Escaped::new(.name)
-    )]
-    Name {
-        /// The name.
-        name: String,
-        /// The character.
-        found: char,
-    },
-    /// A value contains a control character.
-    #[error(
-        "control character U+{1:04X} at byte {at} of {0}: escape it, or send the value in the message",
-        Escaped::new(.field), u32::from(*.found)
-    )]
-    Control {
-        /// The name of the field.
-        field: String,
-        /// The character.
-        found: char,
-        /// Its offset in the value, in bytes.
-        at: usize,
-    },
-    /// A `traceparent` is not valid W3C Trace Context.
-    #[error(
-        "invalid traceparent `{}`: expected a value such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        Escaped::new(.value)
-    )]
-    Traceparent {
-        /// The value.
-        value: String,
-    },
-    /// The metadata is too large.
-    #[error(
-        "metadata of {len} bytes exceeds the limit of {max}: headers, ids and trace context together"
-    )]
-    TooLarge {
-        /// Its encoded length, in bytes.
-        len: usize,
-        /// The limit, in bytes.
-        max: usize,
-    },
-}
-
-/// Checks a header.
-pub(crate) fn check_header(name: &str, value: &str) -> Result<(), MetadataError> {
-    if name.is_empty() {
-        return Err(MetadataError::EmptyName);
-    }
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    if let Some(found) = name.chars().find(|c| !is_allowed(*c)) {
-        let name = name.to_owned();
-        return Err(MetadataError::Name { name, found });
-    }
-    check_text(|| format!("header `{name}`"), value)
-}
-
-/// Checks a text value.
-pub(crate) fn check_text(field: impl Fn() -> String, value: &str) -> Result<(), MetadataError> {
-    match value.char_indices().find(|(_, c)| c.is_control()) {
-        Some((at, found)) => Err(MetadataError::Control {
-            field: field(),
-            found,
-            at,
-        }),
-        None => Ok(()),
-    }
-}
-
-/// Checks a `traceparent` (W3C Trace Context, section 3.2.2). Later versions may have additional fields.
-pub(crate) fn check_traceparent(value: &str) -> Result<(), MetadataError> {
-    let is_hex = |part: &str, len: usize| {
-        part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
-    let parts: Vec<&str> = value.split('-').collect();
-    let is_valid = match parts.as_slice() {
-        [version, trace, parent, flags, rest @ ..] => {
-            is_hex(version, 2)
-                && *version != "ff"
-                && is_hex(trace, 32)
-                && !is_zero(trace)
-                && is_hex(parent, 16)
-                && !is_zero(parent)
-                && is_hex(flags, 2)
-                && (rest.is_empty() || *version != "00")
-        }
-        _ => false,
-    };
-    if is_valid {
-        return check_text(|| "traceparent".to_owned(), value);
-    }
-    let value = value.to_owned();
-    Err(MetadataError::Traceparent { value })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_of_invalid_headers_differ() {
-        let cases = [
-            ("", "x", "empty header name"),
-            (
-                "a b",
-                "x",
-                "invalid character ' ' in header name `a b`: use ASCII letters and digits, `-`, `_`, `.` and `/`",
-            ),
-            (
-                "größe",
-                "x",
-                "invalid character 'ö' in header name `größe`: use ASCII letters and digits, `-`, `_`, `.` and `/`",
-            ),
-            (
-                "lang",
-                "e\nn",
-                "control character U+000A at byte 1 of header `lang`: escape it, or send the value in the message",
-            ),
-        ];
-        for (name, value, text) in cases {
-            let error = check_header(name, value).expect_err(name);
-            assert_eq!(error.to_string(), text);
-        }
-        check_header("x-Tenant.id_7/a", "größer, and „so on“").unwrap();
-    }
-
-    #[test]
-    fn traceparents_are_validated() {
-        let right = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        check_traceparent(right).unwrap();
-        let later = format!("01{}-more", &right[2..]);
-        check_traceparent(&later).unwrap();
-        for wrong in [
-            "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
-        ] {
-            assert!(check_traceparent(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn any_time_of_a_peer_is_accepted() {

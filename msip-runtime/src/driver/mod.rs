@@ -9,22 +9,20 @@ mod ending;
 mod handshake;
 mod reading;
 mod share;
+mod sleeping;
 mod slow_read;
 mod work_limit;
+mod writing;
 
 use std::{
     future::Future,
-    io,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::{
-    io::AsyncWrite as _,
-    time::{Instant, Sleep, timeout},
-};
+use tokio::time::{Sleep, timeout};
 
 pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose};
 pub(crate) use handshake::{
@@ -36,18 +34,16 @@ use reading::Received;
 use share::Share;
 use slow_read::SlowRead;
 use work_limit::WorkLimit;
+use writing::Flush;
 
 use crate::{
-    connection::{ConnectionShared, DriverStep, SuspendedTimer},
+    connection::{ConnectionShared, SuspendedTimer},
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
     service::Inbox,
     transport::Stream,
 };
-use msip_session::{
-    Fault, Transmit,
-    wire::{Decoder, MsgId},
-};
+use msip_session::{Transmit, wire::Decoder};
 
 /// How many turns the driver takes before it lets other tasks run.
 const TURNS: u8 = 32;
@@ -342,196 +338,6 @@ impl Driver {
         let in_time = self.connection.lock().expire(now);
         in_time.map_err(Ending::TimedOut)
     }
-
-    fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
-        let written = self.write_chunks(task, now);
-        if !matches!(written, Ok(false)) {
-            self.wake_flush_waiters();
-        }
-        written
-    }
-
-    fn write_chunks(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
-        let mut has_written = false;
-        // While a flush is pending nothing is added to what the stream holds back, or it might never end.
-        if self.flush == Flush::Pending && !self.poll_flush(task, now)? {
-            return Ok(false);
-        }
-        if self.writing.is_none() {
-            let chunk = self.connection.lock().poll_transmit();
-            self.writing = chunk.map(|chunk| (chunk, 0));
-        }
-        loop {
-            let Some((chunk, written)) = &mut self.writing else {
-                if self.flush != Flush::Done {
-                    self.poll_flush(task, now)?;
-                }
-                return Ok(has_written);
-            };
-            let rest = chunk.bytes.get(*written..).unwrap_or_default();
-            match Pin::new(&mut self.stream).poll_write(task, rest) {
-                Poll::Pending => {
-                    self.stalled_since.get_or_insert(now);
-                    if has_written {
-                        self.connection.lock().written(now);
-                    }
-                    return Ok(has_written);
-                }
-                Poll::Ready(Err(error)) => return Err(Ending::Io(error)),
-                Poll::Ready(Ok(0)) => return Err(Ending::Io(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(len)) => {
-                    has_written = true;
-                    self.stalled_since = None;
-                    self.flush = Flush::Due;
-                    *written += len;
-                    if *written >= chunk.bytes.len() {
-                        self.complete_chunk(now);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Flushes the stream, which may hold back what it has taken. Whether all of it is out.
-    fn poll_flush(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
-        match Pin::new(&mut self.stream).poll_flush(task) {
-            Poll::Pending => {
-                self.flush = Flush::Pending;
-                self.stalled_since.get_or_insert(now);
-                Ok(false)
-            }
-            Poll::Ready(Err(error)) => Err(Ending::Io(error)),
-            Poll::Ready(Ok(())) => {
-                self.flush = Flush::Done;
-                self.stalled_since = None;
-                Ok(true)
-            }
-        }
-    }
-
-    /// A chunk has been written: the next one is there, if any.
-    fn complete_chunk(&mut self, now: Duration) {
-        if let Some((chunk, _)) = self.writing.take() {
-            let mut state = self.connection.lock();
-            state.transmitted(chunk, now);
-            self.connection.note_backlog(&mut state);
-            self.writing = state.poll_transmit().map(|chunk| (chunk, 0));
-        }
-    }
-
-    /// Nothing can be read or written now: does what is due, and sleeps unless a sender came meanwhile.
-    fn sleep(&mut self, task: &mut Context<'_>, now: Duration) -> Result<Turn, Ending> {
-        self.turns = 0;
-        let frame_deadline = self.frame_deadline();
-        if frame_deadline.is_some_and(|deadline| now >= deadline) {
-            let rule = format!(
-                "a frame of {} bytes was not complete in time",
-                self.decoder.pending_len()
-            );
-            return Err(Ending::Fault(Fault::exhausted(MsgId::CONNECTION, rule)));
-        }
-        if let Some(since) = self.stalled_since
-            && now >= since + self.write_timeout
-        {
-            return Err(Ending::WriteStalled(now.saturating_sub(since)));
-        }
-        let is_idle = self.release_at.is_some_and(|at| now >= at);
-        if is_idle {
-            self.release_at = None;
-            self.has_been_idle = true;
-            self.decoder.release();
-            self.received.take_if(|received| received.is_empty());
-            self.inbox.release();
-        }
-        let lane = self.stream.lane().map(|lane| lane.waits());
-        let mut state = self.connection.lock();
-        if state.report_dropped() {
-            return Ok(Turn::Busy);
-        }
-        if is_idle {
-            state.release();
-            if state.session().is_some() {
-                // The handlers give back what they have.
-                return Ok(Turn::Busy);
-            }
-        }
-        let mut backlog_check_at = None;
-        if let Some(session) = state.session() {
-            session.set_read_memory(self.decoder.held());
-            backlog_check_at = session.relax_backlog(now);
-            if lane.is_some_and(|waits| waits.is_over(session)) {
-                return Ok(Turn::Busy);
-            }
-        }
-        if self.connection.has_backlog_ended(&mut state) {
-            // The handlers may begin more.
-            return Ok(Turn::Busy);
-        }
-        let next =
-            match state.try_sleep(now, self.writing.is_some() || self.flush == Flush::Pending) {
-                DriverStep::Finished => return Err(Ending::Finished),
-                DriverStep::Write => return Ok(Turn::Busy),
-                DriverStep::Expire => {
-                    let in_time = state.expire(now);
-                    return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
-                }
-                DriverStep::Sleep { until } => until,
-            };
-        let observe_at = state.observe(now);
-        let lent = state.session().and_then(|session| session.return_buffers());
-        state.driver_has_run();
-        if self.release_at.is_none() && self.writing.is_none() && self.flush == Flush::Done {
-            state.rest();
-        }
-        drop(state);
-        if let Some(chunks) = lent {
-            buffer_pool::return_buffers(chunks);
-        }
-        let mut next = next;
-        let mut wake_at = |at: Option<Duration>| {
-            if let Some(at) = at {
-                next = next.min(at);
-            }
-        };
-        wake_at(frame_deadline);
-        if let Some(since) = self.stalled_since {
-            wake_at(Some(since + self.write_timeout));
-            wake_at(self.reads_on_at(now));
-        }
-        wake_at(self.release_at);
-        wake_at(self.slow_read.check_at());
-        wake_at(backlog_check_at);
-        wake_at(observe_at);
-        Ok(self.arm(task, next, now))
-    }
-
-    /// Sleeps until `next`, or a little earlier: a timer that is set already is left to go off.
-    fn arm(&mut self, task: &mut Context<'_>, next: Duration, now: Duration) -> Turn {
-        if next < self.armed_for || self.armed_for <= now {
-            // A time beyond the range of the clock never comes.
-            let at = self
-                .connection
-                .instant(next)
-                .unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
-            self.timer.as_mut().reset(at);
-            self.armed_for = next;
-        }
-        if self.timer.as_mut().poll(task).is_ready() {
-            Turn::Busy
-        } else {
-            Turn::Idle
-        }
-    }
-}
-
-/// Whether the stream may hold back what was written to it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flush {
-    Done,
-    /// Something was written since the last flush.
-    Due,
-    /// A flush has begun.
-    Pending,
 }
 
 /// Whether a turn found anything to do.

@@ -1,10 +1,13 @@
 //! Who gets which session.
 
-use std::{collections::BTreeSet, task::Poll};
+use std::{
+    collections::BTreeSet,
+    task::{Context, Poll, Waker},
+};
 
 use msip_session::MsgKind;
 
-use super::*;
+use super::{table::MAX_SHARING, *};
 use crate::router::{Limits, Publication, Publisher, WakeList};
 
 const EXPIRY: Duration = Duration::from_secs(100);
@@ -21,13 +24,13 @@ fn text(text: &str) -> Name {
     Name::Text(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-struct Desk {
+struct Fixture {
     sessions: Sessions,
     router: Router,
     rights: Arc<Rights>,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         Self::with_subscriptions(Limits::default().subscriptions)
     }
@@ -110,7 +113,7 @@ impl Desk {
 
 #[test]
 fn ids_of_new_sessions_are_random() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let numbers: BTreeSet<_> = (0..20)
         .map(|id| desk.claim(Name::New, id, at(0)).number)
         .collect();
@@ -124,27 +127,27 @@ fn ids_of_new_sessions_are_random() {
 
 #[test]
 fn a_session_is_there_again_by_its_number_with_its_subscriptions_and_its_queue() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let first = desk.claim(Name::New, 1, at(0));
     desk.subscribe(&first, "t");
     let number = first.number;
     desk.sessions.leave(first, None, at(0));
     assert_eq!(desk.publish("t"), 1, "it is kept for it");
     let again = desk.claim(Name::Number(number), 2, at(99));
-    assert_eq!((again.number, Desk::queued(&again)), (number, Ok(1)));
+    assert_eq!((again.number, Fixture::queued(&again)), (number, Ok(1)));
     assert_eq!(desk.publish("t"), 1);
 }
 
 #[test]
 fn a_number_that_nobody_has_begins_a_session_of_that_number() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     assert_eq!(desk.claim(Name::Number(0), 1, at(0)).number, 0);
     assert_eq!(desk.claim(Name::Number(77), 1, at(0)).number, 77);
 }
 
 #[test]
 fn a_text_has_the_same_number_while_its_session_lives() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let first = desk.claim(text("robot-number-1"), 1, at(0));
     let number = first.number;
     desk.sessions.leave(first, None, at(0));
@@ -160,7 +163,7 @@ fn a_text_has_the_same_number_while_its_session_lives() {
 
 #[test]
 fn the_decimal_text_of_the_last_hello_names_its_session_and_of_those_before_it_does_not() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let first = desk.claim(Name::New, 1_764_000_000_000_001, at(0));
     desk.subscribe(&first, "t");
     let number = first.number;
@@ -191,7 +194,7 @@ fn the_decimal_text_of_the_last_hello_names_its_session_and_of_those_before_it_d
 
 #[test]
 fn who_claims_a_number_has_the_session_alone_and_the_one_before_is_told() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let first = desk.claim(Name::New, 1, at(0));
     desk.subscribe(&first, "t");
     let number = first.number;
@@ -201,13 +204,13 @@ fn who_claims_a_number_has_the_session_alone_and_the_one_before_is_told() {
     assert_eq!(desk.publish("t"), 1, "once, and not for both");
     // That the old connection ends takes nothing from the new one.
     desk.sessions.leave(first, None, at(0));
-    assert_eq!(Desk::queued(&second), Ok(1));
+    assert_eq!(Fixture::queued(&second), Ok(1));
     assert_eq!(desk.publish("t"), 1);
 }
 
 #[test]
 fn several_connections_of_one_text_share_its_subscriptions() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let first = desk.claim(text("the-same-text"), 1, at(0));
     desk.subscribe(&first, "before");
     let second = desk.claim(text("the-same-text"), 2, at(0));
@@ -223,12 +226,12 @@ fn several_connections_of_one_text_share_its_subscriptions() {
     desk.sessions.leave(second, None, at(0));
     assert_eq!(desk.publish("after"), 1, "the last one's queue is kept");
     let third = desk.claim(text("the-same-text"), 3, at(1));
-    assert!(Desk::queued(&third).unwrap() >= 1);
+    assert!(Fixture::queued(&third).unwrap() >= 1);
 }
 
 #[test]
 fn connections_of_one_text_have_no_more_subscriptions_together_than_one_may_have() {
-    let desk = Desk::with_subscriptions(6);
+    let desk = Fixture::with_subscriptions(6);
     let first = desk.claim(text("the-same-text"), 1, at(0));
     for topic in ["a", "b", "c"] {
         desk.subscribe(&first, topic);
@@ -252,7 +255,7 @@ fn connections_of_one_text_have_no_more_subscriptions_together_than_one_may_have
 
 #[test]
 fn so_many_connections_share_a_text_and_no_more() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let mut sharing: Vec<_> = (0..MAX_SHARING as u64)
         .map(|id| desk.claim(text("the-same-text"), id, at(0)))
         .collect();
@@ -273,7 +276,7 @@ fn so_many_connections_share_a_text_and_no_more() {
 
 #[test]
 fn another_principal_finds_nothing_by_any_id() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let victim = desk.claim(text("robot-number-1"), 12_345_678, at(0));
     desk.subscribe(&victim, "t");
     let number = victim.number;
@@ -292,7 +295,7 @@ fn another_principal_finds_nothing_by_any_id() {
 
 #[test]
 fn without_resumption_every_hello_has_a_new_session_and_nothing_is_kept() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let who = Principal::new("ada");
     let claim = |name, may_resume| {
         let hello = hello(name, 12_345_678);
@@ -317,7 +320,7 @@ fn without_resumption_every_hello_has_a_new_session_and_nothing_is_kept() {
 
 #[test]
 fn what_is_away_too_long_ends_and_leaves_nothing_behind() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let claimed = desk.claim(text("robot-number-1"), 1, at(0));
     desk.subscribe(&claimed, "t");
     desk.sessions.leave(claimed, None, at(10));
@@ -330,7 +333,7 @@ fn what_is_away_too_long_ends_and_leaves_nothing_behind() {
 
 #[test]
 fn so_many_sessions_are_away_at_most_and_the_oldest_end_first() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let mut numbers = Vec::new();
     for number in 0..3 {
         let claimed = desk.claim(Name::New, number, at(number));
@@ -350,7 +353,7 @@ fn so_many_sessions_are_away_at_most_and_the_oldest_end_first() {
 
 #[test]
 fn a_session_that_was_over_its_limits_is_there_again_without_what_it_lost() {
-    let desk = Desk::new();
+    let desk = Fixture::new();
     let claimed = desk.claim(Name::New, 1, at(0));
     desk.subscribe(&claimed, "t");
     let number = claimed.number;
@@ -359,7 +362,7 @@ fn a_session_that_was_over_its_limits_is_there_again_without_what_it_lost() {
         desk.publish("t");
     }
     let again = desk.claim(Name::Number(number), 2, at(2));
-    assert_eq!((again.number, Desk::queued(&again)), (number, Ok(0)));
+    assert_eq!((again.number, Fixture::queued(&again)), (number, Ok(0)));
     assert_eq!(desk.publish("t"), 1, "it hears what it did");
     // So does one that was too slow.
     desk.sessions
