@@ -1,6 +1,6 @@
 //! Send traits: what generated code sends through.
 //!
-//! Clients, peers, views of them, and references to any of these implement them. Each handle says in [`Linked`] which
+//! Clients, peers, views of them, and references to any of these implement them. Each handle says in [`SendHandle`] which
 //! connection it has, and gets the implementation from `impl_outbound`.
 
 use std::{future::Future, sync::Arc};
@@ -10,7 +10,7 @@ use futures_core::Stream;
 use crate::{
     CallError, CallOptions, Envelope, SendError, Streaming, Variant,
     connection::{Addressed, Answers, ConnectionShared, Opening, Sending, upload as upload_plain},
-    middleware::{self, Origin, RemotePeer, Stack, escort},
+    middleware::{self, Origin, RemotePeer, Stack},
     options::NO_OPTIONS,
     protocol::variant_of,
     with::With,
@@ -87,7 +87,7 @@ pub trait OutboundAll<Out>: Send + Sync {
 }
 
 /// Something that has a connection, and options for what is sent through it.
-pub(crate) trait Linked: Send + Sync {
+pub(crate) trait SendHandle: Send + Sync {
     fn shared(&self) -> &Arc<ConnectionShared>;
 
     fn options(&self) -> &CallOptions {
@@ -122,7 +122,7 @@ pub(crate) trait Linked: Send + Sync {
     fn outgoing(&self) -> &Stack;
 
     /// Where an exchange begins, if there is middleware.
-    fn around(&self) -> Option<Origin<'_>> {
+    fn origin(&self) -> Option<Origin<'_>> {
         Some(Origin {
             stack: self.outgoing().installed()?,
             connection: self.shared(),
@@ -133,7 +133,7 @@ pub(crate) trait Linked: Send + Sync {
     }
 }
 
-impl<T: Linked> Linked for With<'_, T> {
+impl<T: SendHandle> SendHandle for With<'_, T> {
     fn shared(&self) -> &Arc<ConnectionShared> {
         self.target.shared()
     }
@@ -208,28 +208,31 @@ macro_rules! impl_outbound {
 }
 pub(crate) use impl_outbound;
 
-pub(crate) fn try_send<E: Envelope>(linked: &impl Linked, message: &E) -> Result<(), SendError> {
-    linked.check_open()?;
-    match linked.around() {
+pub(crate) fn try_send<E: Envelope>(
+    handle: &impl SendHandle,
+    message: &E,
+) -> Result<(), SendError> {
+    handle.check_open()?;
+    match handle.origin() {
         None => {
-            let message = linked.addressed(message);
-            linked.shared().try_send(&message, linked.options())
+            let message = handle.addressed(message);
+            handle.shared().try_send(&message, handle.options())
         }
         Some(origin) => middleware::try_send(origin, message),
     }
 }
 
 pub(crate) async fn upload<Out: Envelope, In: Envelope>(
-    linked: &impl Linked,
+    handle: &impl SendHandle,
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<In, CallError> {
-    linked.check_open()?;
+    handle.check_open()?;
     let variant = row_of::<Out>(variant)?;
-    match linked.around() {
+    match handle.origin() {
         None => {
-            let (connection, topic) = (linked.shared(), linked.topic());
-            upload_plain(connection, variant, topic, requests, linked.options()).await
+            let (connection, topic) = (handle.shared(), handle.topic());
+            upload_plain(connection, variant, topic, requests, handle.options()).await
         }
         Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
     }
@@ -240,89 +243,92 @@ fn row_of<E: Envelope>(variant: u16) -> Result<&'static Variant, SendError> {
     variant_of::<E>(variant).ok_or(SendError::Closed)
 }
 
-pub(crate) async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
-    linked.check_open()?;
-    match linked.around() {
+pub(crate) async fn send<E: Envelope>(
+    handle: &impl SendHandle,
+    message: E,
+) -> Result<(), SendError> {
+    handle.check_open()?;
+    match handle.origin() {
         None => {
-            let (message, connection) = (linked.addressed(&message), linked.shared());
+            let (message, connection) = (handle.addressed(&message), handle.shared());
             // Nearly always: what follows is a future of its own, which costs more than the message.
-            if connection.send_now(&message, linked.options()) {
+            if connection.send_now(&message, handle.options()) {
                 return Ok(());
             }
-            connection.send(&message, linked.options()).await
+            connection.send(&message, handle.options()).await
         }
         Some(origin) => Box::pin(middleware::send(origin, &message)).await,
     }
 }
 
 pub(crate) async fn deliver<E: Envelope>(
-    linked: &impl Linked,
+    handle: &impl SendHandle,
     message: E,
 ) -> Result<(), CallError> {
-    linked.check_open()?;
-    match linked.around() {
+    handle.check_open()?;
+    match handle.origin() {
         None => {
-            let message = linked.addressed(&message);
-            linked.shared().deliver(&message, linked.options()).await
+            let message = handle.addressed(&message);
+            handle.shared().deliver(&message, handle.options()).await
         }
         Some(origin) => Box::pin(middleware::deliver(origin, &message)).await,
     }
 }
 
 pub(crate) async fn call<Out: Envelope, In: Envelope>(
-    linked: &impl Linked,
+    handle: &impl SendHandle,
     request: Out,
 ) -> Result<In, CallError> {
-    linked.check_open()?;
-    match linked.around() {
+    handle.check_open()?;
+    match handle.origin() {
         None => {
-            let request = linked.addressed(&request);
-            linked.shared().call(&request, linked.options()).await
+            let request = handle.addressed(&request);
+            handle.shared().call(&request, handle.options()).await
         }
         Some(origin) => Box::pin(middleware::call(origin, &request)).await,
     }
 }
 
 pub(crate) async fn call_streaming<Out: Envelope, In: Envelope>(
-    linked: &impl Linked,
+    handle: &impl SendHandle,
     request: Out,
 ) -> Result<Streaming<In>, CallError> {
-    linked.check_open()?;
-    if let Some(origin) = linked.around() {
-        let (answers, escort) = Box::pin(escort(origin, Ok(request))).await?;
-        return Ok(Streaming::answers(answers, None).escorted(escort));
+    handle.check_open()?;
+    if let Some(origin) = handle.origin() {
+        let (answers, surrounding) = Box::pin(middleware::open_stream(origin, Ok(request))).await?;
+        return Ok(Streaming::answers(answers, None).with_middleware(surrounding));
     }
-    let answers = linked
+    let answers = handle
         .shared()
         .open_streams(
-            Opening::Request(&linked.addressed(&request)),
-            linked.options(),
+            Opening::Request(&handle.addressed(&request)),
+            handle.options(),
         )
         .await?;
     Ok(Streaming::answers(answers, None))
 }
 
 pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
-    linked: &impl Linked,
+    handle: &impl SendHandle,
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<Streaming<In>, CallError> {
-    linked.check_open()?;
+    handle.check_open()?;
     let variant = row_of::<Out>(variant)?;
-    let connection = linked.shared();
+    let connection = handle.shared();
     let send = |answers: &Answers| {
         let sending = Arc::clone(connection)
             .send_requests(Arc::clone(answers.recv_stream.recv_buffer()), requests);
         Some(Box::pin(sending) as Sending)
     };
-    if let Some(origin) = linked.around() {
-        let opening = escort::<Out>(origin, Err(variant));
-        let (answers, escort) = Box::pin(opening).await?;
+    if let Some(origin) = handle.origin() {
+        let opening = middleware::open_stream::<Out>(origin, Err(variant));
+        let (answers, surrounding) = Box::pin(opening).await?;
         let sending = send(&answers);
-        return Ok(Streaming::answers(answers, sending).escorted(escort));
+        return Ok(Streaming::answers(answers, sending).with_middleware(surrounding));
     }
     let answers = connection
-        .open_streams::<Out>(Opening::Stream(variant, linked.topic()), linked.options())
+        .open_streams::<Out>(Opening::Stream(variant, handle.topic()), handle.options())
         .await?;
     let sending = send(&answers);
     Ok(Streaming::answers(answers, sending))

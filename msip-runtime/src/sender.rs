@@ -4,9 +4,9 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     Envelope, Outbound, OutboundPush, SendError,
-    connection::{Addressed, BatchTerms, ClosedLink, ConnectionShared, Outgoing, add_key},
+    connection::{Addressed, BatchTerms, ClosedConnection, ConnectionShared, Outgoing, add_key},
     options::NO_OPTIONS,
-    outbound::Linked,
+    outbound::SendHandle,
 };
 use msip_session::{Batch, NotBare, RequestHead, wire::Topic};
 
@@ -100,7 +100,7 @@ impl<T> Sender<T> {
     }
 
     /// It sends nothing once the client is closed, whose connection goes on.
-    pub(crate) fn closed_with(mut self, closed: &ClosedLink) -> Self {
+    pub(crate) fn closed_with(mut self, closed: &ClosedConnection) -> Self {
         self.batch.closed = Some(closed.clone());
         self
     }
@@ -131,7 +131,7 @@ impl<T> Sender<T> {
         message: Out,
     ) -> Result<(), SendError>
     where
-        T: Outbound<Out, In> + Linked,
+        T: Outbound<Out, In> + SendHandle,
     {
         self.target.check_open()?;
         if !self.batch.is_ready() {
@@ -174,7 +174,7 @@ pub(crate) struct BatchSender {
     /// The number of the login that it sends for; 0 for none.
     login: u64,
     /// Where the connection is that of others too: set once the client is closed.
-    closed: Option<ClosedLink>,
+    closed: Option<ClosedConnection>,
 }
 
 impl BatchSender {
@@ -190,7 +190,7 @@ impl BatchSender {
 
     /// Drops what waits, where the client is closed.
     fn check_closed(&mut self) -> Result<(), SendError> {
-        let is_closed = |closed: &ClosedLink| closed.get().is_some();
+        let is_closed = |closed: &ClosedConnection| closed.get().is_some();
         if self.closed.as_ref().is_some_and(is_closed) {
             self.connection.drop_batch(&mut self.batch);
             self.terms = None;

@@ -97,7 +97,7 @@ pub struct Streaming<T> {
     source: Source<T>,
     is_over: bool,
     /// The middleware around the call, until it is done with it.
-    escort: Option<Box<StreamingMiddleware>>,
+    middleware: Option<Box<StreamingMiddleware>>,
 }
 
 enum Source<T> {
@@ -144,7 +144,7 @@ impl<T: 'static> Streaming<T> {
         Streaming {
             source,
             is_over: self.is_over,
-            escort: self.escort,
+            middleware: self.middleware,
         }
     }
 
@@ -160,7 +160,7 @@ impl<T> Streaming<T> {
         Self {
             source,
             is_over: false,
-            escort: None,
+            middleware: None,
         }
     }
 
@@ -172,8 +172,8 @@ impl<T> Streaming<T> {
     }
 
     /// The same stream of answers, within the middleware around their call.
-    pub(crate) fn escorted(mut self, escort: StreamingMiddleware) -> Self {
-        self.escort = Some(Box::new(escort));
+    pub(crate) fn with_middleware(mut self, middleware: StreamingMiddleware) -> Self {
+        self.middleware = Some(Box::new(middleware));
         self
     }
 
@@ -191,28 +191,28 @@ impl<T> Streaming<T> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, CallError>>> {
-        let Some(escort) = &mut self.escort else {
+        let Some(middleware) = &mut self.middleware else {
             return self.poll_items(context);
         };
-        if !self.is_over && escort.poll_early(context).is_pending() {
+        if !self.is_over && middleware.poll_early(context).is_pending() {
             let next = std::task::ready!(self.poll_items(context));
             let outcome = match next {
                 Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
                 Some(Err(error)) => Err(error),
                 None => Ok(()),
             };
-            if let Some(escort) = &self.escort {
-                escort.over(outcome);
+            if let Some(middleware) = &self.middleware {
+                middleware.over(outcome);
             }
         }
         // The middleware decides the result; it may have given the stream up before its end.
         self.is_over = true;
         self.source = Source::Over;
-        let outcome = match &mut self.escort {
-            Some(escort) => std::task::ready!(escort.poll(context)),
+        let outcome = match &mut self.middleware {
+            Some(middleware) => std::task::ready!(middleware.poll(context)),
             None => Ok(()),
         };
-        self.escort = None;
+        self.middleware = None;
         Poll::Ready(outcome.err().map(Err))
     }
 

@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::yield_now};
 use super::{AttachError, keeper::Attachment};
 use crate::{
     CallError, ConnectError, Protocol, ServeWith,
-    client::BrokerLink,
+    client::MultiplexedConnection,
     connection::SubscribeAsk,
     demux::TopicFilter,
     middleware::Stacks,
@@ -27,7 +27,7 @@ pub(super) enum Ownership {
 
 /// What begins.
 pub(super) struct Begin<H> {
-    pub(super) link: Arc<BrokerLink>,
+    pub(super) mux: Arc<MultiplexedConnection>,
     pub(super) ownership: Ownership,
     pub(super) filter: TopicFilter,
     pub(super) is_strict: bool,
@@ -37,7 +37,7 @@ pub(super) struct Begin<H> {
 
 /// What has begun. Dropped, it ends.
 pub(super) struct Begun<P: Protocol> {
-    pub(super) link: Arc<BrokerLink>,
+    pub(super) mux: Arc<MultiplexedConnection>,
     pub(super) ownership: Ownership,
     pub(super) filter: TopicFilter,
     pub(super) clients: AttachedClients<P>,
@@ -49,7 +49,7 @@ impl<P: Protocol> Begun<P> {
     pub(super) async fn end(self) {
         self.attachment.end().await;
         if self.ownership == Ownership::Alone {
-            self.link.close().await;
+            self.mux.close().await;
         }
     }
 }
@@ -61,7 +61,7 @@ where
     H: Send + Sync + 'static,
 {
     let Begin {
-        link,
+        mux,
         ownership,
         filter,
         is_strict,
@@ -70,8 +70,8 @@ where
     } = service;
     let topic = filter.as_str().to_owned();
     let ask = ask::<P>(&filter, is_strict)?;
-    if !link.is_broker() {
-        let address = link.info().address();
+    if !mux.is_broker() {
+        let address = mux.info().address();
         let url = address.map_or_else(String::new, |address| address.to_string());
         return Err(AttachError::NoBroker { url, topic });
     }
@@ -80,26 +80,26 @@ where
         filter: filter.clone(),
         is_strict,
         is_first: is_first.clone(),
-        is_confidential: link.is_confidential(),
-        schema_timeout: link.handshake_timeout(),
+        is_confidential: mux.is_confidential(),
+        schema_timeout: mux.handshake_timeout(),
         refused: refused.clone(),
     };
     let service = AttachedService::new(handler, stacks, terms);
     let clients = service.clients();
-    let added = link.endpoints().add_service(Arc::new(service));
+    let added = mux.endpoints().add_service(Arc::new(service));
     let (id, running) = added.map_err(|other| AttachError::Overlaps {
         topic: topic.clone(),
         other: other.as_str().to_owned(),
     })?;
-    let attachment = Attachment::begin(Arc::clone(&link), id, running, ask.clone(), refused);
+    let attachment = Attachment::begin(Arc::clone(&mux), id, running, ask.clone(), refused);
     let begun = Begun {
-        link: Arc::clone(&link),
+        mux: Arc::clone(&mux),
         ownership,
         filter,
         clients,
         attachment,
     };
-    match subscribe(&link, &ask).await {
+    match subscribe(&mux, &ask).await {
         Ok(answer) => {
             is_first.send_replace(Some(answer.protocol.is_empty()));
             Ok(begun)
@@ -119,8 +119,11 @@ where
 }
 
 /// Asks for the clients. While the connection is lost it waits for the next one; `None` where there is none.
-async fn subscribe(link: &BrokerLink, ask: &SubscribeAsk) -> Result<Subscribed, Option<CallError>> {
-    let connection = link.connection();
+async fn subscribe(
+    mux: &MultiplexedConnection,
+    ask: &SubscribeAsk,
+) -> Result<Subscribed, Option<CallError>> {
+    let connection = mux.connection();
     while connection.accepting_session().await {
         match connection.subscribe(ask, None).await {
             // What cannot be read says nothing.

@@ -6,7 +6,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     ConnectionState, Draining, Status,
-    client::BrokerLink,
+    client::MultiplexedConnection,
     connection::{Signal, SubscribeAsk},
     demux::{EndpointId, Running, RunningGuard},
 };
@@ -22,7 +22,7 @@ pub(super) struct Attachment {
 
 /// What the task has.
 struct Keeper {
-    link: Arc<BrokerLink>,
+    mux: Arc<MultiplexedConnection>,
     id: EndpointId,
     running: Running,
     ask: SubscribeAsk,
@@ -55,7 +55,7 @@ enum Reason {
 
 impl Attachment {
     pub(super) fn begin(
-        link: Arc<BrokerLink>,
+        mux: Arc<MultiplexedConnection>,
         id: EndpointId,
         running: Running,
         ask: SubscribeAsk,
@@ -63,9 +63,9 @@ impl Attachment {
     ) -> Self {
         let (stop, ended) = (watch::Sender::new(false), watch::Sender::new(false));
         let draining = Arc::<Signal>::default();
-        let (is_closing, serving) = link.begin_service();
+        let (is_closing, serving) = mux.begin_service();
         let keeper = Keeper {
-            link,
+            mux,
             id,
             running,
             ask,
@@ -119,21 +119,21 @@ impl Keeper {
     async fn keep(mut self, is_closing: watch::Receiver<bool>) {
         let reason = self.wait(is_closing).await;
         self.draining.raise();
-        let (link, limit) = (&self.link, self.link.drain_timeout());
+        let (mux, limit) = (&self.mux, self.mux.drain_timeout());
         let topic = self.ask.topic.as_str();
         if matches!(reason, Reason::Stopped) {
             let ask = SubscribeAsk {
                 is_unsubscribe: true,
                 ..self.ask.clone()
             };
-            if timeout(limit, link.unsubscribe(&ask)).await.is_err() {
+            if timeout(limit, mux.unsubscribe(&ask)).await.is_err() {
                 tracing::warn!(
                     topic,
                     "the broker was not told in time that a service stops (drain_timeout)"
                 );
             }
         }
-        link.endpoints().remove(self.id);
+        mux.endpoints().remove(self.id);
         if timeout(limit, self.running.none()).await.is_err() {
             tracing::warn!(
                 topic,
@@ -141,13 +141,13 @@ impl Keeper {
                 "what came to a service was not handled in time (drain_timeout)"
             );
         }
-        link.endpoints().abort(self.id);
+        mux.endpoints().abort(self.id);
     }
 
     /// Waits until the service is to end.
     async fn wait(&mut self, mut is_closing: watch::Receiver<bool>) -> Reason {
-        let mut state = self.link.watch();
-        let mut draining = self.link.connection().draining();
+        let mut state = self.mux.watch();
+        let mut draining = self.mux.connection().draining();
         let mut is_draining = false;
         loop {
             tokio::select! {

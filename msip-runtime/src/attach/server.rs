@@ -25,6 +25,8 @@ pub struct AsService {
 /// Each client that the broker introduces to this instance is a [`Peer`], as on a direct connection; what differs is in
 /// docs/broker.md, "Typed services". Several instances of a topic share its clients' messages; each knows the clients that have
 /// spoken to it.
+///
+/// [`Server::attach`] has an example.
 pub struct AttachedServer<P: Protocol>(Begun<P>);
 
 impl<P: Protocol> Server<P> {
@@ -143,10 +145,10 @@ impl<P: Protocol> ClientBuilder<P, AsService> {
             url: url.to_string(),
         })?;
         let filter = filter(topic)?;
-        let (link, parts) = self.connect_broker().await?;
+        let (mux, parts) = self.connect_broker().await?;
         let AsService { is_strict } = parts.handler;
         let begun = begin(Begin {
-            link: Arc::new(link),
+            mux: Arc::new(mux),
             ownership: Ownership::Alone,
             filter,
             is_strict,
@@ -176,7 +178,7 @@ impl<P: Protocol> AttachedServer<P> {
     /// What is known of the connection to the broker, and its state to be watched.
     #[must_use]
     pub fn connection(&self) -> ConnectionInfo<'_> {
-        self.0.link.info()
+        self.0.mux.info()
     }
 
     /// The clients that this instance knows, at all of its topics.
@@ -200,7 +202,7 @@ impl<P: Protocol> AttachedServer<P> {
         if !self.0.filter.matches(topic) {
             return None;
         }
-        self.0.clients.broadcast(topic, self.0.link.connection())
+        self.0.clients.broadcast(topic, self.0.mux.connection())
     }
 
     /// A future that is ready once it stops serving: it is shut down, or the connection to the broker drains. See [`Draining`].

@@ -13,6 +13,26 @@ use crate::{
 };
 
 /// Configures a service by a connection that others share, from [`BrokerConnection::attach_builder`].
+///
+/// # Examples
+///
+/// ```
+/// use msip_runtime::{AttachError, AttachedServer, BrokerConnection, ServeWith, middleware::Timeout};
+/// use std::time::Duration;
+///
+/// async fn serve<P, H>(broker: &BrokerConnection, handler: H) -> Result<AttachedServer<P>, AttachError>
+/// where
+///     P: ServeWith<H>,
+///     H: Send + Sync + 'static,
+/// {
+///     broker
+///         .attach_builder("devices/+")
+///         .strict_schema()
+///         .incoming(Timeout::new(Duration::from_secs(2)))
+///         .attach(handler)
+///         .await
+/// }
+/// ```
 #[must_use = "nothing is served before `attach`"]
 pub struct AttachBuilder<P> {
     connection: BrokerConnection,
@@ -158,7 +178,7 @@ impl<P: Protocol> AttachBuilder<P> {
         H: Send + Sync + 'static,
     {
         let begun = begin(Begin {
-            link: Arc::clone(self.connection.link()),
+            mux: Arc::clone(self.connection.mux()),
             ownership: Ownership::Shared,
             filter: filter(&self.topic)?,
             is_strict: self.is_strict,

@@ -44,7 +44,7 @@ struct State<T> {
     /// The file as it was read; `None` where that does not tell whether it has changed since.
     stamp: Option<FileStamp>,
     /// What was wrong with the file when it was read last, as it was logged.
-    complaint: Option<String>,
+    last_error: Option<String>,
     /// When the file is looked at next.
     next_check: Option<Instant>,
     is_checking: bool,
@@ -62,7 +62,7 @@ impl<T: PartialEq, E: Error> WatchedFile<T, E> {
             state: Mutex::new(State {
                 keys: Arc::new(parse(content)?),
                 stamp,
-                complaint: None,
+                last_error: None,
                 next_check: None,
                 is_checking: false,
             }),
@@ -81,7 +81,7 @@ impl<T: PartialEq, E: Error> WatchedFile<T, E> {
         match parsed {
             Ok(keys) => {
                 state.stamp = stamp;
-                let was_wrong = state.complaint.take().is_some();
+                let was_wrong = state.last_error.take().is_some();
                 if was_wrong || keys != *state.keys {
                     tracing::info!(path = %self.path.display(), "the file of keys was read again");
                     state.keys = Arc::new(keys);
@@ -91,10 +91,10 @@ impl<T: PartialEq, E: Error> WatchedFile<T, E> {
             Err(error) => {
                 // It is read again at the next check, and logged once.
                 state.stamp = None;
-                let complaint = WithCauses(&error).to_string();
-                if state.complaint.as_ref() != Some(&complaint) {
-                    tracing::warn!(path = %self.path.display(), error = %complaint, "the file of keys cannot be used: the keys that were read before hold");
-                    state.complaint = Some(complaint);
+                let last_error = WithCauses(&error).to_string();
+                if state.last_error.as_ref() != Some(&last_error) {
+                    tracing::warn!(path = %self.path.display(), error = %last_error, "the file of keys cannot be used: the keys that were read before hold");
+                    state.last_error = Some(last_error);
                 }
                 Err(error)
             }

@@ -8,7 +8,7 @@ mod token;
 pub use error::ChannelError;
 pub(crate) use kind_set::KindSet;
 #[cfg(feature = "datagram")]
-pub(crate) use plan::ChannelWay;
+pub(crate) use plan::ChannelTransport;
 pub(crate) use plan::{ChannelPlan, plan};
 pub(crate) use token::{ChannelClaim, ChannelClaims, ChannelKey};
 

@@ -29,12 +29,12 @@ pub(crate) struct ChannelPlan {
     pub(crate) url: ServiceUrl,
     /// The client's, with those of the channel over them.
     pub(crate) settings: Settings,
-    pub(crate) way: ChannelWay,
+    pub(crate) transport: ChannelTransport,
 }
 
-/// What a channel is made of, by the scheme of its URL: here a scheme that is no second session takes its own way.
+/// What a channel is made of, by the scheme of its URL: a second session, unless the scheme is one of datagrams.
 #[derive(Debug, Clone)]
-pub(crate) enum ChannelWay {
+pub(crate) enum ChannelTransport {
     /// A connection and a session of its own.
     Session(Connector),
     /// Datagrams beside the client's connection.
@@ -50,15 +50,15 @@ impl ChannelPlan {
 
     /// What opens its connections, where it is a session of its own.
     pub(crate) const fn connector(&self) -> Option<&Connector> {
-        match &self.way {
-            ChannelWay::Session(connector) => Some(connector),
+        match &self.transport {
+            ChannelTransport::Session(connector) => Some(connector),
             #[cfg(feature = "datagram")]
-            ChannelWay::Datagrams => None,
+            ChannelTransport::Datagrams => None,
         }
     }
 }
 
-impl ChannelWay {
+impl ChannelTransport {
     fn of(url: &ServiceUrl, given: &GivenOptions) -> Result<Self, ChannelError> {
         #[cfg(feature = "datagram")]
         if url.check_streams().is_err() {
@@ -210,12 +210,12 @@ impl Channel {
                 .map_err(wrong)?;
         }
         settings.check().map_err(wrong)?;
-        let way = ChannelWay::of(&url, given)?;
+        let transport = ChannelTransport::of(&url, given)?;
         Ok(ChannelPlan {
             kinds: self.kinds,
             url,
             settings,
-            way,
+            transport,
         })
     }
 }

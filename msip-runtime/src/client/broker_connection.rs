@@ -5,10 +5,10 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use tokio::sync::watch;
 
 use super::{
-    BrokerLink, Client, ClientBuilder, ClientSide, ConnectWith, ConnectionInfo, ConnectionState,
-    KeepOpen, Login, Shared, connection,
+    Client, ClientBuilder, ClientSide, ConnectWith, ConnectionInfo, ConnectionState, KeepOpen,
+    Login, MultiplexedConnection, Shared, connection,
     establish::ProtocolId,
-    on_link::OnLink,
+    parent::ParentConnection,
     subscription::Spoken,
     topic::ClientTopic,
     topic_client::{self, TopicClient},
@@ -112,7 +112,7 @@ pub struct ToBroker {}
 /// docs/protocol.md, "Typed traffic".
 #[derive(Clone)]
 pub struct BrokerConnection {
-    link: Arc<BrokerLink>,
+    mux: Arc<MultiplexedConnection>,
     stacks: Stacks,
 }
 
@@ -174,9 +174,9 @@ impl BrokerConnection {
         H: Send + Sync + 'static,
     {
         let at = ClientTopic::new(topic)?;
-        let link = &self.link;
-        if !link.is_broker() {
-            let address = link.info().address();
+        let mux = &self.mux;
+        if !mux.is_broker() {
+            let address = mux.info().address();
             return Err(ConnectError::NoBroker {
                 url: address.map_or_else(String::new, |address| address.to_string()),
                 topic: topic.to_owned(),
@@ -193,28 +193,28 @@ impl BrokerConnection {
                 fingerprint: P::fingerprint(),
             },
             schemas: PeerSchemas::of_servers(OwnSchema::of::<P>()),
-            limit: link.timeouts().handshake,
+            limit: mux.timeouts().handshake,
         };
         let shared = Arc::new(Shared {
-            connection: Arc::clone(link.connection()),
+            connection: Arc::clone(mux.connection()),
             topic: Some(at),
-            on_link: Some(OnLink::new(link.shared())),
+            parent: Some(ParentConnection::new(mux.shared())),
             outgoing: self.stacks.outgoing.clone(),
             state: watch::Sender::new(ConnectionState::Connected),
             stop: watch::Sender::new(false),
             login: watch::Sender::new(Login::Pending),
             info: connection::Shared::default(),
         });
-        let login_timeout = link.timeouts().login;
+        let login_timeout = mux.timeouts().login;
         let endpoint = TopicClient::new(side, &shared, spoken, login_timeout, topic);
         let endpoint = Arc::new(endpoint);
-        if !link.clients().reserve(topic, Arc::clone(&endpoint) as _) {
+        if !mux.clients().reserve(topic, Arc::clone(&endpoint) as _) {
             return Err(ConnectError::TopicInUse {
                 topic: topic.to_owned(),
             });
         }
-        let id = link.endpoints().add_client(Arc::clone(&endpoint) as _);
-        let keeping = topic_client::keep(Arc::clone(&endpoint), Arc::clone(link), id);
+        let id = mux.endpoints().add_client(Arc::clone(&endpoint) as _);
+        let keeping = topic_client::keep(Arc::clone(&endpoint), Arc::clone(mux), id);
         // Nobody could own it: it outlives the handles, of which the last may be dropped, to end the subscription. It ends within
         // twice `drain_timeout` after that, or after the end of the connection, and the client's `close` waits for it.
         tokio::spawn(keeping);
@@ -225,7 +225,7 @@ impl BrokerConnection {
             login: None,
             protocol: PhantomData,
         };
-        if let Err(error) = endpoint.join(link).await {
+        if let Err(error) = endpoint.join(mux).await {
             client.close().await;
             return Err(error);
         }
@@ -234,8 +234,8 @@ impl BrokerConnection {
     }
 
     /// The connection, for services.
-    pub(crate) fn link(&self) -> &Arc<BrokerLink> {
-        &self.link
+    pub(crate) fn mux(&self) -> &Arc<MultiplexedConnection> {
+        &self.mux
     }
 
     /// What surrounds the exchanges of all endpoints.
@@ -246,7 +246,7 @@ impl BrokerConnection {
     /// What is known of the connection, and its state to be watched.
     #[must_use]
     pub fn connection(&self) -> ConnectionInfo<'_> {
-        self.link.info()
+        self.mux.info()
     }
 
     /// Closes the connection, and all of its clients with it: open calls may finish within `drain_timeout`. Returns when its task
@@ -256,7 +256,7 @@ impl BrokerConnection {
     ///
     /// Dropping the future leaves it closing.
     pub async fn close(&self) {
-        self.link.close().await;
+        self.mux.close().await;
     }
 }
 
@@ -286,9 +286,9 @@ impl ClientBuilder<Untyped, ToBroker> {
     /// Dropping the future abandons the attempt.
     pub async fn connect(self) -> Result<BrokerConnection, ConnectError> {
         self.service_url()?.check_direct()?;
-        let (link, parts) = self.connect_broker().await?;
+        let (mux, parts) = self.connect_broker().await?;
         Ok(BrokerConnection {
-            link: Arc::new(link),
+            mux: Arc::new(mux),
             stacks: parts.stacks,
         })
     }
@@ -297,7 +297,7 @@ impl ClientBuilder<Untyped, ToBroker> {
 impl fmt::Debug for BrokerConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BrokerConnection")
-            .field("link", &self.link)
+            .field("mux", &self.mux)
             .finish_non_exhaustive()
     }
 }

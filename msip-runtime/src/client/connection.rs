@@ -177,13 +177,13 @@ impl ClientShared {
     /// The outcome of the handshake; that of who speaks at the topic is the client's own.
     fn welcomed(&self) -> Welcomed {
         let own = self.info.welcomed();
-        let Some(on_link) = &self.on_link else {
+        let Some(parent) = &self.parent else {
             return own;
         };
         Welcomed {
             server_fingerprint: own.server_fingerprint,
             server_describes: own.server_describes,
-            ..on_link.link.info.welcomed()
+            ..parent.shared.info.welcomed()
         }
     }
 
@@ -233,6 +233,28 @@ impl ClientShared {
 }
 
 /// Information about a client's connection; from [`Client::connection`](crate::Client::connection).
+///
+/// Each method says what holds at the moment; what may be awaited has a receiver: [`watch`](Self::watch),
+/// [`lost_sessions`](Self::lost_sessions), [`watch_channels`](Self::watch_channels).
+///
+/// # Examples
+///
+/// A task that tells when a client is out of reach:
+///
+/// ```
+/// use msip_runtime::{Client, ConnectionState, Protocol};
+///
+/// async fn report<P: Protocol>(client: &Client<P>) {
+///     let mut state = client.connection().watch();
+///     // An error says that the client is gone.
+///     while state.changed().await.is_ok() {
+///         match *state.borrow_and_update() {
+///             ConnectionState::Connected => println!("connected to {}", client.connection().address()),
+///             other => println!("{other:?}"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ConnectionInfo<'a> {
     shared: &'a ClientShared,
@@ -250,9 +272,9 @@ impl<'a> ConnectionInfo<'a> {
             // What has failed for that reason may be seen before the change of the state.
             return ConnectionState::Closed;
         }
-        match &self.shared.on_link {
+        match &self.shared.parent {
             None => *self.shared.state.borrow(),
-            Some(on_link) => *on_link.link.state.borrow(),
+            Some(parent) => *parent.shared.state.borrow(),
         }
     }
 
@@ -276,8 +298,8 @@ impl<'a> ConnectionInfo<'a> {
     #[must_use]
     pub fn lost_sessions(&self) -> watch::Receiver<Option<SessionLost>> {
         let shared = self.shared;
-        let of_link = shared.on_link.as_ref().map(|on_link| &*on_link.link);
-        of_link.unwrap_or(shared).info.lost.subscribe()
+        let of_parent = shared.parent.as_ref().map(|parent| &*parent.shared);
+        of_parent.unwrap_or(shared).info.lost.subscribe()
     }
 
     /// Whether the connection resumed the session of an earlier one.

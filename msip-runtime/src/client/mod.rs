@@ -2,7 +2,6 @@
 
 mod backoff;
 mod broker_connection;
-mod broker_link;
 mod builder;
 mod channels;
 mod connect_with;
@@ -10,11 +9,11 @@ mod connection;
 mod credential;
 mod endpoint;
 mod establish;
-mod link_clients;
 mod login;
 mod login_hook;
-mod on_link;
+mod multiplexed;
 mod outbound;
+mod parent;
 #[cfg(feature = "testing")]
 mod stub;
 mod subscription;
@@ -22,6 +21,7 @@ mod supervisor;
 mod token;
 mod topic;
 mod topic_client;
+mod topic_clients;
 #[cfg(feature = "datagram")]
 mod udp_channel;
 mod untyped;
@@ -32,11 +32,11 @@ use tokio::sync::watch;
 
 pub use backoff::Reconnect;
 pub use broker_connection::{BrokerConnection, ToBroker};
-pub(crate) use broker_link::BrokerLink;
 pub use builder::ClientBuilder;
 pub use connect_with::ConnectWith;
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use credential::{Credential, IntoCredential};
+pub(crate) use multiplexed::MultiplexedConnection;
 #[cfg(feature = "testing")]
 pub(crate) use stub::StubOutbound;
 pub use untyped::{Ignore, UntypedClient, UntypedService};
@@ -48,11 +48,11 @@ use crate::{
     connection::ConnectionShared,
     dispatch::Dispatch,
     middleware::Stack,
-    outbound::Linked,
+    outbound::SendHandle,
     with::With,
 };
 use msip_session::wire::{Escaped, broker::TopicInd};
-use on_link::OnLink;
+use parent::ParentConnection;
 use topic::ClientTopic;
 
 /// A client of the protocol `P`. What a client may say are methods of the generated trait `SendClientToServer`.
@@ -152,7 +152,7 @@ struct Shared {
     /// The topic of a broker that it speaks at; `None` on a direct connection.
     topic: Option<ClientTopic>,
     /// Where the connection is that of others too.
-    on_link: Option<OnLink>,
+    parent: Option<ParentConnection>,
     outgoing: Stack,
     state: watch::Sender<ConnectionState>,
     /// Set once the client is to be closed.
@@ -183,7 +183,7 @@ impl Drop for KeepOpen {
 
 impl Shared {
     fn request_stop(&self) {
-        if self.on_link.is_some() {
+        if self.parent.is_some() {
             return self.end_at_topic(CloseReason::ClosedByUs);
         }
         self.stop.send_replace(true);
@@ -194,8 +194,8 @@ impl Shared {
 
     /// Closes a client that shares its connection, for this reason: nothing more is sent by it, and its task ends it.
     fn end_at_topic(&self, reason: CloseReason) {
-        if let Some(on_link) = &self.on_link {
-            on_link.closed.close(reason);
+        if let Some(parent) = &self.parent {
+            parent.closed.close(reason);
         }
         self.stop.send_replace(true);
     }
@@ -203,9 +203,9 @@ impl Shared {
     /// What is sent by.
     #[inline]
     fn sending(&self) -> &Arc<ConnectionShared> {
-        match &self.on_link {
+        match &self.parent {
             None => &self.connection,
-            Some(on_link) => on_link.connection(),
+            Some(parent) => parent.connection(),
         }
     }
 }
@@ -305,12 +305,12 @@ impl<P: Protocol> Client<P> {
             self.shared(),
             self.clone(),
             self.shared.outgoing.installed().is_some(),
-            Linked::topic(self),
+            SendHandle::topic(self),
             self.login.as_ref().map_or(0, |login| login.login()),
         );
-        match &self.shared.on_link {
+        match &self.shared.parent {
             None => sender,
-            Some(on_link) => sender.closed_with(&on_link.closed),
+            Some(parent) => sender.closed_with(&parent.closed),
         }
     }
 
@@ -470,7 +470,7 @@ where
                 why.message()
             );
             let status = Status::new(why.code(), text);
-            if shared.on_link.is_some() {
+            if shared.parent.is_some() {
                 shared.end_at_topic(CloseReason::ClosedByPeer(status));
             }
         }
@@ -504,8 +504,8 @@ where
     /// The supervisor calls the handler's `on_connected`; what came by the connection is handled once it has returned.
     async fn connected(&self, context: &Client<P>) {
         let shared = &context.shared;
-        let of_link = shared.on_link.as_ref().map(|on_link| &on_link.link);
-        for shared in [Some(shared), of_link].into_iter().flatten() {
+        let of_parent = shared.parent.as_ref().map(|parent| &parent.shared);
+        for shared in [Some(shared), of_parent].into_iter().flatten() {
             let mut login = shared.login.subscribe();
             // The sender is in `shared`, which the context holds: it cannot be dropped.
             let _ = login.wait_for(|login| *login == Login::Done).await;

@@ -8,13 +8,13 @@ use crate::{
     connection::ConnectionShared,
     middleware::Stack,
     options::NO_OPTIONS,
-    outbound::{Linked, impl_outbound},
+    outbound::{SendHandle, impl_outbound},
     sender::impl_push,
     with::With,
 };
 use msip_session::wire::Topic;
 
-impl<P: Protocol> Linked for Client<P> {
+impl<P: Protocol> SendHandle for Client<P> {
     fn shared(&self) -> &Arc<ConnectionShared> {
         Client::shared(self)
     }

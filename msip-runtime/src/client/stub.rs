@@ -17,7 +17,7 @@ impl StubOutbound {
         let shared = Arc::new(Shared {
             connection: Arc::clone(connection),
             topic: None,
-            on_link: None,
+            parent: None,
             outgoing: Stack::default(),
             state: watch::Sender::new(ConnectionState::Connected),
             stop: watch::Sender::new(false),

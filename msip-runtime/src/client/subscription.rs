@@ -51,7 +51,7 @@ impl Shared {
         let Some(topic) = &self.topic else {
             return Ok(());
         };
-        let ask = spoken.ask(topic.name(), self.on_link.is_some());
+        let ask = spoken.ask(topic.name(), self.parent.is_some());
         let address = self.address();
         let url = || {
             address

@@ -58,7 +58,7 @@ pub(super) async fn start<E: Endpoint>(
     let shared = Arc::new(Shared {
         connection,
         topic: target.topic.clone(),
-        on_link: None,
+        parent: None,
         outgoing: target.stacks.outgoing.clone(),
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),

@@ -15,10 +15,11 @@ use tokio::{
 };
 
 use super::{
-    BrokerLink, Client, ClientSide, ConnectWith, ConnectionState, Login, Reconnect, Shared,
-    link_clients::{Hook, TopicHooks},
+    Client, ClientSide, ConnectWith, ConnectionState, Login, MultiplexedConnection, Reconnect,
+    Shared,
     login::login_outcome,
     subscription::{Spoken, SubscribeError},
+    topic_clients::{Hook, TopicHooks},
 };
 use crate::{
     CloseReason, ConnectError, DisconnectReason, Status,
@@ -71,16 +72,16 @@ where
     }
 
     /// Subscribes, and lets the handler log in. While the connection is lost it waits for the next one.
-    pub(super) async fn join(&self, link: &BrokerLink) -> Result<(), ConnectError> {
-        let clients = link.clients();
-        let (mut has_begun, mut state) = (self.has_begun.subscribe(), link.watch());
+    pub(super) async fn join(&self, mux: &MultiplexedConnection) -> Result<(), ConnectError> {
+        let clients = mux.clients();
+        let (mut has_begun, mut state) = (self.has_begun.subscribe(), mux.watch());
         // What the broker answers is for handlers that are there. The senders are in what we hold.
         tokio::select! {
             _ = has_begun.wait_for(|has_begun| *has_begun) => {}
             _ = state.wait_for(|state| *state == ConnectionState::Closed) => {}
         }
         loop {
-            if !link.connection().accepting_session().await {
+            if !mux.connection().accepting_session().await {
                 return Err(ConnectError::Closed);
             }
             let now = clients.now();
@@ -180,7 +181,7 @@ where
         })
     }
 
-    fn told(&self, topic: &TopicInd) {
+    fn topic_spoken(&self, topic: &TopicInd) {
         ClientSide::<P, H>::topic_speaks(&self.client, topic);
     }
 
@@ -250,7 +251,7 @@ where
 /// twice `drain_timeout` after the last handle is dropped; `close` waits for that.
 pub(super) async fn keep<P, H>(
     client: Arc<TopicClient<P, H>>,
-    link: Arc<BrokerLink>,
+    mux: Arc<MultiplexedConnection>,
     id: EndpointId,
 ) where
     P: ConnectWith<H>,
@@ -259,7 +260,7 @@ pub(super) async fn keep<P, H>(
     let shared = Arc::clone(client.shared());
     let _closed = CloseOnDrop(Arc::clone(&shared));
     let mut stop = shared.stop.subscribe();
-    let mut state = link.watch();
+    let mut state = mux.watch();
     let is_stopped = loop {
         tokio::select! {
             biased;
@@ -276,11 +277,11 @@ pub(super) async fn keep<P, H>(
     };
     // Nobody logs in any more, and what waits for that is handled.
     shared.login.send_replace(Login::Done);
-    let limit = link.drain_timeout();
+    let limit = mux.drain_timeout();
     if is_stopped {
         // Another session does not have it.
         if let Some(ask) = client.spoken.revoked(&shared)
-            && timeout(limit, link.unsubscribe(&ask)).await.is_err()
+            && timeout(limit, mux.unsubscribe(&ask)).await.is_err()
         {
             tracing::warn!(
                 topic = client.topic,
@@ -288,14 +289,14 @@ pub(super) async fn keep<P, H>(
             );
         }
     }
-    link.endpoints().remove(id);
+    mux.endpoints().remove(id);
     if timeout(limit, client.running.lock()).await.is_err() {
         tracing::warn!(
             topic = client.topic,
             "handlers did not return in time (drain_timeout)"
         );
     }
-    link.clients().remove(&client.topic);
+    mux.clients().remove(&client.topic);
     if is_stopped {
         let reason = match shared.sending().close_reason() {
             Some(CloseReason::ClosedByPeer(status)) => {

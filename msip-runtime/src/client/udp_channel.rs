@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::{
     ChannelError, ConnectError, MsgKind,
-    channel::{ChannelPlan, ChannelWay},
+    channel::{ChannelPlan, ChannelTransport},
     error::WithCauses,
     instruments::{Side, datagram_refused},
     transport::{
@@ -38,7 +38,8 @@ pub(super) struct PreparedChannel<'a> {
 impl UdpChannel {
     /// Takes the one that sends datagrams out of the channels of a client.
     pub(super) fn take(channels: &mut Vec<ChannelPlan>) -> Result<Option<Self>, ChannelError> {
-        let is_datagrams = |channel: &mut ChannelPlan| matches!(channel.way, ChannelWay::Datagrams);
+        let is_datagrams =
+            |channel: &mut ChannelPlan| matches!(channel.transport, ChannelTransport::Datagrams);
         let mut taken = channels.extract_if(.., is_datagrams);
         let Some(first) = taken.next() else {
             return Ok(None);

@@ -34,12 +34,12 @@ pub(super) struct State<C> {
 #[derive(Debug)]
 pub(super) struct Channel<C> {
     pub(super) kinds: KindSet,
-    pub(super) link: Link<C>,
+    pub(super) state: ChannelState<C>,
 }
 
 /// Whether a channel is there.
 #[derive(Debug)]
-pub(super) enum Link<C> {
+pub(super) enum ChannelState<C> {
     /// It was not there yet, and no attempt to open it has failed.
     Untried,
     Up(Arc<C>),
@@ -65,26 +65,26 @@ impl<C> Channels<C> {
 impl<C> State<C> {
     /// The connections that are there.
     pub(super) fn up(&self) -> Vec<Arc<C>> {
-        let links = self.channels.iter().map(|channel| &channel.link);
-        let up = links.filter_map(|link| match link {
-            Link::Up(connection) => Some(Arc::clone(connection)),
-            Link::Untried | Link::Down => None,
+        let states = self.channels.iter().map(|channel| &channel.state);
+        let up = states.filter_map(|state| match state {
+            ChannelState::Up(connection) => Some(Arc::clone(connection)),
+            ChannelState::Untried | ChannelState::Down => None,
         });
         up.collect()
     }
 
     /// Whether the channel for this kind is there.
-    pub(super) fn link(&self, kind: MsgKind) -> Option<&Link<C>> {
+    pub(super) fn state_of(&self, kind: MsgKind) -> Option<&ChannelState<C>> {
         let mut channels = self.channels.iter();
         let channel = channels.find(|channel| channel.kinds.contains(kind))?;
-        Some(&channel.link)
+        Some(&channel.state)
     }
 
     /// Forgets this connection. Returns whether it was a channel's.
     pub(super) fn take_down(&mut self, connection: &Arc<C>) -> bool {
         for channel in &mut self.channels {
-            if matches!(&channel.link, Link::Up(known) if Arc::ptr_eq(known, connection)) {
-                channel.link = Link::Down;
+            if matches!(&channel.state, ChannelState::Up(known) if Arc::ptr_eq(known, connection)) {
+                channel.state = ChannelState::Down;
                 return true;
             }
         }
@@ -95,7 +95,7 @@ impl<C> State<C> {
     pub(super) fn begin(&mut self, kinds: &[KindSet]) {
         let begun = kinds.iter().map(|kinds| Channel {
             kinds: *kinds,
-            link: Link::Untried,
+            state: ChannelState::Untried,
         });
         self.channels = begun.collect();
         self.ready = Arc::default();

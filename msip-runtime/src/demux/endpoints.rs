@@ -22,7 +22,7 @@ pub(crate) trait ClientEndpoint: Send + Sync {
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask;
 
     /// The broker tells what is spoken at the topic, since its first service has come.
-    fn told(&self, topic: &TopicInd) {
+    fn topic_spoken(&self, topic: &TopicInd) {
         let _ = topic;
     }
 

@@ -22,8 +22,8 @@ const PEER_CREDIT: Variant = Variant::new(2, "peer_credit", MsgKind::Event);
 /// The longest topic, in bytes (docs/protocol.md, "Limits").
 const MAX_TOPIC: u16 = 255;
 
-/// What the broker tells; `None` where this version does not know it.
-pub(super) fn told(body: &[u8]) -> Option<server_to_client::Message> {
+/// A notice of the broker; `None` where this version does not know it.
+pub(super) fn decode(body: &[u8]) -> Option<server_to_client::Message> {
     ServerToClient::decode(body).ok()?.message
 }
 

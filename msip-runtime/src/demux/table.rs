@@ -1,7 +1,7 @@
 //! The endpoints that are open in a session, by topic.
 
+mod notices;
 mod receive;
-mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

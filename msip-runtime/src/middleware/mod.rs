@@ -54,7 +54,7 @@ pub use trace::Tracing;
 
 pub(crate) use outgoing::{Origin, call, deliver, send, try_send, upload};
 pub(crate) use remote_peer::RemotePeer;
-pub(crate) use streaming::{StreamingMiddleware, escort};
+pub(crate) use streaming::{StreamingMiddleware, open_stream};
 
 use crate::{CallError, Identity, Variant};
 

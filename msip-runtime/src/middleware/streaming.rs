@@ -43,7 +43,7 @@ impl Handoff {
 }
 
 /// Opens a call whose answers are a stream: with its one request, or the promise of a stream of requests.
-pub(crate) async fn escort<E: Envelope>(
+pub(crate) async fn open_stream<E: Envelope>(
     origin: Origin<'_>,
     request: Result<E, &'static Variant>,
 ) -> Result<(Answers, StreamingMiddleware), CallError> {
@@ -67,13 +67,13 @@ pub(crate) async fn escort<E: Envelope>(
     };
     let stack = origin.stack.clone();
     let chain = Box::pin(async move { stack.run(&mut exchange, &mut end).await });
-    let mut escort = StreamingMiddleware {
+    let mut middleware = StreamingMiddleware {
         chain,
         handoff,
         outcome: None,
     };
-    let answers = poll_fn(|task| escort.poll_opened(task)).await?;
-    Ok((answers, escort))
+    let answers = poll_fn(|task| middleware.poll_opened(task)).await?;
+    Ok((answers, middleware))
 }
 
 impl StreamingMiddleware {

@@ -11,7 +11,7 @@ use super::{Peer, PeerId, registry::Registry};
 use crate::{
     Envelope, OutboundAll, Protocol, SendError, Variant,
     body::{Encoding, Prepared, key_of, key_only},
-    connection::{Addressed, Way, add_key, check_clearable, metadata_of_cleared},
+    connection::{Addressed, Route, add_key, check_clearable, metadata_of_cleared},
     dialect::Feature,
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
@@ -298,11 +298,11 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 // It is skipped, as one without capacity is.
                 continue;
             }
-            let way = peer.shared().way(variant.kind);
-            let connection = match &way {
-                Way::Main => peer.shared(),
-                Way::Channel(channel) => channel,
-                Way::Nowhere => {
+            let route = peer.shared().route(variant.kind);
+            let connection = match &route {
+                Route::Session => peer.shared(),
+                Route::Channel(channel) => channel,
+                Route::Drop => {
                     peer.shared().drop_for_channel();
                     taken += 1;
                     continue;
@@ -323,14 +323,14 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
             if let Some((_, Some(body))) = bodies.get(place)
                 && connection.check_texts_of(&body.bytes).is_ok()
             {
-                sends.push((peer, way, place));
+                sends.push((peer, route, place));
             }
         }
         let order = registry.lock_order();
-        for (peer, way, place) in &sends {
-            let connection = match way {
-                Way::Channel(channel) => channel,
-                Way::Main | Way::Nowhere => peer.shared(),
+        for (peer, route, place) in &sends {
+            let connection = match route {
+                Route::Channel(channel) => channel,
+                Route::Session | Route::Drop => peer.shared(),
             };
             if let Some((_, Some(body))) = bodies.get(*place)
                 && connection.try_send_prepared(variant, peer.to(), &metadata, body, || {

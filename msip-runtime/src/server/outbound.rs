@@ -7,13 +7,13 @@ use crate::{
     OutboundPush, Protocol, SendError, Sender,
     connection::ConnectionShared,
     middleware::{RemotePeer, Stack},
-    outbound::{Linked, impl_outbound},
+    outbound::{SendHandle, impl_outbound},
     sender::impl_push,
     with::With,
 };
 use msip_session::wire::Topic;
 
-impl<P: Protocol> Linked for Peer<P> {
+impl<P: Protocol> SendHandle for Peer<P> {
     fn shared(&self) -> &Arc<ConnectionShared> {
         Peer::shared(self)
     }

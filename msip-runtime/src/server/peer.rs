@@ -24,7 +24,7 @@ use crate::{
     call::{Call, Serving},
     connection::ConnectionShared,
     middleware::{RemotePeer, Stack},
-    outbound::Linked,
+    outbound::SendHandle,
     transport::PeerAddress,
     with::With,
 };
@@ -310,7 +310,7 @@ impl<P: Protocol> Peer<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
-            Linked::topic(self),
+            SendHandle::topic(self),
             0,
         )
     }

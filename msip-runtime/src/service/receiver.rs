@@ -132,17 +132,7 @@ impl<A: Outgoing> Receiver<A> {
                 None => {}
             }
             self.settle();
-            let mut is_to_release = false;
-            let next = self
-                .inbox
-                .poll_next(task, &mut self.batch, &mut is_to_release);
-            if is_to_release {
-                self.release();
-            }
-            if next.is_pending() {
-                self.turn.end(&self.inbox);
-            }
-            if !ready!(next) {
+            if !ready!(self.poll_inbox(task)) {
                 return Poll::Ready(None);
             }
         }
@@ -153,6 +143,13 @@ impl<A: Outgoing> Receiver<A> {
         if self.has_more() {
             return Poll::Ready(());
         }
+        self.poll_inbox(task).map(|_| ())
+    }
+
+    /// Fills the batch; gives back memory where the driver has asked for it, and the turn where there is nothing. `false` once the
+    /// inbox is closed.
+    #[inline]
+    fn poll_inbox(&mut self, task: &mut Context<'_>) -> Poll<bool> {
         let mut is_to_release = false;
         let next = self
             .inbox
@@ -163,7 +160,7 @@ impl<A: Outgoing> Receiver<A> {
         if next.is_pending() {
             self.turn.end(&self.inbox);
         }
-        next.map(|_| ())
+        next
     }
 
     /// Whether the next of the batch may be taken in this turn. A compressed body may cost much: it is read in a turn that is

@@ -19,7 +19,7 @@ impl Table {
         if topic.starts_with(b"$") {
             for message in messages {
                 let body = memory.get(message.body()).unwrap_or_default();
-                self.told(topic, body);
+                self.handle_notice(topic, body);
             }
             return true;
         }
@@ -61,7 +61,7 @@ impl Table {
                 return Ok(false);
             }
             if !incoming.compressed {
-                self.told(topic, &incoming.body);
+                self.handle_notice(topic, &incoming.body);
             }
             return Ok(true);
         }

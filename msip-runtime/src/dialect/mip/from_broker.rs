@@ -151,7 +151,7 @@ impl MipClient {
         } else if self.take_asked(id) {
             write_error(&mut output.to_session, Flags::NONE, id, code, &message);
         } else {
-            self.complaint = Some(format!("{code}: {message}"));
+            self.last_error = Some(format!("{code}: {message}"));
         }
     }
 
@@ -163,8 +163,8 @@ impl MipClient {
     /// A broker says CLOSE for a reason that is not the client's to know: it is to come back.
     fn closed_by_broker(&mut self, output: &mut Output) {
         let state = mem::replace(&mut self.state, State::Closed);
-        let text = match self.complaint.take() {
-            Some(complaint) => format!("the MIP broker closes the connection after {complaint}"),
+        let text = match self.last_error.take() {
+            Some(last_error) => format!("the MIP broker closes the connection after {last_error}"),
             None => "the MIP broker closes the connection".to_owned(),
         };
         match state {

@@ -78,7 +78,7 @@ pub(super) struct MipClient {
     /// The session has said CLOSE, which waits until all is answered: MIP answers nothing after it.
     is_closing: bool,
     /// What the broker has said last without answering anything that is awaited.
-    complaint: Option<String>,
+    last_error: Option<String>,
 }
 
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl MipClient {
             events: Events::new(max_body),
             earned: Earned::default(),
             is_closing: false,
-            complaint: None,
+            last_error: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! A connection to a broker, for endpoints at topics.
+//! A connection to a broker for many endpoints, each at a topic of its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio::{sync::watch, task::yield_now};
 
 use super::{
     ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Reconnect, Shared,
-    endpoint::Endpoint, establish::ProtocolId, link_clients::LinkClients, supervisor,
+    endpoint::Endpoint, establish::ProtocolId, supervisor, topic_clients::TopicClients,
 };
 use crate::{
     CallError, ConnectError, DisconnectReason, LostExchange, Status,
@@ -22,11 +22,11 @@ use msip_session::{Lost, wire::broker};
 
 /// A connection to a broker, whose endpoints are at topics. It is closed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct BrokerLink {
+pub(crate) struct MultiplexedConnection {
     keep: KeepOpen,
     endpoints: Endpoints,
-    clients: LinkClients,
-    timeouts: LinkTimeouts,
+    clients: TopicClients,
+    timeouts: EndpointTimeouts,
     /// Set once its services are to leave, before it is closed.
     is_closing: watch::Sender<bool>,
     /// Its services that have not left.
@@ -35,14 +35,14 @@ pub(crate) struct BrokerLink {
 
 /// The settings of a connection that are those of its endpoints too.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LinkTimeouts {
+pub(super) struct EndpointTimeouts {
     pub(super) drain: Duration,
     pub(super) handshake: Duration,
     pub(super) login: Duration,
 }
 
 /// What a builder has for endpoints besides the settings of the connection.
-pub(crate) struct LinkParts<H> {
+pub(crate) struct EndpointParts<H> {
     pub(crate) handler: H,
     pub(crate) stacks: Stacks,
 }
@@ -59,13 +59,13 @@ impl<P, H> ClientBuilder<P, H> {
     /// Connects to the broker at the URL, whatever its topic.
     pub(crate) async fn connect_broker(
         mut self,
-    ) -> Result<(BrokerLink, LinkParts<H>), ConnectError> {
+    ) -> Result<(MultiplexedConnection, EndpointParts<H>), ConnectError> {
         self.url = self.service_url()?.without_topic().to_string();
         let (handler, parts) = self.finish()?;
         parts.refuse_channels()?;
         parts.refuse_dialect()?;
         let stacks = parts.stacks.clone();
-        let timeouts = LinkTimeouts {
+        let timeouts = EndpointTimeouts {
             drain: parts.settings.drain_timeout,
             handshake: parts.settings.handshake_timeout,
             // All of them log in within that of the connection.
@@ -77,13 +77,13 @@ impl<P, H> ClientBuilder<P, H> {
         };
         let target = parts.target(protocol, Translations::none(), None);
         let endpoints = Endpoints::default();
-        let clients = LinkClients::default();
-        let endpoint = |_: &Arc<Shared>| LinkEndpoint {
+        let clients = TopicClients::default();
+        let endpoint = |_: &Arc<Shared>| MultiplexedEndpoint {
             endpoints: endpoints.clone(),
             clients: clients.clone(),
         };
         let keep = supervisor::start(target, endpoint).await?;
-        let link = BrokerLink {
+        let mux = MultiplexedConnection {
             keep,
             endpoints,
             clients,
@@ -91,11 +91,11 @@ impl<P, H> ClientBuilder<P, H> {
             is_closing: watch::Sender::new(false),
             services: Running::default(),
         };
-        Ok((link, LinkParts { handler, stacks }))
+        Ok((mux, EndpointParts { handler, stacks }))
     }
 }
 
-impl BrokerLink {
+impl MultiplexedConnection {
     pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
         &self.keep.0.connection
     }
@@ -105,7 +105,7 @@ impl BrokerLink {
     }
 
     /// The clients at its topics.
-    pub(super) fn clients(&self) -> &LinkClients {
+    pub(super) fn clients(&self) -> &TopicClients {
         &self.clients
     }
 
@@ -114,7 +114,7 @@ impl BrokerLink {
         &self.keep.0
     }
 
-    pub(super) fn timeouts(&self) -> LinkTimeouts {
+    pub(super) fn timeouts(&self) -> EndpointTimeouts {
         self.timeouts
     }
 
@@ -204,12 +204,12 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 /// What sorts what the sessions of a connection receive.
-struct LinkEndpoint {
+struct MultiplexedEndpoint {
     endpoints: Endpoints,
-    clients: LinkClients,
+    clients: TopicClients,
 }
 
-impl Endpoint for LinkEndpoint {
+impl Endpoint for MultiplexedEndpoint {
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask {
         self.clients.begin_session();
         Box::pin(service::run(

@@ -38,7 +38,7 @@ pub(super) struct Moment {
 
 /// The clients of a connection, one for each topic.
 #[derive(Clone, Default)]
-pub(super) struct LinkClients(Arc<Mutex<State>>);
+pub(super) struct TopicClients(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -52,7 +52,7 @@ struct Entry {
     has_joined: bool,
 }
 
-impl LinkClients {
+impl TopicClients {
     /// Takes the topic for a client. `false` where another one has it.
     pub(super) fn reserve(&self, topic: &str, hooks: Arc<dyn TopicHooks>) -> bool {
         let mut state = self.lock();
@@ -133,9 +133,9 @@ async fn all(hooks: impl Iterator<Item = Hook<'static, ()>>) {
     while tasks.join_next().await.is_some() {}
 }
 
-impl std::fmt::Debug for LinkClients {
+impl std::fmt::Debug for TopicClients {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LinkClients")
+        f.debug_struct("TopicClients")
             .field("topics", &self.lock().clients.len())
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! What the broker says of clients, topics and subscriptions.
+//! Notices of the broker: about clients, topics and subscriptions.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use crate::{
 use msip_session::wire::broker::{Presence, PresenceInd, server_to_client};
 
 impl Table {
-    /// The broker tells something.
-    pub(super) fn told(&mut self, topic: &[u8], body: &[u8]) {
-        match inform::told(body) {
+    /// Handles a message of the broker itself.
+    pub(super) fn handle_notice(&mut self, topic: &[u8], body: &[u8]) {
+        match inform::decode(body) {
             Some(server_to_client::Message::PresenceInd(presence))
                 if topic.starts_with(PRESENCE) =>
             {
                 self.presence(&presence);
             }
-            Some(server_to_client::Message::TopicInd(told)) => {
+            Some(server_to_client::Message::TopicInd(topic_ind)) => {
                 for (_, endpoint) in self.endpoints.all() {
                     if let Endpoint::Client(client) = endpoint
-                        && client.topic() == told.topic
+                        && client.topic() == topic_ind.topic
                     {
-                        client.told(&told);
+                        client.topic_spoken(&topic_ind);
                     }
                 }
             }

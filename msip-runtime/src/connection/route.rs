@@ -1,10 +1,10 @@
-//! By what a message goes: the connection of its session, or a channel (docs/protocol.md, "Channels").
+//! The route of a message: the connection of its session, or a channel (docs/protocol.md, "Channels").
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::{
     ConnectionShared, Delivering,
-    channels::{Channels, Link, Role},
+    channels::{ChannelState, Channels, Role},
     message::Outgoing,
     signal::Raised,
 };
@@ -13,14 +13,14 @@ use crate::{
 };
 use msip_session::is_droppable;
 
-/// By what a message goes.
+/// By which connection a message goes.
 #[derive(Debug)]
-pub(crate) enum Way {
-    /// The connection of the session.
-    Main,
+pub(crate) enum Route {
+    /// That of the session.
+    Session,
     Channel(Arc<ConnectionShared>),
     /// None: it is dropped, and counted.
-    Nowhere,
+    Drop,
 }
 
 type Sending<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
@@ -68,8 +68,9 @@ impl ConnectionShared {
         let Some(channel) = state.channels.get_mut(index) else {
             return;
         };
-        let before = std::mem::replace(&mut channel.link, Link::Up(Arc::clone(connection)));
-        if let Link::Up(before) = before {
+        let before =
+            std::mem::replace(&mut channel.state, ChannelState::Up(Arc::clone(connection)));
+        if let ChannelState::Up(before) = before {
             state.dropped += before.dropped();
             drop(state);
             before.begin_close(&Status::new(Code::Aborted, "channel taken over"));
@@ -80,9 +81,9 @@ impl ConnectionShared {
     pub(crate) fn channel_failed(&self, index: usize) {
         if let Some(channels) = self.channels()
             && let Some(channel) = channels.lock().channels.get_mut(index)
-            && matches!(channel.link, Link::Untried)
+            && matches!(channel.state, ChannelState::Untried)
         {
-            channel.link = Link::Down;
+            channel.state = ChannelState::Down;
         }
     }
 
@@ -102,8 +103,10 @@ impl ConnectionShared {
             return Vec::new();
         };
         let state = channels.lock();
-        let links = state.channels.iter().map(|channel| &channel.link);
-        links.map(|link| matches!(link, Link::Up(_))).collect()
+        let states = state.channels.iter().map(|channel| &channel.state);
+        states
+            .map(|state| matches!(state, ChannelState::Up(_)))
+            .collect()
     }
 
     /// Closes the channels gracefully, with this status.
@@ -164,26 +167,26 @@ impl ConnectionShared {
         KindSet::from_bits(self.channel_kinds.load(Ordering::Relaxed)).contains(kind)
     }
 
-    /// By what a message of this kind goes now.
+    /// The route of a message of this kind as things are now.
     #[inline]
-    pub(crate) fn way(&self, kind: MsgKind) -> Way {
+    pub(crate) fn route(&self, kind: MsgKind) -> Route {
         if self.has_channel_for(kind) {
-            self.way_of_channel(kind)
+            self.route_of_channel(kind)
         } else {
-            Way::Main
+            Route::Session
         }
     }
 
     #[cold]
-    fn way_of_channel(&self, kind: MsgKind) -> Way {
+    fn route_of_channel(&self, kind: MsgKind) -> Route {
         let Some(channels) = self.channels() else {
-            return Way::Main;
+            return Route::Session;
         };
-        match channels.lock().link(kind) {
-            Some(Link::Up(connection)) => Way::Channel(Arc::clone(connection)),
+        match channels.lock().state_of(kind) {
+            Some(ChannelState::Up(connection)) => Route::Channel(Arc::clone(connection)),
             // A STATE has a newer one or none: it is not lost.
-            Some(Link::Down) if is_droppable(kind) && kind != MsgKind::State => Way::Nowhere,
-            Some(Link::Down | Link::Untried) | None => Way::Main,
+            Some(ChannelState::Down) if is_droppable(kind) && kind != MsgKind::State => Route::Drop,
+            Some(ChannelState::Down | ChannelState::Untried) | None => Route::Session,
         }
     }
 
@@ -199,9 +202,9 @@ impl ConnectionShared {
         message: &'a E,
         options: &'a CallOptions,
     ) -> Option<Sending<'a, SendError>> {
-        match self.way(message.variant()?.kind) {
-            Way::Main => None,
-            Way::Nowhere => {
+        match self.route(message.variant()?.kind) {
+            Route::Session => None,
+            Route::Drop => {
                 self.drop_for_channel();
                 let dropped = if options.ack {
                     Err(SendError::Dropped)
@@ -210,7 +213,7 @@ impl ConnectionShared {
                 };
                 Some(Box::pin(std::future::ready(dropped)))
             }
-            Way::Channel(channel) => Some(Box::pin(async move {
+            Route::Channel(channel) => Some(Box::pin(async move {
                 match channel.send(message, options).await {
                     Err(error) if error.lacks_session() => {
                         // It has just ended, and nothing was sent.
@@ -230,13 +233,13 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Option<Result<(), SendError>> {
-        match self.way(message.variant()?.kind) {
-            Way::Main => None,
-            Way::Nowhere => {
+        match self.route(message.variant()?.kind) {
+            Route::Session => None,
+            Route::Drop => {
                 self.drop_for_channel();
                 Some(Ok(()))
             }
-            Way::Channel(channel) => Some(match channel.try_send(message, options) {
+            Route::Channel(channel) => Some(match channel.try_send(message, options) {
                 Err(error) if error.lacks_session() => {
                     self.channel_ended(&channel);
                     self.try_send(message, options)
@@ -253,14 +256,14 @@ impl ConnectionShared {
         message: &'a E,
         options: &'a CallOptions,
     ) -> Option<Sending<'a, CallError>> {
-        match self.way(message.variant()?.kind) {
-            Way::Main => None,
-            Way::Nowhere => {
+        match self.route(message.variant()?.kind) {
+            Route::Session => None,
+            Route::Drop => {
                 self.drop_for_channel();
                 let dropped = CallError::NotSent(SendError::Dropped);
                 Some(Box::pin(std::future::ready(Err(dropped))))
             }
-            Way::Channel(channel) => Some(Box::pin(async move {
+            Route::Channel(channel) => Some(Box::pin(async move {
                 let delivered = channel.deliver(message, options).await;
                 self.delivered_by(&channel, delivered, message, options)
                     .await
@@ -275,16 +278,16 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<Option<Delivering>, CallError> {
-        let way = message
+        let route = message
             .variant()
-            .map_or(Way::Main, |variant| self.way(variant.kind));
-        let channel = match way {
-            Way::Main => return Ok(None),
-            Way::Nowhere => {
+            .map_or(Route::Session, |variant| self.route(variant.kind));
+        let channel = match route {
+            Route::Session => return Ok(None),
+            Route::Drop => {
                 self.drop_for_channel();
                 return Err(SendError::Dropped.into());
             }
-            Way::Channel(channel) => channel,
+            Route::Channel(channel) => channel,
         };
         let sent = match channel.begin_on_this(message, options).await {
             Err(error) if is_unsent(&error) => {
@@ -302,7 +305,7 @@ impl ConnectionShared {
         }))))
     }
 
-    /// What has become of a message that went by a channel. Where that has ended before the message ran, it goes another way.
+    /// What has become of a message that went by a channel. Where that has ended before the message ran, it takes another route.
     async fn delivered_by<E: Outgoing>(
         &self,
         channel: &Arc<Self>,

@@ -7,9 +7,9 @@ use crate::{CloseReason, settings::Settings};
 
 /// A connection that takes nothing, from when its client is closed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ClosedLink(Arc<OnceLock<Arc<ConnectionShared>>>);
+pub(crate) struct ClosedConnection(Arc<OnceLock<Arc<ConnectionShared>>>);
 
-impl ClosedLink {
+impl ClosedConnection {
     /// The client is closed, for this reason; the first one stays.
     pub(crate) fn close(&self, reason: CloseReason) {
         self.0.get_or_init(|| {
