@@ -47,6 +47,25 @@ impl Serving {
 ///
 /// `client.with(peer.call())` makes a call of its own under the same correlation id and in the same trace, and within what
 /// remains of the deadline: that call has its usual time limit, or what remains where that is shorter.
+///
+/// # Examples
+///
+/// A handler that gives its answer's quality to the time that is left:
+///
+/// ```
+/// use msip_runtime::Call;
+/// use std::time::Duration;
+///
+/// fn depth_of_search(call: Call<'_>) -> u32 {
+///     let tenant = call.metadata().header("tenant").unwrap_or("default");
+///     println!("a search for {tenant}, {:?}", call.metadata().correlation_id());
+///     match call.remaining() {
+///         Some(left) if left < Duration::from_millis(100) => 1,
+///         _ => 5,
+///     }
+/// }
+/// # let _ = depth_of_search;
+/// ```
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     serving: &'a Serving,
@@ -81,7 +100,7 @@ impl<'a> Call<'a> {
     /// [`ResponseMetadata`](crate::ResponseMetadata). Names and values are as in [`CallOptions::header`].
     ///
     /// Headers are sent with the end of the answer: with its one message, with the end of a stream, or with an error where
-    /// the caller's side knows of details of errors (each msip-runtime since 0.2). Without effect where no answer is
+    /// the caller's handshake has said that it reads details of errors, as that of msip-runtime does. Without effect where no answer is
     /// awaited: in the handler of a message that is no call, outside of any handler, and once the call has been answered
     /// or cancelled.
     ///
@@ -118,6 +137,10 @@ impl<'a> Call<'a> {
 
     /// Waits until the call is cancelled; never returns where it is not. See
     /// [`cancellation`](Self::cancellation).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
     pub async fn cancelled(&self) {
         self.cancellation().cancelled().await;
     }

@@ -11,6 +11,26 @@ type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 /// Values that the application attaches to a peer, one of each type: its name, its permissions, its place in a game.
 ///
 /// They live as long as the peer's session. A value that changes needs a type with a lock of its own.
+///
+/// # Examples
+///
+/// ```
+/// use msip_runtime::{Peer, Protocol, Status};
+///
+/// /// Under which name a peer plays.
+/// struct Nickname(String);
+///
+/// fn log_in<P: Protocol>(peer: &Peer<P>, name: &str) {
+///     peer.extensions().insert(Nickname(name.to_owned()));
+/// }
+///
+/// fn nickname<P: Protocol>(peer: &Peer<P>) -> Result<String, Status> {
+///     match peer.extensions().get::<Nickname>() {
+///         Some(nickname) => Ok(nickname.0.clone()),
+///         None => Err(Status::failed_precondition("log in first")),
+///     }
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct Extensions {
     values: Mutex<Values>,

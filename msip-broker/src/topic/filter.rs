@@ -51,7 +51,22 @@ impl Filter {
     }
 }
 
-/// A filter with wildcards, or one topic: valid, and cheap to clone.
+/// A filter with wildcards, or one topic: valid, and cheap to clone. It has at most 255 bytes and 32 levels.
+///
+/// # Examples
+///
+/// ```
+/// use msip_broker::topic::TopicFilter;
+///
+/// let filter = TopicFilter::new("fleet/+/position")?;
+/// assert!(filter.matches(b"fleet/7/position"));
+/// assert!(!filter.matches(b"fleet/7/north/position"));
+/// // All levels that follow, and none.
+/// assert!(TopicFilter::new("fleet/#")?.matches(b"fleet"));
+/// // No wildcard stands for a level of the broker.
+/// assert!(!TopicFilter::new("fleet/+")?.matches(b"fleet/$in"));
+/// # Ok::<(), msip_broker::topic::FilterError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicFilter(Arc<str>);
 

@@ -154,6 +154,10 @@ impl GatewayBuilder {
     /// # Errors
     ///
     /// See [`BindError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what it listens at.
     pub async fn bind(self) -> Result<Gateway, BindError> {
         let url: ListenUrl = self.url.parse()?;
         let upstreams = self.open_upstreams()?;

@@ -10,6 +10,17 @@ use crate::{CallError, Status};
 ///
 /// A one-way message that waits holds up what its sender says after it, since order is kept: the sender's window bounds
 /// how much that is.
+///
+/// # Examples
+///
+/// ```
+/// # use msip_runtime::{Protocol, ServerBuilder};
+/// use msip_runtime::middleware::ConcurrencyLimit;
+///
+/// # fn configured<P: Protocol>(builder: ServerBuilder<P>) -> ServerBuilder<P> {
+/// builder.incoming(ConcurrencyLimit::new(64))
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ConcurrencyLimit {
     permits: Semaphore,

@@ -15,6 +15,18 @@ use crate::{CallError, Status};
 ///
 /// A one-way message that waits holds up what its sender says after it, as with
 /// [`ConcurrencyLimit`](super::ConcurrencyLimit).
+///
+/// # Examples
+///
+/// ```
+/// # use msip_runtime::{Protocol, ServerBuilder};
+/// use msip_runtime::middleware::RateLimit;
+///
+/// # fn configured<P: Protocol>(builder: ServerBuilder<P>) -> ServerBuilder<P> {
+/// // 1,000 a second, 200 at once after a quiet time; further ones are refused.
+/// builder.incoming(RateLimit::new(1000).burst(200).refusing())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RateLimit {
     per_second: f64,

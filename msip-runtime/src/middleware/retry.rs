@@ -15,6 +15,19 @@ use crate::{CallError, Code, SendError};
 /// [`CallOptions::idempotent`](crate::CallOptions::idempotent), is also tried again where it may have run: the
 /// connection was lost, or the peer answers `UNAVAILABLE` or `UNKNOWN`. All tries together have the time that one
 /// would have. Exchanges with streams are not tried again, and neither are incoming ones.
+///
+/// # Examples
+///
+/// ```
+/// # use msip_runtime::{Protocol, ClientBuilder};
+/// use msip_runtime::middleware::Retry;
+/// use std::time::Duration;
+///
+/// # fn configured<P: Protocol>(builder: ClientBuilder<P, ()>) -> ClientBuilder<P, ()> {
+/// // The waits between four tries are drawn from up to 20 ms, 40 ms and 80 ms.
+/// builder.outgoing(Retry::new(4).waits(Duration::from_millis(20), Duration::from_secs(1)))
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
     tries: u32,

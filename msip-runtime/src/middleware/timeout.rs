@@ -11,6 +11,18 @@ use crate::CallError;
 ///
 /// It only ever shortens a deadline. An outgoing call sends it to the peer as its deadline, as one with such a
 /// [`timeout`](crate::CallOptions::timeout) does. Streams are left alone, unless asked for.
+///
+/// # Examples
+///
+/// ```
+/// # use msip_runtime::{Protocol, ServerBuilder};
+/// use msip_runtime::middleware::Timeout;
+/// use std::time::Duration;
+///
+/// # fn configured<P: Protocol>(builder: ServerBuilder<P>) -> ServerBuilder<P> {
+/// builder.incoming(Timeout::new(Duration::from_secs(2)).with_streams())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Timeout {
     limit: Duration,

@@ -174,6 +174,10 @@ impl<P: Protocol> Server<P> {
     /// # Errors
     ///
     /// The address or a setting in it is invalid, or the system refuses: see [`BindError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what it listens at.
     pub async fn bind(url: impl AsRef<str>) -> Result<Self, BindError> {
         Self::builder(url).bind().await
     }
@@ -236,7 +240,11 @@ impl<P: Protocol> Server<P> {
     }
 
     /// Serves clients with `handler`, an implementation of the generated `HandleClientToServer`, until the future is
-    /// dropped, which breaks every connection.
+    /// dropped. [`serve_until`](Self::serve_until) ends gracefully.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks every connection.
     pub async fn serve<H>(self, handler: H)
     where
         P: ServeWith<H>,

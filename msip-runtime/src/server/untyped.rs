@@ -92,7 +92,11 @@ impl UntypedServer {
         self.incoming.draining()
     }
 
-    /// Serves clients until the future is dropped, which breaks every connection.
+    /// Serves clients until the future is dropped. [`serve_until`](Self::serve_until) ends gracefully.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks every connection.
     pub async fn serve(self) {
         self.serve_until(pending()).await;
     }
@@ -121,6 +125,10 @@ impl ServerBuilder<Untyped> {
     /// # Errors
     ///
     /// See [`BindError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what it listens at.
     pub async fn bind(self) -> Result<UntypedServer, BindError> {
         let Bound {
             incoming,

@@ -110,6 +110,10 @@ impl<P: Protocol> Pair<P> {
     /// # Errors
     ///
     /// [`PairError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends both.
     pub async fn connect<S, C>(server: S, client: C) -> Result<Self, PairError>
     where
         P: ServeWith<S> + ConnectWith<C>,
@@ -152,6 +156,10 @@ impl<P: Protocol> Pair<P> {
     }
 
     /// Shuts the server down gracefully, as [`Server::serve_until`] does, and returns when it has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks every connection.
     pub async fn shut_down(self) -> DrainReport {
         let Self {
             mut server,
@@ -274,6 +282,10 @@ impl<P: Protocol> PairBuilder<P> {
     /// # Errors
     ///
     /// [`PairError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends both.
     pub async fn connect<S, C>(self, server: S, client: C) -> Result<Pair<P>, PairError>
     where
         P: ServeWith<S> + ConnectWith<C>,

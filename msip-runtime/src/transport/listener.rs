@@ -25,6 +25,10 @@ impl Listener {
     ///
     /// What the system says: the address is in use or is not of this machine, the host is not known, or another.
     /// `InvalidInput` where the URL has several addresses, or a setting of its transport cannot be used.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what it listens at.
     pub async fn bind(url: &ServiceUrl) -> io::Result<Self> {
         let address = url
             .only_address()

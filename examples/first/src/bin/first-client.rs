@@ -1,9 +1,9 @@
 use first::greet::{ArrivedInd, Greet, HandleServerToClient, HelloReq, SendClientToServer};
 use msip_runtime::Client;
 
-struct Door;
+struct Display;
 
-impl HandleServerToClient for Door {
+impl HandleServerToClient for Display {
     async fn on_arrived_ind(&self, _: &Client<Greet>, message: ArrivedInd) {
         println!("{} is here too", message.name);
     }
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = args.next();
     let url = url.unwrap_or_else(|| "tcp://127.0.0.1:7401".to_owned());
     let client = Client::<Greet>::builder(&url)
-        .handler(Door)
+        .handler(Display)
         .connect()
         .await?;
 
