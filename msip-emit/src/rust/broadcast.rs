@@ -16,7 +16,7 @@ pub(super) fn definition(
     let doc = Docs::line("What a server may say to many clients at once: its one-way messages, typed.")
         .paragraph(&format!(
             "Implemented for the [runtime's `Broadcast`]({}) of [`{}`]. Each message is encoded once and queued for \
-             every client that has room; nothing waits for a slow one.",
+             every client that has capacity; nothing waits for a slow one.",
             tokens.runtime_link("Broadcast"),
             tokens.protocol,
         ))

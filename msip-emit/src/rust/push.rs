@@ -27,7 +27,7 @@ pub(super) fn definition(
     let doc = Docs::line(says)
         .paragraph(&format!(
             "Implemented for the [runtime's `Sender`]({}) that a `{implementor}` of [`{}`] makes, and `&mut` to it. It \
-             gathers what is pushed; `flush` hands over the last of it.",
+             batches what is pushed; `flush` hands over the last of it.",
             tokens.runtime_link("Sender"),
             tokens.protocol,
         ))
@@ -37,7 +37,7 @@ pub(super) fn definition(
     let methods = envelope.one_way().map(|member| {
         let doc = Docs::new(&member.doc)
             .paragraph(
-                "One-way: gathered with others, and waits for room only where many wait already.",
+                "One-way: sent in a batch with others, and waits for capacity only where many wait already.",
             )
             .section(
                 "Errors",

@@ -242,13 +242,13 @@ fn method_doc(
 fn one_way(kind: MsgKind) -> &'static str {
     match kind {
         MsgKind::Event | MsgKind::Command => {
-            "One-way: waits for room to send it, not for the other side."
+            "One-way: waits for capacity to send it, not for the other side."
         }
         MsgKind::State => {
-            "One-way: waits for room to send it. Under pressure only the newest is sure to arrive."
+            "One-way: waits for capacity to send it. Under pressure only the newest is sure to arrive."
         }
         MsgKind::Log | MsgKind::Metric => {
-            "One-way: waits for room to send it. May be dropped under pressure."
+            "One-way: waits for capacity to send it. May be dropped under pressure."
         }
     }
 }
@@ -260,7 +260,7 @@ fn try_doc(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStrea
         Some(keyword) => format!("`{keyword}`"),
         None => format!("[`{method}`](Self::{method})"),
     };
-    Docs::line(&format!("{itself} without waiting for room."))
+    Docs::line(&format!("{itself} without waiting for capacity."))
         .section(
             "Errors",
             &format!(

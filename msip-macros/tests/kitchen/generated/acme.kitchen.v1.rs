@@ -148,7 +148,7 @@ impl ServerToClient {
 pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
     /// Every scalar, and the types beside it.
     ///
-    /// One-way: waits for room to send it, not for the other side.
+    /// One-way: waits for capacity to send it, not for the other side.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`scalars_ind`](Self::scalars_ind) without waiting for room.
+    /// [`scalars_ind`](Self::scalars_ind) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -216,7 +216,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
 
     /// It contains itself, in three ways.
     ///
-    /// One-way: waits for room to send it, not for the other side.
+    /// One-way: waits for capacity to send it, not for the other side.
     ///
     /// # Errors
     ///
@@ -228,7 +228,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`grow_req`](Self::grow_req) without waiting for room.
+    /// [`grow_req`](Self::grow_req) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -303,7 +303,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
 
     /// Fields, and two of several beside them.
     ///
-    /// One-way: waits for room to send it, not for the other side.
+    /// One-way: waits for capacity to send it, not for the other side.
     ///
     /// # Errors
     ///
@@ -315,7 +315,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`letter_ind`](Self::letter_ind) without waiting for room.
+    /// [`letter_ind`](Self::letter_ind) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -330,7 +330,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
 
     /// The message `note`.
     ///
-    /// One-way: waits for room to send it. May be dropped under pressure.
+    /// One-way: waits for capacity to send it. May be dropped under pressure.
     ///
     /// # Errors
     ///
@@ -342,7 +342,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`note`](Self::note) without waiting for room.
+    /// [`note`](Self::note) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -357,7 +357,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
 
     /// One of several.
     ///
-    /// One-way: waits for room to send it. Under pressure only the newest is sure to arrive.
+    /// One-way: waits for capacity to send it. Under pressure only the newest is sure to arrive.
     ///
     /// # Errors
     ///
@@ -369,7 +369,7 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`shape_state`](Self::shape_state) without waiting for room.
+    /// [`shape_state`](Self::shape_state) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -386,13 +386,13 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
 /// What a client may say to its server in bulk: its one-way messages, typed.
 ///
 /// Implemented for the [runtime's `Sender`](::msip_runtime::Sender) that a `Client` of
-/// [`Kitchen`] makes, and `&mut` to it. It gathers what is pushed; `flush` hands over the
+/// [`Kitchen`] makes, and `&mut` to it. It batches what is pushed; `flush` hands over the
 /// last of it.
 #[allow(dead_code)]
 pub trait PushClientToServer: ::core::marker::Send {
     /// Every scalar, and the types beside it.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -406,7 +406,7 @@ pub trait PushClientToServer: ::core::marker::Send {
 
     /// It contains itself, in three ways.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -420,7 +420,7 @@ pub trait PushClientToServer: ::core::marker::Send {
 
     /// Fields, and two of several beside them.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -434,7 +434,7 @@ pub trait PushClientToServer: ::core::marker::Send {
 
     /// The message `note`.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -448,7 +448,7 @@ pub trait PushClientToServer: ::core::marker::Send {
 
     /// One of several.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -701,7 +701,7 @@ pub trait HandleClientToServer: ::core::marker::Send + ::core::marker::Sync + 's
 pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
     /// It contains itself, in three ways.
     ///
-    /// One-way: waits for room to send it, not for the other side.
+    /// One-way: waits for capacity to send it, not for the other side.
     ///
     /// # Errors
     ///
@@ -713,7 +713,7 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`grow_rsp`](Self::grow_rsp) without waiting for room.
+    /// [`grow_rsp`](Self::grow_rsp) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -728,7 +728,7 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
 
     /// The message `vehicle_state`.
     ///
-    /// One-way: waits for room to send it. Under pressure only the newest is sure to arrive.
+    /// One-way: waits for capacity to send it. Under pressure only the newest is sure to arrive.
     ///
     /// # Errors
     ///
@@ -740,7 +740,7 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`vehicle_state`](Self::vehicle_state) without waiting for room.
+    /// [`vehicle_state`](Self::vehicle_state) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -755,7 +755,7 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
 
     /// How numbers can stand on the wire.
     ///
-    /// One-way: waits for room to send it. Under pressure only the newest is sure to arrive.
+    /// One-way: waits for capacity to send it. Under pressure only the newest is sure to arrive.
     ///
     /// # Errors
     ///
@@ -767,7 +767,7 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 
-    /// [`speed_metric`](Self::speed_metric) without waiting for room.
+    /// [`speed_metric`](Self::speed_metric) without waiting for capacity.
     ///
     /// # Errors
     ///
@@ -802,13 +802,13 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
 /// What a server may say to one client in bulk: its one-way messages, typed.
 ///
 /// Implemented for the [runtime's `Sender`](::msip_runtime::Sender) that a `Peer` of
-/// [`Kitchen`] makes, and `&mut` to it. It gathers what is pushed; `flush` hands over the
+/// [`Kitchen`] makes, and `&mut` to it. It batches what is pushed; `flush` hands over the
 /// last of it.
 #[allow(dead_code)]
 pub trait PushServerToClient: ::core::marker::Send {
     /// It contains itself, in three ways.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -822,7 +822,7 @@ pub trait PushServerToClient: ::core::marker::Send {
 
     /// The message `vehicle_state`.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -836,7 +836,7 @@ pub trait PushServerToClient: ::core::marker::Send {
 
     /// How numbers can stand on the wire.
     ///
-    /// One-way: gathered with others, and waits for room only where many wait already.
+    /// One-way: sent in a batch with others, and waits for capacity only where many wait already.
     ///
     /// # Errors
     ///
@@ -852,8 +852,8 @@ pub trait PushServerToClient: ::core::marker::Send {
 /// What a server may say to many clients at once: its one-way messages, typed.
 ///
 /// Implemented for the [runtime's `Broadcast`](::msip_runtime::Broadcast) of [`Kitchen`].
-/// Each message is encoded once and queued for every client that has room; nothing waits for
-/// a slow one.
+/// Each message is encoded once and queued for every client that has capacity; nothing waits
+/// for a slow one.
 #[allow(dead_code)]
 pub trait BroadcastServerToClient: ::core::marker::Send + ::core::marker::Sync {
     /// It contains itself, in three ways.

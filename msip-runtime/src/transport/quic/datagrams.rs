@@ -16,7 +16,7 @@ type Waiting<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 /// The datagrams of one connection.
 pub(super) struct QuicDatagrams {
     connection: Connection,
-    /// A datagram that waits for room.
+    /// A datagram that waits for capacity.
     sending: Option<Waiting<(), SendDatagramError>>,
     receiving: Option<Waiting<Bytes, ConnectionError>>,
     /// How many were read, and how many of those that came were dropped.
