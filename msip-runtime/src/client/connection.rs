@@ -249,8 +249,9 @@ impl ClientShared {
 ///     // An error says that the client is gone.
 ///     while state.changed().await.is_ok() {
 ///         match *state.borrow_and_update() {
-///             ConnectionState::Connected => println!("connected to {}", client.connection().address()),
-///             other => println!("{other:?}"),
+///             ConnectionState::Connected => println!("connected"),
+///             ConnectionState::Closed => println!("closed: {:?}", client.connection().closed()),
+///             _ => println!("out of reach"),
 ///         }
 ///     }
 /// }
