@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{ROOT, gen_in};
 
 /// What is checked in: the arguments that have written it, from the folder of the repository.
-const CHECKED_IN: [&[&str]; 6] = [
+const CHECKED_IN: [&[&str]; 8] = [
     &[
         "--python",
         "languages/python/examples",
