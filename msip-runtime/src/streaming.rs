@@ -14,7 +14,7 @@ use futures_core::Stream;
 use crate::answered::Wrapped;
 use crate::{
     CallError, ResponseMetadata,
-    connection::{Answers, FromBody, Requests, Sending},
+    connection::{Answers, CallPermit, FromBody, Requests, Sending},
     middleware::StreamingMiddleware,
 };
 use received::ReceivedStream;
@@ -168,6 +168,13 @@ impl<T> Streaming<T> {
     pub(crate) fn keep_metadata(&mut self, answer: &ResponseMetadata) {
         if let Source::Received(received) = &mut self.source {
             received.keep_metadata(answer);
+        }
+    }
+
+    /// The permit of the call that it answers is kept until the other side has ended the call.
+    pub(crate) fn keep_permit(&self, permit: CallPermit) {
+        if let Source::Received(received) = &self.source {
+            received.keep_permit(permit);
         }
     }
 

@@ -27,6 +27,7 @@
 pub use crate::body::json_message::{JsonError, JsonMessage, JsonTranslator};
 pub use crate::body::key::key_of_member;
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
+pub use crate::connection::CallPermit;
 pub use crate::raw::{
     Acknowledgment, CallToRelay, Event, Forwarded, Grant, Handle, Inbound, MessageRef, Messages,
     PendingDelivery, Relayed, RelayedCall, Reply, Requests, Responder, Responses, Service,

@@ -4,7 +4,10 @@ use std::{pin::pin, sync::Arc};
 
 use msip_runtime::{
     CallError, CallOptions, Identity, SendError, Status,
-    untyped::{CallToRelay, Forwarded, Handle, Relayed, RelayedCall, Requests, UntypedMessage},
+    untyped::{
+        CallPermit, CallToRelay, Forwarded, Handle, Relayed, RelayedCall, Requests, Responses,
+        UntypedMessage,
+    },
 };
 
 use msip_session::wire::Topic;
@@ -119,6 +122,19 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    /// What counts it among the calls of its client at the instance.
+    pub(super) fn take_permit(&mut self) -> Option<CallPermit> {
+        let permit = self.open.take_permit()?;
+        Some(Box::new(permit))
+    }
+
+    /// The call is open at the instance, and counts there until that has ended it.
+    pub(super) fn is_open_as(&mut self, responses: &Responses) {
+        if let Some(permit) = self.take_permit() {
+            responses.keep_permit(permit);
+        }
+    }
+
     /// The instances that have had it, with this one.
     pub(super) fn all_tried(&self) -> Vec<SessionKey> {
         let before = self.tried.iter().copied();
@@ -220,6 +236,11 @@ impl RelayedCall for MsipRequest {
         passed_on.is_some_and(|it| is_for_another(error, self.is_idempotent, &it.attempt))
     }
 
+    fn take_permit(&mut self) -> Option<CallPermit> {
+        let passed_on = self.passed_on.as_mut()?;
+        passed_on.attempt.take_permit()
+    }
+
     fn answered(&self) {
         if let Some(PassedOn { attempt, .. }) = &self.passed_on {
             attempt.open.answered();
@@ -227,7 +248,11 @@ impl RelayedCall for MsipRequest {
     }
 
     fn ended(mut self, end: Relayed) {
-        let Some(PassedOn { attempt, instance }) = self.passed_on.take() else {
+        let Some(PassedOn {
+            mut attempt,
+            instance,
+        }) = self.passed_on.take()
+        else {
             return;
         };
         let shared = &instance.shared;
@@ -238,6 +263,7 @@ impl RelayedCall for MsipRequest {
             }
             Relayed::Ended(end) => ended(&end, &attempt, shared),
             Relayed::Stream(responder, responses) => {
+                attempt.is_open_as(&responses);
                 let shared = Arc::clone(shared);
                 instance.work.begin(async move {
                     let forwarded = responder
@@ -264,7 +290,7 @@ fn is_for_another(error: &CallError, is_idempotent: bool, attempt: &Attempt) -> 
 /// Makes the call at `service`, and passes on what comes back. Where it could not be sent it goes to another instance.
 pub(super) async fn pass_on(
     call: Box<MsipCall>,
-    attempt: Attempt,
+    mut attempt: Attempt,
     service: Handle,
     shared: Arc<Shared>,
 ) {
@@ -280,14 +306,26 @@ pub(super) async fn pass_on(
     };
     if let Some(requests) = call.requests.take() {
         // In a box, since most calls have one request.
-        let opened = Box::pin(service.open_stream(&message, Unbroken(requests), &call.options));
+        let opened = Box::pin(async {
+            let opened = service.open_stream(&message, Unbroken(requests), &call.options);
+            let responses = opened.await?;
+            attempt.is_open_as(&responses);
+            Ok(responses)
+        });
         let forwarded = responder.forward_unless(opened, |_| false).await;
         return ended(&forwarded, &attempt, &shared);
     }
+    let mut permit = attempt.take_permit();
     let may_have_it = |error: &CallError| is_for_another(error, call.is_idempotent, &attempt);
     let forwarded = {
         // Pinned where it is made, so that the future of a call, which is moved into its box, holds it once.
-        let opened = pin!(service.open(&message, &call.options));
+        let opened = pin!(async {
+            let responses = service.open(&message, &call.options).await?;
+            if let Some(permit) = permit.take() {
+                responses.keep_permit(permit);
+            }
+            Ok(responses)
+        });
         responder.forward_unless(opened, may_have_it).await
     };
     match forwarded {

@@ -15,7 +15,7 @@ use crate::router::{Publisher, Request, SessionHandle, WakeList};
 /// Makes the call at a service, and gives its answer to the caller. Where it could not be sent it goes to another instance.
 pub(super) async fn pass_on(
     call: Box<Foreign>,
-    attempt: Attempt,
+    mut attempt: Attempt,
     session: SessionHandle,
     service: Handle,
     shared: &Shared,
@@ -31,7 +31,7 @@ pub(super) async fn pass_on(
         .on_behalf_of(call.0.caller().key().turn());
     let outcome = tokio::select! {
         biased;
-        outcome = one_answer(&service, &message, &options) => outcome,
+        outcome = one_answer(&service, &message, &options, &mut attempt) => outcome,
         () = call.0.given_up() => return attempt.open.unanswered(shared.now()),
     };
     match outcome {
@@ -65,8 +65,10 @@ async fn one_answer(
     service: &Handle,
     message: &UntypedMessage,
     options: &CallOptions,
+    attempt: &mut Attempt,
 ) -> Result<UntypedMessage, CallError> {
     let mut responses = service.open(message, options).await?;
+    attempt.is_open_as(&responses);
     let none = || {
         Status::new(
             Code::Unimplemented,

@@ -48,7 +48,7 @@ pub use exchange::{Assigned, Exchange, Request};
 pub use handover::Failed;
 pub use key::{Dialect, SessionKey};
 pub use limits::Limits;
-pub use open_calls::OpenCall;
+pub use open_calls::{ClientPermit, OpenCall};
 pub use outbox::{Delivery, OutboxItem, SubscriptionEnd, Target};
 pub use presence::{About, Introduction, Presence, TopicSpoken};
 pub use publication::{Frames, Publication, StateKey};

@@ -54,7 +54,7 @@ impl OpenCalls {
 #[derive(Debug)]
 pub struct OpenCall {
     calls: Arc<OpenCalls>,
-    client: Option<Arc<ClientCalls>>,
+    permit: Option<ClientPermit>,
 }
 
 impl OpenCall {
@@ -64,14 +64,18 @@ impl OpenCall {
         }
         Self {
             calls: calls.clone(),
-            client: None,
+            permit: None,
         }
     }
 
     /// It counts among the calls of its client too.
     pub(super) fn of_client(&mut self, client: &Arc<ClientCalls>) {
-        client.open.fetch_add(1, AcqRel);
-        self.client = Some(client.clone());
+        self.permit = Some(ClientPermit::new(client));
+    }
+
+    /// What counts it among the calls of its client, if anything does: it goes on to count there while this exists.
+    pub fn take_permit(&mut self) -> Option<ClientPermit> {
+        self.permit.take()
     }
 
     /// The instance has answered it.
@@ -94,9 +98,24 @@ impl Drop for OpenCall {
         if !FaultInjection::ForgetOpenCalls.is_on() {
             self.calls.open.fetch_sub(1, Relaxed);
         }
-        if let Some(client) = self.client.take() {
-            client.end();
-        }
+    }
+}
+
+/// Counts a call among those of its client at an instance, while it exists: also when it was given up, until the instance has ended
+/// it.
+#[derive(Debug)]
+pub struct ClientPermit(Arc<ClientCalls>);
+
+impl ClientPermit {
+    fn new(client: &Arc<ClientCalls>) -> Self {
+        client.open.fetch_add(1, AcqRel);
+        Self(client.clone())
+    }
+}
+
+impl Drop for ClientPermit {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -188,6 +188,26 @@ impl ExchangeTable {
         }
     }
 
+    /// A relayed call that is open: its slot at the session, and what waits for its outcome.
+    pub(super) fn relayed_mut(&mut self, token: Token) -> Option<(Slot, &mut dyn RelayTarget)> {
+        match self.rows.get_mut(token.index())? {
+            OpenExchange::Relayed { slot, target, .. } => Some((*slot, &mut **target)),
+            _ => None,
+        }
+    }
+
+    /// The slot of an exchange at the session, while it is open.
+    pub(super) fn slot(&self, token: Token) -> Option<Slot> {
+        match self.rows.get(token.index())? {
+            OpenExchange::Unary { slot, .. }
+            | OpenExchange::FailFast { slot, .. }
+            | OpenExchange::Unattended { slot }
+            | OpenExchange::Relayed { slot, .. }
+            | OpenExchange::Streaming { slot, .. } => Some(*slot),
+            OpenExchange::Ended => None,
+        }
+    }
+
     /// Items come for a relayed call: what waits for its outcome is handed a stream.
     #[inline(never)]
     fn begin_stream(&mut self, token: Token, encoding: &Encoding, relays: &mut Vec<Relay>) {
@@ -253,14 +273,9 @@ impl ExchangeTable {
 
     /// Takes an exchange out. Returns its slot at the session, while it is open.
     pub(super) fn remove(&mut self, token: Token) -> Option<Slot> {
-        match self.rows.try_remove(token.index())? {
-            OpenExchange::Unary { slot, .. }
-            | OpenExchange::FailFast { slot, .. }
-            | OpenExchange::Unattended { slot }
-            | OpenExchange::Relayed { slot, .. }
-            | OpenExchange::Streaming { slot, .. } => Some(slot),
-            OpenExchange::Ended => None,
-        }
+        let slot = self.slot(token);
+        self.rows.try_remove(token.index())?;
+        slot
     }
 
     /// Gives back the memory that a burst needed.

@@ -8,6 +8,7 @@ use super::{
     fault_injection::FaultInjection,
     instruments::{Instruments, OpenCalls, Seen, Waits},
     login_gate::LoginGate,
+    permits::CallPermits,
     relayed_call::Relay,
     running_calls::RunningCalls,
     schema_teller::SchemaTeller,
@@ -43,6 +44,7 @@ pub(crate) struct ConnectionInner {
     pub(super) call_queue: WaitQueue,
     pub(super) stream_senders: StreamSenders,
     pub(super) running_calls: RunningCalls,
+    pub(super) permits: CallPermits,
     pub(super) driver: DriverState,
     /// Raised when the session drains or ends, where anyone has asked for it.
     pub(super) draining: Option<Arc<Signal>>,
@@ -225,6 +227,7 @@ impl ConnectionInner {
             if FaultInjection::ExpireSilently.is_on() {
                 expired.clear();
             }
+            self.keep_permits_of_expired(&expired);
             for token in expired {
                 self.complete(token, Outcome::Expired);
             }
@@ -270,6 +273,7 @@ impl ConnectionInner {
         }
         self.stream_senders.release();
         self.running_calls.release();
+        self.permits.release();
         self.driver.release();
         self.wakes.release();
         if let Some(session) = self.session.as_mut() {
@@ -335,6 +339,7 @@ impl ConnectionInner {
             **self.dropped.get_or_insert_default() += session.dropped();
         }
         self.detach(lost);
+        self.return_permits();
         let relayed = self.running_calls.end_all(&mut self.wakes);
         self.relays.extend(relayed.into_all().map(Relay::Cancelled));
         self.raise_draining();
@@ -352,6 +357,7 @@ impl ConnectionInner {
             }
             self.complete(token, Outcome::Lost { sent: true });
         }
+        self.return_permits();
         let seen = self.seen();
         self.instruments.disconnected(|| seen);
     }

@@ -87,6 +87,7 @@ impl ConnectionShared {
             if let Some(session) = state.session() {
                 session.forget(slot);
             }
+            state.stream_ended(slot);
             if let Some(subscriptions) = &mut state.subscriptions {
                 subscriptions.forget(token);
             }

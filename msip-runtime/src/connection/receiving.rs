@@ -18,6 +18,9 @@ impl ConnectionInner {
             subscriptions.ended(token, &outcome);
         }
         if let Some(end) = exchanges.complete(token, outcome, encoding, wakes, relays) {
+            if let StreamSide::Caller(slot) = end {
+                self.stream_ended(slot);
+            }
             self.wake_stream_sender(end);
         }
     }

@@ -213,12 +213,14 @@ impl CallerConnection for ConnectionShared {
 impl CalleeConnection for ConnectionShared {
     fn give_up_relayed(&self, token: Token, number: u64) {
         let mut state = self.lock();
-        let Some((slot, target)) = state.exchanges.take_relayed(token, number) else {
+        let Some((slot, mut target)) = state.exchanges.take_relayed(token, number) else {
             return;
         };
         if let Some(session) = state.session() {
             session.forget(slot);
         }
+        let permit = target.take_permit();
+        state.keep_permit_if_given_up(slot, permit);
         state.relays.push(Relay::Ended(target, RelayEnd::GivenUp));
         state.wake_one_call();
         state.wake_driver();

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{call_to_answer::CallToAnswer, recv_buffer::RecvBuffer};
+use super::{call_to_answer::CallToAnswer, permits::CallPermit, recv_buffer::RecvBuffer};
 use crate::body::Encoding;
 use msip_session::{InboundSlot, Outcome, Token};
 
@@ -25,6 +25,9 @@ pub(crate) trait RelayTarget: fmt::Debug + Send {
 
     /// How long the outcome is waited for, before the call is made.
     fn set_timeout(&mut self, timeout: Duration);
+
+    /// What counts the call among those of its caller, to be kept for longer than this.
+    fn take_permit(&mut self) -> Option<CallPermit>;
 
     /// The call was answered with the message that came.
     fn answered(self: Box<Self>);
@@ -102,10 +105,21 @@ impl RelayedTo {
 }
 
 /// What is done for relayed calls once the lock is released under which it was found.
-#[derive(Debug)]
 pub(super) enum Relay {
     Ended(Box<dyn RelayTarget>, RelayEnd),
     Cancelled(RelayedTo),
+    /// A call has ended that others of its caller may wait for.
+    Returned(CallPermit),
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(target, end) => f.debug_tuple("Ended").field(target).field(end).finish(),
+            Self::Cancelled(to) => f.debug_tuple("Cancelled").field(to).finish(),
+            Self::Returned(_) => f.debug_tuple("Returned").finish(),
+        }
+    }
 }
 
 impl Relay {
@@ -149,6 +163,7 @@ pub(super) fn pass_on(relays: Vec<Relay>) {
             Relay::Ended(target, _) if was_answered => target.answered(),
             Relay::Ended(target, end) => target.ended(end),
             Relay::Cancelled(to) => to.give_up(),
+            Relay::Returned(permit) => drop(permit),
         }
     }
 }

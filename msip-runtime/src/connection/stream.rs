@@ -17,6 +17,7 @@ use super::{
     decoding::ItemReader,
     message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
+    permits::CallPermit,
     recv_buffer::RecvBuffer,
     recv_stream::{RecvStream, Taken},
     send_stream::StreamTarget,
@@ -50,6 +51,11 @@ impl Answers {
             timeout,
             encoding,
         }
+    }
+
+    /// The permit of the call is kept until the peer has ended the call.
+    pub(crate) fn keep_permit(&self, permit: CallPermit) {
+        self.connection.keep_permit_of(self.token, permit);
     }
 
     /// The next answer, or the end.

@@ -48,6 +48,8 @@ impl ConnectionShared {
         let mut lost = Vec::new();
         let awaited = session.awaited_calls(&mut lost);
         state.lose(&lost);
+        // The peer counts no longer what was given up.
+        state.return_permits();
         awaited
     }
 
@@ -84,6 +86,7 @@ impl ConnectionInner {
         };
         let cancelled = action(session);
         self.cancel_all(cancelled);
+        self.return_permits();
         self.raise_next_session();
         self.connected();
         self.capacity_freed();
@@ -98,6 +101,7 @@ impl ConnectionInner {
         // A session without a connection is never in breach of its times.
         let _ = session.handle_timeout(now, &mut expired);
         let next = session.poll_timeout();
+        self.keep_permits_of_expired(&expired);
         for token in expired {
             self.complete(token, Outcome::Expired);
         }

@@ -369,6 +369,10 @@ impl Received {
                 }
             }
             Event::Capacity => handled.has_freed_capacity = true,
+            Event::GivenUpEnded(slot) => {
+                handled.has_freed_capacity = true;
+                state.given_up_ended(slot);
+            }
             Event::Closing(text) => {
                 self.goodbye = Some(text);
                 state.raise_draining();

@@ -10,8 +10,8 @@ use super::{Forwarded, Handle, Responder, Responses, UntypedMessage, responder::
 use crate::{
     CallError, CallOptions, Metadata, Streaming,
     connection::{
-        BegunStream, CallToOpen, Caller, CallerConnection, ConnectionShared, FromBody as _,
-        NotRelayed, RelayEnd, RelayTarget,
+        BegunStream, CallPermit, CallToOpen, Caller, CallerConnection, ConnectionShared,
+        FromBody as _, NotRelayed, RelayEnd, RelayTarget,
     },
 };
 use msip_session::{Outcome, wire::Topic};
@@ -29,6 +29,10 @@ pub trait RelayedCall: fmt::Debug + Send + 'static {
 
     /// Whether it is another one's turn where the call ends with this error before it was answered.
     fn is_for_another(&self, error: &CallError) -> bool;
+
+    /// Takes what counts the call among those of its caller: where it is given up, or has run out of time, that is dropped once the
+    /// other end has ended the call, which counts there until then.
+    fn take_permit(&mut self) -> Option<CallPermit>;
 
     /// The call was answered with the message that came.
     ///
@@ -128,6 +132,10 @@ impl<C: RelayedCall> RelayTarget for CallToRelay<C> {
 
     fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
+    }
+
+    fn take_permit(&mut self) -> Option<CallPermit> {
+        self.call.take_permit()
     }
 
     fn answered(mut self: Box<Self>) {

@@ -8,7 +8,7 @@ use std::{
 use futures_core::Stream;
 
 use super::UntypedMessage;
-use crate::{CallError, Streaming};
+use crate::{CallError, Streaming, connection::CallPermit};
 
 /// What comes back from a call: one message whose [`is_answer`](UntypedMessage::is_answer) is true, or the items of a stream and
 /// its end.
@@ -24,6 +24,14 @@ pub struct Responses(pub(super) Streaming<UntypedMessage>);
 /// Taking an item gives its sender credit for another. An error is the last item.
 #[derive(Debug)]
 pub struct Requests(pub(super) Streaming<UntypedMessage>);
+
+impl Responses {
+    /// Keeps what counts the call among those of its caller until the other end has ended the call, which is later than this is
+    /// dropped where the call is given up.
+    pub fn keep_permit(&self, permit: CallPermit) {
+        self.0.keep_permit(permit);
+    }
+}
 
 macro_rules! stream {
     ($ty:ty) => {

@@ -9,7 +9,9 @@ use std::{
 use crate::{
     CallError, ResponseMetadata, SendError,
     body::Encoding,
-    connection::{Answers, ConnectionShared, FromBody, ItemReader, Requests, Sending, Taken},
+    connection::{
+        Answers, CallPermit, ConnectionShared, FromBody, ItemReader, Requests, Sending, Taken,
+    },
     decode_pool::INLINE_LEN,
 };
 use msip_session::{Item, wire::MsgId};
@@ -130,6 +132,13 @@ impl<T> ReceivedStream<T> {
     pub(super) fn keep_metadata(&mut self, answer: &ResponseMetadata) {
         if let Items::Answers { answers, .. } = &mut self.items {
             answers.recv_stream.keep_metadata(answer);
+        }
+    }
+
+    /// The permit of the call that it answers is kept until the other side has ended the call.
+    pub(super) fn keep_permit(&self, permit: CallPermit) {
+        if let Items::Answers { answers, .. } = &self.items {
+            answers.keep_permit(permit);
         }
     }
 

@@ -262,7 +262,11 @@ impl Driven {
             Event::Hello(_) | Event::Welcome(_) | Event::Refused(_) => {
                 panic!("the handshake is over")
             }
-            Event::Capacity | Event::StreamCredit(_) | Event::Closing(_) | Event::PeerFault(_) => {}
+            Event::Capacity
+            | Event::GivenUpEnded(_)
+            | Event::StreamCredit(_)
+            | Event::Closing(_)
+            | Event::PeerFault(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    slot::{InboundSlot, StreamSide, Token},
+    slot::{InboundSlot, Slot, StreamSide, Token},
     subscribe_request::SubscribeRequest,
 };
 use crate::{
@@ -57,6 +57,8 @@ pub enum Event {
     Cancelled(InboundSlot),
     /// Senders that were refused for [`Blocked::NoCapacity`](super::Blocked::NoCapacity) may try again.
     Capacity,
+    /// The peer has ended a call of this side that was given up, and counts it no longer: as [`Event::Capacity`].
+    GivenUpEnded(Slot),
     /// The peer has granted credit to this side's stream.
     StreamCredit(StreamSide),
     /// The peer has said CLOSE: it opens and accepts nothing new.

@@ -59,8 +59,8 @@ pub enum Class {
 pub(super) enum Ended {
     /// An exchange that is awaited.
     Awaited(Token),
-    /// A call that is not; there may be capacity for another.
-    Abandoned,
+    /// A call that is not, which was in this slot; there may be capacity for another.
+    Abandoned(Slot),
 }
 
 /// A call that is not awaited any more.
@@ -339,6 +339,17 @@ impl OutboundExchanges {
             .is_some_and(|entry| entry.class == Class::Abandoned)
     }
 
+    /// The same by its slot.
+    pub(super) fn is_abandoned_slot(&self, slot: Slot) -> bool {
+        let entry = self.entries.get(slot.index());
+        entry.is_some_and(|entry| entry.class == Class::Abandoned)
+    }
+
+    /// Whether an exchange is open in this slot, awaited or not.
+    pub(super) fn is_used(&self, slot: Slot) -> bool {
+        self.entries.contains(slot.index())
+    }
+
     /// Whether a frame for an exchange that is not open may be late: it was under way when the exchange ended here.
     pub(super) fn allows_late(&mut self, id: MsgId) -> bool {
         let was_issued = id.chosen_by() == self.books.side && !id.is_connection();
@@ -362,7 +373,7 @@ impl OutboundExchanges {
                 let entry = self.remove(slot, streams)?;
                 Some(Ended::Awaited(entry.token))
             }
-            Class::Abandoned => self.take(slot).map(|_| Ended::Abandoned),
+            Class::Abandoned => self.take(slot).map(|_| Ended::Abandoned(slot)),
             Class::Ping | Class::Droppable => None,
         }
     }

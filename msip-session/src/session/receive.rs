@@ -201,7 +201,7 @@ impl Session {
                 }
                 Ok(Some(Event::Answered { token, outcome }))
             }
-            Some(Ended::Abandoned) => Ok(Some(Event::Capacity)),
+            Some(Ended::Abandoned(slot)) => Ok(Some(Event::GivenUpEnded(slot))),
             None => self.ignore_late(id, now).map(|()| None),
         }
     }

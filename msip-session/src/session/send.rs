@@ -208,6 +208,17 @@ impl Session {
         self.close_unawaited(slot, is_withdrawn);
     }
 
+    /// Whether a call that was given up, or has timed out, counts at the peer until [`Event::GivenUpEnded`](super::Event::GivenUpEnded)
+    /// or the loss of the connection.
+    pub fn is_given_up(&self, slot: Slot) -> bool {
+        self.outbound.is_abandoned_slot(slot)
+    }
+
+    /// Whether an exchange of this side is open in this slot, or counts at the peer although it was given up.
+    pub fn is_used(&self, slot: Slot) -> bool {
+        self.outbound.is_used(slot)
+    }
+
     /// A call has timed out. The peer knows the deadline of one without streams itself.
     pub(super) fn expire_call(&mut self, slot: Slot) {
         let Some(call) = self.outbound.to_abandon(slot) else {

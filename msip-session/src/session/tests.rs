@@ -136,7 +136,7 @@ impl Peer {
 
     fn take(&mut self, frame: Frame, now: Duration) -> Result<(), Fault> {
         match self.session.handle_any(frame, now)? {
-            None | Some(Event::Capacity | Event::StreamCredit(_)) => {}
+            None | Some(Event::Capacity | Event::GivenUpEnded(_) | Event::StreamCredit(_)) => {}
             Some(Event::Item { item, .. }) => self
                 .told
                 .push(format!("item {}", String::from_utf8_lossy(&item.body))),

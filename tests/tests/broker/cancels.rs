@@ -200,3 +200,109 @@ async fn a_caller_gives_up_a_call_at_once_whatever_others_give_up() {
         given_up.elapsed()
     );
 }
+
+/// Has all calls open until it is told to end them, but for those that say "?".
+struct Keep {
+    begun: watch::Sender<usize>,
+    ends: watch::Receiver<bool>,
+}
+
+impl Service for Keep {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
+        let mut kept = Vec::new();
+        let mut ends = self.ends.clone();
+        loop {
+            let exchange = tokio::select! {
+                event = inbound.next() => match event {
+                    Some(Event::Exchange(exchange)) => exchange,
+                    Some(_) => continue,
+                    None => return,
+                },
+                Ok(()) = ends.changed() => {
+                    kept.clear();
+                    continue;
+                }
+            };
+            let Reply::Call(responder) = exchange.reply else {
+                continue;
+            };
+            if &exchange.message.raw_body()[..] == b"?" || *ends.borrow() {
+                responder.answer(&UntypedMessage::new(&ASK, "here".as_bytes()));
+            } else {
+                kept.push((responder, exchange.requests));
+                self.begun.send_modify(|begun| *begun += 1);
+            }
+        }
+    }
+}
+
+/// How a call is made that nobody waits for to the end.
+#[derive(Debug, Clone, Copy)]
+enum GivenUp {
+    Dropped,
+    Expired,
+    /// Its requests are a stream.
+    Stream,
+}
+
+/// Makes so many calls, and gives them up.
+async fn give_up_many(client: &UntypedClient, how: GivenUp, count: usize) {
+    // Until nobody has anything to do any more.
+    let settle = || tokio::time::sleep(Duration::from_secs(1));
+    let mut calls = JoinSet::new();
+    for _ in 0..count {
+        let client = client.clone();
+        calls.spawn(async move {
+            let ask = message(&ASK, "ask", "hang");
+            let options = match how {
+                GivenUp::Expired => CallOptions::new().timeout(Duration::from_millis(500)),
+                _ => CallOptions::new().timeout(Duration::from_secs(3600)),
+            };
+            if let GivenUp::Stream = how {
+                let requests = futures_util::stream::pending();
+                let opened = client.open_stream(&ask, requests, &options).await;
+                let _ = opened.expect("is opened").next().await;
+            } else {
+                let _ = client.call(&ask, &options).await;
+            }
+        });
+    }
+    settle().await;
+    calls.abort_all();
+    while calls.join_next().await.is_some() {}
+    settle().await;
+}
+
+/// The time is that of the test. What has been given up and goes on at an instance counts against who gave it up.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gives_up_calls_takes_no_more_of_an_instance_than_one_that_waits() {
+    for how in [GivenUp::Dropped, GivenUp::Expired, GivenUp::Stream] {
+        let url = format!("mem://given-up-{how:?}").to_lowercase();
+        let broker = Broker::listening(&url, Limits::default(), |_| Rights::all()).await;
+        let (begun, has_begun) = watch::channel(0);
+        let (end, ends) = watch::channel(false);
+        let service = UntypedClient::builder(&broker.url, "raw", 0)
+            .service(Keep { begun, ends })
+            .connect()
+            .await
+            .expect("connects");
+        let options = SubscribeOptions::new().by_peer().protocol("raw", 0);
+        let subscribed = service.subscribe("ask/$in", &options).await;
+        subscribed.expect("is allowed");
+        let [hasty, patient] = [broker.client("hasty").await, broker.client("patient").await];
+        // More than an instance lets a session have open.
+        for _ in 0..6 {
+            give_up_many(&hasty.client, how, 200).await;
+        }
+        let ask = message(&ASK, "ask", "?");
+        let options = CallOptions::new().timeout(Duration::from_secs(10));
+        let answer = patient.client.call(&ask, &options).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{how:?}: {error}"));
+        assert_eq!(&answer.raw_body()[..], b"here", "{how:?}");
+        assert_eq!(*has_begun.borrow(), 256, "{how:?}: the share of one client");
+        // Once they have ended there, it goes on.
+        end.send(true).expect("the service is there");
+        let answer = hasty.client.call(&ask, &options).await;
+        answer.unwrap_or_else(|error| panic!("{how:?}: {error}"));
+    }
+}

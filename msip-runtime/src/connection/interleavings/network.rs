@@ -140,7 +140,7 @@ impl Peer {
                         .reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(cancelled));
                 }
                 Some(Event::Answered { token, outcome }) => self.outcomes.push((token, outcome)),
-                Some(Event::Closing(_) | Event::Capacity) | None => {}
+                Some(Event::Closing(_) | Event::Capacity | Event::GivenUpEnded(_)) | None => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -334,6 +334,10 @@ impl Network {
             let has_freed_capacity = match event {
                 Some(Event::Answered { token, outcome }) => {
                     state.complete(token, outcome);
+                    true
+                }
+                Some(Event::GivenUpEnded(slot)) => {
+                    state.given_up_ended(slot);
                     true
                 }
                 Some(Event::Capacity | Event::Closing(_)) => true,

@@ -16,8 +16,8 @@ use crate::{
     CallOptions, Envelope as _,
     body::Body,
     connection::{
-        CallToAnswer, CallToOpen, Caller, RelayEnd, RelayTarget, fault_injection::FaultInjection,
-        relayed_call::CallerConnection,
+        CallPermit, CallToAnswer, CallToOpen, Caller, RelayEnd, RelayTarget,
+        fault_injection::FaultInjection, relayed_call::CallerConnection,
     },
     options::NO_OPTIONS,
 };
@@ -61,6 +61,10 @@ impl RelayTarget for Target {
     }
 
     fn set_timeout(&mut self, _: Duration) {}
+
+    fn take_permit(&mut self) -> Option<CallPermit> {
+        None
+    }
 
     fn answered(self: Box<Self>) {
         self.network.relay_ended();

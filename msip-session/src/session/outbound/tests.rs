@@ -37,7 +37,7 @@ impl Table {
         let ended = self.outbound.answer(id, &mut self.streams);
         let token = ended.and_then(|ended| match ended {
             Ended::Awaited(token) => Some(token),
-            Ended::Abandoned => None,
+            Ended::Abandoned(_) => None,
         });
         token.map(Token::index)
     }

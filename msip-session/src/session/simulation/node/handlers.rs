@@ -89,7 +89,7 @@ impl Node {
                 return Err(format!("{:?}: a late frame, and not counted", self.side));
             }
             match event {
-                None | Some(Event::Capacity | Event::StreamCredit(_)) => {}
+                None | Some(Event::Capacity | Event::GivenUpEnded(_) | Event::StreamCredit(_)) => {}
                 Some(Event::Item { token, item }) => {
                     self.streams.answer(self.side, token, &item, rules)?;
                 }
