@@ -1,5 +1,6 @@
 //! Typed traffic: an instance of a service hears each client apart.
 
+use futures_util::{StreamExt as _, stream};
 use msip_broker::access::Rights;
 use msip_broker::router::Limits;
 use msip_runtime::{
@@ -104,6 +105,48 @@ async fn every_message_of_a_client_comes_at_a_topic_of_its_own() {
         (gone.peer, gone.presence),
         (presence.peer, Presence::Gone.into())
     );
+}
+
+#[tokio::test]
+async fn a_stream_of_requests_of_a_service_reaches_the_one_client_that_it_is_for() {
+    let broker = Broker::start().await;
+    let mut service = broker.client("service").await;
+    serve(&service, "rooms/a/$in").await;
+    let mut clients = [broker.client("ann").await, broker.client("bob").await];
+    let mut peers = Vec::new();
+    for client in &clients {
+        let subscribed = client.client.subscribe("rooms/a", &chat()).await;
+        subscribed.expect("is allowed");
+        peers.push(introduced(&mut service, "rooms/a").await.peer);
+    }
+    for (client, peer) in clients.iter_mut().zip(&peers) {
+        let head = message(&ASK, &format!("rooms/a/$to/{peer}"), "");
+        let said = ["one ", "two ", "three"].map(|text| UntypedMessage::new(&ASK, text.as_bytes()));
+        let requests = stream::iter(said.clone());
+        let options = CallOptions::new();
+        let opened = service.client.open_stream(&head, requests, &options).await;
+        let answer = opened.expect("is opened").next().await.expect("an answer");
+        let answer = answer.expect("an answer");
+        assert_eq!(&answer.raw_body()[..], b"one two three");
+        for expected in ["one ", "two ", "three", "the end"] {
+            assert_eq!(client.next().await, expected);
+        }
+        // One that is given up breaks off over there.
+        let requests = stream::iter(said).chain(stream::pending());
+        let opened = service.client.open_stream(&head, requests, &options).await;
+        let mut answers = opened.expect("is opened");
+        for expected in ["one ", "two ", "three"] {
+            let sent = async {
+                tokio::select! {
+                    _ = answers.next() => panic!("there is no answer"),
+                    said = client.next() => said,
+                }
+            };
+            assert_eq!(sent.await, expected);
+        }
+        drop(answers);
+        assert_eq!(client.next().await, "broken off");
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use msip_broker::{
 use msip_runtime::{
     MsgKind, Status, Variant,
     untyped::{
-        Event, Inbound, Reply, Service, UntypedClient, UntypedMessage, UntypedPeer,
+        Event, Inbound, Reply, Requests, Service, UntypedClient, UntypedMessage, UntypedPeer,
         UntypedProtocol, UntypedServer,
     },
 };
@@ -177,6 +177,11 @@ impl Service for Tell {
                         .map(|why| format!(" ({why})"));
                     let said = format!("{} {body}{}", message.topic(), of.unwrap_or_default());
                     match exchange.reply {
+                        Reply::Call(responder) if exchange.requests.is_some() => {
+                            let said = self.read(exchange.requests).await;
+                            responder.answer(&UntypedMessage::new(&ASK, said));
+                            continue;
+                        }
                         Reply::Delivery(delivery) if body == "fail" => {
                             delivery.fail(Status::not_found("no such thing"));
                         }
@@ -202,5 +207,24 @@ impl Service for Tell {
                 _ => {}
             }
         }
+    }
+}
+
+impl Tell {
+    /// Tells what comes by a stream of requests, one after the other and how it ends, and returns it.
+    async fn read(&self, requests: Option<Requests>) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut requests = requests.expect("a stream");
+        while let Some(request) = requests.next().await {
+            let Ok(request) = request else {
+                self.seen.record("broken off".to_owned());
+                return all;
+            };
+            let body = request.raw_body();
+            self.seen.record(String::from_utf8_lossy(body).into_owned());
+            all.extend_from_slice(body);
+        }
+        self.seen.record("the end".to_owned());
+        all
     }
 }
