@@ -101,8 +101,8 @@ pub struct Streaming<T> {
 }
 
 enum Source<T> {
-    /// The other side sends it.
-    Received(ReceivedStream<T>),
+    /// The other side sends it. In a box, since it is large, and most exchanges have no stream.
+    Received(Box<ReceivedStream<T>>),
     /// It has ended, or was given up.
     Over,
     /// A test has it.
@@ -116,7 +116,9 @@ impl<E> Streaming<E> {
     where
         E: FromBody,
     {
-        Self::of(Source::Received(ReceivedStream::answers(answers, sending)))
+        Self::of(Source::Received(Box::new(ReceivedStream::answers(
+            answers, sending,
+        ))))
     }
 
     /// The requests of a call.
@@ -124,7 +126,9 @@ impl<E> Streaming<E> {
     where
         E: FromBody,
     {
-        Self::of(Source::Received(ReceivedStream::requests(requests)))
+        Self::of(Source::Received(Box::new(ReceivedStream::requests(
+            requests,
+        ))))
     }
 }
 
@@ -133,7 +137,7 @@ impl<T: 'static> Streaming<T> {
     /// envelope with it.
     pub fn narrow<U: 'static>(self, narrow: fn(T) -> Result<U, CallError>) -> Streaming<U> {
         let source = match self.source {
-            Source::Received(received) => Source::Received(received.narrow(narrow)),
+            Source::Received(received) => Source::Received(Box::new(received.narrow(narrow))),
             Source::Over => Source::Over,
             #[cfg(feature = "testing")]
             Source::Local(items) => Source::Local(Box::pin(Wrapped {

@@ -333,19 +333,26 @@ impl<'a> Reader<'a> {
             }
             self.last_topic = Bytes::copy_from_slice(topic);
         }
-        let asked = MsipRequest {
-            caller: self.session.clone(),
-            message: exchange.message,
-            options,
-            unnamed,
-            requests: exchange.requests,
-            is_idempotent,
-            key,
-            passed_on: None,
-        };
+        // Made where it stays: it is large, and each move of it is a copy.
+        let asked = Box::write(
+            Box::new_uninit(),
+            CallToRelay::new(
+                MsipRequest {
+                    caller: self.session.clone(),
+                    message: exchange.message,
+                    options,
+                    unnamed,
+                    requests: exchange.requests,
+                    is_idempotent,
+                    key,
+                    passed_on: None,
+                },
+                responder,
+            ),
+        );
         let request = Request {
             topic: self.last_topic.clone(),
-            exchange: Box::new(CallToRelay::new(asked, responder)),
+            exchange: asked,
             tried: Vec::new(),
         };
         if let Err((refused, request)) = self.publisher.request(request, now, &mut self.wakes) {
