@@ -8,9 +8,10 @@ use std::{sync::Arc, time::Duration};
 use super::{
     CANCEL_BURST, CANCELS_PER_SECOND, Config, ParkedSession, Phase, Session, UNWANTED_BURST,
     UNWANTED_PER_SECOND,
+    compact_time::CompactTime,
     fault_injection::FaultInjection,
-    keepalive::Keepalive,
-    subscriptions::SubscribeIntake,
+    keepalive::IdleKeepalive,
+    subscriptions::{SubscribeIntake, SubscribeRate},
     token_bucket::TokenBucket,
     window::{ReceiveWindow, SendWindow},
 };
@@ -23,11 +24,11 @@ pub struct IdleSession {
     lasting: ParkedSession,
     send_window: SendWindow,
     receive_window: ReceiveWindow,
-    keepalive: Keepalive,
-    last_credit: Duration,
+    keepalive: IdleKeepalive,
+    last_credit: CompactTime,
     unwanted: TokenBucket<UNWANTED_BURST, UNWANTED_PER_SECOND>,
     cancels: TokenBucket<CANCEL_BURST, CANCELS_PER_SECOND>,
-    subscribe_intake: Option<Box<SubscribeIntake>>,
+    subscribe_rate: Option<SubscribeRate>,
     is_kept: bool,
 }
 
@@ -39,6 +40,7 @@ impl Session {
             // What is being written counts too.
             && self.outgoing.cost() == 0
             && self.pong_count == 0
+            && self.keepalive.is_answered()
             && self.drain.is_none()
             && self.cancel_pacer.is_none()
             && self.datagrams.is_none()
@@ -60,7 +62,6 @@ impl Session {
         let send_window = std::mem::replace(&mut self.send_window, window);
         let window = ReceiveWindow::growing(config.window, 1);
         let receive_window = std::mem::replace(&mut self.receive_window, window);
-        let keepalive = Keepalive::new(config.ping_interval, Duration::ZERO);
         let cancels = TokenBucket::new(Duration::ZERO);
         let unwanted = TokenBucket::new(Duration::ZERO);
         Some(IdleSession {
@@ -68,11 +69,11 @@ impl Session {
             lasting: self.take_lasting(),
             send_window,
             receive_window,
-            keepalive: std::mem::replace(&mut self.keepalive, keepalive),
-            last_credit: self.last_credit,
+            keepalive: self.keepalive.to_idle(),
+            last_credit: self.last_credit.into(),
             unwanted: std::mem::replace(&mut self.unwanted, unwanted),
             cancels: std::mem::replace(&mut self.cancels, cancels),
-            subscribe_intake: self.subscribe_intake.take(),
+            subscribe_rate: self.subscribe_intake.take().map(|it| it.into_rate()),
             is_kept: self.is_kept,
         })
     }
@@ -83,6 +84,7 @@ impl IdleSession {
     #[must_use]
     pub fn wake(self) -> Session {
         // The time is that of a handshake, which is over.
+        let ping_interval = self.config.ping_interval;
         let mut session = Session::from_lasting(self.config, self.lasting, Duration::ZERO);
         session.phase = Phase::Open;
         session.is_kept = self.is_kept;
@@ -90,11 +92,12 @@ impl IdleSession {
             session.send_window = self.send_window;
             session.receive_window = self.receive_window;
         }
-        session.keepalive = self.keepalive;
-        session.last_credit = self.last_credit;
+        session.keepalive = self.keepalive.wake(ping_interval);
+        session.last_credit = self.last_credit.into();
         session.unwanted = self.unwanted;
         session.cancels = self.cancels;
-        session.subscribe_intake = self.subscribe_intake;
+        let rate = self.subscribe_rate;
+        session.subscribe_intake = rate.map(|rate| Box::new(SubscribeIntake::with_rate(rate)));
         session.report_memory();
         session
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::compact_time::CompactTime;
 use crate::wire::MsgId;
 
 /// After this many ping intervals without a byte the peer is considered dead.
@@ -17,6 +18,32 @@ pub(super) struct Keepalive {
     next_ping: Duration,
     outstanding: Option<(MsgId, Duration)>,
     round_trip: Option<Duration>,
+}
+
+/// The same while every ping is answered, in little memory.
+#[derive(Debug)]
+pub(super) struct IdleKeepalive {
+    last_received: CompactTime,
+    next_ping: CompactTime,
+    round_trip: Option<Duration>,
+}
+
+impl IdleKeepalive {
+    /// The same, with this interval.
+    pub(super) fn wake(self, interval: Duration) -> Keepalive {
+        Keepalive {
+            interval,
+            last_received: self.last_received.into(),
+            first_ping: None,
+            next_ping: self.next_ping.into(),
+            outstanding: None,
+            round_trip: self.round_trip,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Duration {
+        self.next_ping.into()
+    }
 }
 
 /// What is due.
@@ -36,6 +63,20 @@ impl Keepalive {
             next_ping: now + interval,
             outstanding: None,
             round_trip: None,
+        }
+    }
+
+    /// Whether every ping is answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.first_ping.is_none() && self.outstanding.is_none()
+    }
+
+    /// In little memory, where [every ping is answered](Self::is_answered).
+    pub(super) fn to_idle(&self) -> IdleKeepalive {
+        IdleKeepalive {
+            last_received: self.last_received.into(),
+            next_ping: self.next_ping.into(),
+            round_trip: self.round_trip,
         }
     }
 

@@ -10,6 +10,7 @@ mod batch;
 mod cancels;
 mod capacity;
 mod close;
+mod compact_time;
 mod config;
 mod credit_batcher;
 mod datagrams;

@@ -47,25 +47,38 @@ pub struct SubscribeHead<'a> {
     pub subscribe: Option<&'a Subscribe>,
 }
 
+/// How often a peer may ask.
+pub(super) type SubscribeRate = TokenBucket<SUBSCRIBE_BURST, SUBSCRIBES_PER_SECOND>;
+
 /// What the peer has asked and that is not answered, and how often it may ask.
 #[derive(Debug)]
 pub(super) struct SubscribeIntake {
-    rate: TokenBucket<SUBSCRIBE_BURST, SUBSCRIBES_PER_SECOND>,
+    rate: SubscribeRate,
     unanswered: usize,
     unanswered_len: usize,
 }
 
 impl SubscribeIntake {
     pub(super) fn new(now: Duration) -> Self {
+        Self::with_rate(TokenBucket::new(now))
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        self.unanswered == 0
+    }
+
+    /// One of which nothing is unanswered.
+    pub(super) const fn with_rate(rate: SubscribeRate) -> Self {
         Self {
-            rate: TokenBucket::new(now),
+            rate,
             unanswered: 0,
             unanswered_len: 0,
         }
     }
 
-    pub(super) const fn is_idle(&self) -> bool {
-        self.unanswered == 0
+    /// How often the peer may ask.
+    pub(super) fn into_rate(self) -> SubscribeRate {
+        self.rate
     }
 }
 
