@@ -188,13 +188,7 @@ impl<E: Endpoint> ClientChannel<E> {
         let mut handlers = self.endpoint.begin(&connection, &inbox);
         inbox.connected(connection.terms());
         let settings = &self.target.settings;
-        let mut driver = Driver::new(
-            stream,
-            decoder,
-            Arc::clone(&connection),
-            Arc::clone(&inbox),
-            settings.write_timeout,
-        );
+        let mut driver = Driver::new(stream, decoder, Arc::clone(&connection), Arc::clone(&inbox));
         let up = Up::new(&self.shared, self.index, &connection);
         tracing::info!("channel opened");
         if *self.over.borrow() {

@@ -240,7 +240,6 @@ impl<E: Endpoint> Supervisor<E> {
             decoder,
             Arc::clone(connection),
             Arc::clone(&run.inbox),
-            self.target.settings.write_timeout,
         )
     }
 

@@ -225,6 +225,11 @@ impl ConnectionShared {
         MemoryUse::of(&self.budget)
     }
 
+    /// For how long the peer may take nothing.
+    pub(crate) const fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
     /// The time, as sessions count it.
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()

@@ -113,7 +113,6 @@ pub(crate) struct Driver {
     /// Since when not a byte could be written or flushed.
     stalled_since: Option<Duration>,
     flush: Flush,
-    write_timeout: Duration,
     /// Since when a partial frame is buffered.
     frame_begun: Option<Duration>,
     slow_read: SlowRead,
@@ -148,7 +147,6 @@ impl Driver {
         decoder: Decoder,
         connection: Arc<ConnectionShared>,
         inbox: Arc<Inbox>,
-        write_timeout: Duration,
     ) -> Self {
         inbox.set_driven(true);
         let mut driver = Self {
@@ -159,7 +157,6 @@ impl Driver {
             writing: None,
             stalled_since: None,
             flush: Flush::Done,
-            write_timeout,
             frame_begun: None,
             slow_read: SlowRead::default(),
             has_leftover: true,
@@ -359,10 +356,10 @@ mod tests {
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let held = [
-            ("driver", size_of::<Driver>(), 416),
-            ("connection", size_of::<ConnectionShared>(), 576),
-            ("silent session", size_of::<IdleSession>(), 464),
-            ("inbox", size_of::<Inbox>(), 128),
+            ("driver", size_of::<Driver>(), 392),
+            ("connection", size_of::<ConnectionShared>(), 544),
+            ("silent session", size_of::<IdleSession>(), 384),
+            ("inbox", size_of::<Inbox>(), 96),
         ];
         for (what, size, most) in held {
             assert!(size <= most, "{what}: {size} bytes, and {most} are allowed");

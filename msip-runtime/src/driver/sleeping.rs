@@ -21,7 +21,7 @@ impl Driver {
             return Err(Ending::Fault(Fault::exhausted(MsgId::CONNECTION, rule)));
         }
         if let Some(since) = self.stalled_since
-            && now >= since + self.write_timeout
+            && now >= since + self.connection.write_timeout()
         {
             return Err(Ending::WriteStalled(now.saturating_sub(since)));
         }
@@ -85,7 +85,7 @@ impl Driver {
         };
         wake_at(frame_deadline);
         if let Some(since) = self.stalled_since {
-            wake_at(Some(since + self.write_timeout));
+            wake_at(Some(since + self.connection.write_timeout()));
             wake_at(self.reads_on_at(now));
         }
         wake_at(self.release_at);

@@ -44,13 +44,7 @@ pub(super) async fn serve(begun: Box<BegunChannel>, shared: Arc<ServerShared>) -
     } = *begun;
     let settings = &shared.settings;
     let may_log = || shared.log_limiter.may_log_served(&address);
-    let driver = Driver::new(
-        stream,
-        decoder,
-        Arc::clone(&connection),
-        Arc::clone(&inbox),
-        settings.write_timeout,
-    );
+    let driver = Driver::new(stream, decoder, Arc::clone(&connection), Arc::clone(&inbox));
     let mut driver = Box::new(driver.sharing(&shared.turn_queue));
     inbox.connected(connection.terms());
     let up = Up::new(&bound, &connection);

@@ -66,13 +66,13 @@ pub(super) fn serve(
         };
         Some(match begun {
             Beginning::Session(begun) => {
-                let (session, attached) = KeptSession::new(*begun, shared);
-                Served::Session(session, attached)
+                let (session, driver) = KeptSession::new(*begun, shared);
+                Served::Session(session, driver)
             }
             Beginning::Parked(parked, resumed) => {
                 let mut session = KeptSession::claimed(parked, shared);
-                let attached = session.resume(resumed);
-                Served::Session(session, attached)
+                let driver = session.resume(resumed);
+                Served::Session(session, driver)
             }
             Beginning::Channel(begun) => Served::Channel(begun, shared),
             Beginning::HandedOff(serving) => Served::HandedOff(serving),
@@ -81,7 +81,7 @@ pub(super) fn serve(
     async move {
         match beginning.await {
             // Not in a box: a task has place for it, however small it is.
-            Some(Served::Session(session, attached)) => session.serve(attached).await,
+            Some(Served::Session(session, driver)) => session.serve(driver).await,
             Some(Served::Channel(begun, shared)) => ConnectionEnd {
                 cut_off: Box::pin(channel_connection::serve(begun, shared)).await,
             },
@@ -96,7 +96,7 @@ pub(super) fn serve(
 
 /// What a connection is served by.
 enum Served {
-    Session(Box<KeptSession>, Attached),
+    Session(Box<KeptSession>, Box<Driver>),
     Channel(Box<BegunChannel>, Arc<ServerShared>),
     HandedOff(BoxFuture<'static, ()>),
 }
@@ -114,8 +114,6 @@ struct KeptSession {
     shared: Arc<ServerShared>,
     id: SessionId,
     about: AboutClient,
-    peer: Arc<dyn ServedPeer>,
-    connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     handlers: HandlerTask,
     /// The handlers are there; while there is no connection they may not be.
@@ -129,20 +127,16 @@ struct KeptSession {
     is_confirmed: bool,
     /// The connection before this one, as long as it is being closed. In a box, since there is seldom one.
     closing: Option<Box<Closing>>,
-    _abandon: AbandonOnDrop,
+    /// Dropped after the handlers.
+    held: AbandonOnDrop,
     count: SessionCount,
-}
-
-/// The session's current connection.
-struct Attached {
-    driver: Box<Driver>,
-    /// One of `max_connections`.
-    permit: ConnectionPermit,
+    /// Of its connection, one of `max_connections`. There while there is a connection.
+    permit: Option<ConnectionPermit>,
 }
 
 impl KeptSession {
     /// The session that begins, and its first connection.
-    fn new(begun: Begun, shared: Arc<ServerShared>) -> (Box<Self>, Attached) {
+    fn new(begun: Begun, shared: Arc<ServerShared>) -> (Box<Self>, Box<Driver>) {
         let Begun {
             connection,
             stream,
@@ -157,16 +151,11 @@ impl KeptSession {
             handlers,
         } = begun;
         let (registration, resumed) = kept.unzip();
-        let abandon = AbandonOnDrop {
-            peer: Arc::clone(&peer),
-            connection: Arc::clone(&connection),
-        };
         let session = Self {
             shared,
             id: session_id,
             about,
-            peer,
-            connection,
+            held: AbandonOnDrop { peer, connection },
             inbox,
             handlers,
             has_handlers: true,
@@ -175,26 +164,26 @@ impl KeptSession {
             resumed,
             is_confirmed: false,
             closing: None,
-            _abandon: abandon,
             count: SessionCount::new(instruments::Side::Server),
+            permit: Some(permit),
         };
         let driver = session.driver(stream, decoder);
-        (Box::new(session), Attached { driver, permit })
+        (Box::new(session), driver)
     }
 
     /// Not an `async fn`, whose future would hold what it is given twice: there are many silent connections.
-    fn serve(self: Box<Self>, attached: Attached) -> impl Future<Output = ConnectionEnd> + Send {
+    fn serve(self: Box<Self>, driver: Box<Driver>) -> impl Future<Output = ConnectionEnd> + Send {
         let mut session = self;
-        let mut running = session.begin(attached);
+        let mut running = session.begin(driver);
         async move {
             loop {
                 let stop = poll_fn(|task| session.poll_run(&mut running, task)).await;
-                let (ended, arrival) = running.connection.end(stop);
+                let (ended, arrival) = running.end(stop);
                 // In a box: while the connection is there, nothing is held for what comes after it.
-                match Box::pin(session.go_on(ended, arrival, running.permit)).await {
-                    After::Connection(next, attached) => {
+                match Box::pin(session.go_on(ended, arrival)).await {
+                    After::Connection(next, driver) => {
                         session = next;
-                        running = session.begin(attached);
+                        running = session.begin(driver);
                     }
                     After::End(end) => return end,
                 }
@@ -207,7 +196,6 @@ impl KeptSession {
         mut self: Box<Self>,
         ended: Box<driver::ConnectionEnd>,
         arrival: Option<Box<Resumed>>,
-        permit: ConnectionPermit,
     ) -> After {
         let driver::ConnectionEnd {
             reason,
@@ -226,23 +214,22 @@ impl KeptSession {
             self.registration = None;
             self.resumed = None;
             self.inbox.close();
-            self.connection.close(CloseReason::ClosedByUs);
-            self.peer.ended(&lost);
+            self.held.connection.close(CloseReason::ClosedByUs);
+            self.held.peer.ended(&lost);
             // Its place among the connections is held until it is closed.
             Box::pin(self.finish(graceful_close, reason)).await;
-            drop(permit);
             return After::End(ConnectionEnd { cut_off });
         }
         self.inbox.disconnected(reason);
         let arrival = match arrival {
             Some(mut arrival) => {
-                self.make_room(&mut arrival, graceful_close, permit);
+                self.make_room(&mut arrival, graceful_close);
                 arrival
             }
             None => {
                 // There is nothing more to say by it.
                 drop(graceful_close);
-                drop(permit);
+                self.permit = None;
                 match Box::pin(self.await_arrival()).await {
                     Waited::Arrival(session, arrival) => {
                         self = session;
@@ -255,42 +242,39 @@ impl KeptSession {
                 }
             }
         };
-        let attached = self.resume(arrival);
-        After::Connection(self, attached)
+        let driver = self.resume(arrival);
+        After::Connection(self, driver)
     }
 
     fn driver(&self, stream: Stream, decoder: Decoder) -> Box<Driver> {
         let driver = Driver::new(
             stream,
             decoder,
-            Arc::clone(&self.connection),
+            Arc::clone(&self.held.connection),
             Arc::clone(&self.inbox),
-            self.shared.settings.write_timeout,
         );
         Box::new(driver.sharing(&self.shared.turn_queue))
     }
 
     /// Begins to run a connection.
-    fn begin(&self, attached: Attached) -> Running {
+    fn begin(&self, driver: Box<Driver>) -> RunningConnection {
         self.tell_connected();
-        let registered = Registered::new(Arc::clone(&self.peer));
+        let registered = Registered::new(Arc::clone(&self.held.peer));
         if self.shared.draining.is_raised() {
             // It was not there yet when all were closed.
-            self.connection.begin_close(&goodbye());
+            self.held.connection.begin_close(&goodbye());
         }
-        self.inbox.connected(self.connection.terms());
-        let Attached { driver, permit } = attached;
-        let connection = RunningConnection {
+        self.inbox.connected(self.held.connection.terms());
+        RunningConnection {
             driver,
-            expiry: expiry(&self.connection),
+            expiry: expiry(&self.held.connection),
             _registered: registered,
-        };
-        Running { connection, permit }
+        }
     }
 
     /// Runs one connection until it ends, or until another one replaces it.
-    fn poll_run(&mut self, running: &mut Running, task: &mut Context<'_>) -> Poll<Stop> {
-        let RunningConnection { driver, expiry, .. } = &mut running.connection;
+    fn poll_run(&mut self, running: &mut RunningConnection, task: &mut Context<'_>) -> Poll<Stop> {
+        let RunningConnection { driver, expiry, .. } = running;
         if let Poll::Ready(ending) = driver.poll(task, &mut self.handlers) {
             return Poll::Ready(Stop::Ended(ending));
         }
@@ -303,7 +287,7 @@ impl KeptSession {
             }
             // What is open may finish within `drain_timeout`; nothing new is taken.
             let status = Status::unauthenticated("the identity has expired");
-            self.connection.begin_close(&status);
+            self.held.connection.begin_close(&status);
         }
         while let Poll::Ready(Some(arrival)) =
             poll_resumed(&mut self.resumed, &mut self.closing, task)
@@ -323,7 +307,7 @@ impl KeptSession {
     fn tell_connected(&self) {
         if self.may_log() {
             let client = Escaped::new(&self.about.name);
-            let identity = self.connection.identity();
+            let identity = self.held.connection.identity();
             let identity =
                 identity.map(|identity| format!("{} {}", identity.method, identity.subject()));
             let identity = identity
@@ -345,8 +329,8 @@ impl KeptSession {
         if let Some(channels) = self.channels {
             channels.end(limit).await;
         }
-        tell_disconnected(&*self.peer, reason).await;
-        tell_gone(&*self.peer).await;
+        tell_disconnected(&*self.held.peer, reason).await;
+        tell_gone(&*self.held.peer).await;
     }
 
     /// Ends the session, since it was not resumed in time.
@@ -354,13 +338,14 @@ impl KeptSession {
         self.registration = None;
         self.closing = None;
         let cut_off = self
+            .held
             .connection
             .with_session(|session| session.open_exchanges())
             .unwrap_or(0);
         // First, so that waiting senders learn that no connection will follow.
-        self.connection.close(CloseReason::ClosedByUs);
-        let lost = self.connection.lose_session();
-        self.peer.ended(&lost);
+        self.held.connection.close(CloseReason::ClosedByUs);
+        let lost = self.held.connection.lose_session();
+        self.held.peer.ended(&lost);
         if self.may_log() {
             tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
         }
@@ -370,17 +355,12 @@ impl KeptSession {
         if let Some(channels) = self.channels {
             channels.end(limit).await;
         }
-        tell_gone(&*self.peer).await;
+        tell_gone(&*self.held.peer).await;
         ConnectionEnd { cut_off }
     }
 }
 
-/// The session's current connection, and its place.
-struct Running {
-    connection: RunningConnection,
-    permit: ConnectionPermit,
-}
-
+/// The session's current connection.
 struct RunningConnection {
     driver: Box<Driver>,
     /// When the identity of the client expires, if it ever does.
@@ -408,7 +388,7 @@ impl RunningConnection {
 /// What follows a connection of a session.
 enum After {
     /// The next one.
-    Connection(Box<KeptSession>, Attached),
+    Connection(Box<KeptSession>, Box<Driver>),
     /// Nothing.
     End(ConnectionEnd),
 }
@@ -427,7 +407,7 @@ async fn tell_disconnected(peer: &dyn ServedPeer, reason: DisconnectReason) {
     }
 }
 
-/// Ends a session whose task is dropped before the session has ended, so that nobody waits for it any longer: the runtime
+/// The peer and the connection of a session. Ends a session whose task is dropped before the session has ended, so that nobody waits for it any longer: the runtime
 /// is shut down, or the server was dropped.
 struct AbandonOnDrop {
     peer: Arc<dyn ServedPeer>,
@@ -469,10 +449,10 @@ mod tests {
 
     #[test]
     fn what_every_idle_session_holds_is_small() {
-        let serve = |(session, attached): (Box<KeptSession>, Attached)| session.serve(attached);
+        let serve = |(session, driver): (Box<KeptSession>, Box<Driver>)| session.serve(driver);
         let held = [
             ("its state", size_of::<KeptSession>(), 240),
-            ("its future", returned_len(serve), 112),
+            ("its future", returned_len(serve), 96),
         ];
         for (what, size, most) in held {
             assert!(size <= most, "{what}: {size} bytes, and {most} are allowed");

@@ -3,7 +3,6 @@
 //! Every session has one and almost none needs it; a channel would cost more than everything else that is kept for a session.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -110,7 +109,9 @@ struct Waiting(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    resumed: VecDeque<Box<Resumed>>,
+    /// The oldest first. A queue would take more while it is empty.
+    #[expect(clippy::vec_box, reason = "they are large, and go on as they are")]
+    resumed: Vec<Box<Resumed>>,
     reader: Option<Waker>,
     /// One of the two sides was dropped.
     is_over: bool,
@@ -144,8 +145,8 @@ impl ResumeRoute {
                 return;
             }
             let is_full = state.resumed.len() >= MAX_WAITING;
-            let oldest = is_full.then(|| state.resumed.pop_front());
-            state.resumed.push_back(arrival);
+            let oldest = is_full.then(|| state.resumed.remove(0));
+            state.resumed.push(arrival);
             (oldest, state.reader.take())
         };
         drop(oldest);
@@ -159,8 +160,8 @@ impl ResumedReceiver {
     /// The next connection. `None` when none waits, and none can come any more.
     pub(super) fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Box<Resumed>>> {
         let mut state = self.0.lock();
-        if let Some(arrival) = state.resumed.pop_front() {
-            return Poll::Ready(Some(arrival));
+        if !state.resumed.is_empty() {
+            return Poll::Ready(Some(state.resumed.remove(0)));
         }
         if state.is_over {
             return Poll::Ready(None);

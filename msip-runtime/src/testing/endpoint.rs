@@ -43,9 +43,7 @@ impl<P: Protocol> Endpoint<P> {
         let inbox = Arc::new(Inbox::default());
         inbox.connected(connection.terms());
         let mut handlers = handlers(Arc::clone(&connection), Arc::clone(&inbox));
-        let write_timeout = settings.write_timeout;
-        let mut driver =
-            Driver::new(stream, decoder, connection, inbox, write_timeout).run_by_wakers();
+        let mut driver = Driver::new(stream, decoder, connection, inbox).run_by_wakers();
         let ending = driver.run(&mut handlers).await;
         Some(driver.end(ending).reason)
     }

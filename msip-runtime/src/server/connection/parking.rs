@@ -11,9 +11,9 @@ use crate::{
     },
 };
 
-/// How many handles of a session's connection there are while its handlers are not there: that of its task, the one to end it
-/// by, and its peer's.
-const OWN_HANDLES: usize = 3;
+/// How many handles of a session's connection there are while its handlers are not there: that of its task, and its
+/// peer's.
+const OWN_HANDLES: usize = 2;
 
 impl KeptSession {
     /// Leaves the session to the table of sessions, in little memory, where nothing of it is open and nobody else has a handle of
@@ -51,17 +51,17 @@ impl KeptSession {
 
     /// What is kept of the connection, and of the peer. `None` where these are needed as they are.
     fn park_connection(&self) -> Option<(ParkedConnection, Box<dyn ParkedPeer>)> {
-        let is_alone = Arc::strong_count(&self.connection) == OWN_HANDLES;
+        let is_alone = Arc::strong_count(&self.held.connection) == OWN_HANDLES;
         let has_more = self.has_handlers || self.closing.is_some() || self.channels.is_some();
-        if has_more || !is_alone || !self.peer.can_park() {
+        if has_more || !is_alone || !self.held.peer.can_park() {
             return None;
         }
-        let connection = self.connection.park()?;
-        match self.peer.park() {
+        let connection = self.held.connection.park()?;
+        match self.held.peer.park() {
             Some(peer) => Some((connection, peer)),
             None => {
                 let config = Arc::clone(&self.shared.session_config);
-                self.connection.unpark(connection, config);
+                self.held.connection.unpark(connection, config);
                 None
             }
         }
@@ -88,16 +88,12 @@ impl KeptSession {
         let connection = Arc::new(ConnectionShared::new(&shared.settings));
         connection.unpark(parked, Arc::clone(&shared.session_config));
         let peer = peer.reopen(&about, &connection);
-        let abandon = AbandonOnDrop {
-            peer: Arc::clone(&peer),
-            connection: Arc::clone(&connection),
-        };
         Box::new(Self {
             shared,
             id,
             about,
-            peer,
-            connection,
+            held: AbandonOnDrop { peer, connection },
+            permit: None,
             inbox: Arc::default(),
             handlers: no_handlers(),
             has_handlers: false,
@@ -106,14 +102,13 @@ impl KeptSession {
             resumed: None,
             is_confirmed,
             closing: None,
-            _abandon: abandon,
             count,
         })
     }
 
     /// Drops the handlers, which have nothing to do: the next connection begins them anew.
     pub(super) fn drop_handlers(&mut self) {
-        if self.peer.can_begin_handlers() {
+        if self.held.peer.can_begin_handlers() {
             self.handlers = no_handlers();
             self.has_handlers = false;
         }

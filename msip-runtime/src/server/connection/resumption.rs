@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Attached, KeptSession};
+use super::KeptSession;
 use crate::{
     Status,
-    driver::{GracefulClose, refuse_at_once, run_suspended},
+    driver::{Driver, GracefulClose, refuse_at_once, run_suspended},
     server::{
         begin::welcome,
-        permits::ConnectionPermit,
         resumed::Resumed,
         shared::ServerShared,
         suspended::{Closing, Idle, SuspendedStep, suspended_step},
@@ -45,7 +44,7 @@ impl KeptSession {
         loop {
             let may_park = look.is_none_or(|look| look <= Instant::now());
             let idle = Idle {
-                connection: &self.connection,
+                connection: &self.held.connection,
                 inbox: self.has_handlers.then_some(&*self.inbox),
             };
             let step = suspended_step(
@@ -58,7 +57,8 @@ impl KeptSession {
                     None => Some(step.await),
                 }
             };
-            let Some(step) = run_suspended(&self.connection, &mut self.handlers, step).await else {
+            let Some(step) = run_suspended(&self.held.connection, &mut self.handlers, step).await
+            else {
                 return Waited::Over(self);
             };
             match step {
@@ -99,20 +99,19 @@ impl KeptSession {
         };
         registration.detached(self.is_confirmed, kept);
         let ending = registration.ending();
-        let suspended_len = SUSPENDED_LEN + self.about.name.len() + self.peer.suspended_len();
-        self.connection.release_suspended();
-        self.connection
+        let suspended_len = SUSPENDED_LEN + self.about.name.len() + self.held.peer.suspended_len();
+        self.held.connection.release_suspended();
+        self.held
+            .connection
             .with_session(|session| session.allow_eviction(ending, suspended_len));
     }
 
     /// Closes the connection that was taken over: gracefully where both have a place, else at once, and the new one has its
     /// place. At most one of a session is being closed.
-    pub(super) fn make_room(
-        &mut self,
-        arrival: &mut Resumed,
-        graceful_close: GracefulClose,
-        permit: ConnectionPermit,
-    ) {
+    pub(super) fn make_room(&mut self, arrival: &mut Resumed, graceful_close: GracefulClose) {
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
         if !self.shared.permits.make_regular(&mut arrival.permit) {
             graceful_close.finish_at_once();
             arrival.permit = permit;
@@ -141,6 +140,7 @@ impl KeptSession {
     /// Refuses a connection while too much of what came by earlier ones is not handled.
     pub(super) fn unless_behind(&mut self, arrival: Box<Resumed>) -> Option<Box<Resumed>> {
         let is_behind = self
+            .held
             .connection
             .with_session(|session| session.is_behind())
             .unwrap_or(false);
@@ -153,7 +153,7 @@ impl KeptSession {
     }
 
     /// Resumes with another connection.
-    pub(super) fn resume(&mut self, arrival: Box<Resumed>) -> Attached {
+    pub(super) fn resume(&mut self, arrival: Box<Resumed>) -> Box<Driver> {
         let Resumed {
             stream,
             decoder,
@@ -164,7 +164,8 @@ impl KeptSession {
             permit,
             ..
         } = *arrival;
-        self.connection
+        self.held
+            .connection
             .set_sender(identity.map(|identity| identity.of_peer(self.about.id)));
         if let Some(registration) = &self.registration {
             registration.attached();
@@ -173,21 +174,21 @@ impl KeptSession {
         self.about.resumed = true;
         let mut welcome = Welcome {
             resumed: true,
-            awaited: self.connection.awaited(),
+            awaited: self.held.connection.awaited(),
             broker: self.about.routes_topics,
             ..welcome(
                 self.about.id,
                 (self.about.fingerprint, self.about.describes),
                 &self.shared.name,
                 &self.shared.settings,
-                &self.connection.terms().encoding,
+                &self.held.connection.terms().encoding,
             )
         };
         let ServerShared {
             lanes, settings, ..
         } = &*self.shared;
         let stream = lanes.open(hello.lane_kinds, &remote, settings, &mut welcome, stream);
-        self.peer.has_resumed(remote);
+        self.held.peer.has_resumed(remote);
         if let Some(channels) = &self.channels {
             channels.tell(&mut welcome);
         }
@@ -196,14 +197,15 @@ impl KeptSession {
             max_calls: 0,
             awaited: &hello.awaited,
         };
-        self.connection
+        self.held
+            .connection
             .welcome_back(hello_id, self.id, &welcome, &agreed);
         if !self.has_handlers {
-            self.handlers = self.peer.handlers(&self.inbox);
+            self.handlers = self.held.peer.handlers(&self.inbox);
             self.has_handlers = true;
         }
-        let driver = self.driver(stream, decoder);
-        Attached { driver, permit }
+        self.permit = Some(permit);
+        self.driver(stream, decoder)
     }
 }
 
