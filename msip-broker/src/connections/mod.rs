@@ -99,7 +99,7 @@ impl Connections {
         OpenConnection {
             table: Arc::clone(&self.0),
             info,
-            why: None,
+            is_closed: false,
         }
     }
 
@@ -149,7 +149,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct OpenConnection {
     table: Arc<Shared>,
     info: Arc<ConnectionInfo>,
-    why: Option<String>,
+    is_closed: bool,
 }
 
 impl OpenConnection {
@@ -161,16 +161,20 @@ impl OpenConnection {
 
     /// Closes it, with the reason that is shown: of the peer's words at most a part, and escaped.
     pub fn closed(mut self, why: impl ToString) {
-        self.why = Some(why.to_string());
+        self.close(&why.to_string());
+    }
+
+    fn close(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.is_closed, true) {
+            self.table.shard(self.info.id).remove(&self.info.id);
+            let closed = ClosedConnection::new(&self.info, why);
+            self.table.closed.push(closed);
+        }
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.table.shard(self.info.id).remove(&self.info.id);
-        let why = self.why.take().unwrap_or_else(|| "lost".to_owned());
-        self.table
-            .closed
-            .push(ClosedConnection::new(&self.info, &why));
+        self.close("lost");
     }
 }

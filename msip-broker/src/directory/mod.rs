@@ -7,7 +7,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use msip_runtime::{Identity, transport::PeerAddress};
@@ -29,6 +29,9 @@ const ANONYMOUS_AND_NEAR: &str = "anonymous, near";
 
 /// The role by which a principal is a service.
 const SERVICE: &str = "service";
+
+/// The principal of peers that do not say who they are: all of them share its name.
+static NOBODY: LazyLock<Principal> = LazyLock::new(|| Principal::new(ANONYMOUS));
 
 /// Says who a peer is, and what it may do. Cheap to clone; what it says may change when the configuration is read again.
 #[derive(Debug, Clone)]
@@ -84,14 +87,14 @@ impl Directory {
     pub fn of_identity(&self, identity: Option<&Identity>) -> (Principal, Arc<Rights>) {
         let table = self.table();
         let Some(identity) = identity else {
-            return (Principal::new(ANONYMOUS), Arc::new(Rights::none()));
+            return (NOBODY.clone(), Arc::new(Rights::none()));
         };
         if let ANONYMOUS | ANONYMOUS_AND_NEAR = &*identity.method {
             let rights = match identity.method == ANONYMOUS_AND_NEAR && !table.has_keys {
                 true => Rights::all(),
                 false => table.rights(ANONYMOUS, &[]),
             };
-            return (Principal::new(ANONYMOUS), Arc::new(rights));
+            return (NOBODY.clone(), Arc::new(rights));
         }
         let named = [&identity.user, &identity.service];
         let name = named.into_iter().find(|name| !name.is_empty());

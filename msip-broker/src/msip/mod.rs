@@ -33,13 +33,15 @@ use std::{
 
 use msip_runtime::{
     Status,
-    untyped::{Inbound, Service, UntypedPeer},
+    untyped::{IdleInbound, Inbound, Service, UntypedPeer},
 };
 
 use crate::{
     access::{Principal, Rights, SharedRights},
     connections::Connections,
-    router::{About, Dialect, EndReason, OutboxItem, Refused, Router, SessionHandle, WakeList},
+    router::{
+        About, Dialect, EndReason, OutboxItem, Refused, Router, SessionHandle, SessionKey, WakeList,
+    },
 };
 #[cfg(feature = "middleman")]
 pub(crate) use call::{MsipCall, MsipRequest};
@@ -86,8 +88,8 @@ struct Shared {
     authorize: Box<Authorize>,
     rights: SharedRights,
     connections: Connections,
-    /// The clients that have a session, by their names: for a service that wants one disconnected.
-    peers: Mutex<HashMap<Arc<str>, (SessionHandle, UntypedPeer)>>,
+    /// The clients that have a session: for a service that wants one disconnected, and when rights change.
+    peers: Mutex<HashMap<SessionKey, UntypedPeer>>,
 }
 
 impl BrokerService {
@@ -124,8 +126,15 @@ impl BrokerService {
     /// Those for whom `may_stay` says no end.
     pub fn reauthorize(&self, may_stay: impl Fn(&UntypedPeer) -> bool) {
         let shared = &self.0;
-        let known: Vec<_> = shared.peers().values().cloned().collect();
-        for (session, peer) in known {
+        let known: Vec<_> = shared
+            .peers()
+            .iter()
+            .map(|(key, peer)| (*key, peer.clone()))
+            .collect();
+        for (key, peer) in known {
+            let Some(session) = shared.router.session(key) else {
+                continue;
+            };
             if may_stay(&peer) {
                 let (_, rights) = shared.authorize(&peer);
                 shared.router.reauthorize(&session, rights, shared.now());
@@ -172,7 +181,7 @@ impl Shared {
         router.connect_as(principal, rights, Dialect::Msip, known)
     }
 
-    fn peers(&self) -> MutexGuard<'_, HashMap<Arc<str>, (SessionHandle, UntypedPeer)>> {
+    fn peers(&self) -> MutexGuard<'_, HashMap<SessionKey, UntypedPeer>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,6 +191,7 @@ impl Service for BrokerService {
     fn serve(&self, peer: UntypedPeer, mut inbound: Inbound) -> impl Future<Output = ()> + Send {
         let shared = &self.0;
         inbound.tell_idle();
+        let mut inbound = Box::new(inbound);
         async move {
             let session = shared.connect(&peer);
             let open = OpenSession::new(shared, &session, &peer);
@@ -199,7 +209,15 @@ impl Service for BrokerService {
                 }
                 taken = Vec::new();
                 // In little memory, until the peer has sent something or is to be sent something.
-                poll_fn(|task| poll_something(&open, &link, &mut inbound, &mut taken, task)).await;
+                let mut idle = match inbound.rest() {
+                    Ok(idle) => idle,
+                    Err(awake) => {
+                        inbound = awake;
+                        continue;
+                    }
+                };
+                poll_fn(|task| poll_something(&open, &link, &mut idle, &mut taken, task)).await;
+                inbound = Box::new(idle.wake());
             }
         }
     }
@@ -249,7 +267,7 @@ async fn awake(
 fn poll_something(
     open: &OpenSession<'_>,
     link: &Link,
-    inbound: &mut Inbound,
+    inbound: &mut IdleInbound,
     taken: &mut Vec<OutboxItem>,
     task: &mut Context<'_>,
 ) -> Poll<()> {
@@ -273,8 +291,7 @@ struct OpenSession<'a> {
 
 impl<'a> OpenSession<'a> {
     fn new(shared: &'a Arc<Shared>, session: &'a SessionHandle, peer: &UntypedPeer) -> Self {
-        let known = (session.clone(), peer.clone());
-        shared.peers().insert(session.shared_peer(), known);
+        shared.peers().insert(session.key(), peer.clone());
         Self { shared, session }
     }
 
@@ -290,7 +307,7 @@ impl<'a> OpenSession<'a> {
 
 impl Drop for OpenSession<'_> {
     fn drop(&mut self) {
-        self.shared.peers().remove(self.session.peer());
+        self.shared.peers().remove(&self.session.key());
         // The server was dropped, if it has not ended before.
         self.end(EndReason::Shutdown, Vec::new());
     }
@@ -335,6 +352,6 @@ mod tests {
             ("what it receives", size_of::<Inbound>()),
             ("what its reader keeps", size_of::<Lasting>()),
         ];
-        assert!(future <= 480, "{future} bytes, of which are {parts:?}");
+        assert!(future <= 272, "{future} bytes, of which are {parts:?}");
     }
 }

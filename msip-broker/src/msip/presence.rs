@@ -164,10 +164,11 @@ pub(super) fn ask(
         Code::from_name(&code)
             .ok_or_else(|| Status::invalid_argument("no such code: one of docs/protocol.md"))?
     };
-    let found = shared.peers().get(&*peer).cloned();
+    let session = shared.router.session_of(&peer);
+    let session = session.filter(|it| shared.router.takes_part(it, about.as_bytes()));
     // The same text whether it is there or is another topic's.
-    let (_, client) = found
-        .filter(|(session, _)| shared.router.takes_part(session, about.as_bytes()))
+    let client = session
+        .and_then(|session| shared.peers().get(&session.key()).cloned())
         .ok_or_else(|| Status::not_found("no such client of this topic"))?;
     client.disconnect(Status::new(code, text));
     let answer = ServerToClient {

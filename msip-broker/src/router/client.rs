@@ -27,7 +27,7 @@ pub(super) struct Client {
 #[derive(Debug, Default)]
 struct Part {
     /// What it has said that it speaks there.
-    spoken: Option<(String, u64)>,
+    spoken: Option<(Arc<str>, u64)>,
     /// The instance that looks after it.
     carer: Option<SessionKey>,
 }
@@ -72,7 +72,7 @@ impl Client {
     }
 
     /// It takes part in a topic from here on, if it has not, and speaks this there.
-    pub(super) fn comes(&self, topic: &Bytes, spoken: Option<(String, u64)>) {
+    pub(super) fn comes(&self, topic: &Bytes, spoken: Option<(Arc<str>, u64)>) {
         let mut parts = lock(&self.parts);
         let part = parts.get_or_default(topic);
         if spoken.is_some() {
@@ -122,10 +122,10 @@ impl Client {
         let carer = *part.carer.get_or_insert(instance);
         let about = self.about.as_ref().map(PackedAbout::unpack);
         let about = about.unwrap_or_default();
-        let (protocol, fingerprint) = part
-            .spoken
-            .clone()
-            .unwrap_or((about.protocol.clone(), about.fingerprint));
+        let (protocol, fingerprint) = match &part.spoken {
+            Some((protocol, fingerprint)) => (String::from(&**protocol), *fingerprint),
+            None => (about.protocol.clone(), about.fingerprint),
+        };
         let introduction = Introduction {
             looks_after: carer == instance || FaultInjection::AllLookAfter.is_on(),
             is_handed_over,

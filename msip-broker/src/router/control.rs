@@ -2,7 +2,9 @@
 //! message takes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -82,7 +84,7 @@ pub(super) struct Control {
     grants: Grants<SessionKey>,
     kept: BTreeMap<Bytes, Arc<Kept>>,
     /// The sessions, by the names of their peers.
-    names: HashMap<Arc<str>, SessionKey>,
+    names: HashSet<ByName>,
     routes: Routes,
     /// Grows with each change of subscriptions or rights.
     generation: u64,
@@ -117,12 +119,36 @@ struct Entry {
     session: Arc<Session>,
     rights: Arc<Rights>,
     subscriptions: SmallMap<Filter, Held>,
-    grants: SmallMap<TopicFilter, Grant>,
+    grants: BTreeMap<TopicFilter, Grant>,
     /// The topics of which services were told that it is there.
-    present: SmallMap<Bytes, ()>,
+    present: BTreeSet<Bytes>,
     /// When it ends, if it is away.
     expires_at: Option<Duration>,
 }
+
+/// A session, to be found by the name of its peer.
+#[derive(Debug)]
+struct ByName(Arc<Session>);
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        &self.0.client.peer
+    }
+}
+
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrow::<str>::borrow(self).hash(state);
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.client.peer == other.0.client.peer
+    }
+}
+
+impl Eq for ByName {}
 
 impl Router {
     /// A router without sessions.
@@ -185,20 +211,34 @@ impl Router {
             None => (key.to_string().into(), None),
         };
         let client = Client::new(key, peer, who, about);
-        control.names.insert(client.peer.clone(), key);
         let session = Arc::new(Session::new(key, client, dialect, self.0.limits.clone()));
+        control.names.replace(ByName(session.clone()));
         control.sessions.insert(
             key,
             Box::new(Entry {
                 session: session.clone(),
                 rights,
                 subscriptions: SmallMap::default(),
-                grants: SmallMap::default(),
-                present: SmallMap::default(),
+                grants: BTreeMap::new(),
+                present: BTreeSet::new(),
                 expires_at: None,
             }),
         );
         SessionHandle(session)
+    }
+
+    /// The session with this number, if it is there.
+    pub(crate) fn session(&self, key: SessionKey) -> Option<SessionHandle> {
+        let control = self.control();
+        let found = control.sessions.get(&key);
+        found.map(|entry| SessionHandle(entry.session.clone()))
+    }
+
+    /// That of the peer with this name.
+    pub(crate) fn session_of(&self, peer: &str) -> Option<SessionHandle> {
+        let control = self.control();
+        let found = control.names.get(peer);
+        found.map(|found| SessionHandle(found.0.clone()))
     }
 
     /// What all sessions of a principal may send, if that is limited.

@@ -72,10 +72,17 @@ pub(super) struct Outbox {
     min_generation: u64,
     /// How its writer gets on, and who waits for it.
     pace: Pace,
-    /// Subscriptions that have ended, of which the session is not told yet. Each once.
-    ended: Vec<(Filter, SubscriptionEnd)>,
+    /// In a box, since there is seldom any.
+    ended: Option<Box<Ended>>,
     /// How many messages were queued.
     pub(super) queued: u64,
+}
+
+/// What has ended, and somebody is to be told, or to be given.
+#[derive(Debug, Default)]
+struct Ended {
+    /// Subscriptions, of which the session is not told yet. Each once.
+    subscriptions: Vec<(Filter, SubscriptionEnd)>,
     /// What waited when the session ended, until its writer has returned what comes before.
     left: Vec<OutboxItem>,
 }
@@ -111,9 +118,8 @@ impl Outbox {
             status: Status::Connected,
             min_generation: 0,
             pace: Pace::default(),
-            ended: Vec::new(),
+            ended: None,
             queued: 0,
-            left: Vec::new(),
         }
     }
 
@@ -360,17 +366,22 @@ impl Outbox {
         wakes: &mut WakeList,
     ) {
         let is_over = matches!(self.status, Status::Ended(_));
-        let is_known = self.ended.iter().any(|(ended, _)| *ended == filter);
-        if is_over || self.ended.len() >= most || is_known {
+        let known = self.ended.as_ref().map(|ended| &*ended.subscriptions);
+        let known = known.unwrap_or_default();
+        let is_known = known.iter().any(|(ended, _)| *ended == filter);
+        if is_over || known.len() >= most || is_known {
             return;
         }
-        self.ended.push((filter, why));
+        let ended = self.ended.get_or_insert_default();
+        ended.subscriptions.push((filter, why));
         self.wake_writer(wakes);
     }
 
     /// It is subscribed to again.
     pub(super) fn subscribed(&mut self, filter: &Filter) {
-        self.ended.retain(|(ended, _)| ended != filter);
+        if let Some(all) = &mut self.ended {
+            all.subscriptions.retain(|(ended, _)| ended != filter);
+        }
     }
 
     /// What waits in the urgent queue, in the other one, and of LOG and METRIC.

@@ -146,11 +146,6 @@ impl SessionHandle {
         &self.0.client.peer
     }
 
-    /// The same, shared.
-    pub(crate) fn shared_peer(&self) -> Arc<str> {
-        self.0.client.peer.clone()
-    }
-
     /// Whose it is.
     pub fn principal(&self) -> &Principal {
         &self.0.client.principal

@@ -19,7 +19,7 @@ pub(super) struct Subscriber {
     pub(super) is_literal: bool,
     /// Whether it is of typed traffic.
     pub(super) is_by_peer: bool,
-    /// What its session says that it speaks.
+    /// What its session says that it speaks, where it is a service.
     pub(super) spoken: Option<Arc<Spoken>>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Subscriber {
 pub(super) struct Spoken {
     /// The change of the router in which it was said: the first one holds.
     pub(super) since: u64,
-    pub(super) protocol: String,
+    pub(super) protocol: Arc<str>,
     pub(super) fingerprint: u64,
     /// Whether others with another schema are refused.
     pub(super) is_strict: bool,
@@ -198,6 +198,12 @@ impl Subscriptions {
     /// The topics that are subscribed to by name.
     pub(super) fn topics(&self) -> impl Iterator<Item = &Bytes> {
         self.topics.keys()
+    }
+
+    /// The same topic in memory that is shared with the others that subscribe to it by name.
+    pub(super) fn shared_topic(&self, topic: Bytes) -> Bytes {
+        let known = self.topics.get_key_value(&topic);
+        known.map_or(topic, |(known, _)| known.clone())
     }
 
     /// How many subscriptions name a topic.

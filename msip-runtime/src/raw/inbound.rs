@@ -1,5 +1,7 @@
 //! The inbound side of a session, for a service of raw exchanges.
 
+mod idle;
+
 use std::{
     fmt,
     future::poll_fn,
@@ -26,6 +28,8 @@ use msip_session::{
     },
 };
 
+pub use idle::IdleInbound;
+
 /// What one session receives, in order.
 ///
 /// Messages that were read together come together. What has been taken counts against the sender's credit until the next call
@@ -39,6 +43,8 @@ pub struct Inbound {
     waiting: Option<Waiting>,
     /// The service is told when its session is silent.
     tells_idle: bool,
+    /// An [`IdleInbound`] goes on in its place.
+    is_over: bool,
 }
 
 impl fmt::Debug for Inbound {
@@ -81,8 +87,8 @@ pub enum Event<'a> {
     Connected,
     /// The connection was lost. The session waits for the next one, and what is answered meanwhile is kept for it.
     Disconnected(DisconnectReason),
-    /// Nothing has come or gone by the connection for a while: a service may give back memory that it does not need now. Only
-    /// after [`Inbound::tell_idle`], and once for each while.
+    /// Nothing has come or gone by the connection for a while: a service may give back memory that it does not need now, and
+    /// [rest](Inbound::rest). Only after [`Inbound::tell_idle`], and once for each while.
     Idle,
 }
 
@@ -122,21 +128,13 @@ impl Inbound {
             readiness,
             waiting: None,
             tells_idle: false,
+            is_over: false,
         }
     }
 
     /// From here on [`next`](Self::next) yields [`Event::Idle`] too.
     pub fn tell_idle(&mut self) {
         self.tells_idle = true;
-    }
-
-    /// Ready when [`next`](Self::next) has something to look at. Nothing is taken, so that a service which has been told that its
-    /// session [is silent](Event::Idle) can wait without it.
-    pub fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        match self.waiting {
-            Some(_) => Poll::Ready(()),
-            None => self.receiver.poll_ready(task),
-        }
     }
 
     /// What comes next. `None` when the session has ended and nothing more will come.
@@ -310,7 +308,9 @@ impl Inbound {
 
 impl Drop for Inbound {
     fn drop(&mut self) {
-        self.refuse_rest();
+        if !self.is_over {
+            self.refuse_rest();
+        }
     }
 }
 

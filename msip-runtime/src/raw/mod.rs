@@ -19,7 +19,7 @@ mod table;
 pub use decompress::decompress;
 pub use exchange::{Reply, UntypedExchange};
 pub use handle::{Handle, PendingDelivery, UntypedPeer};
-pub use inbound::{Event, Inbound, MessageRef, Messages};
+pub use inbound::{Event, IdleInbound, Inbound, MessageRef, Messages};
 pub use message::UntypedMessage;
 pub use relay::relay;
 pub use relayed::{CallToRelay, Relayed, RelayedCall};

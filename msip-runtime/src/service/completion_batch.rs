@@ -84,7 +84,7 @@ impl<Out: Outgoing> CompletionBatch<Out> {
     /// Tells the session.
     #[inline]
     pub(super) fn settle(&mut self, connection: &ConnectionShared, inbox: &Inbox) {
-        if self.handled.items > 0 || !self.answers.is_empty() {
+        if self.has_some() {
             self.settle_now(connection, inbox);
         }
     }
@@ -104,6 +104,12 @@ impl<Out: Outgoing> CompletionBatch<Out> {
         if handled.items > 0 {
             window.handled(handled, self.terms.connection);
         }
+    }
+
+    /// Whether there is something to be reported.
+    #[inline]
+    pub(super) fn has_some(&self) -> bool {
+        self.handled.items > 0 || !self.answers.is_empty()
     }
 
     /// Gives back the memory that a burst needed.

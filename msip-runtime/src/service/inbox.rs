@@ -355,6 +355,19 @@ impl Inbox {
         Poll::Pending
     }
 
+    /// Ready when something is there to be taken, or nothing more will come. Nothing is taken; who polls this has no memory to
+    /// give back.
+    pub(super) fn poll_ready(&self, task: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !state.queue.is_empty() || state.is_ending || self.is_closed() {
+            return Poll::Ready(());
+        }
+        state.set_reader(task);
+        state.is_to_release = false;
+        self.is_awaited.store(true, Ordering::Relaxed);
+        Poll::Pending
+    }
+
     /// How many items were there, and are taken; `None` when nothing more will come.
     #[cfg(all(test, shuttle))]
     pub(crate) fn poll_count(&self, context: &mut Context<'_>) -> Poll<Option<usize>> {

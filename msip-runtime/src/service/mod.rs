@@ -15,7 +15,7 @@ use std::{future::Future, sync::Arc};
 
 pub(crate) use inbox::{Inbox, PeerWindow, ReceivedMessages, SubscriptionEvent};
 pub(crate) use panics::{caught, log_panic, panicked, poll_caught, poll_told};
-pub(crate) use receiver::{Received, Receiver};
+pub(crate) use receiver::{IdleReceiver, Received, Receiver};
 pub(crate) use responder::{Handled, SessionResponder};
 pub(crate) use service_turn::{BUSY_LEN, TURN};
 

@@ -1,5 +1,7 @@
 //! What a session has received, as its service takes it, and what the service tells the session in return.
 
+mod idle;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -26,6 +28,8 @@ use msip_session::{
     BareMessage, InboundSlot, Incoming, ReplyTo, Session,
     wire::{Credit, MsgId},
 };
+
+pub(crate) use idle::IdleReceiver;
 
 /// What a session has received and its service has not taken yet, in order.
 ///
@@ -65,8 +69,13 @@ pub(crate) enum Received {
 
 impl<A: Outgoing> Receiver<A> {
     pub(super) fn new(connection: Arc<ConnectionShared>, inbox: Arc<Inbox>) -> Self {
+        let terms = connection.terms();
+        Self::of(connection, inbox, terms)
+    }
+
+    fn of(connection: Arc<ConnectionShared>, inbox: Arc<Inbox>, terms: Terms) -> Self {
         Self {
-            completions: CompletionBatch::new(connection.terms()),
+            completions: CompletionBatch::new(terms),
             connection,
             inbox,
             batch: VecDeque::new(),
@@ -136,14 +145,6 @@ impl<A: Outgoing> Receiver<A> {
                 return Poll::Ready(None);
             }
         }
-    }
-
-    /// Ready when there is something to be looked at by [`poll_next`](Self::poll_next). Nothing is taken.
-    pub(crate) fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        if self.has_more() {
-            return Poll::Ready(());
-        }
-        self.poll_inbox(task).map(|_| ())
     }
 
     /// Fills the batch; gives back memory where the driver has asked for it, and the turn where there is nothing. `false` once the

@@ -29,6 +29,7 @@ mod own_transports;
 mod parked;
 mod portions;
 mod pressure;
+mod resting;
 mod resume;
 mod rooms;
 mod runtime_gone;

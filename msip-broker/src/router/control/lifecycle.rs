@@ -154,7 +154,7 @@ impl Router {
             control.routes.outdate_matching(filter);
             control.subscriptions.remove(filter, key);
         }
-        control.names.remove(&session.0.client.peer);
+        control.names.remove(&*session.0.client.peer);
         control.gone(&session.0, known, wakes);
         control.forget_rate(&entry.session);
         if !FaultInjection::KeepGrants.is_on() {
@@ -166,7 +166,7 @@ impl Router {
                 left.extend(control.recheck_clients());
             }
         }
-        for topic in entry.present.keys() {
+        for topic in &entry.present {
             control.announce(&entry.session, topic, false, now, wakes);
         }
         left
@@ -198,7 +198,7 @@ impl Router {
         let control = self.control();
         let hears = |topic: &[u8]| control.subscriptions.of_topic(topic).contains(&key);
         let entry = control.sessions.get(&key);
-        entry.is_some_and(|entry| entry.present.contains_key(topic))
+        entry.is_some_and(|entry| entry.present.contains(topic))
             || hears(topic)
             || hears(&topic::to_peer(topic, session.peer()))
     }
@@ -245,7 +245,7 @@ impl Control {
             return;
         };
         let topic = Bytes::copy_from_slice(topic);
-        if entry.present.len() < most && entry.present.insert(topic.clone(), ()).is_none() {
+        if entry.present.len() < most && entry.present.insert(topic.clone()) {
             let session = entry.session.clone();
             self.announce(&session, &topic, true, now, wakes);
         }

@@ -119,10 +119,12 @@ impl Router {
             };
             subscriptions.insert(request.filter.clone(), held)
         });
-        let said = request.protocol.as_ref().map(|protocol| {
+        let protocol = request.protocol.as_ref();
+        let said = protocol.filter(|_| request.filter.is_of_services());
+        let said = said.map(|protocol| {
             Arc::new(Spoken {
                 since: generation,
-                protocol: protocol.clone(),
+                protocol: Arc::from(&**protocol),
                 fingerprint: request.fingerprint,
                 is_strict: request.is_strict,
             })

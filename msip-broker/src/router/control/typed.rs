@@ -129,7 +129,7 @@ impl Control {
                 code: Code::FailedPrecondition,
                 text: text.into(),
             };
-            if protocol != spoken.protocol {
+            if protocol != &*spoken.protocol {
                 return Err(refused(format!(
                     "the first service of this topic speaks `{}`, and not `{protocol}`",
                     spoken.protocol
@@ -144,7 +144,7 @@ impl Control {
             }
         }
         Ok(Some(Difference {
-            protocol: spoken.protocol.clone(),
+            protocol: String::from(&*spoken.protocol),
             fingerprint: spoken.fingerprint,
         }))
     }
@@ -219,8 +219,6 @@ impl Control {
         request: &SubscribeRequest,
         wakes: &mut WakeList,
     ) {
-        let spoken = request.protocol.clone();
-        let spoken = spoken.map(|protocol| (protocol, request.fingerprint));
         if let Some(serves) = served(&request.filter) {
             // Clients that came before, and that nobody looks after.
             for about in self.topics_of(&serves) {
@@ -235,6 +233,18 @@ impl Control {
                 }
             }
         } else if let Some(about) = literal(&request.filter) {
+            let about = self.subscriptions.shared_topic(about);
+            let spoken = request.protocol.as_deref().map(|protocol| {
+                // Mostly what is spoken there: each client shares its name.
+                let known = self
+                    .spoken_at(&about, None)
+                    .map(|known| known.protocol.clone());
+                let known = known.filter(|known| **known == *protocol);
+                (
+                    known.unwrap_or_else(|| protocol.into()),
+                    request.fingerprint,
+                )
+            });
             session.client.comes(&about, spoken);
             let own = topic::to_peer(&about, &session.client.peer);
             self.routes.outdate(&own);
@@ -337,8 +347,8 @@ impl Control {
 
     /// The client of this name, if it hears what services send to it at a topic by its subscription to that.
     pub(super) fn typed_client(&self, about: &[u8], peer: &[u8]) -> Option<&Arc<Session>> {
-        let key = self.names.get(str::from_utf8(peer).ok()?)?;
-        let entry = self.sessions.get(key)?;
+        let named = self.names.get(str::from_utf8(peer).ok()?)?;
+        let entry = self.sessions.get(&named.0.key)?;
         let filter = TopicFilter::new(str::from_utf8(about).ok()?).ok()?;
         let is_by_peer = entry
             .subscriptions

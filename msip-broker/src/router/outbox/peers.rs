@@ -54,6 +54,9 @@ pub(super) struct PeerQueues {
     /// What clients had while something of them waited, for the next ones.
     #[expect(clippy::vec_box, reason = "they go to a client and back as they are")]
     spare: Vec<Box<Waiting>>,
+    /// Which slot is looked at next for memory that it does not need any more, and how many clients were silent since the last.
+    swept: usize,
+    silent: u32,
 }
 
 impl PeerQueues {
@@ -140,6 +143,7 @@ impl PeerQueues {
     }
 
     fn insert(&mut self, of: &ClientAt, instance: SessionKey) -> usize {
+        self.sweep();
         let introduction = of.client.introduction(&of.topic, instance, false);
         let first = match FaultInjection::NoIntroduction.is_on() {
             true => VecDeque::new(),

@@ -50,7 +50,7 @@ impl Outbox {
         wakes: &mut WakeList,
     ) -> Vec<OutboxItem> {
         if matches!(self.status, Status::Ended(_)) {
-            return std::mem::take(&mut self.left);
+            return self.ended.take().map_or_else(Vec::new, |it| it.left);
         }
         let mut left = Vec::new();
         while let Some((item, _)) = self.queue.pop() {
@@ -64,14 +64,14 @@ impl Outbox {
         }
         self.status = Status::Ended(reason);
         self.queue.shrink();
-        self.ended = Vec::new();
+        self.ended = None;
         self.pace.release(wakes);
         match std::mem::replace(&mut self.writer, Writer::Woken) {
             Writer::Parked(waker, _) => wakes.push(Some(waker)),
             Writer::Busy(Some(waker)) => {
                 wakes.push(Some(waker));
                 if writer_returns {
-                    self.left = left;
+                    self.ended.get_or_insert_default().left = left;
                     return Vec::new();
                 }
             }

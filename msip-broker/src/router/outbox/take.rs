@@ -22,8 +22,10 @@ impl Outbox {
         if let Status::Ended(reason) = self.status {
             return Poll::Ready(Err(reason));
         }
-        if !self.ended.is_empty() {
-            let ended = std::mem::take(&mut self.ended).into_iter();
+        // What is left is there after the session's end alone.
+        let ended = self.ended.take().map(|ended| ended.subscriptions);
+        if let Some(ended) = ended.filter(|ended| !ended.is_empty()) {
+            let ended = ended.into_iter();
             taken.extend(ended.map(|(filter, why)| OutboxItem::SubscriptionEnded(filter, why)));
             self.writer = Writer::Busy(None);
             return Poll::Ready(Ok(()));

@@ -19,7 +19,7 @@ use msip_session::Lost;
 /// An untyped protocol with its service.
 pub(in crate::server) struct UntypedOffer<S> {
     protocol: UntypedProtocol,
-    service: Arc<S>,
+    service: Arc<raw::RawService<S>>,
     translations: Translations,
     connected: Arc<Connected>,
 }
@@ -28,7 +28,7 @@ impl<S: raw::Service> UntypedOffer<S> {
     pub(in crate::server) fn new(protocol: UntypedProtocol, service: S) -> Self {
         Self {
             protocol,
-            service: Arc::new(service),
+            service: Arc::new(raw::RawService(Arc::new(service), None)),
             translations: Translations::none(),
             connected: Arc::default(),
         }
@@ -148,7 +148,7 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
             (id, remote.address),
         );
         let handlers = Box::pin(service::run(
-            Arc::new(raw::RawService(Arc::clone(&self.service), None)),
+            Arc::clone(&self.service),
             peer,
             Arc::clone(connection),
             Arc::clone(inbox),

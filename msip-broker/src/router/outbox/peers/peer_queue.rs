@@ -126,19 +126,18 @@ impl PeerQueue {
         }
     }
 
+    /// Holds nothing for calls where none is open.
+    pub(super) fn forget_ended_calls(&mut self) {
+        let is_ended = |calls: &mut Arc<ClientCalls>| Arc::strong_count(calls) == 1;
+        self.calls.take_if(is_ended);
+    }
+
     /// Holds no memory that it does not need. Returns what is to be kept for others.
     pub(super) fn rest(&mut self) -> Option<Box<Waiting>> {
         if self.first.is_empty() {
             self.first = VecDeque::new();
         }
-        // That of the calls, too, if there are any.
-        if self
-            .calls
-            .as_ref()
-            .is_some_and(|calls| Arc::strong_count(calls) == 1)
-        {
-            self.calls = None;
-        }
+        self.forget_ended_calls();
         let is_silent = |waiting: &mut Box<Waiting>| {
             waiting.queue.count() == 0 && waiting.pushed_back.is_empty()
         };

@@ -114,6 +114,12 @@ impl PeerQueues {
     fn rest(&mut self, id: QueueId) {
         /// So many are kept.
         const FEW: usize = 64;
+        /// After so many, what ended of others meanwhile is looked for.
+        const MANY: u32 = 16;
+        self.silent += 1;
+        if self.silent >= MANY {
+            self.sweep();
+        }
         let Some(mut left) = self.get_mut(id).and_then(PeerQueue::rest) else {
             return;
         };
@@ -123,6 +129,16 @@ impl PeerQueues {
         left.queue.shrink();
         if self.spare.len() < FEW {
             self.spare.push(left);
+        }
+    }
+
+    /// Looks at one client after the other: nobody is told here that the calls of a silent one have ended.
+    pub(super) fn sweep(&mut self) {
+        self.silent = 0;
+        let slots = self.queues.capacity().max(1);
+        self.swept = (self.swept + 1) % slots;
+        if let Some(queue) = self.queues.get_mut(self.swept) {
+            queue.forget_ended_calls();
         }
     }
 
