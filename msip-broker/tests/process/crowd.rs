@@ -79,7 +79,7 @@ async fn ten_thousand_idle_connections_take_little() {
 /// Typed clients that have called once: what they take more than others is their session, and what their service knows of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_typed_clients_take_little() {
-    const MOST: u64 = 10 * KIB + 512;
+    const MOST: u64 = 6 * KIB + 512;
     let count = places(1000);
     let broker = Broker::start(&["--listen", "tcp://127.0.0.1:0", "--log", "warn"], 1).await;
     let url = format!("tcp://{}/idle", broker.address());
