@@ -34,14 +34,17 @@ fn sessions_that_are_left() {
         });
 }
 
+/// The most that is in use at once is what counts. Besides the sessions that are kept these are the few that were just left, which
+/// are whole: 7 KiB each, and the more of them the busier the machine is. And the buffers by which the last ones read and write.
+const JUST_LEFT: u64 = 256 * KIB;
+
 /// So many sessions, which are left and kept, and may cost so many bytes each.
 fn kept(name: &'static str, count: u64, bytes_each: u64) -> AttackOnServer {
     AttackOnServer::new(name)
         .settings("session_expiry=1h")
         .attackers(4)
         .within(Bounds {
-            // As many as docs/operations.md says.
-            memory: count * bytes_each,
+            memory: count * bytes_each + JUST_LEFT,
             lines: 60 + 60,
             ..Bounds::default()
         })
@@ -73,7 +76,7 @@ fn sessions_of_clients_with_another_schema_that_are_kept() {
 #[test]
 fn sessions_with_deliveries_that_are_kept() {
     let name = "1,000 sessions with 100 deliveries and 50 calls each that are left and kept";
-    kept(name, 1000, 1792).run(async |target| {
+    kept(name, 1000, 1536).run(async |target| {
         let deliveries = (1..=100).flat_map(|number| {
             let id = MsgId::delivery(Side::Connecting, number);
             let save = ClientToServer::SaveInd(SaveInd::default());
