@@ -21,6 +21,7 @@ mod driver_state;
 mod exchange;
 mod exchange_table;
 mod fault_injection;
+mod given_up;
 mod inner;
 mod instruments;
 #[cfg(all(test, shuttle))]
