@@ -1,7 +1,7 @@
 /** A protocol with one of everything, whose messages are texts: for tests of clients and servers without generated code. */
 
 import { StreamingClient, deliveries, droppable, metadata, resumption, topics, urls, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
-import { TooLargeError } from "../src/message/index.js";
+import { EncodeError, TooLargeError } from "../src/message/index.js";
 import { Broadcast, Peer, Server, type AttachOptions, type ServerHandler, type ServerOptions } from "../src/server/index.js";
 
 /** A text that is encoded, and cannot be decoded. */
@@ -13,7 +13,7 @@ export const UNWRITABLE = "unwritable";
 const text: MessageCodec = {
   name: "lab.Text",
   encode: (message: string) => {
-    if (message === UNWRITABLE) throw new RangeError("lab.Text.size: expected a whole number, found half of one");
+    if (message === UNWRITABLE) throw new EncodeError("lab.Text.size", "expected a whole number, found half of one");
     return new TextEncoder().encode(message);
   },
   decode: (bytes, max = Infinity) => {

@@ -469,11 +469,14 @@ test("an answer that cannot be read is a fault of the peer, not of the request",
 
 test("a message that cannot be written is a fault of whoever writes it", async () => {
   const handler: LabServerHandler = { onEcho: () => UNWRITABLE, onCount: () => [UNWRITABLE], onJoin: () => UNWRITABLE };
-  await talk(TCP, { handler }, async (lab) => {
+  const told = new Recorder<string>();
+  const server: ServerOptions = { onError: (error, what) => told.record(`${what}: ${(error as Error).message}`) };
+  await talk(TCP, { handler, server }, async (lab) => {
     const isFault = hasCode("INTERNAL", /^cannot encode (echoed|counted|joined) \(\d\): lab\.Text\.size: expected/);
     await assert.rejects(lab.echo("hi"), isFault);
     await assert.rejects(lab.count("1").next(), isFault);
     await assert.rejects(lab.join(["a"]), isFault);
+    assert.deepEqual(told.all.map((text) => /^the handler of (\w+) failed: cannot encode \w+ \(\d\): lab\.Text\.size/.exec(text)?.[1]), ["echo", "count", "join"]);
     await assert.rejects(lab.note(UNWRITABLE), hasCode("INTERNAL", /^cannot encode note \(2\): /));
   });
 });

@@ -101,6 +101,8 @@ class ServiceUrl:
         Raises:
             UrlError: what is wrong with it.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"a URL is a text, such as tcp://127.0.0.1:7400, not {text!r:.80}")
         scheme, separator, rest = text.partition("://")
         if not separator:
             raise UrlError(f"{_quoted(text)} has no scheme: write tcp://host:port")

@@ -14,6 +14,7 @@ import { encodeKeyed } from "../connection/keyed-body.js";
 import { ConnectError, Status } from "../errors.js";
 import { transport } from "../node/transport.js";
 import type { Member, Protocol } from "../protocol.js";
+import { checkHandler } from "../server/check-handler.js";
 import { offer } from "../server/offer.js";
 import type { Core, PeerClass } from "../server/core.js";
 import type { ServerHandler } from "../server/options.js";
@@ -101,6 +102,7 @@ export class AttachedCore implements Core, DemuxOwner {
     handler: ServerHandler<unknown>,
     options: AttachOptions,
   ): Promise<AttachedCore> {
+    checkHandler(handler);
     const { tls } = options;
     const to = typeof endpoint === "string" ? transport(endpoint, tls === undefined ? {} : { tls }) : endpoint;
     const core = new AttachedCore(peerType, protocol, to, handler, options);

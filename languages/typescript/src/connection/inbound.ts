@@ -3,6 +3,7 @@
 import type { ClientHandler } from "../client/options.js";
 import { unwrap } from "../codec/protobuf.js";
 import { Status } from "../errors.js";
+import { EncodeError } from "../message/errors.js";
 import type { Member } from "../protocol.js";
 import type { Event, Identity, Message, MsgId, Request } from "../session/index.js";
 import { NOTHING } from "../wire/payload.js";
@@ -236,10 +237,9 @@ class Handling {
   #fail(error: unknown): void {
     const { event } = this;
     let status = this.#stopped ?? error;
-    if (!(status instanceof Status)) {
-      this.#host.onHandlerError(error, event.member);
-      status = new Status("INTERNAL", "the handler failed");
-    }
+    // An answer that cannot be written is a fault of the handler, too.
+    if (!(status instanceof Status) || status.cause instanceof EncodeError) this.#host.onHandlerError(error, event.member);
+    if (!(status instanceof Status)) status = new Status("INTERNAL", "the handler failed");
     const { code, message, cause, details, headers } = status as Status;
     const answered = this.#context.answerMetadata();
     const told = answered !== undefined && headers.size === 0 ? new Status(code, message, { cause, details, ...answered }) : (status as Status);

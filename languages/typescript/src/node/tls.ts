@@ -60,7 +60,9 @@ export async function clientTls(settings: ReadonlyMap<string, string>, options: 
 /** Says in words what an error of TLS means to a client. */
 export function explainTls(error: Error, address: string): Error {
   const code = (error as { code?: string }).code ?? "";
-  const text = TEXTS.find(([codes]) => codes.includes(code))?.[1];
+  // Where Node.js writes before it knows, the reason is in the text alone.
+  const failed = code === "EPROTO" && error.message.includes("wrong version number") ? "ERR_SSL_WRONG_VERSION_NUMBER" : code;
+  const text = TEXTS.find(([codes]) => codes.includes(failed))?.[1];
   return text === undefined ? error : new Error(`${address}: ${text}`, { cause: error });
 }
 

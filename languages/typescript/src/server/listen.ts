@@ -59,7 +59,7 @@ export async function listen(url: ServiceUrl, options: ServerOptions, insecure: 
       : createServer((socket) => accepted(socket, scheme, isConfidential, onStream));
   // What fails in a handshake of TLS ends that connection alone.
   server.on("tlsClientError", () => {});
-  await listening(server, at);
+  await listening(server, at, `${scheme}://${authority}`);
   const address = server.address();
   const port = address !== null && typeof address === "object" ? address.port : at.port;
   const host = at.host.includes(":") ? `[${at.host}]` : at.host;
@@ -81,16 +81,30 @@ function certificateNames(socket: Socket): string {
   return tls.getPeerCertificate().subjectaltname ?? "";
 }
 
-function listening(server: NetServer, at: { host: string; port: number } | { path: string }): Promise<void> {
+function listening(server: NetServer, at: { host: string; port: number } | { path: string }, url: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    const failed = (error: Error) => reject(explain(error, url));
+    server.once("error", failed);
     server.listen(at, () => {
-      server.off("error", reject);
+      server.off("error", failed);
       // A descriptor that is missing for one connection is no end of the server.
       server.on("error", () => {});
       resolve();
     });
   });
+}
+
+/** Says in words why nobody can listen there. The error stays Node's, with its code. */
+function explain(error: Error & { code?: string }, url: string): Error {
+  const place = url.startsWith("unix:") ? "its folder does not exist, or may not be written" : "this user may not listen at that port";
+  const texts: Record<string, string> = {
+    EADDRINUSE: "somebody listens there already: end that program, or take another port",
+    EADDRNOTAVAIL: "this machine does not have that address",
+    EACCES: place,
+    ENOTFOUND: "the name of the host is not known",
+  };
+  error.message = `cannot listen at ${url}: ${texts[error.code ?? ""] ?? error.message}`;
+  return error;
 }
 
 async function serverTls({ settings }: ServiceUrl, { tls = {} }: ServerOptions): Promise<NodeTlsOptions> {
@@ -125,7 +139,7 @@ async function listenUnix(url: ServiceUrl, onStream: OnStream): Promise<Listener
   // Nobody else connects before the mode is set.
   const before = process.umask(0o177);
   try {
-    const ready = listening(server, { path });
+    const ready = listening(server, { path }, `unix://${path}`);
     process.umask(before);
     await ready;
   } finally {

@@ -16,6 +16,7 @@ import { CodecId, CompressionId, ServerSession, type Budget, type ReceivedHello,
 import type { PeerSchemas } from "../schema/peer-schemas.js";
 import { SERVER, refuseUnknown, resolveSettings } from "../settings/settings.js";
 import { parseUrl } from "../settings/url.js";
+import { SettingError } from "../settings/values.js";
 import type { ByteStream, Transport } from "../transport/transport.js";
 import type { Broadcast, SendAll } from "./broadcast.js";
 import type { Core, PeerClass } from "./core.js";
@@ -26,6 +27,7 @@ import type { Peer } from "./peer.js";
 import type { PeerConnection } from "./peer-connection.js";
 import { schemasOf, type OtherSchema } from "./schema-check.js";
 import { ServerConnection } from "./server-connection.js";
+import { checkHandler } from "./check-handler.js";
 import { budgetOf } from "./process-budget.js";
 import { Sessions, hashSecret } from "./sessions.js";
 
@@ -160,7 +162,10 @@ export class ServerCore implements Core {
   }
 
   static async listen(peerType: PeerClass<unknown>, protocol: Protocol, endpoint: string, handler: ServerHandler<unknown>, options: ServerOptions): Promise<ServerCore> {
+    checkHandler(handler);
     const first = parseUrl(endpoint);
+    const topic = first.settings.get("topic");
+    if (topic !== undefined) throw new SettingError(`the URL names the topic "${topic}": a server that listens has none, leave it out`);
     const settings = resolveSettings(SERVER, first.settings, { ...options }, listenerSettings(first.scheme)) as unknown as ServerSettings;
     const core = new ServerCore(peerType, protocol, handler, options, settings);
     core.#budget.addRelief(core.#relief);

@@ -64,7 +64,7 @@ export function hostAndPort(authority: string): { host: string; port: number } {
   const host = bracketed ?? plain;
   const port = Number(digits);
   if (host === undefined || host === "" || !(port <= 65_535)) {
-    throw new SettingError(`\`${authority}\` is no address: expected host:port`);
+    throw new SettingError(`\`${authority}\` is no address: expected host:port, with a port up to 65535`);
   }
   return { host, port };
 }

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Any, Generic, Self, TypeVar, cast
 
+from msip.arguments import check_handler, check_settings
 from msip.attached.clients import Clients
 from msip.client.client import check_topic
 from msip.client.connection_info import ConnectionInfo
@@ -55,6 +56,8 @@ class AttachedServer(Server[P], Generic[P]):
         self._url = ServiceUrl.parse(url)
         _check_filter(self._url.topic)
         scheme = self._url.address.scheme
+        check_settings(settings, ClientSettings)
+        check_handler(handler, ServerHandler)
         self._client_settings = (settings or ClientSettings()).with_url(self._url.settings, scheme)
         self._credential = CredentialSource(credential, self._client_settings)
         self._session_settings = of_client(self._client_settings, name, version)

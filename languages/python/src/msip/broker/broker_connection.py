@@ -8,6 +8,7 @@ import ssl
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from msip.arguments import check_settings
 from msip.broker.shared_client import shared_client
 from msip.broker.topic_clients import LinkHandler, TopicClients
 from msip.client.client import Client
@@ -69,6 +70,7 @@ class BrokerConnection:
         if self._url.topic:
             raise UrlError(f'the URL names the topic "{self._url.topic}": leave it out, the clients name their topics')
         scheme = self._url.address.scheme
+        check_settings(settings, ClientSettings)
         self._settings = (settings or ClientSettings()).with_url(self._url.settings, scheme)
         self._credential = CredentialSource(credential, self._settings)
         self._session_settings = of_client(self._settings, name, version)

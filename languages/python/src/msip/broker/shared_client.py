@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self, TypeVar, cast
 
+from msip.arguments import check_handler
 from msip.broker.topic_client import TopicClient
 from msip.broker.topic_clients import TopicClients
 from msip.client.client import Client, check_topic
@@ -25,6 +26,8 @@ class SharedClient(Client):
         if not topic:
             raise UrlError("a client of a shared connection needs a topic, such as room1")
         check_topic(topic)
+        if handler is not None:
+            check_handler(handler, ClientHandler)
         self._handler = handler
         self._settings = clients.settings
         self._info = ConnectionInfo(clients.info)

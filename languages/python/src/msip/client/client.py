@@ -8,6 +8,7 @@ import ssl
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from msip.arguments import check_handler, check_settings
 from msip.client.connection_info import ConnectionInfo
 from msip.client.credential import Credential, CredentialSource
 from msip.client.establish import Connector
@@ -70,7 +71,10 @@ class Client:
         self._url = ServiceUrl.parse(url)
         check_topic(self._url.topic)
         scheme = self._url.address.scheme
+        check_settings(settings, ClientSettings)
         self._settings = (settings or ClientSettings()).with_url(self._url.settings, scheme)
+        if handler is not None:
+            check_handler(handler, ClientHandler)
         self._handler = handler
         self._credential = CredentialSource(credential, self._settings)
         self._session_settings = of_client(self._settings, name, version)

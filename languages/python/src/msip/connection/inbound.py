@@ -7,8 +7,10 @@ import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
+from types import CoroutineType
 from typing import Any, cast
 
+from msip.arguments import check_awaitable
 from msip.codec import BodyCodec
 from msip.codec.keys import cleared_state
 from msip.connection.driver import Driver
@@ -202,7 +204,10 @@ class Inbound:
             context = Context(self._peer, member, event.metadata, None, 0.0, event.topic)
             if event.body:
                 message = self._decode(member, event.body, event.compressed)
-                await self._handled(member, message, context)
+                handled = self._handled(member, message, context)
+                if handled.__class__ is not CoroutineType:
+                    check_awaitable(member, handled)
+                await handled
             else:
                 await self._cleared(member, context)
         except Exception as error:
@@ -259,6 +264,8 @@ class Inbound:
                 await self._send_items(event.id, member, answered)
                 self._session.answer_end(event.id, context.answer_metadata())
             else:
+                if answered.__class__ is not CoroutineType:
+                    check_awaitable(member, answered)
                 self._answer(event.id, member, await answered, context)
         except asyncio.CancelledError:
             if not call.is_cancelled:
@@ -351,7 +358,11 @@ class Inbound:
         answers = self._answers[member.answer]
         if answers.message is not None and not isinstance(answer, answers.message):
             raise TypeError(f"{member.handler} has to answer with a {answers.message.__name__}, not {answer!r:.80}")
-        return self.codec.encode(answers, answer)
+        try:
+            return self.codec.encode(answers, answer)
+        except Status as status:
+            _log.error("%s failed: %s", member.handler, status.message)
+            raise
 
     def _status(self, member: Member, error: Exception) -> Status:
         """What the other side is told of an error of a handler: of faults of ours, not what they say."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from copy import copy
 from typing import Any, Final
 
+from msip.arguments import check_metadata, check_timeout
 from msip.codec import BodyCodec
 from msip.codec.keys import key_text
 from msip.connection.clearing import Clearing, with_cleared, with_key
@@ -100,6 +101,8 @@ class Outbound:
 
         Cancelling takes a message back that still waits for capacity; the acknowledgment of a delivery is not waited for.
         """
+        if metadata is not None:
+            check_metadata(metadata, Metadata)
         topic = self.topic if topic is None else topic
         if isinstance(metadata, Clearing):
             self.check_open()
@@ -326,6 +329,8 @@ class Outbound:
         if timeout is None and not (member.request_stream or member.response_stream):
             # Calls without streams have a limit; a day is as good as none.
             return 86_400.0
+        if timeout is not None:
+            check_timeout(timeout)
         return timeout
 
     def _with_key(self, member: Member, message: Any, metadata: Metadata | None) -> Metadata | None:
@@ -368,6 +373,8 @@ class Outbound:
         topic: str | None = None,
     ) -> int:
         """Begins a call, whose outcome comes by `_calls`."""
+        if metadata is not None:
+            check_metadata(metadata, Metadata)
         session, loop = self._session, self.driver.loop
         now = loop.time()
         if not (self._call_queue.is_empty and session.can_send(member, len(body))):

@@ -13,6 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
+from msip.arguments import check_handler, check_settings
 from msip.client.options import ClientOptions
 from msip.errors import ClosedError, Code, MsipError, Status
 from msip.protocol import Protocol
@@ -86,7 +87,12 @@ class Server(Generic[P]):
             UrlError: a URL is not one at which a server can listen.
             SettingError: a setting cannot be used.
         """
-        urls = [ServiceUrl.parse(each) for each in ([url] if isinstance(url, str) else url)]
+        check_settings(settings, ServerSettings)
+        check_handler(handler, ServerHandler)
+        urls = [
+            ServiceUrl.parse(each)
+            for each in (url if isinstance(url, Iterable) and not isinstance(url, str) else [url])
+        ]
         if not urls:
             raise UrlError("a server needs a URL at which to listen")
         base = settings or ServerSettings()

@@ -60,7 +60,9 @@ async def open_stream(address: Address, tls: ssl.SSLContext | None, server_name:
 def failure(address: Address, error: Exception, server_name: str) -> ConnectError:
     """The error of a connection that could not be opened, or broke in its handshake."""
     if isinstance(error, ssl.SSLError):
-        return ConnectError(Code.UNAVAILABLE, f"no TLS connection to {address}: {in_words(error, server_name)}")
+        return ConnectError(
+            Code.UNAVAILABLE, f"no TLS connection to {address}: {in_words(error, address.scheme, server_name)}"
+        )
     if isinstance(error, ConnectionResetError | BrokenPipeError) and address.scheme in ("tls", "wss"):
         return ConnectError(
             Code.UNAVAILABLE,

@@ -89,13 +89,18 @@ def _unusable(name: str, path: str, error: OSError, otherwise: str) -> SettingEr
     return SettingError(f"setting `{name}`: `{path}` cannot be used: {why}")
 
 
-def in_words(error: ssl.SSLError, name: str) -> str:
-    """What is wrong between this client and a server, and what to do; `name` is what the certificate had to be for."""
+def in_words(error: ssl.SSLError, scheme: str, name: str) -> str:
+    """What is wrong between this client and a server at a URL of this scheme, and what to do; `name` is what the certificate had to
+    be for."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_in_words(error, name)
     reason = error.reason or ""
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE", "HTTP_REQUEST"):
-        return "the server does not speak TLS: have it listen at tls://, or connect to tcp:// where the network between is trusted"
+        plain = "ws" if scheme == "wss" else "tcp"
+        return (
+            f"the server does not speak TLS: have it listen at {scheme}://, or connect to {plain}:// where the network between is"
+            " trusted"
+        )
     if _OTHER_PROTOCOL in reason:
         return "the server speaks TLS, and not this protocol over it (ALPN)"
     if "CERTIFICATE_REQUIRED" in reason:
