@@ -132,8 +132,8 @@ class CompatibleTest(LabTest):
             served = Served()
             async with Server("tcp://127.0.0.1:0?schema=compatible", served) as server:
                 why = (
-                    "the schemas are not compatible (schema=compatible): client-to-server `echo_req`, field `text` (1): string"
-                    " on the server, bytes on the client [wire-breaking]"
+                    "the schemas are not compatible, which this server requires: client-to-server `echo_req`,"
+                    " field `text` (1): string on the server, bytes on the client [wire-breaking]"
                 )
                 called = asyncio.Event()
 

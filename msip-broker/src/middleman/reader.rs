@@ -100,7 +100,12 @@ impl<'a> Reader<'a> {
         if self.partial.set(len, most) {
             return Ok(());
         }
-        let why = format!("messages that are not complete have more than {most} bytes (memory)");
-        Err(Ending::Refused(why))
+        tracing::debug!(
+            limit = "memory",
+            most,
+            "refused: messages that are not complete"
+        );
+        let why = "too much is kept of messages that are not complete: try again later";
+        Err(Ending::Refused(why.to_owned()))
     }
 }

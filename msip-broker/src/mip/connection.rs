@@ -282,9 +282,18 @@ impl<'a> Connection<'a> {
         if self.partial.set(len, most) {
             return Ok(true);
         }
-        let text = format!("frames that are not complete have more than {most} bytes (memory)");
-        self.session.fail(Code::ResourceExhausted, &text);
-        Err(Ending::Fault(Fault::new(Code::ResourceExhausted, text, 0)))
+        tracing::debug!(
+            limit = "memory",
+            most,
+            "refused: frames that are not complete"
+        );
+        let text = "too much is kept of frames that are not complete: try again later";
+        self.session.fail(Code::ResourceExhausted, text);
+        Err(Ending::Fault(Fault::new(
+            Code::ResourceExhausted,
+            text.to_owned(),
+            0,
+        )))
     }
 
     /// Returns how many subscriptions it has changed.
@@ -355,7 +364,12 @@ impl<'a> Connection<'a> {
                     }
                 }
             }
-            Err(status) => (status.code(), status.message().to_owned()),
+            Err(status) => {
+                if self.permit.may_log(&self.transport.peer) {
+                    tracing::info!(limit = "connections", "a MIP peer was refused");
+                }
+                (status.code(), status.message().to_owned())
+            }
         };
         self.session.refuse_hello(hello, refused.0, &refused.1);
         Err(Ending::Refused)

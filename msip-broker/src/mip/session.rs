@@ -241,10 +241,7 @@ impl Session {
         let body_len = match start.len().checked_sub(prefix_len) {
             Some(len) if len <= self.max_body => len,
             Some(len) => {
-                let text = format!(
-                    "a body of {len} bytes: {} are allowed (max_body)",
-                    self.max_body
-                );
+                let text = format!("a body of {len} bytes: {} are allowed", self.max_body);
                 return self.refuse_first(
                     Code::ResourceExhausted,
                     &text,

@@ -481,7 +481,7 @@ async fn beyond_max_connections_a_peer_is_told_so() {
     assert_eq!((frame_type, id), (FrameType::Error, 4));
     assert_eq!(
         text,
-        b"RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)"
+        b"RESOURCE_EXHAUSTED: too many connections: this server takes 1 at once, try again later"
     );
     assert_eq!(second.hear().await, Some(close()));
     assert_eq!(second.hear().await, None);

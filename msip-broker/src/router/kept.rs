@@ -68,7 +68,13 @@ impl KeptTotals {
             None => (0, 0),
         };
         reserve(&self.values, old_count, 1, limits.kept_values)
-            .map_err(|()| Refused::limit("kept STATEs", limits.kept_values, "kept_values"))?;
+            .map_err(|()| {
+                let most = limits.kept_values;
+                let text = format!(
+                    "too many kept STATEs: the broker keeps {most} at most, clear others by an empty body"
+                );
+                Refused::limit("kept_values", text)
+            })?;
         if reserve(
             &self.bytes,
             old_bytes,
@@ -78,11 +84,11 @@ impl KeptTotals {
         .is_err()
         {
             self.values.fetch_sub(1 - old_count, Relaxed);
-            return Err(Refused::limit(
-                "bytes of kept STATEs",
-                limits.kept_bytes,
-                "kept_bytes",
-            ));
+            let most = limits.kept_bytes;
+            let text = format!(
+                "too many bytes of kept STATEs: the broker keeps {most} at most, clear others by an empty body"
+            );
+            return Err(Refused::limit("kept_bytes", text));
         }
         values.insert(key, publication.clone());
         self.note_expiry(publication);

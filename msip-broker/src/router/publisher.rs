@@ -376,11 +376,12 @@ impl Publisher {
         let check = |is_call| {
             self.router.check_send(key, is_call, topic)?;
             match is_one_too_many {
-                true => Err(Refused::limit(
-                    "topics of typed services",
-                    most,
-                    "subscriptions",
-                )),
+                true => {
+                    let text = format!(
+                        "too many topics of typed services: a session sends to {most} at most"
+                    );
+                    Err(Refused::limit("subscriptions", text))
+                }
                 false => Ok(()),
             }
         };

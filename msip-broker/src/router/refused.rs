@@ -40,7 +40,7 @@ impl Refused {
     pub(crate) const fn crowded() -> Self {
         Self::new(
             Code::ResourceExhausted,
-            "too much waits for the instances of this service (outgoing_bytes)",
+            "too much waits for the instances of this service: try again later",
         )
     }
 
@@ -48,15 +48,20 @@ impl Refused {
     pub(super) fn too_large(len: usize, max: usize) -> Self {
         Self {
             code: Code::ResourceExhausted,
-            text: format!("a body of {len} bytes: the receiver accepts {max} (max_body)").into(),
+            text: format!(
+                "a body of {len} bytes: the receiver accepts {max} (its setting `max_body`)"
+            )
+            .into(),
         }
     }
 
-    /// A limit is reached.
-    pub(crate) fn limit(what: &str, most: usize, setting: &str) -> Self {
+    /// A limit is reached. Its name is for the broker's log: it is a setting that the peer does not have, and `text` says what
+    /// the peer can do.
+    pub(crate) fn limit(name: &str, text: String) -> Self {
+        tracing::debug!(limit = name, %text, "refused");
         Self {
             code: Code::ResourceExhausted,
-            text: format!("too many {what}: {most} are allowed ({setting})").into(),
+            text: text.into(),
         }
     }
 

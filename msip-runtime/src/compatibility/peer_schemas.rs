@@ -268,7 +268,7 @@ impl Differing {
         let outcome = match refused {
             None => Outcome::GoesOn,
             Some(why) => Outcome::Refused(Status::failed_precondition(format!(
-                "the schemas {why} (schema=compatible): {difference}"
+                "the schemas {why}, which this server requires: {difference}"
             ))),
         };
         self.check.finish(difference);

@@ -248,7 +248,7 @@ pub(super) struct Authenticators {
 pub(super) struct Refusal {
     pub(super) told: Status,
     pub(super) counted: RefusedHandshake,
-    /// The authenticator's own words, where the client is not told them.
+    /// What the client is not told: the authenticator's own words, or the setting of the server that refuses it.
     pub(super) why: Option<String>,
 }
 
@@ -277,7 +277,8 @@ impl Authenticators {
         {
             return Err(Refusal::told(Status::resource_exhausted(
                 "too many failed authentications from there: try again in a minute",
-            )));
+            ))
+            .because("there were as many as max_auth_failures allows"));
         }
         let answer = match timeout_at(deadline, self.ask_each(client)).await {
             Ok(Ok(identity)) if identity.remaining().is_some_and(|left| left.is_zero()) => {
@@ -285,8 +286,9 @@ impl Authenticators {
             }
             Ok(answer) => answer,
             Err(_) => Err(Refusal::told(Status::unavailable(
-                "authentication took too long (handshake_timeout)",
-            ))),
+                "the server took too long to authenticate this client",
+            ))
+            .because("it took longer than handshake_timeout allows")),
         };
         if answer.as_ref().is_err_and(Refusal::is_unauthenticated) {
             if let Some(source) = source {
@@ -349,6 +351,13 @@ impl Refusal {
             counted: RefusedHandshake::TooManyConnections,
             why: None,
         }
+        .because("as many are connected as max_connections allows")
+    }
+
+    /// The log says this too.
+    fn because(mut self, why: &str) -> Self {
+        self.why = Some(why.to_owned());
+        self
     }
 
     fn is_unauthenticated(&self) -> bool {

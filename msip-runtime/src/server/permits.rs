@@ -62,10 +62,12 @@ impl ConnectionPermits {
         self.regular.available_permits()
     }
 
-    /// What a client is told for which there is none.
+    /// What a client is told for which there is none. It has no setting `max_connections`.
     pub(super) fn refusal(&self) -> Status {
         let max = self.max;
-        Status::resource_exhausted(format!("too many connections: {max} (max_connections)"))
+        Status::resource_exhausted(format!(
+            "too many connections: this server takes {max} at once, try again later"
+        ))
     }
 }
 

@@ -334,7 +334,7 @@ async fn a_compatible_server_refuses_what_it_would_misread() {
             assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
             assert_eq!(
                 status.message(),
-                "the schemas are not compatible (schema=compatible): client-to-server `fetch_req`, field `name` (1): string on the server, bytes on the client [wire-breaking]"
+                "the schemas are not compatible, which this server requires: client-to-server `fetch_req`, field `name` (1): string on the server, bytes on the client [wire-breaking]"
             );
         }
         let mut lost = client.connection().lost_sessions();
@@ -540,7 +540,7 @@ async fn a_hostile_description_harms_nobody_else() {
     let refused = peer.hear_type(FrameType::Close).await;
     let refused = raw::text(&refused.payload);
     assert!(
-        refused.starts_with("FAILED_PRECONDITION: the schemas cannot be compared (schema=compatible): the client's description cannot be read"),
+        refused.starts_with("FAILED_PRECONDITION: the schemas cannot be compared, which this server requires: the client's description cannot be read"),
         "{refused}"
     );
 }

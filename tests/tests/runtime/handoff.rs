@@ -204,7 +204,8 @@ async fn a_peer_that_is_not_greeted_in_time_is_dropped_and_gives_its_places_back
     let mut second = dial(&served.url).await;
     say(&mut second, b"toy?").await;
     let refusal = hear_to_the_end(&mut second).await;
-    let expected = "RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)";
+    let expected =
+        "RESOURCE_EXHAUSTED: too many connections: this server takes 1 at once, try again later";
     assert_eq!(String::from_utf8_lossy(&refusal), expected);
 }
 

@@ -341,7 +341,7 @@ async fn a_session_is_given_to_its_client_alone_and_waits_for_a_place() {
     let (other, _) = house.greet_when_there_is_a_place(&hello_frame).await;
     assert_eq!(
         refusal(&house, &hello()).await,
-        "RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)"
+        "RESOURCE_EXHAUSTED: too many connections: this server takes 1 at once, try again later"
     );
     house.leave(other).await;
     let (_raw, guest) = house.greet_when_there_is_a_place(&resuming_frame).await;

@@ -506,8 +506,9 @@ async fn a_session_is_taken_over_where_its_connection_has_the_last_place() {
         owner = next_connection;
     }
     // The place is the owner's, and nobody else's.
-    let refused =
-        format!("ERROR {HELLO_ID}: RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)");
+    let refused = format!(
+        "ERROR {HELLO_ID}: RESOURCE_EXHAUSTED: too many connections: this server takes 1 at once, try again later"
+    );
     for hello in [hello_frame(&hello()), {
         let mut guess = hello();
         guess.session_secret[0] ^= 1;

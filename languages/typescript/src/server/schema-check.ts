@@ -47,7 +47,7 @@ export class SchemaCheck {
 /** Why a client with this difference is not served by a server with `schema=compatible`. */
 export function refusalOf(difference: SchemaDifference): Status | undefined {
   const why = difference.notCompared !== undefined ? "cannot be compared" : difference.isWireBreaking ? "are not compatible" : undefined;
-  return why === undefined ? undefined : new Status("FAILED_PRECONDITION", `the schemas ${why} (schema=compatible): ${difference}`);
+  return why === undefined ? undefined : new Status("FAILED_PRECONDITION", `the schemas ${why}, which this server requires: ${difference}`);
 }
 
 /** The schemas of the clients of a server; nothing where it cannot describe its own. */

@@ -330,7 +330,8 @@ export class ServerCore implements Core {
     }
     const { maxConnections } = this.#settings;
     if (this.#sessions.connectedCount >= maxConnections) {
-      throw new Status("RESOURCE_EXHAUSTED", `too many connections: ${maxConnections} (max_connections)`);
+      const text = `too many connections: this server takes ${maxConnections} at once, try again later`;
+      throw new Status("RESOURCE_EXHAUSTED", text);
     }
     const { codec, compression, bodies } = this.#agree(hello);
     const welcome = { ...this.#welcome(randomBytes(8).readBigUInt64BE() | 1n, false), codec, compression };

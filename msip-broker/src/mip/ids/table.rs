@@ -85,11 +85,13 @@ impl Entry {
         }
         let topics = self.topics.len() + more_topics;
         match topics.saturating_mul(connections) > limits.subscriptions {
-            true => Err(Refused::limit(
-                "subscriptions of connections that share a session",
-                limits.subscriptions,
-                "subscriptions",
-            )),
+            true => {
+                let most = limits.subscriptions;
+                let text = format!(
+                    "too many subscriptions of connections that share a session: they have {most} at most together"
+                );
+                Err(Refused::limit("subscriptions", text))
+            }
             false => Ok(()),
         }
     }

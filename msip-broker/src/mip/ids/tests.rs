@@ -237,8 +237,8 @@ fn connections_of_one_text_have_no_more_subscriptions_together_than_one_may_have
         desk.subscribe(&first, topic);
     }
     let second = desk.claim(text("the-same-text"), 2, at(0));
-    let told = "RESOURCE_EXHAUSTED: too many subscriptions of connections that share a session: 6 are allowed \
-                (subscriptions)";
+    let told = "RESOURCE_EXHAUSTED: too many subscriptions of connections that share a session: they have 6 at \
+                most together";
     assert_eq!(desk.refused(text("the-same-text")), told);
     let refused = desk
         .sessions

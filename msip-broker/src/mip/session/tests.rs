@@ -352,7 +352,7 @@ fn a_body_that_is_too_long_and_a_topic_beyond_the_payload_are_answered_and_the_c
     let expected = [
         error(
             1,
-            "RESOURCE_EXHAUSTED: a body of 1001 bytes: 1000 are allowed (max_body)",
+            "RESOURCE_EXHAUSTED: a body of 1001 bytes: 1000 are allowed",
         ),
         error(2, beyond),
         error(3, beyond),

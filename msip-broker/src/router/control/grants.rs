@@ -40,7 +40,9 @@ impl Router {
         }
         let most = self.0.limits.grants;
         if !entry.grants.contains_key(&filter) && entry.grants.len() >= most {
-            return Err(Refused::limit("grants", most, "grants"));
+            let text =
+                format!("too many grants: a session gives {most} at most, revoke others first");
+            return Err(Refused::limit("grants", text));
         }
         let before = entry.grants.insert(filter.clone(), grant);
         control.grants.give(session.key(), filter.clone(), grant);

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use msip_session::wire::Code;
 
 use super::{Control, Held, Router};
 use crate::{
@@ -103,7 +102,10 @@ impl Router {
         };
         let is_repeated = entry.subscriptions.contains_key(&request.filter);
         if !is_repeated && entry.subscriptions.len() >= most {
-            return Err(Refused::limit("subscriptions", most, "subscriptions"));
+            let text = format!(
+                "too many subscriptions: a session has {most} at most, unsubscribe from others first"
+            );
+            return Err(Refused::limit("subscriptions", text));
         }
         let spoken = control.spoken(key, &request)?;
         let group: Option<Arc<str>> = request.group.clone().map(Into::into);
@@ -169,10 +171,8 @@ impl Router {
                     self.hand_over(left, now, &mut wakes);
                 }
             }
-            return Err(Refused::new(
-                Code::ResourceExhausted,
-                "more STATEs are kept of these topics than can be queued (outgoing_bytes)",
-            ));
+            let text = "more STATEs are kept of these topics than can be queued: subscribe to fewer topics at a time";
+            return Err(Refused::limit("outgoing_bytes", text.to_owned()));
         };
         control.notice(key, &request.filter, most, now, &mut wakes);
         control.tell_of_first(&session.0, &request, now, &mut wakes);
@@ -248,7 +248,10 @@ impl Control {
         let entry = self.sessions.get(&key).ok_or(Refused::ended())?;
         let all: usize = entry.subscriptions.keys().map(Filter::len).sum();
         if all.saturating_add(len) > most && !entry.subscriptions.contains_key(filter) {
-            return Err(Refused::limit("bytes of topics", most, "subscriptions"));
+            let text = format!(
+                "too many bytes of topics: a session subscribes to {most} at most, unsubscribe from others first"
+            );
+            return Err(Refused::limit("subscriptions", text));
         }
         Ok(())
     }

@@ -504,7 +504,7 @@ fn a_client_takes_part_in_so_many_topics_and_no_more() {
         let refused = refused.expect_err("too many");
         assert_eq!(
             refused.to_string(),
-            "RESOURCE_EXHAUSTED: too many topics of typed services: 3 are allowed (subscriptions)"
+            "RESOURCE_EXHAUSTED: too many topics of typed services: a session sends to 3 at most"
         );
     }
     client.publishes(MsgKind::Command, "a", &["job"]);

@@ -47,7 +47,7 @@ class SchemaCheck:
             why = "are not compatible"
         else:
             return None
-        return Status(Code.FAILED_PRECONDITION, f"the schemas {why} (schema=compatible): {difference}")
+        return Status(Code.FAILED_PRECONDITION, f"the schemas {why}, which this server requires: {difference}")
 
     async def stop(self) -> None:
         """The session has ended."""

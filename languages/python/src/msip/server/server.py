@@ -463,7 +463,7 @@ class Server(Generic[P]):
         if self._connection_count - is_taken_over > self._settings.max_connections:
             raise Status(
                 Code.RESOURCE_EXHAUSTED,
-                f"too many connections: {self._settings.max_connections} (max_connections)",
+                f"too many connections: this server takes {self._settings.max_connections} at once, try again later",
             )
         compress = self._settings.compressions_for == "anyone" or (
             principal is not None and bool(principal.subject or principal.user)
