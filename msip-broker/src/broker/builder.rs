@@ -170,8 +170,10 @@ fn msip_peers(shared: &BrokerShared, keys: Option<ApiKeys>) -> BrokerService {
         move || clock.now(),
         move |peer| match (peer.identity(), &keys) {
             // The keys may have been read again since it has shown one.
-            (Some(identity), Some(keys)) => directory.of_identity(keys.current(&identity).as_ref()),
-            (identity, _) => directory.of_identity(identity.as_deref()),
+            (Some(identity), Some(keys)) => {
+                Some(directory.of_identity(Some(&keys.current(&identity)?)))
+            }
+            (identity, _) => Some(directory.of_identity(identity.as_deref())),
         },
         shared.connections.clone(),
     )

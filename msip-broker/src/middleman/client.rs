@@ -74,12 +74,15 @@ impl<'a> Client<'a> {
                 tracing::debug!(%refused, "a client of MiddleMan does not hear its own messages");
             }
         }
+        let member = peers.members.enter(cid, session.clone(), renew);
+        // From here on it is found when rights change: what has changed since it was admitted is looked up.
+        peers.reauthorize(&member);
         Self {
             peers,
             publisher: Publisher::new(router, &session),
             replies: RepliesOwner::new(router.limits().outgoing_bytes),
             held: Held::default(),
-            member: peers.members.enter(cid, session.clone(), renew),
+            member,
             session,
             granted: HashMap::new(),
             last_sender: None,

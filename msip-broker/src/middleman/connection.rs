@@ -63,17 +63,16 @@ pub(super) async fn serve(peers: &Inner, listener: &Listener, peer: HandedOff) {
     let (local, address) = (connection.local, connection.peer);
     let max_message = peers.settings.max_message();
     let mut socket = socket::open(connection.stream, early, max_message).await;
-    let (is_open, ending) =
-        match welcome(peers, listener, &mut socket, &permit, &local, &address).await {
-            Ok(welcomed) => {
-                let mut connection = Box::new(Connection::new(peers, socket, welcomed));
-                let ending = connection.run().await;
-                peers.connected.ended();
-                socket = connection.end(&ending);
-                (true, ending)
-            }
-            Err(ending) => (false, ending),
-        };
+    let (is_open, ending) = match welcome(peers, &mut socket, &permit, &local, &address).await {
+        Ok(welcomed) => {
+            let mut connection = Box::new(Connection::new(peers, socket, welcomed));
+            let ending = connection.run().await;
+            peers.connected.ended();
+            socket = connection.end(&ending);
+            (true, ending)
+        }
+        Err(ending) => (false, ending),
+    };
     if permit.may_log(&address) {
         let reason = ending.to_string();
         let said = match is_open {
@@ -96,7 +95,6 @@ struct Welcomed<'a> {
 /// Reads the key, and gives the client what it is to have for it.
 async fn welcome<'a>(
     peers: &'a Inner,
-    listener: &Listener,
     socket: &mut Socket,
     permit: &HandoffPermit,
     local: &PeerAddress,
@@ -110,13 +108,19 @@ async fn welcome<'a>(
         let Some(Input::Key(key)) = session.handle_text(&first).map_err(Ending::Fault)? else {
             return Err(Ending::WrongKey);
         };
-        let admission = (peers.admit)(listener, local, key).await;
+        // The keys may have been read again since the connection was accepted.
+        let listener = (peers.find_listener)(local).ok_or(Ending::WrongKey)?;
+        let admission = (peers.admit)(&listener, local, key).await;
         admission.ok_or(Ending::WrongKey)
     };
     let admission = timeout(key_time, admitting).await;
     let admission = admission.map_err(|_| Ending::NoKey)??;
-    let refused = |status: msip_runtime::Status| Ending::Refused(status.message().to_owned());
-    permit.greeted().map_err(refused)?;
+    permit.greeted().map_err(|status| {
+        if permit.may_log(address) {
+            tracing::info!(limit = "connections", "too many clients");
+        }
+        Ending::Refused(status.message().to_owned())
+    })?;
     let cid = id::draw().map_err(Ending::Io)?;
     socket::text_read(socket, peers.settings.max_message());
     let is_trusted = admission.is_trusted;

@@ -20,6 +20,8 @@ mod replies;
 mod requests;
 mod session;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod translate;
 mod upgrade;
@@ -50,7 +52,7 @@ use crate::{
 };
 
 pub(crate) use keys::KeySet;
-use members::Members;
+use members::{Member, Members};
 use message::MAX_HEAD_LEN;
 pub(crate) use upgrade::Origins;
 
@@ -178,19 +180,8 @@ impl MiddleManPeers {
 impl MiddleManPeers {
     /// Looks the rights of those who are connected up again. Those whose key is gone end.
     pub(crate) fn reauthorize(&self) {
-        let inner = &*self.0;
-        for member in inner.members.all() {
-            let now = inner.now();
-            match (member.renew)() {
-                Some(rights) => {
-                    let rights = inner.rights.share(rights);
-                    inner.router.reauthorize(&member.session, rights, now);
-                }
-                None => {
-                    let (reason, mut wakes) = (EndReason::Revoked, WakeList::new());
-                    inner.router.end(&member.session, reason, now, &mut wakes);
-                }
-            }
+        for member in self.0.members.all() {
+            self.0.reauthorize(&member);
         }
     }
 }
@@ -198,6 +189,22 @@ impl MiddleManPeers {
 impl Inner {
     fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Looks up again what a client may do, which ends where its key is gone.
+    fn reauthorize(&self, member: &Member) {
+        let (session, now) = (&member.session, self.now());
+        match (member.renew)() {
+            Some(rights) => {
+                let rights = self.rights.share(rights);
+                self.router.reauthorize(session, rights, now);
+            }
+            None => {
+                let mut wakes = WakeList::new();
+                let reason = EndReason::Revoked;
+                self.router.end(session, reason, now, &mut wakes);
+            }
+        }
     }
 }
 

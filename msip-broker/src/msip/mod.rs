@@ -52,8 +52,8 @@ use outgoing::Outgoing;
 use reader::{Lasting, Read, Reader};
 use writer::Writer;
 
-/// Who a peer is, and what it may do.
-type Authorize = dyn Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync;
+/// Who a peer is, and what it may do; `None` where it is nobody any longer.
+type Authorize = dyn Fn(&UntypedPeer) -> Option<(Principal, Arc<Rights>)> + Send + Sync;
 
 /// Serves the MSIP sessions of a broker; for [`UntypedServer`](msip_runtime::untyped::UntypedServer), with a protocol that was
 /// given [topics](msip_runtime::untyped::UntypedProtocol::with_topics). Cheap to clone.
@@ -68,7 +68,7 @@ type Authorize = dyn Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync;
 /// let (router, start) = (Router::new(Limits::default()), Instant::now());
 /// let everyone = Arc::new(Rights::all());
 /// let service = BrokerService::new(router, move || start.elapsed(), move |_| {
-///     (Principal::new("anonymous"), Arc::clone(&everyone))
+///     Some((Principal::new("anonymous"), Arc::clone(&everyone)))
 /// });
 /// let server = UntypedServer::builder("tcp://127.0.0.1:9000")
 ///     .untyped(UntypedProtocol::any().with_topics(), service)
@@ -94,11 +94,11 @@ struct Shared {
 
 impl BrokerService {
     /// Ties sessions to this router. `now` is the time that it is told everywhere, and `authorize` says who a peer is and what it
-    /// may do, when it connects and when it connects again.
+    /// may do, when it connects and when it connects again. Where that is nothing, since its key is gone, its session ends.
     pub fn new(
         router: Router,
         now: impl Fn() -> Duration + Send + Sync + 'static,
-        authorize: impl Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync + 'static,
+        authorize: impl Fn(&UntypedPeer) -> Option<(Principal, Arc<Rights>)> + Send + Sync + 'static,
     ) -> Self {
         Self::with_connections(router, now, authorize, Connections::default())
     }
@@ -107,7 +107,7 @@ impl BrokerService {
     pub fn with_connections(
         router: Router,
         now: impl Fn() -> Duration + Send + Sync + 'static,
-        authorize: impl Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync + 'static,
+        authorize: impl Fn(&UntypedPeer) -> Option<(Principal, Arc<Rights>)> + Send + Sync + 'static,
         connections: Connections,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -121,10 +121,9 @@ impl BrokerService {
     }
 
     /// What peers may do has changed. The rights of those who are connected are looked up again, and hold at once: what they do
-    /// not cover any longer ends, and its peer is told. Sessions without a connection are looked at when they resume.
-    ///
-    /// Those for whom `may_stay` says no end.
-    pub fn reauthorize(&self, may_stay: impl Fn(&UntypedPeer) -> bool) {
+    /// not cover any longer ends, and its peer is told. Sessions without a connection are looked at when they resume. Those of
+    /// peers that are nobody any longer end.
+    pub fn reauthorize(&self) {
         let shared = &self.0;
         let known: Vec<_> = shared
             .peers()
@@ -132,16 +131,8 @@ impl BrokerService {
             .map(|(key, peer)| (*key, peer.clone()))
             .collect();
         for (key, peer) in known {
-            let Some(session) = shared.router.session(key) else {
-                continue;
-            };
-            if may_stay(&peer) {
-                let (_, rights) = shared.authorize(&peer);
-                shared.router.reauthorize(&session, rights, shared.now());
-            } else {
-                let mut wakes = WakeList::new();
-                let (reason, now) = (EndReason::Revoked, shared.now());
-                shared.router.end(&session, reason, now, &mut wakes);
+            if let Some(session) = shared.router.session(key) {
+                shared.reauthorize(&session, &peer);
             }
         }
     }
@@ -166,19 +157,33 @@ impl Shared {
         (self.now)()
     }
 
-    /// Who a peer is, and what it may do.
-    fn authorize(&self, peer: &UntypedPeer) -> (Principal, Arc<Rights>) {
-        let (principal, rights) = (self.authorize)(peer);
-        (principal, self.rights.share(rights))
+    /// Who a peer is, and what it may do; `None` where it is nobody any longer.
+    fn authorize(&self, peer: &UntypedPeer) -> Option<(Principal, Arc<Rights>)> {
+        let (principal, rights) = (self.authorize)(peer)?;
+        Some((principal, self.rights.share(rights)))
+    }
+
+    /// Looks up again what a peer may do that has this session, which ends where the peer is nobody any longer.
+    fn reauthorize(&self, session: &SessionHandle, peer: &UntypedPeer) {
+        let (router, now) = (&self.router, self.now());
+        match self.authorize(peer) {
+            Some((_, rights)) => {
+                router.reauthorize(session, rights, now);
+            }
+            None => {
+                let mut wakes = WakeList::new();
+                router.end(session, EndReason::Revoked, now, &mut wakes);
+            }
+        }
     }
 
     /// A session of the router for a peer.
-    fn connect(&self, peer: &UntypedPeer) -> SessionHandle {
-        let (principal, rights) = self.authorize(peer);
+    fn connect(&self, peer: &UntypedPeer) -> Option<SessionHandle> {
+        let (principal, rights) = self.authorize(peer)?;
         let name = peer.id().map(|id| id.to_string());
         let known = name.as_deref().map(|name| (name, about(peer)));
         let router = &self.router;
-        router.connect_as(principal, rights, Dialect::Msip, known)
+        Some(router.connect_as(principal, rights, Dialect::Msip, known))
     }
 
     fn peers(&self) -> MutexGuard<'_, HashMap<SessionKey, UntypedPeer>> {
@@ -193,12 +198,15 @@ impl Service for BrokerService {
         inbound.tell_idle();
         let mut inbound = Box::new(inbound);
         async move {
-            let session = shared.connect(&peer);
+            // The keys may have been read again since it has shown one.
+            let Some(session) = shared.connect(&peer) else {
+                let (code, text) = EndReason::Revoked.told();
+                peer.disconnect(Status::new(code, text));
+                return;
+            };
             let open = OpenSession::new(shared, &session, &peer);
             // From here on it is found when rights change: what has changed in between is looked up.
-            shared
-                .router
-                .reauthorize(&session, shared.authorize(&peer).1, shared.now());
+            shared.reauthorize(&session, &peer);
             let (link, mut lasting) = (Link::default(), Lasting::default());
             let mut taken = Vec::new();
             loop {

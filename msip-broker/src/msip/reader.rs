@@ -214,7 +214,11 @@ impl<'a> Reader<'a> {
 
     /// The session has another connection. `false` where the router has ended it.
     fn resume(&mut self) -> bool {
-        let (_, rights) = self.shared.authorize(self.peer);
+        let Some((_, rights)) = self.shared.authorize(self.peer) else {
+            // Whoever writes finds the end, and tells the peer.
+            self.shared.reauthorize(self.session, self.peer);
+            return false;
+        };
         let now = self.shared.now();
         match self.shared.router.resume(self.session, rights, now) {
             Ok(()) => true,
@@ -319,7 +323,9 @@ impl<'a> Reader<'a> {
             return;
         };
         if let Some(about) = presence::asks_broker(&exchange.message) {
-            let (_, rights) = self.shared.authorize(self.peer);
+            let Some((_, rights)) = self.shared.authorize(self.peer) else {
+                return responder.fail(&status(&Refused::permission()));
+            };
             match presence::ask(self.shared, &rights, about, &exchange.message) {
                 Ok(answer) => responder.answer(&answer),
                 Err(status) => responder.fail(&status),

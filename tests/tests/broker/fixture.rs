@@ -1,6 +1,10 @@
 //! A broker, and clients of it that tell what they hear.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use msip_broker::{
     access::{Filters, Principal, Rights, Role},
@@ -35,6 +39,8 @@ pub(crate) struct Broker {
     pub(crate) router: Router,
     pub(crate) service: BrokerService,
     start: Instant,
+    /// The names of clients whose keys are gone.
+    withdrawn: Arc<Mutex<Vec<String>>>,
 }
 
 impl Broker {
@@ -58,10 +64,17 @@ impl Broker {
         rights: impl Fn(&str) -> Rights + Send + Sync + 'static,
     ) -> Self {
         let (router, start) = (Router::new(limits), Instant::now());
+        let withdrawn = Arc::<Mutex<Vec<String>>>::default();
+        let gone = Arc::clone(&withdrawn);
         let service = BrokerService::new(
             router.clone(),
             move || start.elapsed(),
-            move |peer| (Principal::new(peer.name()), Arc::new(rights(peer.name()))),
+            move |peer| {
+                let rights = rights(peer.name());
+                let gone = gone.lock().expect("no panic");
+                let is_gone = gone.iter().any(|name| name == peer.name());
+                (!is_gone).then(|| (Principal::new(peer.name()), Arc::new(rights)))
+            },
         );
         let server = UntypedServer::builder(url)
             .untyped(UntypedProtocol::any().with_topics(), service.clone())
@@ -75,7 +88,17 @@ impl Broker {
             router,
             service,
             start,
+            withdrawn,
         }
+    }
+
+    /// The key of a client is gone, and the broker hears of it.
+    pub(crate) fn withdraw(&self, name: &str) {
+        self.withdrawn
+            .lock()
+            .expect("no panic")
+            .push(name.to_owned());
+        self.service.reauthorize();
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

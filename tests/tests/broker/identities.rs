@@ -1,6 +1,9 @@
 //! Who has sent a message: what the broker has authenticated, whatever the sender says.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use msip_broker::{
     Broker,
@@ -86,7 +89,7 @@ async fn an_identity_that_a_publisher_forges_is_replaced_by_its_own() {
     let service = BrokerService::new(
         Router::new(Limits::default()),
         move || start.elapsed(),
-        |peer| (Principal::new(peer.name()), Arc::new(Rights::all())),
+        |peer| Some((Principal::new(peer.name()), Arc::new(Rights::all()))),
     );
     let by_name = |client: ConnectRequest| async move {
         let name = String::from_utf8_lossy(client.credential()).into_owned();
@@ -121,6 +124,48 @@ async fn an_identity_that_a_publisher_forges_is_replaced_by_its_own() {
     ada.say(&raw::frame_of(header, &payload)).await;
     assert_eq!(next(&mut heard).await, "[1] from ada");
     serving.abort();
+}
+
+/// The keys are read again while somebody logs in: after the key was found, and before, or after, the broker looks for what its
+/// holder may do.
+#[tokio::test]
+async fn a_key_that_is_withdrawn_during_a_login_opens_no_session() {
+    for looks in 0..2 {
+        let (start, router) = (Instant::now(), Router::new(Limits::default()));
+        let left = AtomicUsize::new(looks);
+        let service = BrokerService::new(
+            router,
+            move || start.elapsed(),
+            move |peer| {
+                let look = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+                let rights = || (Principal::new(peer.name()), Arc::new(Rights::all()));
+                look.is_ok().then(rights)
+            },
+        );
+        let server = UntypedServer::builder("tcp://127.0.0.1:0")
+            .untyped(UntypedProtocol::any().with_topics(), service)
+            .bind()
+            .await
+            .expect("listens");
+        let url = server.local_url().clone();
+        let serving = tokio::spawn(server.serve());
+        let mut raw = RawPeer::dial(&url).await;
+        raw.say(&raw::hello_frame(&Hello {
+            protocol: "raw".to_owned(),
+            codecs: vec![Codec::Protobuf.into()],
+            session_secret: vec![7; SECRET_LEN],
+            ..Hello::default()
+        }))
+        .await;
+        raw.hear_type(FrameType::Ack).await;
+        let told = raw.hear_to_the_end().await;
+        let why = "PERMISSION_DENIED: the principal has lost its rights";
+        assert!(
+            told.iter().any(|frame| frame.contains(why)),
+            "{looks}: {told:?}"
+        );
+        serving.abort();
+    }
 }
 
 #[tokio::test]

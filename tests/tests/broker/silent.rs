@@ -44,7 +44,7 @@ async fn a_silent_peer_is_told_that_its_session_has_ended() {
     let broker = Broker::listening("mem://silent-ends", Limits::default(), |_| Rights::all()).await;
     let client = broker.client("client").await;
     sleep(Duration::from_secs(1)).await;
-    broker.service.reauthorize(|_| false);
+    broker.withdraw("client");
     let ping = || client.client.ping(0, Duration::from_secs(60));
     while ping().await.is_ok() {}
 }

@@ -464,19 +464,22 @@ async fn keys_are_those_of_the_broker_too_and_are_read_again() {
     assert_eq!(ada.hear().await, error("Not trusted EPUB Chat"));
 
     let mut before = Client::at(&broker.urls[1], TRUSTED).await;
+    let during = open(&broker.urls[1], "/", None).await.expect("a WebSocket");
     write("trusted", "another\n");
     write("keys", &format!("{}\n", entries[0]));
     broker.signal(Signal::HUP);
     broker.logged("reloaded: keys").await;
     Client::at(&broker.urls[1], "another").await;
-    let socket = open(&broker.urls[1], "/", None).await.expect("a WebSocket");
-    let mut old = Client {
-        socket,
-        id: String::new(),
-        is_trusted: false,
-    };
-    old.send(TRUSTED).await;
-    assert_eq!(old.closed().await.0, 1008);
+    let after = open(&broker.urls[1], "/", None).await.expect("a WebSocket");
+    for socket in [during, after] {
+        let mut old = Client {
+            socket,
+            id: String::new(),
+            is_trusted: false,
+        };
+        old.send(TRUSTED).await;
+        assert_eq!(old.closed().await.0, 1008);
+    }
     assert!(before.rest().await.is_empty(), "who is connected stays");
     let why = "the principal has lost its rights".to_owned();
     assert_eq!(ada.closed().await, (1008, why), "her key is gone");
