@@ -49,6 +49,15 @@ impl BrokerReloader {
     /// What was done, and what could not be, is logged, and returned in words; nothing is returned where all is well. What
     /// cannot be used leaves what was there before. It reads files, which blocks for as long as that takes.
     pub fn reload(&self, config: &Config) -> Vec<String> {
+        self.read_again(Some(config))
+    }
+
+    /// The same where the configuration stays what it is, such as one that cannot be read: a key that is gone is gone all the same.
+    pub fn reload_files(&self) -> Vec<String> {
+        self.read_again(None)
+    }
+
+    fn read_again(&self, config: Option<&Config>) -> Vec<String> {
         let mut not_done = Vec::new();
         if let Some(keys) = &self.0.keys
             && let Err(error) = keys.reload()
@@ -65,9 +74,10 @@ impl BrokerReloader {
             not_done.push(with_causes(&error));
         }
         let mut waits = Vec::new();
-        match config.check() {
-            Ok(()) => waits = self.replace(config),
-            Err(errors) => not_done.push(format!(
+        match config.map(|config| (config.check(), config)) {
+            None => {}
+            Some((Ok(()), config)) => waits = self.replace(config),
+            Some((Err(errors), _)) => not_done.push(format!(
                 "roles and principals stay what they are: {}",
                 errors.to_string().replace('\n', "; ")
             )),
@@ -100,17 +110,13 @@ impl BrokerReloader {
     /// Looks the rights of those who are connected up again.
     fn reauthorize(&self) {
         let Parts {
-            keys,
             shared,
             msip_peers,
             middleman,
             ..
         } = &*self.0;
         middleman.reauthorize();
-        msip_peers.reauthorize(|peer| match (keys, peer.identity()) {
-            (Some(keys), Some(identity)) => keys.current(&identity).is_some(),
-            _ => true,
-        });
+        msip_peers.reauthorize();
         for connection in shared.connections.open() {
             if let (Dialect::Mip, Some(local)) = (connection.session.dialect(), &connection.local) {
                 let rights = shared.directory.of_mip(local).rights;

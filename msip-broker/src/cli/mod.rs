@@ -49,6 +49,7 @@ async fn serve(config: &Config, asked: &Asked, signals: Signals) -> Result<(), F
         Ok(config) => drop(reloader.reload(&config)),
         Err(failure) => {
             tracing::error!(error = %failure, "cannot reload: the configuration stays what it is");
+            drop(reloader.reload_files());
         }
     };
     let report = signals.serve(|stop| broker.serve_until(stop), reload).await;

@@ -22,6 +22,9 @@ const OF_BROKER: [(&str, &str); 7] = [
     ("max_memory", "`memory` in [limits]"),
 ];
 
+/// Dialects of which only a server with a protocol has clients.
+const OF_SERVERS: [&str; 2] = ["messi", "flyrpc"];
+
 impl Config {
     /// Looks whether all that is said fits together. It opens no file, and listens nowhere.
     ///
@@ -36,11 +39,11 @@ impl Config {
                 errors.push(Kind::Other { place, message }.into());
             }
         }
-        if let Some(admin) = self.admin
-            && let Err(message) = self.check_admin(admin)
-        {
-            let place = Place::Named(format!("admin {}", admin.address));
-            errors.push(Kind::Other { place, message }.into());
+        if let Some(admin) = self.admin {
+            for message in self.check_admin(admin) {
+                let place = Place::Named(format!("admin {}", admin.address));
+                errors.push(Kind::Other { place, message }.into());
+            }
         }
         self.check_ranges(&mut errors);
         self.check_rights(&mut errors);
@@ -110,6 +113,13 @@ impl Config {
     fn check_listener(&self, listener: &ListenerConfig) -> Result<(), String> {
         let url = ServiceUrl::parse(&listener.url).map_err(|error| error.to_string())?;
         let address = url.only_address().map_err(|error| error.to_string())?;
+        let scheme = listener.url.split(['+', ':']).next().unwrap_or_default();
+        if OF_SERVERS.contains(&scheme) {
+            return Err(format!(
+                "clients of {scheme}:// do not say which protocol they speak, and a broker has none of its own: a server of that \
+                 protocol listens there"
+            ));
+        }
         let ours = OF_BROKER
             .iter()
             .find(|(name, _)| url.settings().iter().any(|(said, _)| said == name));
@@ -174,24 +184,26 @@ impl Config {
         Ok(())
     }
 
-    fn check_admin(&self, admin: AdminConfig) -> Result<(), String> {
+    /// Everything that is wrong with the admin listener.
+    fn check_admin(&self, admin: AdminConfig) -> Vec<String> {
         let AdminConfig { address, insecure } = admin;
+        let mut wrong = Vec::new();
         if address.ip().to_canonical().is_loopback() {
-            return Ok(());
+            return wrong;
         }
         if !insecure {
-            return Err(format!(
+            wrong.push(format!(
                 "others could read what is sent, keys included: listen at 127.0.0.1, or say {address}?insecure=true \
                  where the network between is trusted"
             ));
         }
         if self.keys.file.is_none() {
-            return Err(
+            wrong.push(
                 "beyond loopback it needs API keys, since who asks has to have the role `admin`: name their file in \
                  [keys]"
                     .to_owned(),
             );
         }
-        Ok(())
+        wrong
     }
 }

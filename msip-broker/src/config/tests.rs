@@ -265,6 +265,10 @@ url = 'tcp://127.0.0.1:1?session_expiry=1s'",
             "the same without keys",
             "admin = '0.0.0.0:9001?insecure=true'",
         ),
+        (
+            "a dialect of servers",
+            "[[listener]]\nurl = 'messi+tls://127.0.0.1:1?protocol=chat'",
+        ),
     ];
     let all = files.map(|(what, text)| {
         let config = Config::from_toml(text).unwrap();

@@ -54,6 +54,15 @@ impl Peer {
         peer
     }
 
+    /// Connects to the session of this number.
+    pub(crate) async fn numbered(address: &str, number: u64) -> Self {
+        let mut peer = Self::silent(address).await.expect("connects");
+        let hello = frame(HELLO, 0, 1, &number.to_be_bytes());
+        peer.send(&hello).await.expect("is written");
+        assert_eq!(peer.hear().await.expect("an answer").0, ACK);
+        peer
+    }
+
     pub(crate) async fn silent(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     mip::{ACK_REQUIRED, CLOSE, ERROR, Peer, publish},
-    process::{Broker, command},
+    process::{Broker, command, get},
 };
 
 #[tokio::test]
@@ -140,6 +140,88 @@ async fn sighup_withdraws_the_rights_of_those_who_are_connected_and_tells_them()
     broker.logged_times("reloaded: keys", 2).await;
     publisher.publish(3, "news", b"again").await;
     assert_eq!(ada.next("another message").await, "news again");
+
+    // A file that cannot be read keeps nobody in whose key is gone.
+    fs::write(&file, "no such thing").expect("is written");
+    write_keys(&[]);
+    broker.signal(Signal::HUP);
+    assert_eq!(ada.next("the end of a session").await, end);
+    broker
+        .logged("cannot reload: the configuration stays what it is")
+        .await;
+    broker.stop().await;
+}
+
+/// At publish, at delivery and at resume: MIP peers that were there before.
+#[tokio::test]
+async fn sighup_withdraws_the_rights_of_mip_peers_that_have_said_hello() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("broker.toml");
+    let write = |topics: &str| {
+        let text = format!(
+            "[[listener]]\nurl = 'tcp://127.0.0.1:0?principal=plant'\n\
+             [principals.plant]\nsubscribe = {topics}\npublish = {topics}"
+        );
+        fs::write(&file, text).expect("is written");
+    };
+    write("['news', 'more']");
+    let file = file.to_str().expect("text");
+    let mut broker = Broker::start(&["--config", file, "--admin", "127.0.0.1:0"], 1).await;
+    let admin = broker.line().await.replace("admin on http://", "");
+    let address = broker.address().to_owned();
+    let mut publisher = Peer::connect(&address).await;
+    let mut reader = Peer::numbered(&address, 7).await;
+    let mut away = Peer::numbered(&address, 8).await;
+    for peer in [&mut reader, &mut away] {
+        peer.subscribe("news").await;
+        peer.subscribe("more").await;
+    }
+    drop(away);
+    let is_away = async {
+        let line = "msip_broker_sessions{state=\"away\"} 1";
+        while !get(&admin, "/metrics")
+            .await
+            .expect("an answer")
+            .1
+            .contains(line)
+        {}
+    };
+    soon("a session that is away", is_away).await;
+    publisher.publish(2, "more", b"for a moment").await;
+    publisher.publish(3, "news", b"as ever").await;
+    for id in [2, 3] {
+        assert_eq!(reader.hear().await.expect("a message").1, id);
+    }
+
+    write("['news']");
+    broker.signal(Signal::HUP);
+    broker.logged("reloaded: keys").await;
+    assert_eq!(reader.hear().await.expect("a goodbye").0, CLOSE);
+    let refused = publish(ACK_REQUIRED, 4, "more", b"refused");
+    publisher.send(&refused).await.expect("is written");
+    let (frame_type, id, why) = publisher.hear().await.expect("an answer");
+    assert_eq!((frame_type, id), (ERROR, 4));
+    assert!(why.starts_with(b"PERMISSION_DENIED: "), "{why:?}");
+    publisher.publish(5, "news", b"as ever").await;
+
+    // What was queued by the right that it had is gone, and so is the subscription, which it is told in the same way.
+    let mut away = Peer::numbered(&address, 8).await;
+    assert_eq!(away.hear().await.expect("a goodbye").0, CLOSE);
+    let mut away = Peer::numbered(&address, 8).await;
+    let mut reader = Peer::numbered(&address, 7).await;
+    for (peer, ids) in [(&mut away, &[3, 5][..]), (&mut reader, &[5])] {
+        for id in ids {
+            assert_eq!(peer.hear().await.expect("a message").1, *id);
+        }
+    }
+    write("['news', 'more']");
+    broker.signal(Signal::HUP);
+    broker.logged_times("reloaded: keys", 2).await;
+    publisher.publish(6, "more", b"for nobody").await;
+    publisher.publish(7, "news", b"as ever").await;
+    for peer in [&mut away, &mut reader] {
+        assert_eq!(peer.hear().await.expect("a message").1, 7);
+    }
     broker.stop().await;
 }
 
