@@ -204,10 +204,16 @@ async fn a_clock_that_jumps_ends_nothing() {
     subscribed.unwrap();
     let publisher = UntypedClient::builder(url, "raw", 0).service(Tell(tell));
     let publisher = publisher.connect().await.unwrap();
+    let mut mip = mip_peer(url).await;
+    mip.write_all(&mip_frame(2, b"news")).await.unwrap();
+    mip.read_exact(&mut [0; 24]).await.unwrap();
     for body in ["before", "after an hour", "after a day"] {
         let note = UntypedMessage::new(&NOTE, body).to_topic("news").unwrap();
         publisher.send(&note, &CallOptions::new()).await.unwrap();
         assert_eq!(heard.recv().await.unwrap(), body);
+        let mut event = vec![0; 24 + 2 + "news".len() + body.len()];
+        mip.read_exact(&mut event).await.unwrap();
+        assert!(event[7] == 5 && event.ends_with(body.as_bytes()), "EVENT");
         let jump = match body {
             "before" => 3600,
             _ => 24 * 3600,

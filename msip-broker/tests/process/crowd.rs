@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
 use crate::{
-    mip::{EVENT, Peer},
+    mip::{ACK, ACK_REQUIRED, EVENT, Peer, publish},
     process::Broker,
 };
 
@@ -155,17 +155,27 @@ async fn peers_that_are_killed_leave_nothing_behind() {
     broker.stop().await;
 }
 
+/// What its clock does meanwhile is tested with a clock that jumps: `broker::tests::a_clock_that_jumps_ends_nothing`.
 #[tokio::test]
 async fn after_it_was_stopped_and_continued_nobody_was_lost() {
-    let broker = Broker::start(&["--listen", "tcp://127.0.0.1:0?ping_interval=50ms"], 1).await;
+    let broker = Broker::plain().await;
     let mut subscriber = Peer::connect(broker.address()).await;
     subscriber.subscribe("news").await;
     let mut publisher = Peer::connect(broker.address()).await;
     broker.signal(Signal::STOP);
-    // Longer than any peer may be silent. No event tells of it: the broker is stopped, and its clock goes on.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let stopped = async {
+        while broker.state() != 'T' {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("it stands still", stopped).await;
+    // The system takes a connection and a message for it.
+    let mut late = Peer::silent(broker.address()).await.expect("connects");
+    let message = publish(ACK_REQUIRED, 1, "news", b"hello");
+    publisher.send(&message).await.expect("is written");
     broker.signal(Signal::CONT);
-    publisher.publish(1, "news", b"hello").await;
+    late.greet().await.expect("is greeted");
+    assert_eq!(publisher.hear().await.expect("an answer").0, ACK);
     assert_eq!(subscriber.hear().await.expect("a message").0, EVENT);
     broker.stop().await;
 }

@@ -3,14 +3,19 @@
 use msip_runtime::{
     CallOptions, MsgKind, Variant,
     transport::ServiceUrl,
-    untyped::{Grant, SubscribeOptions, UntypedClient, UntypedMessage},
+    untyped::{
+        Event, Grant, Inbound, Reply, Service, SubscribeOptions, UntypedClient, UntypedMessage,
+        UntypedPeer,
+    },
     wire::{Codec, FrameType, Hello, SECRET_LEN, parse_welcome},
 };
 use msip_tests::{
+    proxy::Proxy,
     raw::{self, RawPeer},
     soon,
 };
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use crate::{
     mip::{ACK, ACK_REQUIRED, CLOSE, ERROR, EVENT, HELLO, Peer, SUBSCRIBE, frame, publish},
@@ -55,11 +60,7 @@ impl Limited {
 
     /// One that names its session by this number.
     async fn numbered(&self, number: u64) -> Peer {
-        let mut peer = Peer::silent(self.broker.address()).await.expect("connects");
-        let hello = frame(HELLO, 0, 1, &number.to_be_bytes());
-        peer.send(&hello).await.expect("is written");
-        assert_eq!(peer.hear().await.expect("an answer").0, ACK);
-        peer
+        Peer::numbered(self.broker.address(), number).await
     }
 
     /// Waits until the metrics have this line.
@@ -107,7 +108,8 @@ async fn connections() {
     let limited = Limited::start("connections = 1").await;
     let _first = limited.peer().await;
     let second = Peer::silent(limited.broker.address()).await;
-    let why = "RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)";
+    let why =
+        "RESOURCE_EXHAUSTED: too many connections: this server takes 1 at once, try again later";
     is_refused(
         &mut second.expect("connects"),
         &frame(HELLO, 0, 1, b""),
@@ -125,16 +127,16 @@ async fn subscriptions_grants_and_kept_values() {
         peer.subscribe(topic).await;
     }
     let third = frame(SUBSCRIBE, ACK_REQUIRED, 2, b"c");
-    let why = "RESOURCE_EXHAUSTED: too many subscriptions: 2 are allowed (subscriptions)";
+    let why = "RESOURCE_EXHAUSTED: too many subscriptions: a session has 2 at most, unsubscribe from others first";
     is_refused(&mut peer, &third, why).await;
 
     let state =
         |topic: &str, len: usize| of_kind(KIND_STATE, publish(0, 3, topic, &vec![b'x'; len]));
     is_taken(&mut peer, &state("kept/1", 100)).await;
-    let why = "RESOURCE_EXHAUSTED: too many bytes of kept STATEs: 1000 are allowed (kept_bytes)";
+    let why = "RESOURCE_EXHAUSTED: too many bytes of kept STATEs: the broker keeps 1000 at most, clear others by an empty body";
     is_refused(&mut peer, &state("kept/2", 1000), why).await;
     is_taken(&mut peer, &state("kept/2", 100)).await;
-    let why = "RESOURCE_EXHAUSTED: too many kept STATEs: 2 are allowed (kept_values)";
+    let why = "RESOURCE_EXHAUSTED: too many kept STATEs: the broker keeps 2 at most, clear others by an empty body";
     is_refused(&mut peer, &state("kept/3", 1), why).await;
 
     let service = UntypedClient::builder(&limited.broker.urls[0], "raw", 0);
@@ -150,7 +152,7 @@ async fn subscriptions_grants_and_kept_values() {
     };
     grant("orders").await.expect("is one");
     let refused = grant("bills").await.expect_err("is one too many");
-    let why = "too many grants: 1 are allowed (grants)";
+    let why = "too many grants: a session gives 1 at most, revoke others first";
     assert!(refused.to_string().contains(why), "{refused}");
 }
 
@@ -221,6 +223,107 @@ async fn sessions_that_are_away_and_what_of_log_is_kept_for_one() {
     is_taken(&mut first, &frame(SUBSCRIBE, ACK_REQUIRED, 3, b"last")).await;
     publisher.publish(13, "last", b"").await;
     assert_eq!(first.hear().await.expect("a message").1, 13);
+}
+
+/// A client that tells of its sessions and their connections, and of what comes, and whose connection can be cut.
+struct Away {
+    client: UntypedClient,
+    proxy: Proxy,
+    told: mpsc::Receiver<String>,
+}
+
+struct Witness(mpsc::Sender<String>);
+
+impl Service for Witness {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
+        let _ = self.0.send("a session".to_owned()).await;
+        while let Some(event) = inbound.next().await {
+            let mut said = Vec::new();
+            match event {
+                Event::Connected => said.push("connected".to_owned()),
+                Event::Disconnected(_) => said.push("disconnected".to_owned()),
+                Event::Messages(messages) => said.extend(
+                    messages
+                        .iter()
+                        .map(|message| String::from_utf8_lossy(message.body()).into_owned()),
+                ),
+                Event::Exchange(exchange) => {
+                    let body = exchange.message.raw_body();
+                    said.push(String::from_utf8_lossy(body).into_owned());
+                    if let Reply::Delivery(delivery) = exchange.reply {
+                        delivery.acknowledge();
+                    }
+                }
+                _ => {}
+            }
+            for said in said {
+                let _ = self.0.send(said).await;
+            }
+        }
+    }
+}
+
+impl Away {
+    /// One that has subscribed to this topic.
+    async fn connect(broker: &Broker, topic: &str) -> Self {
+        let proxy = Proxy::start(broker.address().parse().expect("an address")).await;
+        let (tell, told) = mpsc::channel(64);
+        let client = UntypedClient::builder(proxy.url(), "raw", 0).service(Witness(tell));
+        let client = client.connect().await.expect("connects");
+        let subscribed = client.subscribe(topic, &SubscribeOptions::new()).await;
+        subscribed.expect("is allowed");
+        let mut away = Self {
+            client,
+            proxy,
+            told,
+        };
+        away.hears(&["a session", "connected"]).await;
+        away
+    }
+
+    async fn hears(&mut self, expected: &[&str]) {
+        for expected in expected {
+            let told = soon(expected, self.told.recv()).await;
+            assert_eq!(told.as_deref(), Some(*expected));
+        }
+    }
+
+    /// Its connection is lost, and no other one is let in.
+    async fn cut(&mut self) {
+        self.proxy.let_in(false);
+        self.proxy.cut();
+        self.hears(&["disconnected"]).await;
+    }
+}
+
+/// MSIP sessions are counted by themselves. The one that has been away for longest ends; its client is told by a new session, the
+/// operator by the log, and who comes back to the other one has what was acknowledged meanwhile.
+#[tokio::test]
+async fn msip_sessions_that_are_away() {
+    let mut limited = Limited::start("detached_sessions = 1").await;
+    let mut publisher = limited.peer().await;
+    let mut first = Away::connect(&limited.broker, "first").await;
+    let mut second = Away::connect(&limited.broker, "second").await;
+    first.cut().await;
+    limited.has_one_away().await;
+    publisher.publish(1, "first", b"is lost").await;
+    second.cut().await;
+    let ended = "msip_broker_sessions_ended_total{reason=\"expired\"} 1";
+    limited.counts(ended).await;
+    let why = "session ended: too many sessions without a connection (max_detached_sessions)";
+    limited.broker.logged(why).await;
+    limited.has_one_away().await;
+    publisher.publish(2, "second", b"is kept").await;
+    second.proxy.let_in(true);
+    second.hears(&["connected", "is kept"]).await;
+    first.proxy.let_in(true);
+    first.hears(&["a session", "connected"]).await;
+    // It subscribes again by itself.
+    limited.counts("msip_broker_subscriptions 2").await;
+    publisher.publish(3, "first", b"from now on").await;
+    first.hears(&["from now on"]).await;
+    drop((first.client, second.client));
+    limited.broker.stop().await;
 }
 
 /// A session without a connection ends, and its number is that of another one then. MSIP clients are told how long that takes.

@@ -157,6 +157,17 @@ impl Broker {
         Memory::of(self.id()).expect("it runs")
     }
 
+    /// What the system says that it does: `T` where it is stopped.
+    pub(crate) fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        let stat = stat.expect("it runs");
+        // After the name, which is in brackets.
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        state.expect("a state")
+    }
+
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> u64 {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.id()));

@@ -81,6 +81,24 @@ fn a_dead_letter_has_the_reason_in_its_metadata() {
 }
 
 #[test]
+fn a_dead_letter_expires_with_its_message() {
+    for (taken_at, has_expired) in [(9, false), (11, true)] {
+        let router = router();
+        let ([service], watcher) = services::<1>(&router);
+        let mut client = Peer::new(&router);
+        let mut publication = client.publication(MsgKind::Command, "a", &["work"]);
+        publication.expires_at = Some(Duration::from_secs(10));
+        client.send(publication).expect("a service");
+        service.fail(&service.delivery());
+        let letters = watcher.items_at(Duration::from_secs(taken_at));
+        assert_eq!(letters.is_empty(), has_expired, "taken at {taken_at} s");
+        let totals = router.totals();
+        let dropped = u64::from(has_expired);
+        assert_eq!((totals.dead_letters, totals.dropped), (1, dropped));
+    }
+}
+
+#[test]
 fn a_message_for_everyone_is_not_buried_when_one_of_them_fails() {
     let router = router();
     let (_services, watcher) = services::<1>(&router);
@@ -143,7 +161,7 @@ fn more_states_than_may_be_kept_are_refused() {
     assert_eq!(refused.code, Code::ResourceExhausted);
     assert_eq!(
         refused.text,
-        "too many kept STATEs: 2 are allowed (kept_values)"
+        "too many kept STATEs: the broker keeps 2 at most, clear others by an empty body"
     );
     let long = "x".repeat(200);
     let refused = publisher
@@ -219,7 +237,7 @@ fn a_session_has_a_bounded_number_of_subscriptions() {
     assert_eq!(refused.code, Code::ResourceExhausted);
     assert_eq!(
         refused.text,
-        "too many subscriptions: 2 are allowed (subscriptions)"
+        "too many subscriptions: a session has 2 at most, unsubscribe from others first"
     );
 }
 
@@ -233,7 +251,7 @@ fn what_everyone_has_too_small_a_limit_for_is_refused() {
     let refused = sender.publish(MsgKind::Event, "a", &["eleven byte"]);
     assert_eq!(
         refused.expect_err("nobody can have it").to_string(),
-        "RESOURCE_EXHAUSTED: a body of 11 bytes: the receiver accepts 10 (max_body)"
+        "RESOURCE_EXHAUSTED: a body of 11 bytes: the receiver accepts 10 (its setting `max_body`)"
     );
     let sent = sender.publish(MsgKind::Event, "a", &["ten bytes."]);
     assert_eq!(sent.expect("it fits").receivers, 1);
