@@ -23,11 +23,27 @@ const CHUNK: usize = 16 * 1024;
 
 /// Carries a client's connection until it ends.
 pub(super) async fn carry(
+    client: TcpStream,
+    course: Course,
+    control: Control,
+    commands: watch::Receiver<Control>,
+    tally: watch::Sender<Tally>,
+) -> io::Result<()> {
+    let has_struck = AtomicBool::new(false);
+    let over = until_it_ends(client, course, control, commands, &tally, &has_struck).await;
+    if course.end.is_some() && !has_struck.into_inner() {
+        tally.send_modify(|tally| tally.spared += 1);
+    }
+    over
+}
+
+async fn until_it_ends(
     mut client: TcpStream,
     course: Course,
     control: Control,
     mut commands: watch::Receiver<Control>,
-    tally: watch::Sender<Tally>,
+    tally: &watch::Sender<Tally>,
+    has_struck: &AtomicBool,
 ) -> io::Result<()> {
     let mut server = match TcpStream::connect(control.target).await {
         Ok(server) => server,
@@ -46,7 +62,8 @@ pub(super) async fn carry(
             end: course.end.filter(|end| end.way == way),
             is_silent: silence.of(way),
             silence: &silence,
-            tally: &tally,
+            has_struck,
+            tally,
         };
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
@@ -109,6 +126,7 @@ struct Direction<'a> {
     end: Option<End>,
     is_silent: &'a AtomicBool,
     silence: &'a Silence,
+    has_struck: &'a AtomicBool,
     tally: &'a watch::Sender<Tally>,
 }
 
@@ -166,6 +184,7 @@ impl Direction<'_> {
 
     /// The connection has ended.
     fn strike(&self, end: End) -> Result<(), Broken> {
+        self.has_struck.store(true, Ordering::Relaxed);
         match end.trouble {
             Trouble::Reset => {
                 self.tally.send_modify(|tally| tally.resets += 1);
@@ -193,5 +212,42 @@ async fn read<'b>(source: &mut ReadHalf<'_>, buffer: &'b mut [u8]) -> Option<&'b
     match source.read(buffer).await {
         Ok(0) | Err(_) => None,
         Ok(len) => buffer.get(..len),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::AsyncReadExt as _,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::super::{Plan, Proxy};
+    use crate::soon;
+
+    /// A plan is over when its connections are, whatever ended them: tests wait for it.
+    #[tokio::test]
+    async fn a_connection_that_ends_before_its_trouble_is_counted_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let target = listener.local_addr().expect("an address");
+        let proxy = Proxy::with_plan(target, Plan::seeded(1, 2, 1000)).await;
+        let mut tally = proxy.tally();
+
+        let client = TcpStream::connect(proxy.address()).await.expect("connects");
+        let (mut server, _) = soon("a connection", listener.accept())
+            .await
+            .expect("comes");
+        drop(client);
+        let end = soon("the end", server.read(&mut [0])).await;
+        assert_eq!(end.ok(), Some(0));
+        drop(server);
+        soon("its end", tally.wait_for(|tally| tally.spared == 1))
+            .await
+            .expect("runs");
+
+        drop(listener);
+        let _client = TcpStream::connect(proxy.address()).await.expect("connects");
+        let over = soon("its end", tally.wait_for(|tally| tally.troubles() == 2)).await;
+        assert_eq!(over.expect("runs").unreachable, 1);
     }
 }

@@ -108,11 +108,16 @@ struct Carried {
     far: Arc<UdpSocket>,
     up: Direction,
     answers: AbortHandle,
+    is_troubled: bool,
 }
 
 impl Drop for Carried {
     fn drop(&mut self) {
         self.answers.abort();
+        let has_struck = self.up.silence.borrow().contains(&true);
+        if self.is_troubled && !has_struck {
+            self.up.told.send_modify(|tally| tally.spared += 1);
+        }
     }
 }
 
@@ -184,6 +189,7 @@ impl Relay {
             far,
             up,
             answers,
+            is_troubled: course.end.is_some(),
         })
     }
 }

@@ -49,15 +49,18 @@ pub struct Tally {
     pub truncations: u64,
     /// Connections that went silent at some byte by the plan: all that datagrams can do.
     pub blackholes: u64,
+    /// Connections that ended before the byte at which the plan would have broken them.
+    pub spared: u64,
     /// Bytes that arrived, both ways.
     pub bytes: u64,
 }
 
 impl Tally {
-    /// How many connections came to a bad end by the plan.
+    /// How many of the connections that the plan breaks are behind it: as many as it has, sooner or later, and then all is
+    /// calm.
     #[must_use]
     pub const fn troubles(&self) -> u64 {
-        self.resets + self.truncations + self.blackholes
+        self.resets + self.truncations + self.blackholes + self.spared
     }
 }
 
