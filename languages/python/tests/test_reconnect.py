@@ -209,6 +209,10 @@ class ReconnectTest(LabTest):
             class Stubborn(Heard):
                 async def on_closed_by_server(self, client: LabClient, status: msip.Status) -> float:
                     self.tell(f"closed {status.code.name}")
+                    try:
+                        await client.echo_req("meanwhile")
+                    except msip.CallError as error:
+                        self.tell(error.message)
                     return 0
 
                 async def on_connect_failure(
@@ -221,7 +225,8 @@ class ReconnectTest(LabTest):
             async with lab() as (server, _), LabClient(f"{server.urls[0]}?{QUICK}", heard) as client:
                 server.peers[0].disconnect(msip.Status(msip.Code.PERMISSION_DENIED, "out"))
                 await heard.until("connected", 2)
-                self.assertEqual(heard.events[1:3], ["disconnected", "closed PERMISSION_DENIED"])
+                why = "there is no connection: the last one has ended with PERMISSION_DENIED: out"
+                self.assertEqual(heard.events[1:4], ["disconnected", "closed PERMISSION_DENIED", why])
                 await server.close()
                 await heard.until("failed 3")
                 while not client.connection.closed:
@@ -290,7 +295,9 @@ class ReconnectTest(LabTest):
 
     def test_what_cannot_be_reached_is_said(self) -> None:
         async def work() -> None:
-            with self.assertRaisesRegex(msip.ConnectError, "UNAVAILABLE: cannot reach tcp://127.0.0.1:1: connection refused"):
+            with self.assertRaisesRegex(
+                msip.ConnectError, "UNAVAILABLE: cannot reach tcp://127.0.0.1:1: connection refused"
+            ):
                 await LabClient("tcp://127.0.0.1:1").connect()
             with self.assertRaisesRegex(msip.ConnectError, "cannot reach unix:///nowhere: No such file"):
                 await LabClient("unix:///nowhere").connect()

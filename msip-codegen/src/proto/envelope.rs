@@ -49,7 +49,8 @@ pub(crate) fn read(
         };
         let help = format!(
             "write `message {name} {{ oneof messages {{ … }} }}` with everything that {who} may say; a file that \
-             only declares types is compiled when another imports it, or with `messages_only()`"
+             only declares types is compiled when another imports it, or for its messages alone with \
+             `--messages-only` of `msip gen`, `messages_only()` in a build script"
         );
         lowering
             .report

@@ -9,6 +9,7 @@ use msip_schema::{
 
 use super::imports::relative_imports;
 use super::names;
+use super::standard_modules;
 use super::well_known::WellKnown;
 use crate::Compilation;
 
@@ -405,12 +406,30 @@ fn scope(name: &TypeName) -> &str {
         .map_or("", |(scope, _)| scope)
 }
 
+/// From this many fields on, pyright may refuse to analyse a function that handles each of them.
+const COMPLEX: usize = 40;
+
+/// What tells pyright that a function over all fields of a message may be too long for it. Mypy checks it all the same.
+pub(super) fn complexity_mark(message: &MessageClass<'_>) -> &'static str {
+    if message.ty.fields.len() < COMPLEX {
+        ""
+    } else {
+        "  # pyright: ignore[reportGeneralTypeIssues]"
+    }
+}
+
 pub(super) fn segments(package: &str) -> Vec<String> {
     if package.is_empty() {
         // The root belongs to the user.
         return vec!["no_package".to_owned()];
     }
-    package.split('.').map(names::segment).collect()
+    let mut segments: Vec<String> = package.split('.').map(names::segment).collect();
+    if let Some(root) = segments.first_mut()
+        && standard_modules::is_taken(root)
+    {
+        root.push('_');
+    }
+    segments
 }
 
 /// The types that are written: all of the user's files, and what they refer to of Google's that Python has no type for.

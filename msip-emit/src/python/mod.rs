@@ -16,6 +16,7 @@ mod read_bytes;
 mod rules;
 mod sending;
 mod signature;
+pub mod standard_modules;
 mod table;
 #[cfg(test)]
 mod tests;

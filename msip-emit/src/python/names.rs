@@ -39,6 +39,9 @@ const USED_IN_CLASSES: &[&str] = &[
     "tuple",
 ];
 
+/// What a module imports from `__future__`.
+const ANNOTATIONS: &str = "annotations";
+
 /// What every message has: the attributes of its base class. `unknown_fields` is one of them.
 const MESSAGE_ATTRIBUTES: &[&str] = &[
     "from_bytes",
@@ -240,6 +243,7 @@ pub(super) fn module_name(name: &str, taken: &BTreeSet<String>) -> String {
         KEYWORDS.contains(&name)
             || USED_IN_CLASSES.contains(&name)
             || is_local(name)
+            || name == ANNOTATIONS
             || taken.contains(name)
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use msip_schema::{Cardinality, Field, FieldType};
 
-use super::layout::{MessageClass, attributes_in_order, is_packable, plain_field};
+use super::layout::{MessageClass, attributes_in_order, complexity_mark, is_packable, plain_field};
 use super::module::{Module, Target, Wire, scalar, tag};
 
 /// Up to this many tags of two bytes or more are compared one after the other; of more, half are left out at a time.
@@ -30,8 +30,9 @@ pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, pat
         module.failures("unreadable"),
     );
     module.out.separate();
+    let complex = complexity_mark(message);
     module.out.line(format_args!(
-        "def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> {own}:"
+        "def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> {own}:{complex}"
     ));
     module.out.indent();
     module.out.line("if depth < 0:");

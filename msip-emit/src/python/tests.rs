@@ -231,6 +231,19 @@ fn packages_are_folders() {
 }
 
 #[test]
+fn a_package_hides_no_module_of_python() {
+    for (package, folder) in [
+        ("queue", "queue_"),
+        ("queue.v1", "queue_/v1"),
+        ("shop.queue", "shop/queue"),
+        ("msip.shop", "msip_/shop"),
+        ("await.json", "await_/json"),
+    ] {
+        assert_eq!(super::layout::segments(package).join("/"), folder);
+    }
+}
+
+#[test]
 fn a_module_has_messages_and_the_classes_of_a_protocol() {
     let both = text(&emitted(Sides::Both), "fleet/v1/__init__.py");
     insta::assert_snapshot!("fleet", both);

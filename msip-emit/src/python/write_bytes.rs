@@ -2,12 +2,15 @@
 
 use msip_schema::{Cardinality, Field, FieldType};
 
-use super::layout::{MessageClass, is_packable, members, plain_field};
+use super::layout::{MessageClass, complexity_mark, is_packable, members, plain_field};
 use super::module::{Module, Target, Wire, literal, scalar, tag, tag_bytes};
 
 pub(super) fn write(module: &mut Module<'_, '_>, message: &MessageClass<'_>, path: &str) {
     module.out.separate();
-    module.out.line("def _write(self, depth: int) -> bytes:");
+    let complex = complexity_mark(message);
+    module.out.line(format_args!(
+        "def _write(self, depth: int) -> bytes:{complex}"
+    ));
     module.out.indent();
     let too_deep = module.failures("unwritably_deep");
     module.out.line("if depth < 0:");

@@ -39,7 +39,10 @@ def load(root: str, include: str, options: str, files: list[str]) -> dict[str, P
         # Files of options are in proto2; no message of ours can hold what they declare.
         if file.syntax != "proto3" or not any(message.name not in ENVELOPES for message in file.message_type):
             continue
-        importlib.import_module(f"{root}.{file.package}")
+        top, dot, rest = file.package.partition(".")
+        # Python has a module of that name itself.
+        mark = "_" if top in sys.stdlib_module_names else ""
+        importlib.import_module(f"{root}.{top}{mark}{dot}{rest}")
         for message in file.message_type:
             _add(pool.FindMessageTypeByName(f"{file.package}.{message.name}"), pairs)
     return pairs

@@ -492,7 +492,7 @@ class Everything(msip.message.Message):
 
     _full_name = "conformance.Everything"
 
-    def _write(self, depth: int) -> bytes:
+    def _write(self, depth: int) -> bytes:  # pyright: ignore[reportGeneralTypeIssues]
         if depth < 0:
             raise unwritably_deep()
         out: list[bytes] = []
@@ -732,7 +732,7 @@ class Everything(msip.message.Message):
         except WRITE_FAILURES as error:
             raise unwritable(self, error) from None
 
-    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:
+    def _read(self, data: bytes, at: int, end: int, depth: int, is_new: bool = True) -> Self:  # pyright: ignore[reportGeneralTypeIssues]
         if depth < 0:
             raise too_deep()
         if is_new:

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use msip_emit::python::names::{CLIENT_CALLBACKS, RESERVED_METHODS, SERVER_CALLBACKS};
+use msip_emit::python::standard_modules::STANDARD_MODULES;
 use msip_tests::programs::{plain_python, run};
 
 use super::tools::{ROOT, tools};
@@ -114,4 +115,16 @@ fn methods_hide_nothing_of_the_base_classes() {
         missing(public("msip.ServerHandler"), SERVER_CALLBACKS),
         [""; 0]
     );
+}
+
+#[test]
+fn the_modules_of_python_are_known() {
+    let Some(python) = plain_python() else { return };
+    let code = "import sys; print(*(name for name in sys.stdlib_module_names if not name.startswith('_')))";
+    let said = run(Command::new(python).args(["-c", code])).unwrap();
+    let missing: Vec<&str> = said
+        .split_whitespace()
+        .filter(|name| !STANDARD_MODULES.contains(name))
+        .collect();
+    assert_eq!(missing, [""; 0]);
 }

@@ -105,6 +105,7 @@ class Supervisor:
         self._is_stopping = False
         self._is_subscribed = False
         self._closed: events.Closed | None = None
+        self._ended_with: Status | None = None
         self._watch = watch
         driver.routes[events.Closed] = self._on_closed
         driver.routes[events.Draining] = self._on_draining
@@ -165,7 +166,13 @@ class Supervisor:
         if gate is None or (self._login is not None and _LOGIN.get() is self._login):
             return
         if self._login is None:
-            raise not_sent(Code.UNAVAILABLE, "there is no connection: the client is connecting again")
+            reason = self._ended_with
+            text = (
+                "not connected yet"
+                if reason is None
+                else f"there is no connection: the last one has ended with {reason}"
+            )
+            raise not_sent(Code.UNAVAILABLE, text)
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.shield(gate)
@@ -218,6 +225,7 @@ class Supervisor:
 
     def _is_disconnected(self, reason: Status) -> None:
         _log.info("disconnected: %s", reason)
+        self._ended_with = reason
         self.gate = self._driver.loop.create_future()
         self.info.state = ConnectionState.RECONNECTING
         self._disconnecting = self._driver.loop.create_task(
