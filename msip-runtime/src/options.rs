@@ -124,12 +124,17 @@ impl CallOptions {
     }
 
     fn has_nothing(&self) -> bool {
+        self.caller == 0 && self.has_caller_alone()
+    }
+
+    /// Whether nothing is set, except perhaps for whom it is.
+    #[inline]
+    pub(crate) fn has_caller_alone(&self) -> bool {
         self.timeout.is_none()
             && self.within.is_none()
             && self.urgent.is_none()
             && !self.ack
             && !self.clears
-            && self.caller == 0
             && self.outgoing.is_none()
     }
 

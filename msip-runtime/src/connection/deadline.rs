@@ -63,6 +63,13 @@ impl ConnectionShared {
     /// [`deadline`](Self::deadline) says more.
     #[inline]
     pub(super) fn usual_deadline(&self, variant: &Variant) -> Option<(Duration, Duration)> {
+        let timeout = self.usual_timeout(variant)?;
+        Some((timeout, self.now().saturating_add(timeout)))
+    }
+
+    /// The same without until when.
+    #[inline]
+    pub(super) fn usual_timeout(&self, variant: &Variant) -> Option<Duration> {
         let timeout = match schema_timeout(variant) {
             Some(timeout) => timeout,
             None if self.call_timeout == PROTOCOL_TIMEOUT && !variant.has_streams() => {
@@ -70,7 +77,7 @@ impl ConnectionShared {
             }
             None => return None,
         };
-        (timeout >= MIN_TIMEOUT).then(|| (timeout, self.now().saturating_add(timeout)))
+        (timeout >= MIN_TIMEOUT).then_some(timeout)
     }
 
     /// The deadline of an exchange that begins now.

@@ -82,6 +82,15 @@ impl VacantExchange<'_> {
         self.0.insert(OpenExchange::Unattended { slot });
     }
 
+    /// The exchange is open, and its outcome goes to `target`, who knows it by this number.
+    pub(super) fn insert_relayed(self, slot: Slot, number: u64, target: Box<dyn RelayTarget>) {
+        self.0.insert(OpenExchange::Relayed {
+            slot,
+            number,
+            target,
+        });
+    }
+
     /// The exchange is open, and the items of its answer go to `recv_buffer`.
     pub(super) fn insert_streaming(self, slot: Slot, recv_buffer: Arc<RecvBuffer>) -> Token {
         recv_buffer.open(StreamSide::Caller(slot));

@@ -8,7 +8,6 @@ use std::{
 
 use super::{
     ConnectionInner, ConnectionShared, Outgoing,
-    call_to_answer::CallToAnswer,
     capacity::NotSent,
     deadline::PROTOCOL_TIMEOUT,
     fault_injection::FaultInjection,
@@ -16,13 +15,12 @@ use super::{
     recv_stream::RecvStream,
     relayed_call::{
         BegunStream, CalleeConnection, Caller, CallerConnection, PlainAnswer, Relay, RelayEnd,
-        RelayTarget, RelayedTo,
+        RelayTarget, RelayedAs, RelayedTo,
     },
     serving::reply_with_metadata,
-    shared::ConnectionGuard,
     stream::Answers,
 };
-use crate::{CallError, CallOptions, SendError, dialect::Feature};
+use crate::{CallError, CallOptions, SendError, dialect::Feature, sync::Ordering};
 use msip_session::{Reply, Token, wire::Topic};
 
 /// Why a call was not relayed.
@@ -68,36 +66,31 @@ impl ConnectionShared {
         calls: Vec<Box<T>>,
         mut not_relayed: impl FnMut(Box<T>, NotRelayed),
     ) {
-        let mut opened = OpenedRelays::default();
+        let mut opened = OpenedRelays::new(self, calls.len());
         let mut failed = Vec::new();
         let mut is_full = false;
+        let now = self.now();
         let mut locked = None;
-        for mut call in calls {
+        for call in calls {
             if is_full {
                 failed.push((call, NotRelayed::NoCapacity));
                 continue;
             }
-            if !self.is_bare_call(&*call) {
-                // What has to be done to it is done without the lock.
-                locked = None;
-            }
-            match self.open_relayed(&mut locked, &*call) {
-                Ok(exchange) => {
-                    call.set_timeout(exchange.timeout);
-                    let to = RelayedTo {
-                        connection: Arc::downgrade(self) as Weak<dyn CalleeConnection>,
-                        token: exchange.token,
-                        number: exchange.number,
-                    };
-                    opened.push(&*call, to);
-                    if let Some(state) = &mut locked {
-                        state.exchanges.relay(exchange.token, exchange.number, call);
-                    }
+            let relayed = match self.bare_limit(&*call, now) {
+                Some(limit) => {
+                    let state = locked.get_or_insert_with(|| self.lock());
+                    state.relay_bare(call, limit, &mut opened)
                 }
-                Err(why) => {
-                    is_full = matches!(why, NotRelayed::NoCapacity);
-                    failed.push((call, why));
-                }
+                None => Err(call),
+            };
+            let Err(call) = relayed else {
+                continue;
+            };
+            // What has to be done to it, or said of it, is done without the lock.
+            locked = None;
+            if let Err((call, why)) = self.relay_unusual(call, &mut opened) {
+                is_full = matches!(why, NotRelayed::NoCapacity);
+                failed.push((call, why));
             }
         }
         drop(locked);
@@ -107,79 +100,144 @@ impl ConnectionShared {
         }
     }
 
-    /// Whether opening this call takes no lock but that under which it is opened.
-    fn is_bare_call<T: CallToOpen>(&self, call: &T) -> bool {
+    /// How long a call may take from `now` on, and until when, where it has nothing but a topic and a body: opening it takes no lock
+    /// but that under which it is opened.
+    fn bare_limit<T: CallToOpen>(&self, call: &T, now: Duration) -> Option<(Duration, Duration)> {
         let message = call.message();
-        let variant = message.variant();
-        message.is_bare() && variant.is_some_and(|variant| self.is_bare(variant, call.options()))
+        let variant = message.variant()?;
+        let is_bare = message.is_bare()
+            && call.options().has_caller_alone()
+            && !variant.urgent
+            && self.correlation_ids.is_none()
+            && self.is_plain.load(Ordering::Relaxed);
+        let timeout = self.usual_timeout(variant).filter(|_| is_bare)?;
+        Some((timeout, now.saturating_add(timeout)))
     }
 
-    /// Opens the exchange of a call under the lock, which is taken where it is not. Nobody waits for its outcome yet.
-    fn open_relayed<'s, T: CallToOpen>(
-        &'s self,
-        locked: &mut Option<ConnectionGuard<'s>>,
-        call: &T,
-    ) -> Result<OpenedRelay, NotRelayed> {
+    /// Opens the exchange of a call of any kind. Nobody waits for its outcome yet.
+    #[inline(never)]
+    fn relay_unusual<T: CallToOpen>(
+        &self,
+        mut call: Box<T>,
+        opened: &mut OpenedRelays,
+    ) -> Result<(), (Box<T>, NotRelayed)> {
         let prepared = || {
             self.check_carried(Feature::Streams)?;
             let outgoing = OutgoingMessage::new(self, call.message(), call.options())?;
             let deadline = self.deadline(outgoing.variant, call.options())?;
             Ok::<_, SendError>((outgoing.at(call.topic()), deadline))
         };
-        let (outgoing, deadline) = prepared().map_err(|error| NotRelayed::Failed(error.into()))?;
-        let state = locked.get_or_insert_with(|| self.lock());
+        let (outgoing, deadline) = match prepared() {
+            Ok(prepared) => prepared,
+            Err(error) => return Err((call, NotRelayed::Failed(error.into()))),
+        };
+        let mut state = self.lock();
         if !state.call_queue.is_empty() {
-            return Err(NotRelayed::NoCapacity);
+            return Err((call, NotRelayed::NoCapacity));
         }
-        match outgoing.call_unattended(state, deadline) {
-            Ok((token, number)) => {
-                state.wake_driver();
-                Ok(OpenedRelay {
-                    token,
-                    number,
-                    timeout: deadline.timeout.unwrap_or(PROTOCOL_TIMEOUT),
-                })
-            }
-            Err(NotSent::NoCapacity | NotSent::Held) => Err(NotRelayed::NoCapacity),
-            Err(NotSent::Failed(error)) => Err(NotRelayed::Failed(error.into())),
-        }
+        let (token, number) = match outgoing.call_unattended(&mut state, deadline) {
+            Ok(exchange) => exchange,
+            Err(NotSent::NoCapacity | NotSent::Held) => return Err((call, NotRelayed::NoCapacity)),
+            Err(NotSent::Failed(error)) => return Err((call, NotRelayed::Failed(error.into()))),
+        };
+        call.set_timeout(deadline.timeout.unwrap_or(PROTOCOL_TIMEOUT));
+        opened.push(&*call, token, number);
+        state.exchanges.relay(token, number, call);
+        state.wake_driver();
+        Ok(())
     }
 }
 
-/// An exchange that was opened for a call that is relayed.
-struct OpenedRelay {
-    token: Token,
-    number: u64,
-    timeout: Duration,
+impl ConnectionInner {
+    /// Opens the exchange of a call that has nothing but a topic and a body, with this time limit. The call comes back where it is
+    /// for the slow path to say why it cannot be opened now, and nothing has happened.
+    #[inline]
+    fn relay_bare<T: CallToOpen>(
+        &mut self,
+        mut call: Box<T>,
+        (timeout, deadline): (Duration, Duration),
+        opened: &mut OpenedRelays,
+    ) -> Result<(), Box<T>> {
+        if self.is_gated || !self.encoding.is_identity() || !self.call_queue.is_empty() {
+            return Err(call);
+        }
+        let Self {
+            session, exchanges, ..
+        } = self;
+        let message = call.message();
+        let (Some(session), Some(variant)) = (session.as_mut(), message.variant()) else {
+            return Err(call);
+        };
+        let number = exchanges.next_relayed();
+        let entry = exchanges.vacant_entry();
+        let token = entry.token();
+        let head = variant.bare_head(call.topic().or(message.topic()));
+        let slot = session.call_for(
+            call.options().caller,
+            &head,
+            token,
+            deadline,
+            message.encoded_len(),
+            |buffer| message.encode(buffer),
+        );
+        let Some(slot) = slot else {
+            return Err(call);
+        };
+        call.set_timeout(timeout);
+        opened.push(&*call, token, number);
+        entry.insert_relayed(slot, number, call);
+        self.wake_driver();
+        Ok(())
+    }
 }
 
 /// The calls of one caller.
-type OfCaller = (Arc<dyn CallerConnection>, Vec<(CallToAnswer, RelayedTo)>);
+type OfCaller = (Arc<dyn CallerConnection>, Vec<RelayedAs>);
 
 /// Where calls were relayed to, for their callers' connections: those of one that follow one another together.
-#[derive(Default)]
-struct OpenedRelays(Vec<OfCaller>);
+struct OpenedRelays {
+    callee: Weak<dyn CalleeConnection>,
+    of_callers: Vec<OfCaller>,
+    /// How many there may be.
+    count: usize,
+}
 
 impl OpenedRelays {
-    fn push(&mut self, target: &impl RelayTarget, to: RelayedTo) {
+    fn new(callee: &Arc<ConnectionShared>, count: usize) -> Self {
+        Self {
+            callee: Arc::downgrade(callee) as Weak<dyn CalleeConnection>,
+            of_callers: Vec::new(),
+            count,
+        }
+    }
+
+    fn push(&mut self, target: &impl RelayTarget, token: Token, number: u64) {
         let Caller {
             connection, call, ..
         } = target.caller();
-        match self.0.last_mut() {
+        let relayed = RelayedAs {
+            call,
+            token,
+            number,
+        };
+        match self.of_callers.last_mut() {
             Some((known, calls)) if addr_eq(Arc::as_ptr(known), connection) => {
-                calls.push((call, to));
+                calls.push(relayed);
             }
             _ => {
-                let one = (target.caller_connection(), vec![(call, to)]);
-                self.0.push(one);
+                // Most likely all of them are of the first caller.
+                let is_first = self.of_callers.is_empty();
+                let mut calls = Vec::with_capacity(if is_first { self.count } else { 1 });
+                calls.push(relayed);
+                self.of_callers.push((target.caller_connection(), calls));
             }
         }
     }
 
     /// Tells them. A call that is not awaited any longer ends where it went.
     fn tell_callers(self) {
-        for (connection, calls) in self.0 {
-            for to in connection.relayed(calls) {
+        for (connection, calls) in self.of_callers {
+            for to in connection.relayed(&self.callee, calls) {
                 to.give_up();
             }
         }
@@ -196,16 +254,23 @@ impl CallerConnection for ConnectionShared {
         state.wake_driver();
     }
 
-    fn relayed(&self, calls: Vec<(CallToAnswer, RelayedTo)>) -> Vec<RelayedTo> {
+    fn relayed(
+        &self,
+        to: &Weak<dyn CalleeConnection>,
+        mut calls: Vec<RelayedAs>,
+    ) -> Vec<RelayedTo> {
         let mut state = self.lock();
-        let mut given_up = Vec::new();
-        for (call, to) in calls {
-            if state.is_call_awaited(call) || FaultInjection::RelayWithoutLooking.is_on() {
-                state.running_calls.relayed(call.slot, to);
-            } else {
-                given_up.push(to);
-            }
-        }
+        let is_awaited = |one: &mut RelayedAs| {
+            state.is_call_awaited(one.call) || FaultInjection::RelayWithoutLooking.is_on()
+        };
+        let given_up = calls.extract_if(.., |one| !is_awaited(one));
+        let given_up = given_up.map(|one| RelayedTo {
+            connection: Weak::clone(to),
+            token: one.token,
+            number: one.number,
+        });
+        let given_up = given_up.collect();
+        state.running_calls.relayed(to, &calls);
         given_up
     }
 }

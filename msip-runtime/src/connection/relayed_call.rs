@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use slab::Slab;
+
 use super::{call_to_answer::CallToAnswer, permits::CallPermit, recv_buffer::RecvBuffer};
 use crate::body::Encoding;
 use msip_session::{InboundSlot, Outcome, Token};
@@ -51,7 +53,7 @@ pub(crate) trait CallerConnection: fmt::Debug + Send + Sync {
     fn answer_all(&self, answers: &mut dyn Iterator<Item = PlainAnswer<'_>>);
 
     /// Calls of its peer wait for exchanges of another connection. Those come back whose callers do not wait any longer.
-    fn relayed(&self, calls: Vec<(CallToAnswer, RelayedTo)>) -> Vec<RelayedTo>;
+    fn relayed(&self, to: &Weak<dyn CalleeConnection>, calls: Vec<RelayedAs>) -> Vec<RelayedTo>;
 }
 
 /// An answer that is a message and nothing besides.
@@ -85,6 +87,14 @@ pub(crate) struct BegunStream {
 pub(crate) trait CalleeConnection: fmt::Debug + Send + Sync {
     /// Cancels the relayed call of this number, unless it has ended, or is answered by a stream.
     fn give_up_relayed(&self, token: Token, number: u64);
+}
+
+/// A call, and the exchange that answers it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RelayedAs {
+    pub(super) call: CallToAnswer,
+    pub(super) token: Token,
+    pub(super) number: u64,
 }
 
 /// Where a call of this connection's peer was relayed to, to be cancelled there.
@@ -184,30 +194,189 @@ fn answer_all(relays: &[Relay]) {
 
 /// Where the calls of a connection's peer were relayed to, by their slots.
 #[derive(Debug, Default)]
-pub(super) struct RelayedCalls(Vec<Option<RelayedTo>>);
+pub(super) struct RelayedCalls {
+    slots: Vec<Option<InCallee>>,
+    /// The connections that they went to: each once, and no reference to it is counted for a call.
+    callees: Slab<Callee>,
+    /// Which of these had one last.
+    last: usize,
+}
+
+/// The exchange of a call.
+#[derive(Debug)]
+struct InCallee {
+    callee: usize,
+    token: Token,
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Callee {
+    connection: Weak<dyn CalleeConnection>,
+    /// How many calls it has.
+    calls: usize,
+}
 
 impl RelayedCalls {
-    pub(super) fn insert(&mut self, slot: InboundSlot, to: RelayedTo) {
-        let index = slot.index();
-        if index >= self.0.len() {
-            self.0.resize_with(index + 1, || None);
+    /// These calls went to one connection.
+    pub(super) fn insert(&mut self, to: &Weak<dyn CalleeConnection>, calls: &[RelayedAs]) {
+        let callee = self.callee(to);
+        for call in calls {
+            let index = call.call.slot.index();
+            if index >= self.slots.len() {
+                self.slots.resize_with(index + 1, || None);
+            }
+            let replaced = self.slots.get_mut(index).and_then(|entry| {
+                entry.replace(InCallee {
+                    callee,
+                    token: call.token,
+                    number: call.number,
+                })
+            });
+            if let Some(callee) = self.callees.get_mut(callee) {
+                callee.calls += 1;
+            }
+            if let Some(replaced) = replaced {
+                self.leave(replaced.callee);
+            }
         }
-        if let Some(entry) = self.0.get_mut(index) {
-            *entry = Some(to);
+        self.forget_if_unused(callee);
+    }
+
+    /// The number of a connection.
+    fn callee(&mut self, to: &Weak<dyn CalleeConnection>) -> usize {
+        let is_same = |callee: &Callee| addr_eq(callee.connection.as_ptr(), to.as_ptr());
+        if !self.callees.get(self.last).is_some_and(is_same) {
+            let known = self.callees.iter().find(|(_, callee)| is_same(callee));
+            self.last = match known {
+                Some((known, _)) => known,
+                None => self.callees.insert(Callee {
+                    connection: Weak::clone(to),
+                    calls: 0,
+                }),
+            };
         }
+        self.last
+    }
+
+    /// A call of this connection has ended.
+    #[inline]
+    fn leave(&mut self, callee: usize) {
+        if let Some(known) = self.callees.get_mut(callee) {
+            known.calls = known.calls.saturating_sub(1);
+        }
+        self.forget_if_unused(callee);
     }
 
     #[inline]
+    fn forget_if_unused(&mut self, callee: usize) {
+        if self.callees.get(callee).is_some_and(|it| it.calls == 0) {
+            self.callees.remove(callee);
+        }
+    }
+
+    /// A call has ended that may have been relayed.
+    #[inline]
+    pub(super) fn forget(&mut self, slot: InboundSlot) {
+        let entry = self.slots.get_mut(slot.index());
+        if let Some(ended) = entry.and_then(Option::take) {
+            self.leave(ended.callee);
+        }
+    }
+
     pub(super) fn take(&mut self, slot: InboundSlot) -> Option<RelayedTo> {
-        self.0.get_mut(slot.index())?.take()
+        let taken = self.slots.get_mut(slot.index())?.take()?;
+        let callee = self.callees.get(taken.callee)?;
+        let to = taken.at(&callee.connection);
+        self.leave(taken.callee);
+        Some(to)
     }
 
     pub(super) fn into_all(self) -> impl Iterator<Item = RelayedTo> {
-        self.0.into_iter().flatten()
+        let Self { slots, callees, .. } = self;
+        let all = slots.into_iter().flatten();
+        all.filter_map(move |call| Some(call.at(&callees.get(call.callee)?.connection)))
     }
 
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+        self.callees.is_empty()
+    }
+}
+
+impl InCallee {
+    fn at(&self, connection: &Weak<dyn CalleeConnection>) -> RelayedTo {
+        RelayedTo {
+            connection: Weak::clone(connection),
+            token: self.token,
+            number: self.number,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msip_session::wire::{MsgId, Side};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl CalleeConnection for Nowhere {
+        fn give_up_relayed(&self, _: Token, _: u64) {}
+    }
+
+    fn call(slot: usize) -> RelayedAs {
+        RelayedAs {
+            call: CallToAnswer {
+                slot: InboundSlot::from_index(slot),
+                generation: 1,
+                id: MsgId::exchange(Side::Connecting, 1),
+            },
+            token: Token::new(slot),
+            number: slot as u64,
+        }
+    }
+
+    #[test]
+    fn each_call_is_known_by_its_slot_until_it_ends() {
+        let connections: [Arc<dyn CalleeConnection>; 2] = [Arc::new(Nowhere), Arc::new(Nowhere)];
+        let [one, other] = connections.each_ref().map(Arc::downgrade);
+        let slot = InboundSlot::from_index;
+        let mut calls = RelayedCalls::default();
+        calls.insert(&one, &[call(3), call(0)]);
+        calls.insert(&other, &[call(1)]);
+        calls.insert(&one, &[call(2)]);
+        let goes_to = |to: Option<RelayedTo>, connection, number| {
+            to.is_some_and(|to| to.number == number && Weak::ptr_eq(&to.connection, connection))
+        };
+        assert!(goes_to(calls.take(slot(3)), &one, 3));
+        assert!(calls.take(slot(3)).is_none(), "once");
+        calls.forget(slot(0));
+        assert!(goes_to(calls.take(slot(1)), &other, 1));
+        assert_eq!(calls.callees.len(), 1, "nothing goes there any more");
+        // Its place is that of a call that was not seen to end.
+        calls.insert(&other, &[call(2)]);
+        assert_eq!(calls.callees.len(), 1);
+        assert!(!calls.is_empty());
+        let all: Vec<_> = calls.into_all().collect();
+        assert!(all.len() == 1 && goes_to(all.into_iter().next(), &other, 2));
+    }
+
+    #[test]
+    fn a_connection_that_has_no_calls_is_held_no_longer() {
+        let connection: Arc<dyn CalleeConnection> = Arc::new(Nowhere);
+        let to = Arc::downgrade(&connection);
+        let mut calls = RelayedCalls::default();
+        for _ in 0..3 {
+            calls.insert(&to, &[call(0), call(1)]);
+            assert_eq!(Arc::weak_count(&connection), 2, "one for all of its calls");
+            calls.forget(InboundSlot::from_index(0));
+            calls.forget(InboundSlot::from_index(1));
+            calls.forget(InboundSlot::from_index(1));
+            assert_eq!(Arc::weak_count(&connection), 1);
+            assert!(calls.is_empty());
+        }
     }
 }

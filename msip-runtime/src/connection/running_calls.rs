@@ -1,13 +1,16 @@
 //! The peer's calls that handlers work on: their request streams, and what stops their handlers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
 use tokio::task::AbortHandle;
 
 use super::{
     cancellation::Cancellation,
     recv_buffer::RecvBuffer,
-    relayed_call::{RelayedCalls, RelayedTo},
+    relayed_call::{CalleeConnection, RelayedAs, RelayedCalls, RelayedTo},
     signal::Signal,
     wake_list::WakeList,
 };
@@ -94,16 +97,18 @@ impl RunningCalls {
         self.special.get_or_insert_default()
     }
 
-    /// A call was relayed, and is cancelled where it went if it is cancelled here.
-    pub(super) fn relayed(&mut self, slot: InboundSlot, to: RelayedTo) {
-        self.special().relayed.insert(slot, to);
+    /// Calls were relayed, and are cancelled where they went if they are cancelled here.
+    pub(super) fn relayed(&mut self, to: &Weak<dyn CalleeConnection>, calls: &[RelayedAs]) {
+        if !calls.is_empty() {
+            self.special().relayed.insert(to, calls);
+        }
     }
 
     /// A call has ended that may have been relayed.
     #[inline]
     pub(super) fn forget_relayed(&mut self, slot: InboundSlot) {
         if let Some(special) = &mut self.special {
-            special.relayed.take(slot);
+            special.relayed.forget(slot);
         }
     }
 

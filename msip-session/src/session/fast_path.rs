@@ -151,13 +151,34 @@ impl Session {
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Option<Slot> {
+        let call = BareCall::new(token, deadline);
         match head.topic {
-            None => self.call_bare(head, Prefix::NoTopic, (token, deadline), body_len, encode),
+            None => self.call_bare(head, Prefix::NoTopic, call, body_len, encode),
             Some(topic) => {
                 let head = BareHead { ..*head };
-                self.call_at_topic(&head, topic, (token, deadline), body_len, encode)
+                self.call_at_topic(&head, topic, call, body_len, encode)
             }
         }
+    }
+
+    /// The same for one of many `caller`s who share the connection, as [`RequestHead::caller`](super::RequestHead::caller) says, and
+    /// whose call may be answered by a stream.
+    #[inline(never)]
+    pub fn call_for(
+        &mut self,
+        caller: u32,
+        head: &BareHead<'_>,
+        token: Token,
+        deadline: Duration,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Slot> {
+        let call = BareCall {
+            caller,
+            has_answer_stream: true,
+            ..BareCall::new(token, deadline)
+        };
+        self.call_bare(head, Prefix::of_topic(head.topic), call, body_len, encode)
     }
 
     /// By itself, so that what most calls take stays short.
@@ -166,7 +187,7 @@ impl Session {
         &mut self,
         head: &BareHead<'_>,
         topic: &Topic,
-        call: (Token, Duration),
+        call: BareCall,
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Option<Slot> {
@@ -178,7 +199,7 @@ impl Session {
         &mut self,
         head: &BareHead<'_>,
         prefix: Prefix<'_>,
-        (token, deadline): (Token, Duration),
+        call: BareCall,
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Option<Slot> {
@@ -199,15 +220,44 @@ impl Session {
             msg_id: vacant.id(),
         };
         let (_, position) = self.outgoing.push_bare(&header, prefix, encode);
+        let BareCall {
+            token,
+            deadline,
+            caller,
+            has_answer_stream,
+        } = call;
+        let streams =
+            has_answer_stream.then(|| self.streams.open(header.msg_id, false, false, true));
         let opening = Opening {
             variant: head.variant,
             token,
             is_urgent: false,
-            caller: 0,
+            caller,
             deadline,
             position,
             kept: Vec::new(),
         };
-        Some(vacant.insert(opening, None))
+        Some(vacant.insert(opening, streams))
+    }
+}
+
+/// A call that has nothing but a body, or a topic and a body, besides what is sent of it.
+#[derive(Debug, Clone, Copy)]
+struct BareCall {
+    token: Token,
+    deadline: Duration,
+    caller: u32,
+    /// A stream may answer it.
+    has_answer_stream: bool,
+}
+
+impl BareCall {
+    const fn new(token: Token, deadline: Duration) -> Self {
+        Self {
+            token,
+            deadline,
+            caller: 0,
+            has_answer_stream: false,
+        }
     }
 }

@@ -137,6 +137,46 @@ fn both_paths_write_the_same_to_a_topic() {
 }
 
 #[test]
+fn both_paths_open_the_same_calls_of_many_callers() {
+    let (mut fast, mut slow) = (Pair::open(), Pair::open());
+    let shape = CallShape {
+        request_stream: false,
+        response_stream: true,
+    };
+    let mut slots = Vec::new();
+    for (token, caller) in [(1, 7), (2, 7), (3, 8)] {
+        let (fast, slow) = (&mut fast.client.session, &mut slow.client.session);
+        let token = Token::new(token);
+        let opened = fast.call_for(caller, &bare(REQUEST), token, at(5), 1, text("x"));
+        let head = RequestHead {
+            caller,
+            ..head(REQUEST)
+        };
+        let called = slow.call(&head, shape, token, at(5), text("x"));
+        assert_eq!(opened, called.ok());
+        slots.extend(opened);
+        assert_eq!(
+            fast.streams.len(),
+            slow.streams.len(),
+            "a stream may answer it"
+        );
+    }
+    assert_eq!(fast.client.transmit(), slow.client.transmit());
+    for pair in [&mut fast, &mut slow] {
+        let session = &mut pair.client.session;
+        assert_eq!(session.poll_timeout(), at(5));
+        slots.iter().for_each(|slot| session.forget(*slot));
+    }
+    assert_eq!(fast.client.transmit(), slow.client.transmit());
+    fast.client
+        .session
+        .begin_close(Code::Cancelled, "enough", at(0));
+    let session = &mut fast.client.session;
+    let opened = session.call_for(7, &bare(REQUEST), Token::new(4), at(5), 1, text("x"));
+    assert_eq!(opened, None, "closing");
+}
+
+#[test]
 fn both_paths_accept_the_same_calls_and_answers() {
     let (mut fast, mut slow) = (Pair::open(), Pair::open());
     for pair in [&mut fast, &mut slow] {
