@@ -30,8 +30,8 @@ pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::connection::CallPermit;
 pub use crate::raw::{
     Acknowledgment, CallToRelay, Event, Forwarded, Grant, Handle, IdleInbound, Inbound, MessageRef,
-    Messages, PendingDelivery, Relayed, RelayedCall, Reply, Requests, Responder, Responses,
-    Service, SubscribeOptions, SubscribeRequest, Subscribed, Untyped, UntypedExchange,
+    Messages, PendingDelivery, PlainCall, Relayed, RelayedCall, Reply, Requests, Responder,
+    Responses, Service, SubscribeOptions, SubscribeRequest, Subscribed, Untyped, UntypedExchange,
     UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable, decompress, relay,
 };
 pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

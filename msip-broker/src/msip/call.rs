@@ -3,10 +3,10 @@
 use std::{pin::pin, sync::Arc};
 
 use msip_runtime::{
-    CallError, CallOptions, Identity, SendError, Status,
+    CallError, CallOptions, SendError, Status,
     untyped::{
-        CallPermit, CallToRelay, Forwarded, Handle, Relayed, RelayedCall, Requests, Responses,
-        UntypedMessage,
+        CallPermit, CallToRelay, Forwarded, Handle, Relayed, RelayedCall, Requests, Responder,
+        Responses, UntypedMessage,
     },
 };
 
@@ -27,18 +27,19 @@ pub(crate) type MsipCall = CallToRelay<MsipRequest>;
 pub(crate) struct MsipRequest {
     /// Whose it is.
     pub(crate) caller: SessionHandle,
+    /// What is sent, to the topic of the attempt.
     pub(crate) message: UntypedMessage,
     /// Its deadline, its metadata, and who the caller is, where it has a name.
     pub(crate) options: CallOptions,
-    /// Who the caller is, where that is nothing but a peer: stated to an instance that does not hear it apart.
-    pub(super) unnamed: Option<Arc<Identity>>,
+    /// The caller is nothing but a peer, which is stated to an instance that does not hear it apart.
+    pub(super) is_unnamed: bool,
     pub(crate) requests: Option<Requests>,
     /// Whether it may run more than once.
     pub(super) is_idempotent: bool,
     /// What decides to which instance it goes.
     pub(super) key: Option<String>,
     /// There while an instance has it, and nothing waits for it here.
-    pub(super) passed_on: Option<PassedOn>,
+    passed_on: Option<PassedOn>,
 }
 
 /// How many instances are given a call that may run more than once.
@@ -90,9 +91,13 @@ pub(super) fn take_apart(assigned: Assigned, at: Option<Topic>) -> Option<(Call,
         #[cfg(not(feature = "middleman"))]
         Err(_) => return None,
     };
+    let hears_apart = at.is_some();
+    // A call was accepted at it.
+    let of_all = || Topic::new(topic.clone(), u16::MAX).unwrap_or_default();
     let attempt = Attempt {
+        at: at.unwrap_or_else(of_all),
+        hears_apart,
         topic,
-        at,
         instance,
         tried,
         open,
@@ -113,8 +118,10 @@ pub(super) fn refuse(assigned: Assigned, why: Status) {
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) topic: bytes::Bytes,
-    /// Where the instance hears this client, if it hears each apart.
-    at: Option<Topic>,
+    /// Where the instance hears this client.
+    at: Topic,
+    /// The instance hears each client apart.
+    hears_apart: bool,
     /// The instance, and those that have had it before.
     instance: SessionKey,
     tried: Vec<SessionKey>,
@@ -146,10 +153,7 @@ impl Attempt {
 impl Attempt {
     /// The topic at which the instance hears the caller.
     pub(super) fn heard_at(&self) -> String {
-        match &self.at {
-            Some(at) => at.as_str().to_owned(),
-            None => String::from_utf8_lossy(&self.topic).into_owned(),
-        }
+        self.at.as_str().to_owned()
     }
 }
 
@@ -198,9 +202,29 @@ pub(super) fn relay_all(
 }
 
 impl MsipRequest {
+    /// A call that may run once, and has one request. It is made where it stays: it is large, and each move of it is a copy.
+    #[inline]
+    pub(super) fn received(
+        caller: SessionHandle,
+        message: UntypedMessage,
+        options: CallOptions,
+        responder: Responder,
+    ) -> Box<MsipCall> {
+        let call = Self {
+            options: options.on_behalf_of(caller.key().turn()),
+            caller,
+            message,
+            is_unnamed: false,
+            requests: None,
+            is_idempotent: false,
+            key: None,
+            passed_on: None,
+        };
+        Box::write(Box::new_uninit(), CallToRelay::new(call, responder))
+    }
+
     /// It is made at this instance.
-    pub(super) fn pass_on(&mut self, attempt: Attempt, instance: &Arc<Instance>) {
-        self.state_caller(&attempt);
+    fn pass_on(&mut self, attempt: Attempt, instance: &Arc<Instance>) {
         self.passed_on = Some(PassedOn {
             attempt,
             instance: Arc::clone(instance),
@@ -208,14 +232,21 @@ impl MsipRequest {
     }
 
     /// An instance that does not hear its clients apart is told who the caller is.
-    fn state_caller(&mut self, attempt: &Attempt) {
-        if attempt.at.is_none()
-            && let Some(unnamed) = self.unnamed.take()
-        {
+    fn state_caller(&mut self, attempt: &Attempt, responder: &Responder) {
+        if attempt.hears_apart || !std::mem::take(&mut self.is_unnamed) {
+            return;
+        }
+        if let Some(caller) = responder.caller_identity() {
             let options = std::mem::take(&mut self.options);
-            self.options = options.stating(Some(&unnamed));
+            self.options = options.stating(Some(&caller));
         }
     }
+}
+
+/// It is made at this instance.
+pub(super) fn pass_on_to(call: &mut MsipCall, attempt: Attempt, instance: &Arc<Instance>) {
+    call.call.state_caller(&attempt, &call.responder);
+    call.call.pass_on(attempt, instance);
 }
 
 impl RelayedCall for MsipRequest {
@@ -224,7 +255,7 @@ impl RelayedCall for MsipRequest {
     }
 
     fn topic(&self) -> Option<&Topic> {
-        self.passed_on.as_ref()?.attempt.at.as_ref()
+        Some(&self.passed_on.as_ref()?.attempt.at)
     }
 
     fn options(&self) -> &CallOptions {
@@ -299,11 +330,8 @@ pub(super) async fn pass_on(
     } = *call;
     // In a box, which is all of it that the future holds.
     let mut call = Box::new(call);
-    call.state_caller(&attempt);
-    let message = match &attempt.at {
-        Some(at) => call.message.clone().to_known_topic(at.clone()),
-        None => call.message.clone(),
-    };
+    call.state_caller(&attempt, &responder);
+    let message = call.message.clone().to_known_topic(attempt.at.clone());
     if let Some(requests) = call.requests.take() {
         // In a box, since most calls have one request.
         let opened = Box::pin(async {

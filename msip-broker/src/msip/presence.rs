@@ -34,9 +34,14 @@ const TOPIC_IND: Variant = Variant::new(3, "topic_ind", MsgKind::Event);
 const SUBSCRIPTION_ENDED_IND: Variant =
     Variant::new(4, "subscription_ended_ind", MsgKind::Event).urgent();
 
+/// Whether calls to this topic are for the broker itself.
+pub(super) fn is_of_broker(topic: &[u8]) -> bool {
+    topic.starts_with(BROKER.as_bytes())
+}
+
 /// The topic whose service asks the broker something there, where it is such a topic.
 pub(super) fn asks_broker(message: &UntypedMessage) -> Option<&str> {
-    if !message.topic_bytes().starts_with(BROKER.as_bytes()) {
+    if !is_of_broker(message.topic_bytes()) {
         return None;
     }
     message.topic().strip_prefix(BROKER)

@@ -28,10 +28,10 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// A run that begins with this message. `last` is the topic of the run before, which is likely the same.
+    /// A run of such messages as this one, without any yet. `last` is the topic of the run before, which is likely the same.
     pub(super) fn new(message: &MessageRef<'_>, last: &Bytes) -> Self {
         let topic = message.topic_bytes();
-        let mut run = Self {
+        Self {
             topic: if topic == last {
                 last.clone()
             } else {
@@ -45,9 +45,12 @@ impl Run {
                 key: Bytes::new(),
                 is_cleared: message.body().is_empty(),
             }),
-        };
-        run.push(message);
-        run
+        }
+    }
+
+    /// There will be so many bytes of frames.
+    pub(super) fn reserve(&mut self, len: usize) {
+        self.frames.reserve_exact(len);
     }
 
     /// Whether this message is one more of it: a STATE is alone.

@@ -11,9 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use msip_runtime::{
-    Identity, Status,
+    CallOptions, Identity, Status,
     untyped::{
-        CallToRelay, Event, Inbound, MessageRef, Messages, Reply, SubscribeRequest, Subscribed,
+        Event, Inbound, MessageRef, Messages, PlainCall, Reply, SubscribeRequest, Subscribed,
         UntypedExchange, UntypedPeer,
     },
 };
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::{
     Shared,
-    call::MsipRequest,
+    call::{MsipCall, MsipRequest},
     link::Link,
     outgoing::Outgoing,
     presence,
@@ -135,11 +135,30 @@ impl<'a> Reader<'a> {
     /// Takes the calls that were read with what was handled last, unless their caller is to be pushed back.
     fn take_calls(&mut self, inbound: &mut Inbound) {
         let mut now = None;
-        while self.publisher.wait_until().is_none()
-            && let Some(exchange) = inbound.take_call()
-        {
-            let now = *now.get_or_insert_with(|| self.shared.now());
-            self.take(exchange, now);
+        let mut now = || *now.get_or_insert_with(|| self.shared.now());
+        let is_unnamed = inbound.sender().is_some_and(is_unnamed);
+        while self.publisher.wait_until().is_none() {
+            // What is stated of a caller with a name makes an unusual call of it.
+            if is_unnamed
+                && let Some(topic) = self.topic_of_services()
+                && let Some(call) = inbound.take_plain_call(topic)
+            {
+                let PlainCall {
+                    message, responder, ..
+                } = call;
+                let mut call = MsipRequest::received(
+                    self.session.clone(),
+                    message,
+                    CallOptions::new(),
+                    responder,
+                );
+                call.call.is_unnamed = is_unnamed;
+                self.hand_over(call, now());
+            } else if let Some(exchange) = inbound.take_call() {
+                self.take(exchange, now());
+            } else {
+                return;
+            }
         }
     }
 
@@ -231,23 +250,33 @@ impl<'a> Reader<'a> {
 
     /// Publishes messages that were read together, as few publications.
     fn publish_all(&mut self, messages: Messages<'_>) {
-        let mut run: Option<Run> = None;
-        for message in messages.iter() {
-            if message.topic_bytes().starts_with(b"$broker/") {
-                self.credit(&message);
+        let is_credit = |message: &MessageRef<'_>| presence::is_of_broker(message.topic_bytes());
+        let mut messages = messages.iter();
+        while let Some(first) = messages.next() {
+            if is_credit(&first) {
+                self.credit(&first);
                 continue;
             }
-            match &mut run {
-                Some(run) if run.takes(&message) => run.push(&message),
-                _ => {
-                    let next = Run::new(&message, &self.last_topic);
-                    if let Some(run) = run.replace(next) {
-                        self.publish_run(run);
-                    }
+            let mut run = Run::new(&first, &self.last_topic);
+            let of_run = messages
+                .clone()
+                .take_while(|it| is_credit(it) || run.takes(it));
+            // Its frames are copied into memory of their length.
+            let (count, len) = of_run.fold((0, first.frame().len()), |(count, len), message| {
+                let is_one = !is_credit(&message);
+                (
+                    count + 1,
+                    len + if is_one { message.frame().len() } else { 0 },
+                )
+            });
+            run.reserve(len);
+            run.push(&first);
+            for message in messages.by_ref().take(count) {
+                match is_credit(&message) {
+                    true => self.credit(&message),
+                    false => run.push(&message),
                 }
             }
-        }
-        if let Some(run) = run {
             self.publish_run(run);
         }
     }
@@ -285,6 +314,12 @@ impl<'a> Reader<'a> {
         !topic.is_empty() && self.last_topic == topic
     }
 
+    /// The topic that something was sent to last, where calls to it are for services.
+    fn topic_of_services(&self) -> Option<&[u8]> {
+        let topic = &*self.last_topic;
+        (!topic.is_empty() && !presence::is_of_broker(topic)).then_some(topic)
+    }
+
     /// Takes a message with metadata, a delivery or a call.
     fn take(&mut self, exchange: UntypedExchange, now: Duration) {
         if let Reply::Call(_) = exchange.reply {
@@ -311,12 +346,11 @@ impl<'a> Reader<'a> {
     fn request(&mut self, exchange: UntypedExchange, now: Duration) {
         let metadata = exchange.metadata();
         // Where an instance hears each client apart, its topic says as much as an identity without a name.
-        let unnamed = metadata.shared_identity().filter(|it| is_unnamed(it));
-        let options = match unnamed {
-            Some(_) => exchange.options(),
-            None => exchange.options_with_identity(),
+        let is_unnamed = metadata.identity().is_some_and(is_unnamed);
+        let options = match is_unnamed {
+            true => exchange.options(),
+            false => exchange.options_with_identity(),
         };
-        let options = options.on_behalf_of(self.session.key().turn());
         let is_idempotent = metadata.is_idempotent();
         let key = metadata.key().map(str::to_owned);
         let Reply::Call(responder) = exchange.reply else {
@@ -339,26 +373,20 @@ impl<'a> Reader<'a> {
             }
             self.last_topic = Bytes::copy_from_slice(topic);
         }
-        // Made where it stays: it is large, and each move of it is a copy.
-        let asked = Box::write(
-            Box::new_uninit(),
-            CallToRelay::new(
-                MsipRequest {
-                    caller: self.session.clone(),
-                    message: exchange.message,
-                    options,
-                    unnamed,
-                    requests: exchange.requests,
-                    is_idempotent,
-                    key,
-                    passed_on: None,
-                },
-                responder,
-            ),
-        );
+        let caller = self.session.clone();
+        let mut call = MsipRequest::received(caller, exchange.message, options, responder);
+        call.call.is_unnamed = is_unnamed;
+        call.call.requests = exchange.requests;
+        call.call.is_idempotent = is_idempotent;
+        call.call.key = key;
+        self.hand_over(call, now);
+    }
+
+    /// Hands a call to a service of the topic that was looked at last.
+    fn hand_over(&mut self, call: Box<MsipCall>, now: Duration) {
         let request = Request {
             topic: self.last_topic.clone(),
-            exchange: asked,
+            exchange: call,
             tried: Vec::new(),
         };
         if let Err((refused, request)) = self.publisher.request(request, now, &mut self.wakes) {

@@ -308,7 +308,7 @@ impl<'a> Writer<'a> {
         while let Some(assigned) = next.take() {
             match self.heard(assigned) {
                 Some((Call::Msip(mut call), attempt)) if call.call.requests.is_none() => {
-                    call.call.pass_on(attempt, &out.instance);
+                    call::pass_on_to(&mut call, attempt, &out.instance);
                     calls.push(call);
                 }
                 Some((call, attempt)) => {

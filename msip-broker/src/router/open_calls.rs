@@ -23,8 +23,11 @@ const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// How many calls an instance has been given that have not ended.
 #[derive(Debug, Default)]
-pub(super) struct OpenCalls {
-    open: AtomicUsize,
+pub(super) struct OpenCalls(Arc<EndedCalls>);
+
+/// What became of calls. Each [`OpenCall`] holds it, and so counts as open.
+#[derive(Debug, Default)]
+struct EndedCalls {
     /// Calls that ended without an answer since the last one, such as by their deadline: an instance that hangs gets no others
     /// in their place.
     unanswered: AtomicUsize,
@@ -34,16 +37,19 @@ pub(super) struct OpenCalls {
 
 impl OpenCalls {
     pub(super) fn count(&self) -> usize {
-        self.open.load(Relaxed)
+        match FaultInjection::ForgetOpenCalls.is_on() {
+            true => 0,
+            false => Arc::strong_count(&self.0) - 1,
+        }
     }
 
     /// How busy the instance is: its open calls, and those that it has left unanswered.
     pub(super) fn load(&self, now: Duration) -> usize {
-        let unanswered = self.unanswered.load(Relaxed);
+        let unanswered = self.0.unanswered.load(Relaxed);
         if unanswered == 0 || FaultInjection::ForgetUnanswered.is_on() {
             return self.count();
         }
-        let at = Duration::from_millis(self.unanswered_at.load(Relaxed));
+        let at = Duration::from_millis(self.0.unanswered_at.load(Relaxed));
         let halved = now.saturating_sub(at).as_secs() / HALF_LIFE.as_secs();
         let halved = u32::try_from(halved).unwrap_or(u32::MAX);
         self.count() + unanswered.checked_shr(halved).unwrap_or(0)
@@ -53,17 +59,14 @@ impl OpenCalls {
 /// Counts a call as open at its instance, while it exists.
 #[derive(Debug)]
 pub struct OpenCall {
-    calls: Arc<OpenCalls>,
+    calls: Arc<EndedCalls>,
     permit: Option<ClientPermit>,
 }
 
 impl OpenCall {
-    pub(super) fn new(calls: &Arc<OpenCalls>) -> Self {
-        if !FaultInjection::ForgetOpenCalls.is_on() {
-            calls.open.fetch_add(1, Relaxed);
-        }
+    pub(super) fn new(calls: &OpenCalls) -> Self {
         Self {
-            calls: calls.clone(),
+            calls: calls.0.clone(),
             permit: None,
         }
     }
@@ -90,14 +93,6 @@ impl OpenCall {
         let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.calls.unanswered.fetch_add(1, Relaxed);
         self.calls.unanswered_at.store(at, Relaxed);
-    }
-}
-
-impl Drop for OpenCall {
-    fn drop(&mut self) {
-        if !FaultInjection::ForgetOpenCalls.is_on() {
-            self.calls.open.fetch_sub(1, Relaxed);
-        }
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Sending<'a> {
     /// Sessions with outboxes that are long now.
     pub(super) congested: Vec<Congested>,
     /// Who sends them, for instances that hear each client apart.
-    client: Option<Arc<Client>>,
+    client: Option<&'a Arc<Client>>,
     /// Instances, and topics, where so much waits of this client that it should wait.
     pub(super) held_up: Vec<(Arc<Session>, Bytes)>,
     /// Whether there was no place for something among what waits of other clients.
@@ -120,8 +120,8 @@ impl<'a> Sending<'a> {
     }
 
     /// The same, of this client.
-    pub(super) fn of_client(mut self, client: &Arc<Client>) -> Self {
-        self.client = Some(client.clone());
+    pub(super) fn of_client(mut self, client: &'a Arc<Client>) -> Self {
+        self.client = Some(client);
         self
     }
 
@@ -148,7 +148,7 @@ impl<'a> Sending<'a> {
         if !route.hears_apart(to.key, target) {
             return Ok(None);
         }
-        let own = self.client.as_ref().filter(|own| from == Some(own.key));
+        let own = self.client.filter(|own| from == Some(own.key));
         let client = match own {
             Some(own) => Some(own.clone()),
             None => from.and_then(|key| self.router.client(key)),

@@ -30,7 +30,7 @@ pub(super) struct Session {
     outbox: Mutex<Outbox>,
     /// How many messages wait, to compare sessions without their locks.
     waiting: AtomicUsize,
-    pub(super) open_calls: Arc<OpenCalls>,
+    pub(super) open_calls: OpenCalls,
     is_connected: AtomicBool,
     /// The largest body that its peer accepts, as far as that is known.
     max_body: AtomicUsize,
@@ -54,7 +54,7 @@ impl Session {
             limits,
             outbox: Mutex::new(Outbox::new(key)),
             waiting: AtomicUsize::new(0),
-            open_calls: Arc::default(),
+            open_calls: OpenCalls::default(),
             is_connected: AtomicBool::new(true),
             max_body: AtomicUsize::new(usize::MAX),
             published: AtomicU64::new(0),

@@ -48,6 +48,21 @@ impl ConnectionShared {
         self.expect_answer(&mut self.lock(), call, variant);
     }
 
+    /// The same for calls that are taken one after the other, up to the one that leaves too many answers unread. Returns how many
+    /// these are: at least one, where there is one.
+    pub(crate) fn calls_taken(&self, calls: impl Iterator<Item = (CallToAnswer, u16)>) -> usize {
+        let mut state = self.lock();
+        let mut taken = 0;
+        for (call, variant) in calls {
+            taken += 1;
+            self.expect_answer(&mut state, call, variant);
+            if self.is_backlogged() {
+                break;
+            }
+        }
+        taken
+    }
+
     /// Counts the answer of a call that goes on before it is there. Whether the call is open.
     fn expect_answer(&self, state: &mut ConnectionInner, call: CallToAnswer, variant: u16) -> bool {
         let is_same = state.generation == call.generation;

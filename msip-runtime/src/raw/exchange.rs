@@ -6,10 +6,14 @@ use tokio::time::Instant;
 
 use super::{Acknowledgment, Requests, Responder, UntypedMessage};
 use crate::{
-    CallOptions, Metadata, Status, Streaming, Variant, metadata::NO_METADATA, service::Receiver,
+    CallOptions, Metadata, Status, Streaming, Variant, connection::CallToAnswer,
+    metadata::NO_METADATA, service::Receiver,
 };
 use msip_schema::DESCRIBE_VARIANT;
-use msip_session::{InboundSlot, Incoming, ReplyTo, wire::Credit};
+use msip_session::{
+    BareMessage, InboundSlot, Incoming, ReplyTo,
+    wire::{Credit, MsgId},
+};
 
 /// An exchange that the other end has begun.
 #[derive(Debug)]
@@ -73,11 +77,7 @@ impl UntypedExchange {
         incoming: Incoming,
         slot: InboundSlot,
     ) -> Option<Self> {
-        let call = receiver.call(slot, incoming.id);
-        if let Err(status) = receiver.check_awaited(call) {
-            receiver.responder(call, None).fail(&status);
-            return None;
-        }
+        let call = awaited(receiver, slot, incoming.id)?;
         receiver.connection().call_taken(call, incoming.variant);
         let deadline = incoming
             .timeout
@@ -104,6 +104,27 @@ impl UntypedExchange {
             requests: requests.map(|requests| Requests(Streaming::requests(requests))),
             metadata,
             deadline,
+        })
+    }
+
+    /// A call that has nothing but a topic and a body, whose answer is expected already; most calls are so. `None` as for
+    /// [`call`](Self::call).
+    pub(super) fn bare_call(
+        receiver: &Receiver<UntypedMessage>,
+        bare: BareMessage,
+        slot: InboundSlot,
+    ) -> Option<Self> {
+        let PlainCall {
+            mut message,
+            responder,
+        } = PlainCall::new(receiver, bare, slot)?;
+        message.set_topic(receiver.topic_of(bare));
+        Some(Self {
+            message,
+            reply: Reply::Call(responder),
+            requests: None,
+            metadata: receiver.terms().sender.clone(),
+            deadline: None,
         })
     }
 
@@ -163,6 +184,46 @@ impl UntypedExchange {
             Reply::Call(responder) => responder.fail(&status),
         }
     }
+}
+
+/// A call of which nothing was sent but a topic and a body; from [`Inbound::take_plain_call`](super::Inbound::take_plain_call).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PlainCall {
+    /// The message, without its topic.
+    pub message: UntypedMessage,
+    /// What answers it.
+    pub responder: Responder,
+}
+
+impl PlainCall {
+    /// One whose answer is expected already. `None` where it is not awaited any more, and answered so.
+    pub(super) fn new(
+        receiver: &Receiver<UntypedMessage>,
+        bare: BareMessage,
+        slot: InboundSlot,
+    ) -> Option<Self> {
+        let call = awaited(receiver, slot, bare.id)?;
+        let variant = Variant::new(bare.variant, "", bare.kind());
+        Some(Self {
+            message: UntypedMessage::received(variant, receiver.body_of(&bare)),
+            responder: Responder::new(receiver.responder(call, None), bare.variant),
+        })
+    }
+}
+
+/// A call that was taken. `None` where it is not awaited any more, and answered so.
+fn awaited(
+    receiver: &Receiver<UntypedMessage>,
+    slot: InboundSlot,
+    id: MsgId,
+) -> Option<CallToAnswer> {
+    let call = receiver.call(slot, id);
+    if let Err(status) = receiver.check_awaited(call) {
+        receiver.responder(call, None).fail(&status);
+        return None;
+    }
+    Some(call)
 }
 
 /// What came with a message, and who has sent it, where that is known.

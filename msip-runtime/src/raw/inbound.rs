@@ -12,11 +12,11 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Reply, SubscribeRequest, UntypedExchange, UntypedMessage,
+    PlainCall, Reply, SubscribeRequest, UntypedExchange, UntypedMessage,
     readiness::{Readiness, Waiting},
 };
 use crate::{
-    DisconnectReason, MsgKind, Status, Variant,
+    DisconnectReason, Identity, MsgKind, Status, Variant,
     connection::why_ended,
     service::{Received, Receiver, SubscriptionEvent},
 };
@@ -190,16 +190,46 @@ impl Inbound {
         self.take_bare_call()
     }
 
+    /// The same where that call is to this topic, and nothing was sent of it but that and a body. A broker has many such calls, one
+    /// behind the other.
+    #[inline]
+    pub fn take_plain_call(&mut self, topic: &[u8]) -> Option<PlainCall> {
+        if self.taken.items > 0 || self.receiver.is_turn_check_due() {
+            return None;
+        }
+        while let Some(bare) = self.receiver.peek_bare()
+            && let Some(slot) = bare.call
+            && self.receiver.topic_bytes(&bare) == topic
+        {
+            self.receiver.expect_answers();
+            self.receiver.take_bare();
+            if self.receiver.is_closed() {
+                continue;
+            }
+            let call = PlainCall::new(&self.receiver, bare, slot);
+            if call.is_some() {
+                return call;
+            }
+        }
+        None
+    }
+
+    /// Who sends what comes now and says nothing of it, where this side has authenticated the other.
+    #[must_use]
+    pub fn sender(&self) -> Option<&Identity> {
+        self.receiver.terms().sender.as_ref()?.identity()
+    }
+
     /// The next call of those without metadata that come now.
     fn take_bare_call(&mut self) -> Option<UntypedExchange> {
         while let Some(slot) = self.receiver.peek_bare()?.call {
+            self.receiver.expect_answers();
             // It was just seen.
             let message = self.receiver.take_bare()?;
             if self.receiver.is_closed() {
                 continue;
             }
-            let incoming = self.receiver.incoming(message);
-            let exchange = UntypedExchange::call(&self.receiver, incoming, slot);
+            let exchange = UntypedExchange::bare_call(&self.receiver, message, slot);
             if exchange.is_some() {
                 return exchange;
             }
@@ -335,7 +365,7 @@ impl<'a> Messages<'a> {
     }
 
     /// Each of them, in the order in which they came.
-    pub fn iter(&self) -> impl Iterator<Item = MessageRef<'a>> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = MessageRef<'a>> + Clone + use<'a> {
         let memory = self.memory;
         self.messages
             .iter()

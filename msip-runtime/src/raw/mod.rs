@@ -17,7 +17,7 @@ mod subscribe;
 mod table;
 
 pub use decompress::decompress;
-pub use exchange::{Reply, UntypedExchange};
+pub use exchange::{PlainCall, Reply, UntypedExchange};
 pub use handle::{Handle, PendingDelivery, UntypedPeer};
 pub use inbound::{Event, IdleInbound, Inbound, MessageRef, Messages};
 pub use message::UntypedMessage;

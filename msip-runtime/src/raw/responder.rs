@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 use super::{Responses, UntypedMessage};
 use crate::{
-    CallError, Cancellation, Code, Metadata, MetadataError, ResponseMetadata, Status,
+    CallError, Cancellation, Code, Identity, Metadata, MetadataError, ResponseMetadata, Status,
     connection::{Caller, Completion, ConnectionShared, Terms},
     service::{self, Receiver},
 };
@@ -56,6 +56,12 @@ impl Responder {
     /// The call was answered, by whom its outcome was passed on.
     pub(super) fn was_answered(&mut self) {
         self.0.was_answered();
+    }
+
+    /// Who the caller is, as this side has authenticated it; `None` where it has not.
+    #[must_use]
+    pub fn caller_identity(&self) -> Option<Arc<Identity>> {
+        self.connection().identity()
     }
 
     /// Ends a stream of answers, or says that there is none.

@@ -15,7 +15,10 @@ use crate::{
     connection::{FaultInjection, RefusedSubscription, Terms},
     sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock},
 };
-use msip_session::{BareMessage, Incoming, SubscribeRequest, wire::Credit};
+use msip_session::{
+    BareMessage, Incoming, SubscribeRequest,
+    wire::{Credit, Topic},
+};
 
 /// What has been received and not been taken yet. The session's window and limits bound it.
 #[derive(Debug, Default)]
@@ -100,19 +103,43 @@ impl BareMessages {
         (rest.get(..len).unwrap_or_default(), &self.memory)
     }
 
-    /// The calls up to the next one-way message, and their memory.
-    pub(super) fn take_calls(&mut self) -> (&[BareMessage], &Bytes) {
+    /// The calls up to the next one-way message.
+    pub(super) fn next_calls(&self) -> &[BareMessage] {
         let rest = self.messages.get(self.taken..).unwrap_or_default();
         let is_message = |message: &BareMessage| message.call.is_none();
         let len = rest.iter().position(is_message).unwrap_or(rest.len());
+        rest.get(..len).unwrap_or_default()
+    }
+
+    /// The same, which are taken, and their memory.
+    pub(super) fn take_calls(&mut self) -> (&[BareMessage], &Bytes) {
+        let (first, len) = (self.taken, self.next_calls().len());
         self.taken += len;
-        (rest.get(..len).unwrap_or_default(), &self.memory)
+        let calls = self.messages.get(first..self.taken);
+        (calls.unwrap_or_default(), &self.memory)
     }
 
     /// The body of one of them.
     #[inline]
     pub(super) fn body(&self, message: &BareMessage) -> Body<'_> {
         Body::within(&self.memory, message.body())
+    }
+
+    /// The same with a reference of its own to the memory.
+    pub(super) fn body_of(&self, message: &BareMessage) -> Bytes {
+        let body = self.memory.get(message.body()).unwrap_or_default();
+        self.memory.slice_ref(body)
+    }
+
+    /// The bytes of the topic of one of them.
+    #[inline]
+    pub(super) fn topic_bytes(&self, message: &BareMessage) -> &[u8] {
+        self.memory.get(message.topic()).unwrap_or_default()
+    }
+
+    /// The topic of one of them.
+    pub(super) fn topic_of(&self, message: BareMessage) -> Topic {
+        message.to_topic(&self.memory)
     }
 
     /// One of them, with a reference of its own to the memory.

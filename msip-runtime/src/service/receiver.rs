@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
@@ -26,7 +27,7 @@ use crate::{
 };
 use msip_session::{
     BareMessage, InboundSlot, Incoming, ReplyTo, Session,
-    wire::{Credit, MsgId},
+    wire::{Credit, MsgId, Topic},
 };
 
 pub(crate) use idle::IdleReceiver;
@@ -42,6 +43,8 @@ pub(crate) struct Receiver<A> {
     batch: VecDeque<Item>,
     /// What comes before the rest of the batch.
     bare: BareMessages,
+    /// The answers of so many of the calls that come next are expected already: these calls may begin.
+    expected: usize,
     completions: CompletionBatch<A>,
     turn: ServiceTurn,
     /// The session counts what the one-way message takes that is being handled.
@@ -80,6 +83,7 @@ impl<A: Outgoing> Receiver<A> {
             inbox,
             batch: VecDeque::new(),
             bare: BareMessages::default(),
+            expected: 0,
             turn: ServiceTurn::default(),
             is_message_counted: AtomicBool::new(false),
             is_released: false,
@@ -195,6 +199,7 @@ impl<A: Outgoing> Receiver<A> {
         let message = self.bare.take();
         if let Some(message) = &message {
             self.turn.count_bare(message);
+            self.expected = self.expected.saturating_sub(1);
         }
         message
     }
@@ -206,6 +211,18 @@ impl<A: Outgoing> Receiver<A> {
             return None;
         }
         self.bare.peek()
+    }
+
+    /// The calls that come next are taken one after the other, to be answered at some time: the answers of all that may begin are
+    /// counted under one lock.
+    #[inline]
+    pub(crate) fn expect_answers(&mut self) {
+        if self.expected == 0 {
+            let calls = self.bare.next_calls().iter();
+            let calls =
+                calls.filter_map(|bare| Some((self.call(bare.call?, bare.id), bare.variant)));
+            self.expected = self.connection.calls_taken(calls);
+        }
     }
 
     /// Whether it is time to ask [`is_turn_over`](Self::is_turn_over).
@@ -232,6 +249,7 @@ impl<A: Outgoing> Receiver<A> {
     #[inline]
     fn is_held_back(&self) -> bool {
         self.connection.is_backlogged()
+            && self.expected == 0
             && !self.is_closed()
             && !self.is_refusing
             && !self.inbox.is_virtual()
@@ -260,7 +278,7 @@ impl<A: Outgoing> Receiver<A> {
     }
 
     /// Takes the one-way messages that come next, as one run in one piece of memory.
-    pub(crate) fn take_run(&mut self) -> (&[BareMessage], &bytes::Bytes) {
+    pub(crate) fn take_run(&mut self) -> (&[BareMessage], &Bytes) {
         let (messages, memory) = self.bare.take_run();
         for message in messages {
             self.turn.count_bare(message);
@@ -269,7 +287,7 @@ impl<A: Outgoing> Receiver<A> {
     }
 
     /// Takes the calls that come next, in one piece of memory.
-    pub(crate) fn take_calls(&mut self) -> (&[BareMessage], &bytes::Bytes) {
+    pub(crate) fn take_calls(&mut self) -> (&[BareMessage], &Bytes) {
         let (calls, memory) = self.bare.take_calls();
         for call in calls {
             self.turn.count_bare(call);
@@ -281,6 +299,22 @@ impl<A: Outgoing> Receiver<A> {
     #[inline]
     pub(crate) fn body(&self, message: &BareMessage) -> Body<'_> {
         self.bare.body(message)
+    }
+
+    /// The same with a reference of its own to the memory.
+    pub(crate) fn body_of(&self, message: &BareMessage) -> Bytes {
+        self.bare.body_of(message)
+    }
+
+    /// The bytes of the topic of a message that comes next.
+    #[inline]
+    pub(crate) fn topic_bytes(&self, message: &BareMessage) -> &[u8] {
+        self.bare.topic_bytes(message)
+    }
+
+    /// The topic of a message that was just taken.
+    pub(crate) fn topic_of(&self, message: BareMessage) -> Topic {
+        self.bare.topic_of(message)
     }
 
     /// The same message as one that owns its body.
