@@ -7,7 +7,8 @@ import { messagePack } from "../src/codec/index.js";
 import { urls } from "../src/client/urls.js";
 import { Backoff } from "../src/client/backoff.js";
 import { gzip } from "../src/node/index.js";
-import { CLIENT, SERVER, resolveSettings } from "../src/settings/settings.js";
+import { SERVER } from "../src/settings/server.js";
+import { CLIENT, resolveSettings } from "../src/settings/settings.js";
 import { hostAndPort, isLoopback, parseUrl } from "../src/settings/url.js";
 
 function client(url: string, options: Record<string, unknown> = {}): Record<string, unknown> {

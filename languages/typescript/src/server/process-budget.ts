@@ -1,7 +1,7 @@
 /** The memory that the servers of a process share. */
 
 import { Budget } from "../session/index.js";
-import { SERVER } from "../settings/settings.js";
+import { SERVER } from "../settings/server.js";
 
 /** Of all who keep the default. */
 let ofProcess: Budget | undefined;

@@ -33,15 +33,6 @@ export interface SessionMetadata extends MetadataFormat {
 /** Metadata. */
 export const metadata: SessionMetadata = { read: readMetadata, write: writeMetadata, of, ofAnswer, ofStatus, readError };
 
-/** The same for a server: a client cannot assert an identity. */
-export const metadataOfClients: SessionMetadata = { ...metadata, read: readWithoutIdentity };
-
-function readWithoutIdentity(bytes: Uint8Array): Metadata {
-  const read: Writable<Metadata> = readMetadata(bytes);
-  delete read.identity;
-  return read;
-}
-
 function of(s: State, member: Member, options: SendOptions | undefined, deadlineMs: number | undefined): Metadata | undefined {
   const given = options?.metadata;
   const idempotent = member.idempotent && options?.topic ? true : given?.idempotent;

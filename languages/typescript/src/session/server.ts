@@ -10,14 +10,15 @@ import { Decoder, type Frame } from "../wire/decoder.js";
 import { Fault } from "../wire/fault.js";
 import { ACK, CLOSE, ERROR, HELLO, frameName } from "../wire/header.js";
 import { MAX_HELLO, readHello, writeWelcome } from "../wire/handshake.js";
-import type { Hello, Welcome } from "../wire/messages.js";
+import type { Hello, Metadata, Welcome } from "../wire/messages.js";
+import { readMetadata } from "../wire/metadata.js";
 import { writeText } from "../wire/text.js";
 import { extensionsOf } from "./client.js";
 import type { MsgId } from "./event.js";
 import { pushOvertaking } from "./frames.js";
 import { opened, sendWaiting } from "./lifecycle.js";
 import { reject } from "./message.js";
-import { metadataOfClients } from "./metadata.js";
+import { metadata, type SessionMetadata } from "./metadata.js";
 import { OutFrame, Outgoing } from "./outgoing.js";
 import { everyPart } from "./parts.js";
 import { Session } from "./session.js";
@@ -89,6 +90,16 @@ export class Accepting {
     return outgoing.transmit();
   }
 }
+
+/** Metadata of clients, which cannot assert an identity. */
+const metadataOfClients: SessionMetadata = {
+  ...metadata,
+  read(bytes) {
+    const read: { -readonly [K in keyof Metadata]: Metadata[K] } = readMetadata(bytes);
+    delete read.identity;
+    return read;
+  },
+};
 
 /** The session of a server with one client. */
 export class ServerSession extends Session {

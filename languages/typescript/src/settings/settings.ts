@@ -10,7 +10,6 @@ export type Setting = SettingForm & { readonly standard?: number | boolean | str
 export type Settings = Readonly<Record<string, Setting>>;
 
 const KIB = 2 ** 10;
-const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const HOUR = 3_600_000;
 
@@ -18,7 +17,8 @@ function number(kind: "duration" | "size" | "count", min: number, max: number, s
   return { kind, min, max, standard };
 }
 
-function choice(...of: readonly [string, ...string[]]): Setting {
+/** One of these, the first where nothing is set. */
+export function choice(...of: readonly [string, ...string[]]): Setting {
   return { kind: "choice", of, standard: of[0] };
 }
 
@@ -27,7 +27,8 @@ export const duration = number.bind(null, "duration");
 export const size = number.bind(null, "size");
 export const count = number.bind(null, "count");
 
-const CONNECTION: Settings = {
+/** Settings of clients and servers. */
+export const CONNECTION: Settings = {
   max_body: size(KIB, GIB),
   max_decoded: size(0, 64 * GIB),
   handshake_timeout: duration(10, 600_000),
@@ -57,17 +58,6 @@ export const CLIENT: Settings = {
   reconnect_max: duration(1, 24 * HOUR),
   buffer_disconnected: size(0, 16 * GIB),
   topic: { kind: "text" },
-};
-
-/** Settings of servers, as in a URL. */
-export const SERVER: Settings = {
-  ...CONNECTION,
-  max_connections: count(1, 10_000_000, 16_384),
-  max_handshakes: count(1, 10_000_000, 1024),
-  session_expiry: duration(0, 24 * HOUR),
-  max_detached_sessions: count(0, 10_000_000, 10_000),
-  max_memory: size(MIB, 1024 * GIB, GIB),
-  schema: choice("any", "compatible", "strict"),
 };
 
 /** In code these are objects, and no settings. */

@@ -16,7 +16,7 @@ export type SettingForms = Readonly<Record<string, SettingForm>>;
 
 const UNITS = {
   duration: { ms: 1, s: 1000, min: 60_000, h: 3_600_000 },
-  size: { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 },
+  size: { "": 1, B: 1, KiB: 0x400, MiB: 0x100000, GiB: 0x40000000 },
   count: { "": 1 },
 } as const;
 

@@ -5,7 +5,7 @@
  */
 
 import type { MessageCodec } from "../protocol.js";
-import { BOOL, FIXED64, MESSAGE, REPEATED, TEXT, VARINT, decode, encode, type Fields } from "./proto.js";
+import { BOOL, FIXED64, MESSAGE, TEXT, TEXTS, VARINT, decode, encode, type Fields } from "./proto.js";
 
 /** The protocol's name. */
 export const BROKER_PROTOCOL = "msip.broker.v1";
@@ -49,7 +49,7 @@ const PRESENCE: Fields = [
   ["principal", TEXT],
   ["user", TEXT],
   ["service", TEXT],
-  ["roles", REPEATED + TEXT],
+  ["roles", TEXTS],
   ["address", TEXT],
   ["clientName", TEXT],
   ["protocol", TEXT],

@@ -5,7 +5,7 @@
  */
 
 import type { Detail } from "../errors.js";
-import { BOOL, BYTES, BYTES_MAP, FIXED64, MESSAGE, OPTIONAL, REPEATED, TEXT, TEXT_MAP, VARINT, type Fields } from "./proto.js";
+import { BOOL, BYTES, BYTES_MAP, FIXED64, FIXED64S, MESSAGE, MESSAGES, OPTIONAL, TEXT, TEXTS, TEXT_MAP, VARINT, VARINTS, type Fields } from "./proto.js";
 
 /** How bodies are encoded. */
 export const CodecId = { PROTOBUF: 1, JSON: 2, MESSAGE_PACK: 3 } as const;
@@ -98,7 +98,7 @@ const IDENTITY: Fields = [
   ["user", TEXT],
   ["service", TEXT],
   ["peer", FIXED64],
-  ["roles", REPEATED + TEXT],
+  ["roles", TEXTS],
 ];
 
 const DETAIL: Fields = [
@@ -118,7 +118,7 @@ export const METADATA: Fields = [
   ["key", TEXT],
   ["headers", TEXT_MAP],
   ["identity", MESSAGE, IDENTITY],
-  ["details", REPEATED + MESSAGE, DETAIL],
+  ["details", MESSAGES, DETAIL],
   ["cleared", BYTES],
 ];
 
@@ -126,15 +126,15 @@ export const METADATA: Fields = [
 export const HELLO_FIELDS: Fields = [
   ["protocol", TEXT],
   ["fingerprint", FIXED64],
-  ["codecs", REPEATED + VARINT],
-  ["compressions", REPEATED + VARINT],
+  ["codecs", VARINTS],
+  ["compressions", VARINTS],
   ["keepaliveMs", VARINT],
   ["maxBody", VARINT],
   ["credential", BYTES],
   ["clientName", TEXT],
   ["clientVersion", TEXT],
   ["sessionSecret", BYTES],
-  ["awaited", REPEATED + FIXED64],
+  ["awaited", FIXED64S],
   ["extensions", BYTES_MAP],
 ];
 
@@ -152,7 +152,7 @@ export const WELCOME_FIELDS: Fields = [
   ["broker", BOOL],
   ["serverName", TEXT],
   ["serverVersion", TEXT],
-  ["awaited", REPEATED + FIXED64],
+  ["awaited", FIXED64S],
   ["extensions", BYTES_MAP],
 ];
 

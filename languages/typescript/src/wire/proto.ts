@@ -20,8 +20,12 @@ export const VARINT = 5;
 export const OPTIONAL = 6;
 export const BOOL = 7;
 export const FIXED64 = 8;
-/** Of the type above: many of them. */
+/** Of the types above: many of them. Sums of constants in a table would keep it in bundles that do not use it. */
 export const REPEATED = 16;
+export const TEXTS = 16;
+export const MESSAGES = 18;
+export const VARINTS = 21;
+export const FIXED64S = 24;
 
 /** A field: its name, what it holds, and of a message its fields. Its number is its place, from 1 on. */
 export type Field = readonly [name: string, type: number, fields?: Fields];
