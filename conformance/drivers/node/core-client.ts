@@ -1,9 +1,10 @@
 /**
  * Clients of the core alone: what `msip gen` writes with `--typescript-opt without=resumption`, `without=metadata` and `without=topics`. The
- * last part, `urls`, is there: the runner gives settings by them.
+ * parts `urls`, `inboundMessages` and `inboundCalls` are there: the runner gives settings by URLs, and servers send
+ * and call.
  */
 
-import { Client, StreamingClient, deliveries, droppable, urls, type ClientOptions, type Transport } from "msip";
+import { Client, StreamingClient, deliveries, droppable, inboundCalls, inboundMessages, urls, type ClientOptions, type Transport } from "msip";
 
 import type { PlayedClient } from "./driver.js";
 import { CONFORMANCE, ConformanceClient, type ConformanceClientHandler } from "./gen/conformance.js";
@@ -12,19 +13,19 @@ import * as renamed from "./gen/renamed/conformance.js";
 
 class CoreClient extends ConformanceClient {
   static override connect(endpoint: string | Transport, options: ClientOptions<ConformanceClientHandler>): Promise<CoreClient> {
-    return StreamingClient.open(CoreClient, CONFORMANCE, endpoint, options, { deliveries, droppable, urls });
+    return StreamingClient.open(CoreClient, CONFORMANCE, endpoint, options, { inboundMessages, inboundCalls, deliveries, droppable, urls });
   }
 }
 
 class RenamedClient extends renamed.ConformanceClient {
   static override connect(endpoint: string | Transport, options: ClientOptions<renamed.ConformanceClientHandler>): Promise<RenamedClient> {
-    return Client.open(RenamedClient, renamed.CONFORMANCE, endpoint, options, { droppable, urls });
+    return Client.open(RenamedClient, renamed.CONFORMANCE, endpoint, options, { inboundMessages, inboundCalls, droppable, urls });
   }
 }
 
 class ChangedClient extends changed.ConformanceClient {
   static override connect(endpoint: string | Transport, options: ClientOptions<changed.ConformanceClientHandler>): Promise<ChangedClient> {
-    return Client.open(ChangedClient, changed.CONFORMANCE, endpoint, options, { droppable, urls });
+    return Client.open(ChangedClient, changed.CONFORMANCE, endpoint, options, { inboundMessages, inboundCalls, droppable, urls });
   }
 }
 

@@ -11,6 +11,8 @@ export { topics } from "./client/topics.js";
 export { plainUrls, urls } from "./client/urls.js";
 export type { ClientHandler, ClientOptions, ConnectionState, Credential, DescribedSchema, Reconnect } from "./client/options.js";
 export { clears } from "./connection/clearing.js";
+export { inboundMessages } from "./connection/inbound.js";
+export { inboundCalls } from "./connection/inbound-calls.js";
 export type { CallOptions, ClearedState, Context, RequestStream, SendOptions } from "./connection/options.js";
 export { ResponseStream } from "./connection/response-stream.js";
 export { json, messagePack, protobuf, type Codec, type Compression } from "./codec/index.js";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Client, Status, clears, deliveries, droppable, metadata, resumption, topics, urls, type ClearedState, type ClientHandler, type Context, type Member, type Protocol, type SendOptions } from "../src/index.js";
+import { Client, Status, clears, deliveries, droppable, inboundMessages, metadata, resumption, topics, urls, type ClearedState, type ClientHandler, type Context, type Member, type Protocol, type SendOptions } from "../src/index.js";
 import { keyText } from "../src/message/index.js";
 import { transport } from "../src/node/index.js";
 import { Kind, Shape } from "../src/protocol.js";
@@ -30,7 +30,7 @@ const GAUGES: Protocol = { name: "gauges", fingerprint: 7n, clientToServer: MEMB
 
 class GaugesClient extends Client {
   static connect(url: string, handler: ClientHandler<GaugesClient> = {}): Promise<GaugesClient> {
-    return Client.open(GaugesClient, GAUGES, transport(url), { handler }, { deliveries, droppable, metadata, resumption, topics, urls });
+    return Client.open(GaugesClient, GAUGES, transport(url), { handler }, { inboundMessages, deliveries, droppable, metadata, resumption, topics, urls });
   }
   say(member: Member, message: string, options?: SendOptions): Promise<void> {
     return this.send(member, message, options);

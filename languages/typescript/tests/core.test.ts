@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { SettingError, Status, StreamingClient, deliveries, plainUrls, type ClientOptions, type Transport } from "../src/index.js";
+import { SettingError, Status, StreamingClient, deliveries, inboundCalls, inboundMessages, plainUrls, type ClientOptions, type Transport } from "../src/index.js";
 import { Cuttable } from "./cuttable.js";
 import { LAB, LabClient, LabServer, Recorder, handlers, signalled, type LabClientHandler } from "./lab.js";
 
@@ -11,7 +11,21 @@ const TCP = "tcp://127.0.0.1:0";
 
 class CoreClient extends LabClient {
   static override connect(endpoint: string | Transport, options?: ClientOptions<LabClientHandler>): Promise<CoreClient> {
-    return StreamingClient.open(CoreClient, LAB, endpoint, options, { deliveries, urls: plainUrls });
+    return StreamingClient.open(CoreClient, LAB, endpoint, options, { inboundMessages, inboundCalls, deliveries, urls: plainUrls });
+  }
+}
+
+/** One that the server does not call. */
+class CallingClient extends LabClient {
+  static override connect(endpoint: string | Transport, options?: ClientOptions<LabClientHandler>): Promise<CallingClient> {
+    return StreamingClient.open(CallingClient, LAB, endpoint, options, { inboundMessages, deliveries, urls: plainUrls });
+  }
+}
+
+/** One that the server sends nothing but answers. */
+class AskingClient extends LabClient {
+  static override connect(endpoint: string | Transport, options?: ClientOptions<LabClientHandler>): Promise<AskingClient> {
+    return StreamingClient.open(AskingClient, LAB, endpoint, options, { deliveries, urls: plainUrls });
   }
 }
 
@@ -58,6 +72,40 @@ test("what is no part of a client is refused by its name", async () => {
   await assert.rejects(CoreClient.connect(new Cuttable(url), { topic: "room1" }), isStatus("UNIMPLEMENTED", /^topics /));
   await assert.rejects(CoreClient.connect(new Cuttable(url), { maxCalls: -1 }), SettingError);
   assert.equal(await client.echo("still here"), "still here");
+  await client.close();
+  await serving.close();
+});
+
+test("without inbound calls the server is told that there are none, and all else goes on", async () => {
+  const serving = await LabServer.listen(TCP, handlers);
+  const noted = signalled<string>();
+  const client = await CallingClient.connect(new Cuttable(serving.urls[0] ?? ""), {
+    handler: { onAsk: () => assert.fail("it is not called"), onNote: noted.happened },
+  });
+  const [peer] = serving.peers;
+  assert.ok(peer !== undefined);
+  await assert.rejects(peer.ask("well?"), isStatus("UNIMPLEMENTED", /^calls /));
+  await peer.note("hi");
+  assert.equal(await noted.promise, "hi");
+  const counted: string[] = [];
+  for await (const number of client.count("2")) counted.push(number);
+  assert.deepEqual(counted, ["0", "1"]);
+  await client.close();
+  await serving.close();
+});
+
+test("without inbound messages nothing is heard of the server but answers, and none of its messages holds it up", async () => {
+  const serving = await LabServer.listen(TCP, handlers);
+  const client = await AskingClient.connect(new Cuttable(serving.urls[0] ?? ""), {
+    handler: { onNote: () => assert.fail("it is not called"), onDrive: () => assert.fail("it is not called") },
+  });
+  const [peer] = serving.peers;
+  assert.ok(peer !== undefined);
+  await assert.rejects(peer.drive("7:on"), isStatus("UNIMPLEMENTED", /^messages /));
+  // More than a window has.
+  for (let number = 0; number < 3000; number++) await peer.note("hi");
+  await assert.rejects(peer.ask("well?"), isStatus("UNIMPLEMENTED", /^calls /));
+  assert.equal(await client.echo("hi"), "hi");
   await client.close();
   await serving.close();
 });

@@ -1,6 +1,6 @@
 /** A protocol with one of everything, whose messages are texts: for tests of clients and servers without generated code. */
 
-import { StreamingClient, deliveries, droppable, metadata, resumption, topics, urls, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
+import { StreamingClient, deliveries, droppable, inboundCalls, inboundMessages, metadata, resumption, topics, urls, type CallOptions, type ClientHandler, type ClientOptions, type Context, type Member, type MessageCodec, type Protocol, type RequestStream, type ResponseStream, type Transport } from "../src/index.js";
 import { EncodeError, TooLargeError } from "../src/message/index.js";
 import { Broadcast, Peer, Server, type AttachOptions, type ServerHandler, type ServerOptions } from "../src/server/index.js";
 
@@ -64,7 +64,7 @@ type Text = RequestStream<string>;
 
 export class LabClient extends StreamingClient {
   static connect(endpoint: string | Transport, options?: ClientOptions<LabClientHandler>): Promise<LabClient> {
-    return StreamingClient.open(LabClient, LAB, endpoint, options, { deliveries, droppable, metadata, resumption, topics, urls });
+    return StreamingClient.open(LabClient, LAB, endpoint, options, { inboundMessages, inboundCalls, deliveries, droppable, metadata, resumption, topics, urls });
   }
   echo(request: string, options?: CallOptions): Promise<string> {
     return this.call<string>(echo, request, options);

@@ -14,11 +14,22 @@ pub enum Part {
     Topics,
     /// Settings in URLs, and several addresses in one. Without it settings are options in code alone, and a URL is that of a WebSocket.
     Urls,
+    /// Messages of the server, where the schema has some. Without it they are refused.
+    InboundMessages,
+    /// Calls of the server, where the schema has some. Without it they are answered with `UNIMPLEMENTED`.
+    InboundCalls,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Resumption, Self::Metadata, Self::Topics, Self::Urls];
+    pub const ALL: [Self; 6] = [
+        Self::Resumption,
+        Self::Metadata,
+        Self::Topics,
+        Self::Urls,
+        Self::InboundMessages,
+        Self::InboundCalls,
+    ];
 
     /// Its name in options and in TypeScript.
     #[must_use]
@@ -28,6 +39,8 @@ impl Part {
             Self::Metadata => "metadata",
             Self::Topics => "topics",
             Self::Urls => "urls",
+            Self::InboundMessages => "inboundMessages",
+            Self::InboundCalls => "inboundCalls",
         }
     }
 }

@@ -310,11 +310,7 @@ fn write_client(
     let base = out.import(types.modules.core, base);
     let [options, transport] =
         ["ClientOptions", "Transport"].map(|name| core_type(types, name, out));
-    let calls = plan.envelope(Direction::ServerToClient);
-    let is_called = calls
-        .members
-        .iter()
-        .any(|member| matches!(member.shape, Shape::Call(_)));
+    let is_called = has_part(types, plan, Part::InboundCalls);
     out.separate();
     doc::write_or(
         plan.envelope(Direction::ClientToServer).doc,
@@ -370,6 +366,7 @@ fn parts(types: &Types<'_, '_>, plan: &Plan<'_>, out: &mut Writer) -> String {
     let chosen = types.modules.parts;
     let mut parts: Vec<(&str, &str)> = chosen
         .iter()
+        .filter(|part| has_part(types, plan, **part))
         .map(|part| (part.name(), part.name()))
         .collect();
     if !chosen.contains(&Part::Urls) {
@@ -387,6 +384,23 @@ fn parts(types: &Types<'_, '_>, plan: &Plan<'_>, out: &mut Writer) -> String {
     };
     let parts: Vec<String> = parts.into_iter().map(written).collect();
     format!("{{ {} }}", parts.join(", "))
+}
+
+/// Whether a client has this part, and of those for what servers send something to take.
+fn has_part(types: &Types<'_, '_>, plan: &Plan<'_>, part: Part) -> bool {
+    let mut members = plan.envelope(Direction::ServerToClient).members.iter();
+    let is_inbound = matches!(part, Part::InboundMessages | Part::InboundCalls);
+    types.modules.parts.contains(&part)
+        && (!is_inbound || members.any(|member| inbound_part(&member.shape) == Some(part)))
+}
+
+/// The part by which a client takes what its server sends in this way: none for answers, which its calls take.
+fn inbound_part<A>(shape: &Shape<A>) -> Option<Part> {
+    match shape {
+        Shape::OneWay | Shape::Acknowledged => Some(Part::InboundMessages),
+        Shape::Call(_) => Some(Part::InboundCalls),
+        Shape::Answer => None,
+    }
 }
 
 /// Whether a client sends messages that may be dropped, rather than hold it up.
@@ -533,7 +547,12 @@ pub(super) fn write_handler(
 ) {
     let members = plan.envelope(direction).members.iter();
     let handled: Vec<_> = members
-        .filter(|member| member.shape != Shape::Answer)
+        .filter(|member| match direction {
+            Direction::ClientToServer => member.shape != Shape::Answer,
+            Direction::ServerToClient => {
+                inbound_part(&member.shape).is_some_and(|part| has_part(types, plan, part))
+            }
+        })
         .collect();
     let states = cleared_states(types, &handled, out);
     let base = format!("{}<{}{states}>", handler.base, handler.end);

@@ -311,15 +311,22 @@ fn a_client_is_made_of_the_parts_that_are_chosen() {
         files[1].1.clone()
     };
     let whole = client(TypeScript::new());
-    assert!(whole.contains("options, { resumption, metadata, topics, urls, deliveries });"));
+    assert!(whole.contains("options, { resumption, metadata, topics, urls, inboundMessages, inboundCalls, deliveries });"));
     let lines = TypeScript::new().without(Part::Topics);
-    assert!(client(lines).contains("options, { resumption, metadata, urls, deliveries });"));
+    assert!(client(lines).contains(
+        "options, { resumption, metadata, urls, inboundMessages, inboundCalls, deliveries });"
+    ));
     let core = Part::ALL
         .into_iter()
         .fold(TypeScript::new(), TypeScript::without);
     let core = client(core);
     assert!(core.contains("options, { urls: plainUrls, deliveries });"));
     assert!(!core.contains("resumption"));
+    // Nor is a handler asked for what does not reach it.
+    for method in ["onLookReq(", "onPriceState?("] {
+        assert!(whole.contains(method), "{method}");
+        assert!(!core.contains(method), "{method}");
+    }
 }
 
 #[test]

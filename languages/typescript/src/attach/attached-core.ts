@@ -8,6 +8,8 @@ import { urls, type Choices } from "../client/urls.js";
 import { protobuf, type Codec } from "../codec/index.js";
 import type { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
+import { inboundMessages } from "../connection/inbound.js";
+import { inboundCalls } from "../connection/inbound-calls.js";
 import { streams } from "../connection/inbound-streams.js";
 import { clears } from "../connection/clearing.js";
 import { encodeKeyed } from "../connection/keyed-body.js";
@@ -233,7 +235,7 @@ export class AttachedCore implements Core, DemuxOwner {
       onClosedByServer: (status) => onClosedByBroker?.(status) ?? "backoff",
     };
     const codec = ofTopic(this.#chosen.codec, this.#protocol);
-    const link = await OwnConnection.open(Link, reversed, this.#endpoint, { ...options, description, codec, handler }, { ...everyPart, streams, topics, urls }, (connection) => {
+    const link = await OwnConnection.open(Link, reversed, this.#endpoint, { ...options, description, codec, handler }, { ...everyPart, streams, inboundMessages, inboundCalls, topics, urls }, (connection) => {
       this.#connection = connection;
       this.#demux = new Demux(connection, this);
       return this.#demux;

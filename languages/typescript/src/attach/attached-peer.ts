@@ -3,7 +3,8 @@
 import type { Bodies } from "../connection/bodies.js";
 import type { Connection } from "../connection/connection.js";
 import { now, type Driver } from "../connection/driver.js";
-import { Inbound, type InboundHost } from "../connection/inbound.js";
+import type { Inbound, InboundHost } from "../connection/inbound.js";
+import { InboundWithCalls } from "../connection/inbound-calls.js";
 import { streams, type Streams } from "../connection/inbound-streams.js";
 import type { CallOptions } from "../connection/options.js";
 import type { Outbound } from "../connection/outbound.js";
@@ -87,7 +88,7 @@ export class AttachedPeer implements PeerConnection, InboundHost, Endpoint {
       this.#check.begin(connection.outbound, this.#to, codec);
     }
     this.handler = owner.handler;
-    this.inbound = new Inbound(this);
+    this.inbound = new InboundWithCalls(this);
   }
 
   get schemaDifference(): SchemaDifference | undefined {

@@ -6,6 +6,8 @@ import type { ClientHandler, ClientOptions } from "../client/options.js";
 import { topics } from "../client/topics.js";
 import { urls } from "../client/urls.js";
 import { protobuf } from "../codec/index.js";
+import { inboundMessages } from "../connection/inbound.js";
+import { inboundCalls } from "../connection/inbound-calls.js";
 import { streams } from "../connection/inbound-streams.js";
 import { ConnectError, Status } from "../errors.js";
 import type { Protocol } from "../protocol.js";
@@ -70,7 +72,7 @@ export class BrokerConnection {
       },
       onClosedByServer: (status) => clients.closedByServer(status),
     };
-    const parts = { ...everyPart, streams, topics, urls };
+    const parts = { ...everyPart, streams, inboundMessages, inboundCalls, topics, urls };
     const link = await OwnConnection.open(Link, PROTOCOL, endpoint, { ...options, codec: protobuf, handler }, parts, (connection) => {
       clients = new TopicClients(connection, chosen.settings);
       return clients;

@@ -9,7 +9,8 @@ import type { ClientParts } from "../client/parts.js";
 import type { Bodies } from "../connection/bodies.js";
 import type { Connection } from "../connection/connection.js";
 import { now, type Driver } from "../connection/driver.js";
-import { Inbound, type InboundHost } from "../connection/inbound.js";
+import type { Inbound, InboundHost } from "../connection/inbound.js";
+import { InboundWithCalls } from "../connection/inbound-calls.js";
 import type { CallOptions } from "../connection/options.js";
 import { ClosedError, ConnectError, Status } from "../errors.js";
 import type { Member, Protocol } from "../protocol.js";
@@ -59,7 +60,7 @@ export class TopicClient implements ClientConnection, InboundHost, Endpoint, Spo
     this.members = new Map(protocol.serverToClient.map((member) => [member.number, member]));
     this.#onError = options.onError ?? ((error, what) => console.error(`${what}:`, error));
     this.outbound = new TopicOutbound(connection.outbound, `${topic}/$in`, connection.callTimeoutMs);
-    this.inbound = new Inbound(this);
+    this.inbound = new InboundWithCalls(this);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -172,7 +173,7 @@ export class TopicClient implements ClientConnection, InboundHost, Endpoint, Spo
     this.#isSubscribed = false;
     this.#spoken = 0n;
     this.inbound.stopAll(reason);
-    this.inbound = new Inbound(this);
+    this.inbound = new InboundWithCalls(this);
     this.window = new PeerWindow();
     this.#tell("onSessionLost", reason);
   }

@@ -79,7 +79,7 @@ export class OwnConnection implements ClientConnection {
         topic: topic && `${topic}/$in`,
         streams: parts.streams,
         onError: this.#onError,
-        inbound,
+        inbound: inbound ?? (parts.inboundCalls ?? parts.inboundMessages)?.inbound,
         owner: {
           onSessionEvent: (event) => this.#onSessionEvent(event),
           onStreamEnd: (error) => this.#onStreamEnd(error),
@@ -302,11 +302,11 @@ export class OwnConnection implements ClientConnection {
   #newSession(): ClientSession {
     const { codec, compression, settings } = this.#chosen;
     const { name = "msip-typescript", version = "" } = this.#options;
-    const { streams, topics } = this.#parts;
+    const { streams, inboundMessages, inboundCalls, topics } = this.#parts;
     return new ClientSession(
       this.#protocol,
       { ...settings, codecs: [codec.id], compressions: compression === undefined ? [] : [compression.id], name, version },
-      { ...this.#parts, streams: streams?.session, topics: topics?.session },
+      { ...this.#parts, streams: streams?.session, inboundMessages: inboundMessages?.session, inboundCalls: inboundCalls?.session, topics: topics?.session },
     );
   }
 

@@ -6,7 +6,7 @@ import type { ConnectionSettings } from "../settings/defaults.js";
 import type { Event, Identity, Message, Request, Session } from "../session/index.js";
 import type { Bodies } from "./bodies.js";
 import { Driver, now, type DriverSink } from "./driver.js";
-import { Inbound, type InboundHost } from "./inbound.js";
+import type { InboundHost } from "./inbound.js";
 import type { Streams } from "./inbound-streams.js";
 import { Outbound, type OutboundHost } from "./outbound.js";
 
@@ -45,13 +45,13 @@ export interface ConnectionParts {
   readonly streams: Streams | undefined;
   readonly onError: (error: unknown, what: string) => void;
   readonly owner: ConnectionOwner;
-  /** What takes what the peer begins; by default one for all of it. */
+  /** What takes what the peer begins, where the protocol has any of that. */
   readonly inbound?: ((connection: Connection) => InboundEvents) | undefined;
 }
 
 export class Connection implements DriverSink, InboundHost, OutboundHost {
   readonly driver: Driver;
-  readonly inbound: InboundEvents;
+  readonly inbound: InboundEvents | undefined;
   readonly outbound: Outbound;
   readonly writeTimeoutMs: number;
   readonly callTimeoutMs: number;
@@ -81,7 +81,7 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
     this.#answers = answersOf(protocol);
     this.driver = new Driver(parts.session, this, settings.writeTimeoutMs);
     this.outbound = new Outbound(this);
-    this.inbound = parts.inbound?.(this) ?? new Inbound(this);
+    this.inbound = parts.inbound?.(this);
   }
 
   get isHeldUp(): boolean {
@@ -114,11 +114,11 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
   loggedIn(): void {
     this.isLoggingIn = false;
     this.outbound.proceed();
-    this.inbound.proceed();
+    this.inbound?.proceed();
   }
 
   onEvent(event: Event): void {
-    if (this.outbound.onEvent(event) || this.inbound.onEvent(event)) return;
+    if (this.outbound.onEvent(event) || this.inbound?.onEvent(event)) return;
     this.#owner.onSessionEvent(event);
   }
 
@@ -127,14 +127,14 @@ export class Connection implements DriverSink, InboundHost, OutboundHost {
   }
 
   onTick(at: number): number {
-    return Math.min(this.outbound.expire(at), this.inbound.expire(at), this.#owner.onTick(at));
+    return Math.min(this.outbound.expire(at), this.inbound?.expire(at) ?? Infinity, this.#owner.onTick(at));
   }
 
   /** Ends: what is open fails, and nothing is left. */
   stop(status: Status): void {
     this.driver.stop();
     this.outbound.failAll(status);
-    this.inbound.stopAll(status);
+    this.inbound?.stopAll(status);
   }
 }
 

@@ -56,8 +56,8 @@ export class Driver {
     return this.#stream;
   }
 
-  /** Goes on with this stream. `received` is what has been read of it already. */
-  attach(stream: ByteStream, received?: Uint8Array): void {
+  /** Goes on with this stream. */
+  attach(stream: ByteStream): void {
     this.#stream?.destroy();
     this.#stream = stream;
     this.#isPaused = this.#isEnding = false;
@@ -75,7 +75,6 @@ export class Driver {
         if (this.#stream === stream) this.lose(error);
       },
     });
-    if (received !== undefined && received.length > 0) this.#receive(received);
     this.scheduleFlush();
   }
 

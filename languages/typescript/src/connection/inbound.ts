@@ -1,11 +1,11 @@
-/** What the peer begins: its messages and calls, from a body to the handler's method and back. */
+/** Messages of the peer, from a body to the handler's method and back. */
 
 import type { ClientHandler } from "../client/options.js";
 import { unwrap } from "../codec/protobuf.js";
 import { Status } from "../errors.js";
 import { EncodeError } from "../message/errors.js";
 import type { Member } from "../protocol.js";
-import type { Event, Identity, Message, MsgId, Request } from "../session/index.js";
+import { inboundMessages as sessionInboundMessages, type Event, type Identity, type Message, type MsgId, type Request, type SessionParts } from "../session/index.js";
 import { NOTHING } from "../wire/payload.js";
 import type { Bodies } from "./bodies.js";
 import type { Driver } from "./driver.js";
@@ -39,63 +39,42 @@ export interface InboundHost {
   onCallOver?(id: MsgId): void;
 }
 
+/** What a connection needs for what the peer begins: values, so that a client whose schema has nothing of that is made without them. */
+export interface InboundPart<P extends keyof SessionParts> {
+  readonly session: SessionParts[P];
+  readonly inbound: (host: InboundHost) => Inbound;
+}
+
+/** Messages of the peer, for a connection whose protocol has some. */
+export const inboundMessages: InboundPart<"inboundMessages"> = { session: sessionInboundMessages, inbound: (host) => new Inbound(host) };
+
 /**
- * One-way messages are handled one after the other, and a call begins when the handlers of all messages before it have returned. Calls
- * run side by side. Urgent ones have a queue of their own. What waits is bounded by the credit that the peer has, and by `maxCalls`.
+ * Messages are handled one after the other. Urgent ones have a queue of their own. What waits is bounded by the credit that the peer has.
  */
 export class Inbound {
-  readonly #host: InboundHost;
+  protected readonly host: InboundHost;
   readonly #urgent = new Lane();
   readonly #normal = new Lane();
-  readonly #calls = new Map<MsgId, Handling>();
-  #nextDeadline = Infinity;
 
   constructor(host: InboundHost) {
-    this.#host = host;
+    this.host = host;
   }
 
   /** How many calls of the peer are open. */
   get openCount(): number {
-    return this.#calls.size;
-  }
-
-  /** Whether messages wait for their handlers. */
-  get isIdle(): boolean {
-    return this.#calls.size === 0 && this.#urgent.isIdle && this.#normal.isIdle;
+    return 0;
   }
 
   /** Takes what the peer has sent; false where it is something else. */
   onEvent(event: Event): boolean {
-    switch (event.type) {
-      case "request":
-        this.#nextDeadline = Math.min(this.#nextDeadline, event.deadline);
-        this.#calls.set(event.id, this.#take(event));
-        this.proceed();
-        return true;
-      case "message":
-        this.#take(event);
-        this.proceed();
-        return true;
-      case "cancelled":
-        this.#calls.get(event.id)?.stop(new Status("CANCELLED", "given up by its caller"));
-        return true;
-      case "writable": {
-        const call = this.#calls.get(event.id);
-        call?.pump?.proceed();
-        return call !== undefined;
-      }
-      case "requestItem":
-      case "requestEnd":
-        this.#host.streams?.onRequests(this.#host, event, this.#calls.get(event.id)?.requests);
-        return true;
-      default:
-        return false;
-    }
+    const isMessage = event.type === "message";
+    if (isMessage) this.take(new Handling(this.host, event));
+    return isMessage;
   }
 
   /** Handles what waits, unless it is held up. */
   proceed(): void {
-    if (this.#host.isHeldUp) return;
+    if (this.host.isHeldUp) return;
     this.#urgent.run();
     this.#normal.run();
   }
@@ -107,160 +86,114 @@ export class Inbound {
   }
 
   /** Ends handlers whose callers wait no more; returns when the next one's time is over. */
-  expire(at: number): number {
-    if (at < this.#nextDeadline) return this.#nextDeadline;
-    this.#nextDeadline = Infinity;
-    for (const call of this.#calls.values()) {
-      const { deadline } = call.event;
-      if (deadline <= at) call.stop(new Status("DEADLINE_EXCEEDED", "the caller's time is over"));
-      else this.#nextDeadline = Math.min(this.#nextDeadline, deadline);
-    }
-    return this.#nextDeadline;
+  expire(_at: number): number {
+    return Infinity;
   }
 
   /** The peer is gone for good: handlers are told, and nothing more is handled. */
-  stopAll(status: Status): void {
+  stopAll(_status: Status): void {
     this.#urgent.clear();
     this.#normal.clear();
-    for (const call of [...this.#calls.values()]) call.stop(status);
-    this.#calls.clear();
   }
 
   /** What waits for its handler from now on. */
-  #take(event: Message | Request): Handling {
-    const host = this.#host;
-    const handling = new Handling(host, event, () => {
-      if (event.type === "request") {
-        this.#calls.delete(event.id);
-        host.onCallOver?.(event.id);
-      } else if (handling.isCurrent) host.handled(event);
-      host.driver.scheduleFlush();
-    });
-    (event.member.urgent === true ? this.#urgent : this.#normal).push(() => handling.run());
-    return handling;
+  protected take(handling: Handling<Message | Request>): void {
+    (handling.event.member.urgent === true ? this.#urgent : this.#normal).push(() => handling.run());
+    this.proceed();
   }
 }
 
-/** A message or a call of the peer, from its body to the handler's method and back. */
-class Handling {
-  readonly event: Message | Request;
+/** A message of the peer, or a call, from its body to the handler's method and back. */
+export class Handling<E extends Message | Request = Message> {
+  readonly event: E;
+  protected readonly host: InboundHost;
+  protected readonly session: Driver["session"];
+  protected readonly context: HandlerContext;
   /** Of a call: its stream of requests. */
-  readonly requests: RequestQueue | undefined;
-  /** Of a call: what sends its stream of answers. */
-  pump: { proceed(): void; stop(): void } | undefined;
-  readonly #host: InboundHost;
-  readonly #session: Driver["session"];
-  readonly #context: HandlerContext;
-  readonly #onOver: () => void;
+  requests: RequestQueue | undefined;
+  /** Of a call: why nobody waits for it any more. */
+  protected stopped: Status | undefined;
   /** Set when it has been answered. */
-  #isOver = false;
-  #stopped: Status | undefined;
+  protected isOver = false;
 
-  constructor(host: InboundHost, event: Message | Request, onOver: () => void) {
-    this.#host = host;
+  constructor(host: InboundHost, event: E) {
+    this.host = host;
     this.event = event;
-    this.#session = host.driver.session;
-    this.#onOver = onOver;
-    this.#context = new HandlerContext(host, event);
-    this.requests = event.type === "request" ? host.streams?.requestsOf(host, event) : undefined;
+    this.session = host.driver.session;
+    this.context = new HandlerContext(host, event);
   }
 
   /** A session that was lost has nobody to answer. */
-  get isCurrent(): boolean {
-    return this.#host.driver.session === this.#session;
+  get #isCurrent(): boolean {
+    return this.host.driver.session === this.session;
   }
 
-  /** Calls the handler. Of a message the promise, where there is one, is settled when it is done; calls run side by side. */
+  /** Calls the handler. The promise, where there is one, is settled when it is done. */
   run(): void | Promise<void> {
-    const { event } = this;
     try {
-      if (this.#stopped !== undefined) throw this.#stopped;
       const result = this.#invoke();
-      const { streams } = this.#host;
-      if (streams !== undefined && event.type === "request" && event.member.responseStream === true) {
-        this.pump = streams.answerAll(this.#host, event, result, {
-          session: this.#session,
-          isOver: () => this.#isOver,
-          end: (respond) => this.#end(() => respond(this.#session, event.id, this.#context.answerMetadata())),
-          fail: (error) => this.#fail(error),
-        });
-      } else if (isPromise(result)) {
-        const done = result.then((answer) => this.#done(answer)).catch((error: unknown) => this.#fail(error));
-        return event.type === "message" ? done : undefined;
-      } else this.#done(result);
+      if (isPromise(result)) return result.then((answer) => this.done(answer)).catch((error: unknown) => this.fail(error));
+      this.done(result);
     } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  /** Nobody waits for it any more. It counts until its handler has ended. */
-  stop(status: Status): void {
-    if (this.#isOver || this.#stopped !== undefined) return;
-    this.#stopped = status;
-    this.#context.abort(status);
-    this.requests?.fail(status);
-    if (this.pump !== undefined) {
-      this.pump.stop();
-      this.#fail(status);
+      this.fail(error);
     }
   }
 
   /** Calls the handler's method, which is given the message, or the stream of requests. */
   #invoke(): unknown {
-    const { event } = this;
-    const { handler, bodies } = this.#host;
-    const { member, body, compressed } = event;
+    const { event, context } = this;
+    const { handler, bodies } = this.host;
+    const { member } = event;
     if ("cleared" in event && event.cleared) {
       // Handlers hear of values by their members' methods: of a STATE that is cleared there is none.
       const cleared = event.metadata?.cleared;
       const value = cleared ? unwrap(member, cleared, Infinity) : member.message?.decode(NOTHING);
       const state: ClearedState = { member: member.name, value };
-      return (handler as ClientHandler<unknown>).onStateCleared?.(state, this.#context);
+      return (handler as ClientHandler<unknown>).onStateCleared?.(state, context);
     }
     const method = (handler as Record<string, unknown>)[member.handler ?? ""];
     if (typeof method !== "function") throw new Status("UNIMPLEMENTED", `there is no handler for ${member.name}`);
-    const message = this.requests ?? bodies.decode(member, body, compressed);
+    const message = this.requests ?? bodies.decode(member, event.body, event.compressed);
     // That of a member that carries nothing has the context alone.
-    return member.message === undefined ? method.call(handler, this.#context) : method.call(handler, message, this.#context);
+    return member.message === undefined ? method.call(handler, context) : method.call(handler, message, context);
   }
 
   /** The handler has returned. */
-  #done(answer: unknown): void {
-    const { event } = this;
-    const session = this.#session;
-    if (event.type === "message") return this.#end(() => session.acknowledge(event.id));
-    if (this.#stopped !== undefined) throw this.#stopped;
-    const { bytes, compressed } = this.#host.bodies.encode(this.#host.answerOf(event.member), answer);
-    this.#end(() => session.answer(event.id, bytes, { metadata: this.#context.answerMetadata(), compressed }));
+  protected done(_answer: unknown): void {
+    this.end(() => this.session.acknowledge(this.event.id));
   }
 
-  #fail(error: unknown): void {
-    const { event } = this;
-    let status = this.#stopped ?? error;
+  protected fail(error: unknown): void {
+    const { event, context } = this;
+    let status = this.stopped ?? error;
     // An answer that cannot be written is a fault of the handler, too.
-    if (!(status instanceof Status) || status.cause instanceof EncodeError) this.#host.onHandlerError(error, event.member);
+    if (!(status instanceof Status) || status.cause instanceof EncodeError) this.host.onHandlerError(error, event.member);
     if (!(status instanceof Status)) status = new Status("INTERNAL", "the handler failed");
     const { code, message, cause, details, headers } = status as Status;
-    const answered = this.#context.answerMetadata();
+    const answered = context.answerMetadata();
     const told = answered !== undefined && headers.size === 0 ? new Status(code, message, { cause, details, ...answered }) : (status as Status);
-    this.#end(() => {
-      if (event.type === "request" || event.delivery) this.#session.fail(event.id, told);
+    this.end(() => {
+      if (event.type === "request" || event.delivery) this.session.fail(event.id, told);
     });
   }
 
-  #end(respond: () => void): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.pump?.stop();
-    this.requests?.close();
-    if (this.isCurrent) {
+  protected end(respond: () => void): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    if (this.#isCurrent) {
       try {
         respond();
       } catch (error) {
-        this.#session.fail(this.event.id, error instanceof Status ? error : new Status("INTERNAL", String(error)));
+        this.session.fail(this.event.id, error instanceof Status ? error : new Status("INTERNAL", String(error)));
       }
     }
-    this.#onOver();
+    this.over();
+    this.host.driver.scheduleFlush();
+  }
+
+  /** It is over. */
+  protected over(): void {
+    if (this.#isCurrent) this.host.handled(this.event as Message);
   }
 }
 

@@ -9,10 +9,6 @@ export class Lane {
   #isBusy = false;
   #isRunning = false;
 
-  get isIdle(): boolean {
-    return !this.#isBusy && this.#waiting.length === 0;
-  }
-
   push(work: Work): void {
     this.#waiting.push(work);
   }

@@ -3,7 +3,7 @@
 import type { Bodies } from "../connection/bodies.js";
 import { Connection } from "../connection/connection.js";
 import { now } from "../connection/driver.js";
-import { Inbound } from "../connection/inbound.js";
+import { InboundWithCalls } from "../connection/inbound-calls.js";
 import { streams } from "../connection/inbound-streams.js";
 import type { KeyedBody } from "../connection/keyed-body.js";
 import type { CallOptions } from "../connection/options.js";
@@ -87,7 +87,10 @@ export class ServerConnection implements PeerConnection {
         ...parts,
         topic: "",
         streams,
-        inbound: this.#isAdmitted ? undefined : (connection) => (admission = new Admission(new Inbound(connection), connection.driver)),
+        inbound: (connection) => {
+          const inbound = new InboundWithCalls(connection);
+          return this.#isAdmitted ? inbound : (admission = new Admission(inbound, connection.driver));
+        },
         owner: {
           onSessionEvent: (event) => this.#onSessionEvent(event),
           onStreamEnd: (error) => this.#onStreamEnd(error),
@@ -181,7 +184,7 @@ export class ServerConnection implements PeerConnection {
 
   /** How many calls are open, both ways. @internal */
   get openCount(): number {
-    return this.#connection.outbound.openCount + this.#connection.inbound.openCount;
+    return this.#connection.outbound.openCount + (this.#connection.inbound?.openCount ?? 0);
   }
 
   /** The session begins. @internal */

@@ -79,5 +79,5 @@ export function limitMemory(session: Session, budget: Budget): void {
 
 /** What has come and is not handled, and a part of a frame. */
 function heldInbound(s: State): number {
-  return s.inboundBytes + s.receiveWindow.taken + s.decoder.pendingLen;
+  return (s.inboundCalls?.bytes ?? 0) + s.receiveWindow.taken + s.decoder.pendingLen;
 }

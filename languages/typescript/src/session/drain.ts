@@ -9,7 +9,7 @@ import { Fault } from "../wire/fault.js";
 import { CLOSE, ERROR } from "../wire/header.js";
 import { writeText } from "../wire/text.js";
 import { wake } from "./credit.js";
-import { disown, endOutbound, endStreams, failOutbound } from "./ending.js";
+import { endOutbound, failOutbound } from "./ending.js";
 import type { Outbound } from "./exchange.js";
 import { pushControl, sendClose } from "./frames.js";
 import { OWN } from "./outgoing.js";
@@ -42,7 +42,7 @@ export function startDraining(s: State, reason: string): void {
     s.drain = { reason, deadline, streamsAt: Infinity, lingerUntil: Infinity };
   }
   const isStreaming = (it: { streaming: boolean }): boolean => it.streaming;
-  if ([...s.calls.values()].some(isStreaming) || [...s.inbound.values()].some(isStreaming)) {
+  if ([...s.calls.values(), ...(s.inboundCalls?.open.values() ?? [])].some(isStreaming)) {
     s.drain.streamsAt = Math.min(s.drain.streamsAt, s.now + s.limits.streamDrainMs);
   }
   // Whoever waits is told why it waits in vain.
@@ -75,7 +75,7 @@ export function isDrained(s: State): boolean {
     s.phase === "open" &&
     s.isClosing &&
     s.calls.size === s.abandoned &&
-    s.inbound.size === 0 &&
+    !s.inboundCalls?.open.size &&
     !s.deliveries?.inbound.size &&
     !s.isWaiting &&
     !s.droppable?.size &&
@@ -145,10 +145,7 @@ export function failAll(s: State, reason: string): void {
   for (const exchange of s.calls.values()) {
     lose(s, exchange, reason);
   }
-  for (const call of s.inbound.values()) {
-    endStreams(s, call);
-    disown(s, call);
-  }
+  s.inboundCalls?.disownAll(s, () => true);
   s.resumption?.clear(s);
   s.droppable?.clear(s);
   s.pendingClose = undefined;

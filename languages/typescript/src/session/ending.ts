@@ -6,9 +6,7 @@
 
 import { Status, type Code } from "../errors.js";
 import { wake } from "./credit.js";
-import { ANSWER, CALL, DELIVERING, NONE, type Inbound, type Outbound, type Streams } from "./exchange.js";
-import { pushError } from "./frames.js";
-import { RESPONSE } from "./outgoing.js";
+import { CALL, DELIVERING, type Outbound, type Streams } from "./exchange.js";
 import { CALLS, CREDITS, type State } from "./state.js";
 
 /** Closes an exchange of this side. */
@@ -36,41 +34,6 @@ export function endStreams(s: State, streams: Streams): void {
   if (s.blockedStreams.delete(streams.id)) {
     s.emit({ type: "writable", id: streams.id });
   }
-}
-
-/** The handler of a call of the peer has ended. Returns it where its answer is awaited. */
-export function endInbound(s: State, id: bigint): Inbound | undefined {
-  const call = s.inbound.get(id);
-  if (!call) {
-    return undefined;
-  }
-  s.inbound.delete(id);
-  s.inboundBytes -= call.size;
-  if (call.streaming) {
-    endStreams(s, call);
-  }
-  s.allowances?.expectLate(call.streaming);
-  if (call.interest === ANSWER) {
-    return call;
-  }
-  if (call.interest === NONE) {
-    s.orphans--;
-  } else if (s.phase === "open") {
-    pushError(s, id, call.urgent, "CANCELLED", "given up by its caller", RESPONSE);
-  }
-  return undefined;
-}
-
-/** Nobody waits for a call of the peer any more. */
-export function disown(s: State, call: Inbound): void {
-  if (call.interest === NONE) {
-    return;
-  }
-  if (call.interest === ANSWER && call.started) {
-    s.emit({ type: "cancelled", id: call.id });
-  }
-  call.interest = NONE;
-  s.orphans++;
 }
 
 /** An exchange of this side has failed. */

@@ -16,7 +16,7 @@ export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
   if (exchange.type === CALL) {
     const isUnsent = !exchange.wasSent && s.outgoing.withdraw(frame);
     if (isUnsent) {
-      withdrawItems(s, exchange);
+      s.parts.streams?.withdraw(s, exchange);
     } else if (cancels && s.phase === "open") {
       pushCancel(s, exchange);
     }
@@ -39,13 +39,6 @@ export function giveUp(s: State, exchange: Outbound, cancels: boolean): void {
   }
   endOutbound(s, exchange);
   s.blockedStreams.delete(id);
-}
-
-/** Items of a call of which nothing was sent are not sent either. */
-function withdrawItems(s: State, exchange: Outbound): void {
-  if (exchange.member?.requestStream) {
-    s.outgoing.withdrawAll(exchange.id);
-  }
 }
 
 export function cancel(s: State, id: MsgId): void {

@@ -12,6 +12,8 @@ export { ClientSession, type BeginOptions } from "./client.js";
 export * from "./event.js";
 export { Accepting, ServerSession, type ReceivedHello } from "./server.js";
 export { Session, type BodyOptions, type SendOptions } from "./session.js";
+export { inboundCalls } from "./inbound-calls.js";
+export { inboundMessages } from "./inbound-messages.js";
 export { everyPart, type SessionParts } from "./parts.js";
 export type { Settings } from "./settings.js";
 export { canSendItem, endAnswers, sendAnswerItem, sendItem, sessionStreams, type SessionStreams } from "./streams.js";

@@ -1,5 +1,5 @@
 /**
- * Receiving messages: calls, deliveries, one-way messages, and items of request streams.
+ * Receiving messages: calls, deliveries and one-way messages.
  *
  * @module
  */
@@ -8,16 +8,12 @@ import type { Code } from "../errors.js";
 import { Kind, Shape, type Member } from "../protocol.js";
 import type { Frame } from "../wire/decoder.js";
 import { Fault, MessageFault } from "../wire/fault.js";
-import { ACK_REQUIRED, COMPRESSED, ITEM, META, MORE, SEQUENCE, URGENT } from "../wire/header.js";
+import { ACK_REQUIRED, COMPRESSED, ITEM, MORE, SEQUENCE, URGENT } from "../wire/header.js";
 import { readPayload, type Payload } from "../wire/payload.js";
 import { consume, watch } from "./credit.js";
 import { DESCRIBE, describe } from "./describe.js";
-import { ANSWER, type Inbound } from "./exchange.js";
 import { pushError } from "./frames.js";
 import type { State } from "./state.js";
-
-/** What an open call counts besides its request. */
-const HEADER_COST = 160;
 
 /** Handles a PUBLISH or an EVENT. */
 export function handleMessage(s: State, frame: Frame): void {
@@ -49,12 +45,17 @@ export function handleMessage(s: State, frame: Frame): void {
     if (isAnswered && s.closing && !s.pendingClose) {
       throw new MessageFault("not accepted", "UNAVAILABLE");
     }
-    if (isCall) {
-      acceptCall(s, frame, payload);
-    } else if (payload.topic.startsWith("$")) {
+    if (isCall && frame.variant === DESCRIBE) {
+      describe(s, frame, payload);
+    } else if (!isCall && payload.topic.startsWith("$")) {
       s.parts.topics?.handleNotice(s, frame, payload);
     } else {
-      acceptMessage(s, frame, payload);
+      const member = memberOf(s, frame, isCall, payload.topic);
+      const taker = isCall ? s.inboundCalls : s.parts.inboundMessages;
+      if (!taker) {
+        throw new MessageFault(`${isCall ? "calls" : "messages"} are not a part of this client`, "UNIMPLEMENTED");
+      }
+      taker.accept(s, frame, payload, member);
     }
   } catch (error) {
     if (!(error instanceof MessageFault)) {
@@ -105,98 +106,6 @@ function memberOf(s: State, { variant }: Frame, isCall: boolean, topic: string):
     throw new MessageFault(`variant ${variant} is no known ${isCall ? "call" : "message"}`, "UNIMPLEMENTED");
   }
   return member;
-}
-
-function acceptCall(s: State, frame: Frame, payload: Payload): void {
-  const { id, flags } = frame;
-  const { metadata, topic, body } = payload;
-  if (frame.variant === DESCRIBE) {
-    return describe(s, frame, payload);
-  }
-  const member = memberOf(s, frame, true, topic);
-  const streaming = (flags & MORE) !== 0;
-  if (streaming && !member.requestStream) {
-    throw new MessageFault(`${member.name} has one request`);
-  }
-  const { maxCalls, maxCallBytes, budget } = s.limits;
-  const size = frame.size + (metadata?.headers?.size ?? 0) * HEADER_COST;
-  const open = s.inbound.size;
-  const refusal =
-    open >= maxCalls + Math.min(s.orphans, maxCalls)
-      ? `more than ${maxCalls} open calls (max_calls)`
-      : open > 0 && s.inboundBytes + size > maxCallBytes
-        ? `the open calls have more than ${maxCallBytes} bytes (max_call_bytes)`
-        : budget?.refusalOf(s);
-  if (refusal) {
-    throw new MessageFault(refusal, "RESOURCE_EXHAUSTED");
-  }
-  if (s.inbound.has(id)) {
-    throw new Fault("the id of a call that is open", id);
-  }
-  const call: Inbound = {
-    id,
-    urgent: (flags & URGENT) !== 0,
-    member,
-    size,
-    interest: ANSWER,
-    started: false,
-    timed: metadata?.requestTimeUs !== undefined,
-    streaming: streaming || (member.responseStream ?? false),
-    send: undefined,
-    receive: undefined,
-    lateCredits: 0,
-  };
-  s.inbound.set(id, call);
-  s.inboundBytes += size;
-  if (call.streaming) {
-    // What is granted before the handler has begun counts all the same.
-    s.parts.streams?.begin(s, call, member.responseStream ?? false, streaming);
-  }
-  s.emit({
-    type: "request",
-    id,
-    member,
-    body,
-    compressed: (flags & COMPRESSED) !== 0,
-    metadata,
-    deadline: s.now + (metadata?.deadlineMs ?? member.timeoutMs ?? Infinity),
-    topic,
-    streaming,
-  });
-}
-
-function acceptMessage(s: State, frame: Frame, { metadata, topic, body }: Payload): void {
-  const { id, flags, size } = frame;
-  const member = memberOf(s, frame, false, topic);
-  const delivery = (flags & ACK_REQUIRED) !== 0;
-  const cleared = body.length === 0;
-  if (cleared && (frame.kind !== Kind.STATE || member.kind !== Kind.STATE)) {
-    throw new MessageFault(`an empty body, and ${member.name} is no STATE`);
-  }
-  if (delivery && !s.deliveries) {
-    throw new MessageFault("deliveries are not a part of this client", "UNIMPLEMENTED");
-  }
-  if (cleared && flags & META && !s.parts.metadata) {
-    // Which STATE it is, its metadata say.
-    throw new MessageFault("metadata is not a part of this client");
-  }
-  if (delivery) {
-    s.deliveries?.inbound.set(id, (flags & URGENT) !== 0);
-  }
-  s.emit({
-    type: "message",
-    id,
-    member,
-    body,
-    compressed: (flags & COMPRESSED) !== 0,
-    metadata,
-    topic,
-    delivery,
-    deadline: s.now + (metadata?.deadlineMs ?? Infinity),
-    cleared,
-    size,
-    connection: s.connection,
-  });
 }
 
 /** Answers a message that is not accepted. */

@@ -106,15 +106,9 @@ export class Outgoing {
     return true;
   }
 
-  /** Takes all frames of an exchange back of which nothing was sent. */
-  withdrawAll(id: bigint): void {
-    for (const lane of [this.#urgent, this.#normal]) {
-      for (const frame of lane.all()) {
-        if (frame.id === id) {
-          this.withdraw(frame);
-        }
-      }
-    }
+  /** All frames that are queued. */
+  all(): OutFrame[] {
+    return [...this.#urgent.all(), ...this.#normal.all()];
   }
 
   /** The next frame of a lane that was not withdrawn. */

@@ -7,6 +7,8 @@
 import { allowances, type Allowances } from "./allowances.js";
 import { deliveries, type Deliveries } from "./deliveries.js";
 import { droppable, type Droppable } from "./droppable.js";
+import { inboundCalls, type InboundCalls } from "./inbound-calls.js";
+import { inboundMessages, type InboundMessages } from "./inbound-messages.js";
 import { metadata, type SessionMetadata } from "./metadata.js";
 import { resumption, type Resumption } from "./resume.js";
 import { sessionStreams, type SessionStreams } from "./streams.js";
@@ -18,6 +20,10 @@ import { topics, type SessionTopics } from "./topics.js";
 export interface SessionParts {
   /** Calls with streams. Without it an item is a frame of no exchange. */
   readonly streams?: SessionStreams | undefined;
+  /** Messages of the peer. Without it they are `UNIMPLEMENTED`. */
+  readonly inboundMessages?: InboundMessages | undefined;
+  /** Calls of the peer. Without it they are `UNIMPLEMENTED`. */
+  readonly inboundCalls?: (() => InboundCalls) | undefined;
   /** Messages that are acknowledged. Without it those of the peer are refused. */
   readonly deliveries?: (() => Deliveries) | undefined;
   /** Allowances. Without it a peer may send as many frames as it likes that lead to nothing. */
@@ -33,4 +39,4 @@ export interface SessionParts {
 }
 
 /** All parts. */
-export const everyPart: SessionParts = { streams: sessionStreams, deliveries, allowances, droppable, resumption, metadata, topics };
+export const everyPart: SessionParts = { streams: sessionStreams, inboundMessages, inboundCalls, deliveries, allowances, droppable, resumption, metadata, topics };

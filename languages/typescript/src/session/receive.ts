@@ -13,8 +13,8 @@ import type { Metadata } from "../wire/messages.js";
 import { readPayload } from "../wire/payload.js";
 import { readText } from "../wire/text.js";
 import { end, startDraining } from "./drain.js";
-import { endOutbound, endStreams, failOutbound } from "./ending.js";
-import { ANSWER, DELIVERING, END, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
+import { endOutbound, failOutbound } from "./ending.js";
+import { DELIVERING, PINGING, SUBSCRIBING, UNSUBSCRIBING, type Outbound } from "./exchange.js";
 import { pushOvertaking } from "./frames.js";
 import { checkCompressed, handleMessage } from "./message.js";
 import { PROVOKED } from "./outgoing.js";
@@ -55,7 +55,7 @@ function handleOpen(s: State, frame: Frame): void {
     case PONG:
       return handlePong(s, frame);
     case CANCEL:
-      return handleCancel(s, frame);
+      return s.inboundCalls?.handleCancel(s, frame);
     case CLOSE: {
       if (s.closeReceived) {
         s.allowances?.limit(s, id, "ERRORs and CLOSEs of a connection");
@@ -189,19 +189,6 @@ function handlePong(s: State, frame: Frame): void {
   }
   endOutbound(s, exchange);
   s.emit({ type: "pong", id });
-}
-
-function handleCancel(s: State, frame: Frame): void {
-  const call = s.inbound.get(frame.id);
-  if (call?.interest !== ANSWER) {
-    return s.allowances?.limitLate(s, frame);
-  }
-  s.allowances?.limitCancel(s, frame.id);
-  call.interest = END;
-  endStreams(s, call);
-  if (call.started) {
-    s.emit({ type: "cancelled", id: frame.id });
-  }
 }
 
 function handleCredit(s: State, frame: Frame): void {

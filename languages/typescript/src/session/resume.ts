@@ -8,7 +8,7 @@ import { Queue } from "../queue.js";
 import { ACCEPTING, ACK, ACK_REQUIRED, DELIVERY, ERROR, EVENT, HEADER_LEN, ITEM, META, MORE, PUBLISH, REDELIVERED, URGENT } from "../wire/header.js";
 import { failAll, lose, wasSent } from "./drain.js";
 import { EndedCalls } from "./ended.js";
-import { disown, endOutbound, endStreams } from "./ending.js";
+import { endOutbound } from "./ending.js";
 import { CALL, DELIVERING, END, PINGING, SUBSCRIBING, type Outbound } from "./exchange.js";
 import { pushCancel, pushError } from "./frames.js";
 import { FRAME_COST, OutFrame, PROVOKED, RESPONSE } from "./outgoing.js";
@@ -100,12 +100,7 @@ export class Resumption {
       }
     }
     s.droppable?.clear(s);
-    for (const call of s.inbound.values()) {
-      if (call.streaming || call.interest === END) {
-        endStreams(s, call);
-        disown(s, call);
-      }
-    }
+    s.inboundCalls?.disownAll(s, (call) => call.streaming || call.interest === END);
     s.blockedMessage = false;
   }
 
@@ -155,18 +150,13 @@ export class Resumption {
         resubscribe(s, exchange);
       }
     }
-    for (const call of s.inbound.values()) {
-      if (!awaited.has(call.id)) {
-        endStreams(s, call);
-        disown(s, call);
-      }
-    }
+    s.inboundCalls?.disownAll(s, (call) => !awaited.has(call.id));
   }
 
   /** The peer still awaits this call: answers it, unless its handler runs. */
   #answerAwaited(s: State, id: bigint): void {
     const isCall = id !== 0n && (id & ACCEPTING) === (s.server ? 0n : ACCEPTING) && !(id & DELIVERY);
-    if (!isCall || s.inbound.has(id)) {
+    if (!isCall || s.inboundCalls?.open.has(id)) {
       return;
     }
     const reply = this.ended.take(id);
@@ -184,8 +174,7 @@ export class Resumption {
     failAll(s, "the session was lost");
     s.deliveries?.restart();
     this.ended = new EndedCalls();
-    s.inbound.clear();
-    s.orphans = s.inboundBytes = 0;
+    s.inboundCalls?.restart();
   }
 }
 

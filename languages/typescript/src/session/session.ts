@@ -12,15 +12,12 @@ import type { Metadata } from "../wire/messages.js";
 import { NOTHING } from "../wire/payload.js";
 import { consume, relieve, wake } from "./credit.js";
 import { beginClose, end, handleDrainTimeout, handleFault, isFinished, linger } from "./drain.js";
-import { endInbound } from "./ending.js";
 import type { AnswerItem, Event, Message, MsgId, RequestItem } from "./event.js";
-import { ANSWER } from "./exchange.js";
 import { pushOvertaking } from "./frames.js";
 import { cancel, expire } from "./give-up.js";
 import { lost, refused } from "./lifecycle.js";
 import { handleFrame } from "./receive.js";
 import type { SessionParts } from "./parts.js";
-import { answer, fail } from "./reply.js";
 import { call, canSend, flushWaiting, ping, send } from "./send.js";
 import type { Settings } from "./settings.js";
 import { PLACE, State, type Phase } from "./state.js";
@@ -88,8 +85,8 @@ export abstract class Session {
 
   /** Whether the driver should not read from its transport now: the peer does not read what it is owed. */
   get isPaused(): boolean {
-    const { outgoing, limits, inboundBytes, events } = this.s;
-    return outgoing.provoked > this.#mostProvoked || (events.isHolding && inboundBytes > limits.maxCallBytes / 2);
+    const { outgoing, limits, inboundCalls, events } = this.s;
+    return outgoing.provoked > this.#mostProvoked || (events.isHolding && (inboundCalls?.bytes ?? 0) > limits.maxCallBytes / 2);
   }
 
   /** How much of what reading alone leads to may wait: what the peer's open calls lead to. */
@@ -180,16 +177,9 @@ export abstract class Session {
     for (;;) {
       const { owed } = s.outgoing;
       const event = s.events.next(owed > s.limits.outgoingQueue || s.isShort(owed));
-      if (event?.type !== "request") {
+      if (event?.type !== "request" || s.inboundCalls?.start(s, event.id)) {
         return event;
       }
-      const call = s.inbound.get(event.id);
-      if (call?.interest === ANSWER) {
-        call.started = true;
-        return event;
-      }
-      // Nobody waits for it any more: its handler does not begin.
-      endInbound(s, event.id);
     }
   }
 
@@ -245,12 +235,15 @@ export abstract class Session {
 
   /** Answers a call of the peer. */
   answer(id: MsgId, body: Uint8Array, options?: BodyOptions): void {
-    answer(this.s, id, body, options?.metadata, options?.compressed ?? false);
+    this.s.inboundCalls?.answer(this.s, id, body, options?.metadata, options?.compressed);
   }
 
   /** Answers a call or a delivery with an error. */
   fail(id: MsgId, status: Status): void {
-    fail(this.s, id, status);
+    const { s } = this;
+    if (!s.deliveries?.answer(s, id, status)) {
+      s.inboundCalls?.fail(s, id, status);
+    }
   }
 
   /** The handler of a delivery has returned. */
@@ -265,7 +258,7 @@ export abstract class Session {
     if (event.connection !== s.connection || s.phase !== "open") {
       return;
     }
-    const window = event.type === "message" ? s.receiveWindow : (s.inbound.get(event.id) ?? s.calls.get(event.id))?.receive;
+    const window = event.type === "message" ? s.receiveWindow : (s.inboundCalls?.open.get(event.id) ?? s.calls.get(event.id))?.receive;
     if (window && event.size > 0) {
       consume(s, window, 1, event.size);
     }

@@ -14,7 +14,8 @@ import type { Deliveries } from "./deliveries.js";
 import type { Droppable } from "./droppable.js";
 import type { Event } from "./event.js";
 import { EventQueue } from "./event-queue.js";
-import type { Inbound, Outbound } from "./exchange.js";
+import type { Outbound } from "./exchange.js";
+import type { InboundCalls } from "./inbound-calls.js";
 import { Keepalive } from "./keepalive.js";
 import { Outgoing } from "./outgoing.js";
 import type { SessionParts } from "./parts.js";
@@ -76,10 +77,7 @@ export class State {
   nextDeadline = Infinity;
   sequence = 0n;
   /** Calls of the peer. */
-  inbound = new Map<bigint, Inbound>();
-  inboundBytes = 0;
-  /** How many of `inbound` run on for nobody. */
-  orphans = 0;
+  readonly inboundCalls: InboundCalls | undefined;
   /** Messages that are acknowledged. */
   readonly deliveries: Deliveries | undefined;
   /** What outlives a connection. */
@@ -143,6 +141,7 @@ export class State {
     this.droppable = parts.droppable?.(this.limits.outgoingQueue / 8);
     this.resumption = parts.resumption?.();
     this.deliveries = parts.deliveries?.();
+    this.inboundCalls = parts.inboundCalls?.();
     this.allowances = parts.allowances?.();
     this.description = protocol.description;
     this.keepalive = new Keepalive(this.limits.pingIntervalMs, 0);

@@ -13,14 +13,14 @@ import { readCredit } from "../wire/credit.js";
 import type { Metadata } from "../wire/messages.js";
 import { NOTHING, NO_TOPIC } from "../wire/payload.js";
 import { watch } from "./credit.js";
-import { disown, endInbound, endStreams, failOutbound } from "./ending.js";
+import { failOutbound } from "./ending.js";
 import type { MsgId } from "./event.js";
-import { ANSWER, CALL, type Streams } from "./exchange.js";
+import { ANSWER, CALL, type Outbound, type Streams } from "./exchange.js";
 import { pushError } from "./frames.js";
 import { giveUp } from "./give-up.js";
+import { answerWith } from "./inbound-calls.js";
 import { read } from "./message.js";
 import { OutFrame, RESPONSE } from "./outgoing.js";
-import { replyWith } from "./reply.js";
 import type { Session } from "./session.js";
 import type { State } from "./state.js";
 import { ReceiveWindow, STREAM_WINDOW, SendWindow, creditOverflow } from "./window.js";
@@ -37,12 +37,14 @@ export interface SessionStreams {
   handleCredit(s: State, frame: Frame): void;
   /** Ends the calls with streams that have not ended by themselves. */
   endAll(s: State, text: string): void;
+  /** Items of a call of which nothing was sent are not sent either. */
+  withdraw(s: State, exchange: Outbound): void;
   /** The queue has place again: senders of items may try again. */
   wake(s: State): void;
 }
 
 /** Streams: for a session whose protocol has calls with them. */
-export const sessionStreams: SessionStreams = { begin, handleItem, accept, handleCredit, endAll, wake };
+export const sessionStreams: SessionStreams = { begin, handleItem, accept, handleCredit, endAll, withdraw, wake };
 
 function begin(s: State, streams: Streams, sends: boolean, receives: boolean): void {
   streams.send = sends ? new SendWindow(STREAM_WINDOW, 1) : undefined;
@@ -56,7 +58,7 @@ function begin(s: State, streams: Streams, sends: boolean, receives: boolean): v
 
 /** The streams of a call of either side. */
 function streamsOf(s: State, id: MsgId): Streams | undefined {
-  const call = s.inbound.get(id);
+  const call = s.inboundCalls?.open.get(id);
   return call ? (call.interest === ANSWER ? call : undefined) : s.calls.get(id);
 }
 
@@ -98,7 +100,7 @@ export function sendItem(session: Session, id: MsgId, body: Uint8Array, last: bo
 /** Sends an item of a stream of answers. Throws as `Session.call` does. */
 export function sendAnswerItem(session: Session, id: MsgId, body: Uint8Array, compressed = false): void {
   const { s } = session;
-  const call = s.inbound.get(id);
+  const call = s.inboundCalls?.open.get(id);
   if (!call?.send || call.interest !== ANSWER || s.phase !== "open" || body.length === 0) {
     return;
   }
@@ -109,9 +111,9 @@ export function sendAnswerItem(session: Session, id: MsgId, body: Uint8Array, co
 /** Ends a stream of answers. */
 export function endAnswers(session: Session, id: MsgId, metadata?: Metadata): void {
   const { s } = session;
-  const call = endInbound(s, id);
+  const call = s.inboundCalls?.end(s, id);
   if (call) {
-    replyWith(s, call, NOTHING, metadata, 0);
+    answerWith(s, call, NOTHING, metadata, 0);
   }
 }
 
@@ -140,7 +142,7 @@ function accept(s: State, window: ReceiveWindow, size: number, id: bigint): void
 
 function handleItem(s: State, frame: Frame): void {
   const { id, flags, variant } = frame;
-  const call = s.inbound.get(id);
+  const call = s.inboundCalls?.open.get(id);
   const window = call?.interest === ANSWER ? call.receive : undefined;
   if (!call || !window) {
     return s.allowances?.limitLate(s, frame);
@@ -173,8 +175,7 @@ function handleItem(s: State, frame: Frame): void {
     }
     s.allowances?.limitSent(s, id);
     s.allowances?.expectLate(true);
-    endStreams(s, call);
-    disown(s, call);
+    s.inboundCalls?.disown(s, call);
     pushError(s, id, call.urgent, error.code, `an item of variant ${variant} cannot be read: ${error.message}`);
   }
 }
@@ -182,7 +183,7 @@ function handleItem(s: State, frame: Frame): void {
 function handleCredit(s: State, frame: Frame): void {
   const { id } = frame;
   const exchange = s.calls.get(id);
-  const call = s.inbound.get(id);
+  const call = s.inboundCalls?.open.get(id);
   const streams = exchange?.type === CALL && exchange.streaming ? exchange : call?.interest === ANSWER && call.streaming ? call : undefined;
   if (!streams || exchange?.abandoned) {
     return s.allowances?.limitLate(s, frame);
@@ -208,13 +209,13 @@ function handleCredit(s: State, frame: Frame): void {
 // The end.
 
 function endAll(s: State, text: string): void {
-  for (const call of s.inbound.values()) {
+  const { inboundCalls } = s;
+  for (const call of inboundCalls?.open.values() ?? []) {
     if (call.streaming && call.interest === ANSWER) {
       pushError(s, call.id, call.urgent, "UNAVAILABLE", text, RESPONSE);
       // Items and credit may be under way.
       s.allowances?.expectLate(true);
-      endStreams(s, call);
-      disown(s, call);
+      inboundCalls?.disown(s, call);
     }
   }
   if (s.closing) {
@@ -227,9 +228,19 @@ function endAll(s: State, text: string): void {
   }
 }
 
+function withdraw({ outgoing }: State, { id, member }: Outbound): void {
+  if (member?.requestStream) {
+    for (const frame of outgoing.all()) {
+      if (frame.id === id) {
+        outgoing.withdraw(frame);
+      }
+    }
+  }
+}
+
 function wake(s: State): void {
   for (const id of s.blockedStreams) {
-    const streams = s.inbound.get(id) ?? s.calls.get(id);
+    const streams = s.inboundCalls?.open.get(id) ?? s.calls.get(id);
     if (streams?.send?.isOpen !== false) {
       s.blockedStreams.delete(id);
       s.emit({ type: "writable", id });

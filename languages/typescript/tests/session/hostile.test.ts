@@ -28,7 +28,8 @@ function frame(type: number, id: bigint, flags = 0, body = NOTHING, variant = 0,
 function isBounded(session: Session): void {
   const { s } = session;
   assert(s.outgoing.cost < 20_000_000, `${s.outgoing.cost} bytes are queued`);
-  assert(s.inbound.size <= 2048, `${s.inbound.size} calls are open`);
+  const calls = s.inboundCalls?.open.size ?? 0;
+  assert(calls <= 2048, `${calls} calls are open`);
   assert((s.deliveries?.inbound.size ?? 0) <= 16_384);
   assert(s.starved.size <= 2048);
   assert(s.blockedStreams.size <= 2048);

@@ -429,7 +429,7 @@ test("no handler begins while the peer is owed more than it reads, and then all 
   pair.run();
   assert.equal(take(pair.atClient, "answer").length, 5);
   assert.deepEqual(pair.atServer.map(({ type }) => type), ["connected", "request", "request", "request", "message"]);
-  assert.equal(server.s.inbound.size, 3, "the one that was given up has ended without a handler");
+  assert.equal(server.s.inboundCalls?.open.size, 3, "the one that was given up has ended without a handler");
   assert.equal(client.s.openCalls, 3);
 });
 

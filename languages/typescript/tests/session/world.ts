@@ -406,7 +406,7 @@ export class World {
   }
 
   get isIdle(): boolean {
-    return [this.client, this.server].every(({ session: { s } }) => s.calls.size + s.inbound.size + (s.deliveries?.inbound.size ?? 0) === 0 && !s.isWaiting && s.outgoing.isEmpty && !s.droppable?.size);
+    return [this.client, this.server].every(({ session: { s } }) => s.calls.size + (s.inboundCalls?.open.size ?? 0) + (s.deliveries?.inbound.size ?? 0) === 0 && !s.isWaiting && s.outgoing.isEmpty && !s.droppable?.size);
   }
 
   /** What has to hold in the end. */
@@ -417,11 +417,11 @@ export class World {
     ] as const) {
       assert.equal(side.closedBy, undefined, `${side.name}: no fault: ${side.closedBy?.message}`);
       const { s } = side.session;
-      assert(this.isIdle, `${side.name}: nothing is left: ${s.calls.size} ${s.inbound.size} ${s.isWaiting} ${s.outgoing.cost}`);
+      assert(this.isIdle, `${side.name}: nothing is left: ${s.calls.size} ${s.inboundCalls?.open.size} ${s.isWaiting} ${s.outgoing.cost}`);
       assert.equal(s.openCalls, 0);
       assert.equal(s.abandoned, 0);
-      assert.equal(s.orphans, 0);
-      assert.equal(s.inboundBytes, 0);
+      assert.equal(s.inboundCalls?.orphans, 0);
+      assert.equal(s.inboundCalls?.bytes, 0);
       assert.equal(s.deliveries?.keptCost, 0);
       assert(s.resumption?.hasPlace(s, s.limits.bufferDisconnected - 88), "no capacity is lost");
       assert.equal(s.outgoing.cost + s.outgoing.owed + s.outgoing.provoked, 0);
