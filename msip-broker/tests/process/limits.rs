@@ -105,8 +105,16 @@ async fn is_taken(peer: &mut Peer, frame: &[u8]) {
 
 #[tokio::test]
 async fn connections() {
-    let limited = Limited::start("connections = 1").await;
+    let mut limited = Limited::start("connections = 1").await;
     let _first = limited.peer().await;
+    // A client is told in words of its own, and the operator in those of the broker.
+    let refused = UntypedClient::builder(&limited.broker.urls[0], "raw", 0).connect();
+    let refused = refused.await.expect_err("is one too many").to_string();
+    let told =
+        "RESOURCE_EXHAUSTED: too many connections: this server takes 1 at once, try again later";
+    assert!(refused.contains(told), "{refused}");
+    let logged = "as many are connected as max_connections allows";
+    limited.broker.logged(logged).await;
     let second = Peer::silent(limited.broker.address()).await;
     let why =
         "RESOURCE_EXHAUSTED: too many connections: this server takes 1 at once, try again later";
