@@ -225,7 +225,9 @@ impl Service for BrokerService {
                     }
                 };
                 poll_fn(|task| poll_something(&open, &link, &mut idle, &mut taken, task)).await;
-                inbound = Box::new(idle.wake());
+                // The box of before was given back when the peer fell silent.
+                let awake = Box::new(idle.wake());
+                inbound = awake;
             }
         }
     }

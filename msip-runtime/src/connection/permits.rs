@@ -10,7 +10,10 @@ pub type CallPermit = Box<dyn Send>;
 /// The permits of calls that are streams, or were given up, by their slots at the session, whose limits bound them.
 #[derive(Default)]
 pub(super) struct CallPermits(
-    /// In a box, since only brokers have any.
+    #[expect(
+        clippy::box_collection,
+        reason = "only brokers have any, and others hold a pointer for it"
+    )]
     Option<Box<HashMap<Slot, CallPermit>>>,
 );
 
