@@ -247,8 +247,9 @@ class Handlers:
         exchange = Exchange()
         self.driver.exchanges[number] = exchange
         metadata, limit = context.metadata, context.time_limit
-        # A server knows its peers itself; who is behind a message of a server or broker, the message says.
-        principal = context.peer.principal if isinstance(context.peer, msip.Peer) else metadata.identity
+        # Who is behind a message of a server or broker, the message says; a server knows its peers itself, and must not believe them.
+        own = context.peer.principal if isinstance(context.peer, msip.Peer) else None
+        principal = metadata.identity or own
         self.driver.report(
             Report.Handling_(
                 control.Handling(

@@ -10,6 +10,7 @@ mod malformed;
 mod sessions;
 mod sessions_of_clients;
 mod sessions_of_servers;
+mod sizes;
 mod states;
 mod urgency;
 mod vectors;
@@ -48,6 +49,7 @@ pub(super) fn cases() -> Vec<Case> {
         handshake::add,
         violations::add,
         bodies::add,
+        sizes::add,
         bombs::add,
         states::add,
         calls::add,

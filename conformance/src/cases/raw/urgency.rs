@@ -7,13 +7,15 @@ use crate::{
     case::Driver,
     message::item,
     protocol::conformance::Item,
-    raw::{Place, line},
+    raw::{Opening, Place, line},
 };
 
 pub(super) fn add(groups: &mut Groups) {
     groups.both("urgency", &[], urgency);
     groups.both("urgency-of-answers", &[], urgency_of_answers);
+    groups.both("urgent-first", &[], urgent_first);
     groups.server.server("urgent-overtakes", &[], overtakes);
+    groups.server.server("urgent-takes-half", &[], takes_half);
 }
 
 /// All frames of an exchange have its urgency, and so has its CANCEL.
@@ -56,6 +58,58 @@ async fn urgency_of_answers(driver: Driver) {
             assert_eq!(flags.contains(Flags::URGENT), is_urgent, "{}", line(&frame));
         }
     }
+}
+
+/// Of frames that wait for the same write the urgent ones go first, however few they are.
+async fn urgent_first(driver: Driver) {
+    let mut met = driver.meet("").await;
+    // They come together, and each is answered at once.
+    let mut calls = Vec::new();
+    for (number, flags) in [(2, Flags::NONE), (3, Flags::URGENT)] {
+        let unknown = Opening::call(60_000, &item(1)).with(flags);
+        calls.extend(unknown.frame(met.side, met.id(number)));
+    }
+    met.raw.say(&calls).await;
+    for number in [3, 2] {
+        let refusal = met.refusal(met.id(number)).await;
+        assert!(refusal.contains("60000"), "{refusal}");
+    }
+    met.goes_on().await;
+}
+
+/// While others wait urgent frames take half of the bytes: they do not hold up the rest.
+async fn takes_half(driver: Driver) {
+    const COUNT: u64 = 15;
+    let mut met = driver.meet("").await;
+    let large = Item {
+        ballast: vec![1; 1 << 20],
+        ..item(1)
+    };
+    let mut handlings = Vec::new();
+    for (member, first, flags) in [
+        ("urgent_req", 2, Flags::URGENT),
+        ("unary_req", 2 + COUNT, Flags::NONE),
+    ] {
+        for number in first..first + COUNT {
+            let call = met.call(member, &item(1)).with(flags);
+            met.begin(&call, met.id(number)).await;
+            handlings.push(met.end.handling(member).await);
+        }
+    }
+    // The urgent ones are more than the buffers of the system hold, so that the others meet some that wait.
+    for handling in handlings {
+        handling.answer(&large).await;
+    }
+    if let Place::Server(listening) = &met.place {
+        // By now the driver has been told all of it.
+        listening.end.broadcast("trace_log", &item(3)).await;
+    }
+    let (mut urgent, mut is_urgent) = (0, true);
+    while is_urgent {
+        is_urgent = met.hear().await.header.flags.contains(Flags::URGENT);
+        urgent += u64::from(is_urgent);
+    }
+    assert!(urgent < COUNT, "all urgent answers came before the others");
 }
 
 /// An urgent answer overtakes those that wait because their receiver does not read.
