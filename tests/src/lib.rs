@@ -3,8 +3,10 @@
 pub mod attack;
 mod certificates;
 mod client;
+mod clock;
 mod echo;
 mod events;
+mod held_port;
 pub mod journal;
 pub mod memory;
 pub mod messages;
@@ -20,8 +22,10 @@ mod transport_of;
 
 pub use certificates::{Authority, Issued};
 pub use client::{LabClient, SeenByClient};
+pub use clock::{advance, advance_until};
 pub use echo::{Echo, HANG};
 pub use events::{Recorder, next, recorder};
+pub use held_port::HeldPort;
 pub use process::ServerProcess;
 pub use protocols::{
     calc, fleet_client, fleet_server, gauges, lab, messi_chat, my_protocol, pantry, rest,

@@ -106,6 +106,15 @@ impl RawPeer {
     ///
     /// When what comes is no frame, or when nothing comes.
     pub async fn hear(&mut self) -> Option<Frame> {
+        soon("a frame, or the end", self.hear_at_any_time()).await
+    }
+
+    /// The same, for as long as it takes.
+    ///
+    /// # Panics
+    ///
+    /// When what comes is no frame.
+    pub async fn hear_at_any_time(&mut self) -> Option<Frame> {
         loop {
             match self.decoder.decode() {
                 Ok(Some(frame)) => return Some(frame),
@@ -113,7 +122,7 @@ impl RawPeer {
                 Err(error) => panic!("{error}"),
             }
             let read = self.stream.read_buf(self.decoder.buffer());
-            match soon("a frame, or the end", read).await {
+            match read.await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }

@@ -20,7 +20,7 @@ use msip_runtime::{
     transport::{Listener, ServiceUrl},
 };
 use msip_tests::{
-    LabServer,
+    LabServer, advance,
     lab::{ActReq, CountReq, EchoReq, Lab, NoteInd, SendClientToServer as _},
     raw::RawPeer,
     sampler::Sampler,
@@ -240,20 +240,20 @@ fn a_timeout_has_one_code_on_both_sides() {
     record(|book| async move {
         let (url, _) = serve("").await;
         let client = connect(&url).await;
-        let hurried = || CallOptions::new().timeout(Duration::from_millis(50));
+        let limit = Duration::from_secs(10);
+        let hurried = client.with(CallOptions::new().timeout(limit));
         let hang = ActReq {
             what: "hang".into(),
         };
-        client
-            .with(hurried())
-            .act_req(hang)
-            .await
-            .expect_err("too late");
-        let mut items = client
-            .with(hurried())
-            .count_req(CountReq::default())
-            .await
-            .expect("opens");
+        let (late, ()) = tokio::join!(hurried.act_req(hang), async {
+            book.until("msip_open_calls{direction=incoming,side=server}", 1.0)
+                .await;
+            advance(limit).await;
+        });
+        late.expect_err("too late");
+        let mut items = hurried.count_req(CountReq::default()).await.expect("opens");
+        assert!(matches!(items.next().await, Some(Ok(_))));
+        advance(limit).await;
         while let Some(Ok(_)) = items.next().await {}
         for direction in ["incoming", "outgoing"] {
             for (message, shape) in [("act_req", "call"), ("count_req", "response_stream")] {
@@ -279,11 +279,14 @@ fn a_timeout_has_one_code_on_both_sides() {
 #[test]
 fn refused_handshakes_are_counted_by_reason() {
     record(|book| async move {
-        let (url, _) = serve("max_connections=1&handshake_timeout=50ms").await;
+        let limit = Duration::from_secs(60);
+        let (url, _) = serve("max_connections=1&handshake_timeout=60s").await;
         let refused = |reason: &str| format!("msip_handshakes_refused_total{{reason={reason}}}");
-        drop(RawPeer::dial(&url).await);
-        book.until(&refused("closed"), 1.0).await;
         let silent = RawPeer::dial(&url).await;
+        drop(RawPeer::dial(&url).await);
+        // The silent one has been accepted before.
+        book.until(&refused("closed"), 1.0).await;
+        advance(limit).await;
         book.until(&refused("timed_out"), 1.0).await;
         drop(silent);
         let mut web = RawPeer::dial(&url).await;

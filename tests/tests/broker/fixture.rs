@@ -19,7 +19,7 @@ use msip_runtime::{
         UntypedProtocol, UntypedServer,
     },
 };
-use msip_tests::{Recorder, next, recorder};
+use msip_tests::{Recorder, next, recorder, soon};
 use tokio::{sync::mpsc, time::Instant};
 
 pub(crate) const NOTE: Variant = Variant::new(2, "note", MsgKind::Event);
@@ -106,9 +106,15 @@ impl Broker {
         place.parse().expect("an address")
     }
 
-    /// Ends the sessions that are away, as if their time had come.
-    pub(crate) fn expire(&self) {
+    /// Ends the session that is away, once it is, as if its time had come.
+    pub(crate) async fn expire(&self) {
         let mut wakes = WakeList::new();
+        soon("a session is away", async {
+            while self.router.expire(Duration::ZERO, &mut wakes).is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         let later = self.start.elapsed() + Duration::from_secs(100_000);
         self.router.expire(later, &mut wakes);
     }

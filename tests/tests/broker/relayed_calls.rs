@@ -10,7 +10,7 @@ use msip_runtime::{
         UntypedPeer,
     },
 };
-use msip_tests::soon;
+use msip_tests::{advance, soon};
 use tokio::task::yield_now;
 
 use crate::fixture::{ASK, Broker, message};
@@ -20,6 +20,9 @@ const CALLERS: usize = 32;
 
 /// How many calls each of them makes.
 const CALLS: usize = 60;
+
+/// How long a call waits that is not answered.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Answers calls with what they asked, some later than others.
 struct Echo;
@@ -112,14 +115,17 @@ async fn a_call_that_runs_out_of_time_counts_on_at_its_instance() {
     }
     let caller = broker.client("caller").await;
     let hang = message(&ASK, "ask", "hang");
-    let options = CallOptions::new().timeout(Duration::from_secs(1));
-    let late = caller.client.call(&hang, &options).await;
+    let options = CallOptions::new().timeout(LIMIT);
+    let (late, (hung, idle)) = tokio::join!(caller.client.call(&hang, &options), async {
+        let asked = tokio::select! {
+            said = one.next() => { assert_eq!(said, "ask hang"); (&mut one, "two") }
+            said = two.next() => { assert_eq!(said, "ask hang"); (&mut two, "one") }
+        };
+        advance(LIMIT).await;
+        asked
+    });
     let late = late.expect_err("nobody answers");
     assert_eq!(late.code(), Code::DeadlineExceeded, "{late}");
-    let (hung, idle) = tokio::select! {
-        said = one.next() => { assert_eq!(said, "ask hang"); (&mut one, "two") }
-        said = two.next() => { assert_eq!(said, "ask hang"); (&mut two, "one") }
-    };
     // The broker gives the call up there when its time has passed.
     assert_eq!(soon("the cancellation", hung.next()).await, "cancelled");
     for _ in 0..4 {
@@ -137,10 +143,12 @@ async fn a_call_that_its_instance_was_not_asked_does_not_count_as_answered() {
     hung.hear("ask/$in").await;
     let caller = broker.client("caller").await;
     let hang = message(&ASK, "ask", "hang");
-    let options = CallOptions::new().timeout(Duration::from_secs(1));
-    let late = caller.client.call(&hang, &options).await;
+    let options = CallOptions::new().timeout(LIMIT);
+    let (late, ()) = tokio::join!(caller.client.call(&hang, &options), async {
+        assert_eq!(soon("the call", hung.next()).await, "ask hang");
+        advance(LIMIT).await;
+    });
     late.expect_err("nobody answers");
-    assert_eq!(soon("the call", hung.next()).await, "ask hang");
     assert_eq!(soon("the cancellation", hung.next()).await, "cancelled");
     // The broker has less than a millisecond left for it, which cannot be said on the wire.
     let head = UntypedMessage::new(&ASK, Vec::new());

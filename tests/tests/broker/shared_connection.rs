@@ -303,7 +303,7 @@ async fn in_a_new_session_each_is_subscribed_again_and_a_refused_one_is_closed_a
         SeenByClient::Disconnected(_)
     ));
     is_narrow.store(true, Ordering::SeqCst);
-    broker.expire();
+    broker.expire().await;
     proxy.let_in(true);
     soon("a new session", lost.wait_for(Option::is_some))
         .await

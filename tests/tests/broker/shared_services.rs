@@ -298,7 +298,7 @@ async fn a_connection_that_is_resumed_or_begun_anew_has_its_services_again() {
     proxy.cut();
     let lost = state.wait_for(|state| *state != ConnectionState::Connected);
     soon("the cut", lost).await.expect("is told");
-    broker.expire();
+    broker.expire().await;
     proxy.let_in(true);
     gone(&mut in_room).await;
     gone(&mut of_devices).await;
@@ -345,7 +345,7 @@ async fn a_service_that_the_broker_does_not_accept_again_ends_alone() {
     proxy.cut();
     lost(&connection).await;
     is_narrow.store(true, Ordering::SeqCst);
-    broker.expire();
+    broker.expire().await;
     proxy.let_in(true);
     soon("the end of one", other.closed()).await;
     let refused = other.refused().expect("is told why");

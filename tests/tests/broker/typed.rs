@@ -209,7 +209,7 @@ async fn what_a_service_says_comes_to_the_handler_and_in_a_new_session_too() {
         SeenByClient::Disconnected(_)
     ));
     let mut lost = client.connection().lost_sessions();
-    broker.expire();
+    broker.expire().await;
     proxy.let_in(true);
     soon("a new session", lost.wait_for(Option::is_some))
         .await

@@ -9,7 +9,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, MsgId, RawKind},
 };
 use msip_tests::{
-    SeenByServer, at,
+    SeenByServer, advance, at,
     lab::{
         ActRsp, AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, SendClientToServer as _,
         SendServerToClient as _, ServerToClient,
@@ -128,13 +128,17 @@ async fn peer() -> (Peer<Lab>, RawPeer, mpsc::Receiver<SeenByServer>) {
 
 /// Late answers, answers twice, and answers in another order.
 async fn answers_reach_their_own_callers<C: Caller>(caller: &C, mut raw: RawPeer) {
-    let short = CallOptions::new().timeout(Duration::from_millis(20));
-    let late = caller.call(short, "nobody answers in time").await;
+    let limit = Duration::from_secs(10);
+    let short = CallOptions::new().timeout(limit);
+    let (late, first) = tokio::join!(caller.call(short, "nobody answers in time"), async {
+        let first = raw.hear_type(C::OPENER).await.header.msg_id;
+        advance(limit).await;
+        first
+    });
     assert!(
         matches!(late, Err(CallError::DeadlineExceeded { .. })),
         "{late:?}"
     );
-    let first = raw.hear_type(C::OPENER).await.header.msg_id;
 
     // The late answer comes while another call waits in the same place.
     let calling = caller.call(CallOptions::new(), "second");

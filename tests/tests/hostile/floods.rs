@@ -89,7 +89,10 @@ impl Hall {
         let url = server.local_url().clone();
         let (handler, mut events) = LabServer::new();
         tokio::spawn(server.serve(handler));
-        let bystander = Client::<Lab>::connect(url.to_string())
+        // However long the others keep this thread busy, it stays.
+        let bystander = Client::<Lab>::builder(url.to_string())
+            .ping_interval(NEVER)
+            .connect()
             .await
             .expect("connects");
         connected(&mut events).await;

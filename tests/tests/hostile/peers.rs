@@ -9,7 +9,7 @@ use msip_runtime::{
     wire::{Credit, Flags, FrameType, Header, Metadata, MsgId, Side, write_metadata},
 };
 use msip_tests::{
-    LabClient, LabServer, Recorder, SeenByClient, SeenByServer, at, connected,
+    LabClient, LabServer, Recorder, SeenByClient, SeenByServer, advance, at, connected,
     lab::{
         ActReq, AskReq, AskRsp, ClientToServer, CountReq, EchoReq, HandleServerToClient, Lab,
         NoteInd, SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
@@ -81,7 +81,10 @@ impl Hall {
         let gate = Arc::new(Semaphore::new(0));
         let (handler, mut events) = LabServer::new();
         tokio::spawn(server.serve(handler.gated(&gate)));
-        let bystander = Client::<Lab>::connect(url.to_string())
+        // However long the others keep this thread busy, it stays.
+        let bystander = Client::<Lab>::builder(url.to_string())
+            .ping_interval(NEVER)
+            .connect()
             .await
             .expect("connects");
         connected(&mut events).await;
@@ -281,18 +284,23 @@ async fn a_client_is_told_of_a_reset_in_the_middle_of_a_frame_and_comes_back() {
 
 // Peers that fall silent.
 
+/// How often pings are sent here: with time to spare for a test that stands still between them.
+const INTERVAL: Duration = Duration::from_secs(20);
+
 #[tokio::test]
 async fn a_client_that_never_pongs_is_declared_dead() {
     let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
-        server.ping_interval(Duration::from_millis(200))
+        server.ping_interval(INTERVAL)
     })
     .await;
     let (mut raw, _) = hall.raw().await;
+    advance(INTERVAL).await;
     raw.hear_type(FrameType::Ping).await;
+    advance(INTERVAL).await;
     assert_eq!(raw.hear_to_the_end().await, Vec::<String>::new());
     let reason = hall.reason().await;
     assert!(
-        matches!(reason, DisconnectReason::KeepaliveTimeout { silence } if silence >= Duration::from_millis(400)),
+        matches!(reason, DisconnectReason::KeepaliveTimeout { silence } if silence >= 2 * INTERVAL),
         "{reason:?}"
     );
 }
@@ -300,12 +308,13 @@ async fn a_client_that_never_pongs_is_declared_dead() {
 #[tokio::test]
 async fn a_client_that_says_anything_lives_though_it_never_pongs() {
     let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
-        server.ping_interval(Duration::from_millis(200))
+        server.ping_interval(INTERVAL)
     })
     .await;
     let (mut raw, _) = hall.raw().await;
     // It answers each ping with a message, for twice as long as silence would be death.
     for ping in 0..4 {
+        advance(INTERVAL).await;
         raw.hear_type(FrameType::Ping).await;
         raw.say(&raw::message(
             Side::Connecting,
@@ -320,8 +329,10 @@ async fn a_client_that_says_anything_lives_though_it_never_pongs() {
 
 #[tokio::test]
 async fn a_server_that_never_pongs_is_declared_dead() {
-    let (mut guest, mut raw) = Guest::enter("ping_interval=100ms").await;
+    let (mut guest, mut raw) = Guest::enter("ping_interval=20s").await;
+    advance(INTERVAL).await;
     raw.hear_type(FrameType::Ping).await;
+    advance(INTERVAL).await;
     raw.hear_to_the_end().await;
     let reason = guest.reason().await;
     assert!(
@@ -474,9 +485,10 @@ async fn a_client_that_does_not_read_its_answers_is_cut_off() {
 
 #[tokio::test]
 async fn a_broadcast_does_not_wait_for_a_client_that_does_not_read() {
+    let limit = Duration::from_secs(10);
     let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
         server
-            .write_timeout(Duration::from_millis(200))
+            .write_timeout(Duration::from_secs(10))
             .ping_interval(NEVER)
     })
     .await;
@@ -500,6 +512,10 @@ async fn a_broadcast_does_not_wait_for_a_client_that_does_not_read() {
                 .echo_req(EchoReq::default())
                 .await
                 .expect("untouched");
+            // By now the slow one's connection is full, and its time goes on.
+            if others.len() % 32 == 0 {
+                advance(limit).await;
+            }
         }
     };
     soon("the slow client is cut off", saying).await;

@@ -13,7 +13,7 @@ use msip_runtime::{
     wire::{FrameType, HEADER_LEN, RawHeader},
 };
 use msip_tests::{
-    Authority, LabClient, LabServer, Recorder, SeenByClient,
+    Authority, LabClient, LabServer, Recorder, SeenByClient, advance,
     lab::{
         ClientToServer, CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         ServerToClient,
@@ -451,17 +451,20 @@ async fn it_leaves_when_all_that_it_has_sent_is_acknowledged() {
 #[tokio::test]
 async fn a_broker_that_keeps_silent_is_given_up() {
     let broker = Fake::start().await;
-    let url = format!("mip://{}/room?ping_interval=50ms", broker.address());
+    let interval = std::time::Duration::from_secs(20);
+    let url = format!("mip://{}/room?ping_interval=20s", broker.address());
     let serving = async {
         let mut conversation = broker.greet().await;
         let asked = conversation.hear(FrameType::Subscribe).await;
         conversation.say(FrameType::Ack, asked.msg_id, &[]).await;
-        let ping = conversation.hear(FrameType::Ping).await;
-        assert_eq!(ping.payload_len, 0);
         conversation
     };
-    let ((_client, mut seen), _conversation) = tokio::join!(LabClient::connect(&url), serving);
+    let ((_client, mut seen), mut conversation) = tokio::join!(LabClient::connect(&url), serving);
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
+    advance(interval).await;
+    let ping = conversation.hear(FrameType::Ping).await;
+    assert_eq!(ping.payload_len, 0);
+    advance(interval).await;
     let seen = next(&mut seen).await;
     let SeenByClient::Disconnected(reason) = seen else {
         panic!("{seen:?}");

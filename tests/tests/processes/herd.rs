@@ -2,7 +2,7 @@
 
 use msip_runtime::{Client, ConnectionState};
 use msip_tests::{
-    ServerProcess,
+    HeldPort, ServerProcess,
     lab::{EchoReq, Lab, SendClientToServer as _},
     soon,
 };
@@ -33,7 +33,9 @@ async fn until(client: &Client<Lab>, wanted: impl Fn(&ConnectionState) -> bool) 
 
 #[tokio::test]
 async fn clients_come_back_to_a_server_that_was_killed() {
-    let (mut server, _, url) = serve("tcp://127.0.0.1:0").await;
+    // The port stays its own while it is gone.
+    let port = HeldPort::new().expect("a port");
+    let (mut server, _, url) = serve(&format!("tcp://{}", port.address())).await;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         let url = format!("{url}?reconnect_min=100ms&reconnect_max=1s");

@@ -7,7 +7,7 @@ use msip_runtime::{
     transport::UrlError,
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient,
+    HeldPort, LabClient, LabServer, SeenByClient,
     lab::{EchoReq, Lab, SendClientToServer as _},
     next,
     proxy::Proxy,
@@ -25,9 +25,8 @@ fn place(url: &str) -> &str {
 }
 
 /// An address without a listener.
-async fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-    listener.local_addr().expect("is bound").to_string()
+fn nowhere() -> HeldPort {
+    HeldPort::new().expect("a port")
 }
 
 /// A server, and what shuts it down.
@@ -72,7 +71,8 @@ async fn works(client: &Client<Lab>) {
 async fn the_first_address_that_answers_is_taken() {
     let (a, _stop_a, _) = server().await;
     let (b, _stop_b, _) = server().await;
-    let dead = nowhere().await;
+    let port = nowhere();
+    let dead = port.address();
     let (client, _seen) = connect(format!("tcp://{dead},{},{}", place(&a), place(&b))).await;
     assert_eq!(address(&client), a);
     works(&client).await;
@@ -83,7 +83,8 @@ async fn the_first_address_that_answers_is_taken() {
 
 #[tokio::test]
 async fn where_none_answers_each_is_told_with_its_cause() {
-    let (first, second) = (nowhere().await, nowhere().await);
+    let ports = [nowhere(), nowhere()];
+    let [first, second] = ports.each_ref().map(HeldPort::address);
     let rude = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let third = rude.local_addr().expect("is bound").to_string();
     tokio::spawn(async move {
@@ -160,7 +161,8 @@ async fn a_connection_that_broke_is_made_anew_where_the_session_is() {
     let (b, _stop_b, _) = server().await;
     let proxy = Proxy::start(place(&b).parse().expect("an address")).await;
     // It is neither the first nor the last.
-    let dead = nowhere().await;
+    let port = nowhere();
+    let dead = port.address();
     let url = format!("tcp://{dead},{},{}", place(&proxy.url()), place(&a));
     let (client, mut seen) = connect(url).await;
     assert_eq!(address(&client), proxy.url());
@@ -177,7 +179,8 @@ async fn a_connection_that_broke_is_made_anew_where_the_session_is() {
 #[tokio::test]
 async fn who_is_leaving_is_left_out_of_the_round() {
     let (a, stop_a, serving_a) = server().await;
-    let dead = nowhere().await;
+    let port = nowhere();
+    let dead = port.address();
     let (handler, mut seen) = LabClient::new();
     let client = Client::<Lab>::builder(format!("{a},{dead}"))
         .handler(handler.on_failure(Reconnect::Stop))

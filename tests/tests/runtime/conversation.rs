@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msip_runtime::{CallError, CallOptions, Client, Code, SendError, Server};
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer, at, connected, direct_only,
+    LabClient, LabServer, SeenByClient, SeenByServer, advance, at, connected, direct_only,
     lab::{
         AskReq, BroadcastServerToClient as _, EchoReq, Lab, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
@@ -177,14 +177,15 @@ async fn a_deadline_ends_the_call_at_both_ends() {
         .expect("connects");
     connected(&mut events).await;
     // Long enough for the request to reach its handler on any machine, through a broker too.
-    let limit = Duration::from_secs(1);
-    let late = client
-        .with(CallOptions::new().timeout(limit))
-        .act_req(act("hang"))
-        .await;
+    let limit = Duration::from_secs(10);
+    let hurried = client.with(CallOptions::new().timeout(limit));
+    let (late, event) = tokio::join!(hurried.act_req(act("hang")), async {
+        let event = next(&mut events).await;
+        advance(limit).await;
+        event
+    });
     let late = late.expect_err("nobody answers");
     assert_eq!(late.code(), Code::DeadlineExceeded, "{late:?}");
-    let event = next(&mut events).await;
     assert!(
         matches!(&event, SeenByServer::Act(what) if what == "hang"),
         "{event:?}"
@@ -342,7 +343,8 @@ async fn a_broadcast_reaches_whom_it_means() {
     }
 }
 
-#[tokio::test]
+// The clock stands still while anything runs: what waits for room, waits for the handler alone.
+#[tokio::test(start_paused = true)]
 async fn a_slow_handler_pushes_back_and_a_try_send_says_so() {
     direct_only!("Windows");
     let (url, mut events, gate) = start_gated(at!("mem://push-back")).await;

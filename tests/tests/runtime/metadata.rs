@@ -9,7 +9,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, Identity, Metadata, MsgId, Side, write_metadata},
 };
 use msip_tests::{
-    Recorder, at, direct_only,
+    Recorder, advance, at, direct_only,
     lab::{
         ActReq, ActRsp, AskReq, AskRsp, ClientToServer, CountReq, CountRsp, EchoReq, EchoRsp,
         HandleClientToServer, HandleServerToClient, Lab, NoteInd, SaveInd, SendClientToServer as _,
@@ -460,11 +460,17 @@ async fn work_that_goes_on_without_its_handler_hears_of_the_cancellation() {
     assert_eq!(hall.next().await, "working");
     calling.abort();
     assert_eq!(hall.next().await, "heard that it is cancelled");
-    // Long enough for the handler to begin, on a machine with much else to do.
-    let hurried = CallOptions::new().timeout(Duration::from_secs(2));
-    let late = hall.act(hurried, "work on").await;
+    let limit = Duration::from_secs(10);
+    let hurried = hall.client.clone();
+    let hurried = hurried.with(CallOptions::new().timeout(limit));
+    let calling = hurried.act_req(ActReq {
+        what: "work on".into(),
+    });
+    let (late, ()) = tokio::join!(calling, async {
+        assert_eq!(hall.next().await, "working");
+        advance(limit).await;
+    });
     assert_eq!(late.expect_err("too late").code(), Code::DeadlineExceeded);
-    assert_eq!(hall.next().await, "working");
     assert_eq!(hall.next().await, "heard that it is cancelled");
     let other = Client::<Lab>::connect(with_settings(&hall.url, "?drain_timeout=0ms"))
         .await

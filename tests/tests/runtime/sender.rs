@@ -117,7 +117,8 @@ async fn a_sender_that_is_dropped_hands_over_what_waits_and_then_lets_the_connec
     );
 }
 
-#[tokio::test]
+// The clock stands still while anything runs: what waits for room, waits for the handler alone.
+#[tokio::test(start_paused = true)]
 async fn a_slow_handler_holds_a_sender_up_and_nothing_is_lost_by_it() {
     let (url, mut events, gate) = start_gated("mem://push-held-up").await;
     let url = url.to_string();

@@ -12,7 +12,7 @@ use std::{
 
 use msip_runtime::{CallError, CallOptions, Client, Code, Stream};
 use msip_tests::{
-    SeenByServer, at, connected, direct_only,
+    SeenByServer, advance, at, connected, direct_only,
     lab::{CountReq, EchoReq, Lab, SendClientToServer as _, ShoutReq, SumReq},
     messages::count,
     next, soon, start, with_settings,
@@ -273,12 +273,15 @@ async fn a_deadline_ends_a_stream_at_both_ends() {
         .await
         .expect("connects");
     connected(&mut events).await;
-    let limit = Duration::from_secs(1);
+    let limit = Duration::from_secs(10);
     let mut endless = client
         .with(CallOptions::new().timeout(limit))
         .count_req(count(0, 0))
         .await
         .expect("sent");
+    let first = soon("an item", endless.next()).await;
+    first.expect("no end").expect("in time");
+    advance(limit).await;
     let error = loop {
         match soon("an item", endless.next()).await {
             Some(Ok(_)) => tokio::task::yield_now().await,

@@ -18,7 +18,7 @@ use msip_runtime::{
     },
 };
 use msip_tests::{
-    Echo, LabClient, LabServer, SeenByClient, SeenByServer,
+    Echo, LabClient, LabServer, SeenByClient, SeenByServer, advance,
     lab::{
         ActReq, CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _, ShoutReq, SumReq,
@@ -322,8 +322,12 @@ async fn a_relay_passes_cancellation_and_deadlines_on() {
         (500_000..=600_000).contains(&left),
         "{left} ms of 10 min: a relay has no limit of its own"
     );
-    let brief = client.with(CallOptions::new().timeout(Duration::from_millis(80)));
-    let outcome = soon("its time", brief.act_req(act("hang"))).await;
+    let limit = Duration::from_secs(10);
+    let brief = client.with(CallOptions::new().timeout(limit));
+    let (outcome, ()) = tokio::join!(brief.act_req(act("hang")), async {
+        while !matches!(next(&mut events).await, SeenByServer::Act(what) if what == "hang") {}
+        advance(limit).await;
+    });
     // The caller's own clock, or the handler's answer, whichever comes first.
     let code = outcome.expect_err("it hangs").code();
     assert_eq!(code, Code::DeadlineExceeded);

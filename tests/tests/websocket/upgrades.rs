@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use msip_runtime::{Client, ConnectError, Server, transport::ServiceUrl};
-use msip_tests::{LabServer, connected, lab::Lab, raw, soon, start};
+use msip_tests::{LabServer, advance, connected, lab::Lab, raw, soon, start};
 use tokio::net::TcpListener;
 
 use crate::raw_socket::{FIELDS, RawSocket, request};
@@ -117,9 +117,10 @@ async fn without_a_list_no_page_may_connect() {
 
 #[tokio::test]
 async fn a_slow_upgrade_holds_up_nobody_else_and_is_given_up() {
+    let limit = Duration::from_secs(10);
     let (handler, mut events) = LabServer::new();
     let server = Server::<Lab>::builder("ws://127.0.0.1:0")
-        .handshake_timeout(Duration::from_millis(500))
+        .handshake_timeout(limit)
         .bind()
         .await
         .expect("listens");
@@ -135,6 +136,8 @@ async fn a_slow_upgrade_holds_up_nobody_else_and_is_given_up() {
         .await
         .expect("connects");
     connected(&mut events).await;
+    // They have been accepted before.
+    advance(limit).await;
     for mut socket in slow {
         assert_eq!(socket.hear_to_the_end().await, b"", "it is closed");
     }

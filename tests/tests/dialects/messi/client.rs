@@ -7,7 +7,7 @@ use msip_runtime::{
     untyped::UntypedClient,
 };
 use msip_tests::{
-    LabClient, Recorder, SeenByClient,
+    LabClient, Recorder, SeenByClient, advance,
     lab::{CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _},
     messi_chat::{Chat, ConnectReq, HandleServerToClient, MessageInd, SendClientToServer as _},
     next,
@@ -113,15 +113,18 @@ async fn a_conversation_is_byte_for_byte_that_of_messis_own_client() {
 #[tokio::test]
 async fn an_answer_that_comes_late_is_that_of_its_own_question() {
     let fake = Fake::start().await;
-    let url = fake.url("");
+    let limit = Duration::from_secs(10);
+    let url = fake.url("keepalive_interval=1h&keepalive_timeout=1h");
     let ((client, _seen), mut server) = tokio::join!(connect(&url), fake.accept());
-    let short = CallOptions::new().timeout(Duration::from_millis(50));
-    let late = client.with(short).connect_req(erik()).await;
+    let short = client.with(CallOptions::new().timeout(limit));
+    let (late, ()) = tokio::join!(short.connect_req(erik()), async {
+        server.hears_hex(ERIK).await;
+        advance(limit).await;
+    });
     assert!(
         matches!(late, Err(CallError::DeadlineExceeded { .. })),
         "{late:?}"
     );
-    server.hears_hex(ERIK).await;
     let mut call = Box::pin(client.connect_req(erik()));
     tokio::select! {
         biased;
@@ -148,20 +151,25 @@ async fn an_answer_that_comes_late_is_that_of_its_own_question() {
 #[tokio::test]
 async fn a_server_that_answers_no_ping_is_given_up_and_half_a_frame_of_it_forgotten() {
     let fake = Fake::start().await;
-    let url = fake.url("keepalive_interval=20ms&keepalive_timeout=200ms&reconnect_min=1ms");
+    let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(20));
+    let url = fake.url("keepalive_interval=10s&keepalive_timeout=20s&reconnect_min=1ms");
     let ((client, mut seen), mut server) = tokio::join!(connect(&url), fake.accept());
     for _ in 0..3 {
+        advance(interval).await;
         server.hears_hex(PING).await;
         server.say_hex(PONG).await;
     }
     // In the middle of a frame.
     server.say_hex("02 00 00 11 12 0f 0a").await;
+    advance(interval).await;
+    server.hears_hex(PING).await;
+    advance(timeout).await;
     let Seen::Disconnected(reason) = next(&mut seen).await else {
         panic!("it is given up");
     };
     assert_eq!(
         reason.to_string(),
-        "protocol error: no pong for 200ms (keepalive_timeout)"
+        "protocol error: no pong for 20s (keepalive_timeout)"
     );
     let mut server = fake.accept().await;
     assert!(matches!(next(&mut seen).await, Seen::Connected));
