@@ -192,7 +192,7 @@ class Heard(msip.ClientHandler[LabClient]):
 
     async def until(self, event: str, count: int = 1) -> None:
         """Waits until this was heard so often."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.events.count(event) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -237,7 +237,7 @@ class Served(msip.ServerHandler[LabPeer]):
 
     async def until(self, event: str, count: int = 1) -> None:
         """Waits until this was seen so often."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.events.count(event) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -338,7 +338,7 @@ class LabTest(unittest.TestCase):
         async def watched() -> None:
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: faults.append(context))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 await work()
             left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             self.assertEqual(left, [], "tasks are pending")
@@ -346,6 +346,13 @@ class LabTest(unittest.TestCase):
         with asyncio.Runner(debug=self.new_loop is None, loop_factory=self.new_loop) as runner:
             runner.run(watched())
         self.assertEqual(faults, [])
+
+
+def advance(seconds: float) -> None:
+    """Moves the clock of the running loop on, so that timers of this time are due, those of both sides."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    loop.time = lambda: time() + seconds  # type: ignore[method-assign]
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msip
-from lab import Heard, LabClient, LabTest, Text, lab
+from lab import Heard, LabClient, LabTest, Text, advance, lab
 
 
 class Untold:
@@ -90,8 +90,11 @@ class ExchangesTest(LabTest):
     def test_a_deadline_and_a_cancelled_task_end_the_handler(self) -> None:
         async def work() -> None:
             async with lab() as (server, served), LabClient(server.urls[0]) as client:
+                hurried = asyncio.create_task(client.echo_req("wait", timeout=5))
+                await served.until("waiting")
+                advance(5)
                 with self.assertRaises(msip.CallError) as caught:
-                    await client.echo_req("wait", timeout=0.05)
+                    await hurried
                 self.assertEqual(caught.exception.code, msip.Code.DEADLINE_EXCEEDED)
                 await served.until("cancelled")
                 call = asyncio.create_task(client.echo_req("wait"))
@@ -472,11 +475,12 @@ class AuthenticationTest(LabTest):
     def test_an_identity_that_expires_ends_the_connection(self) -> None:
         async def work() -> None:
             async def authenticate(request: msip.ConnectRequest) -> msip.Principal:
-                return msip.Principal("test", user="ada", expires_in=0.05)
+                return msip.Principal("test", user="ada", expires_in=5)
 
             heard = Heard()
             async with lab(authenticate=authenticate) as (server, _):
                 async with LabClient(server.urls[0], heard, credential="x") as client:
+                    advance(5)
                     await heard.until("disconnected")
                     while not client.connection.closed:
                         await asyncio.sleep(0.001)

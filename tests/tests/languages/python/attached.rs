@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use msip_broker::Broker;
 use msip_runtime::{Client, Code};
 use msip_tests::{
-    LabClient, SeenByClient,
+    HeldPort, LabClient, SeenByClient,
     lab::{Lab, NoteInd, SaveInd, SendClientToServer as _, ShoutReq, SumReq},
     messages::{act, count, echo},
     next, soon,
@@ -230,7 +230,9 @@ async fn instances_share_the_work_and_one_that_leaves_loses_no_call() {
 
 #[tokio::test]
 async fn clients_have_gone_with_a_broker_and_come_again_with_the_next_one() {
-    let (url, serving) = broker().await;
+    // It stays theirs while the first one is gone, and the next one is not there.
+    let port = HeldPort::new().expect("a port");
+    let (url, serving) = broker_at(&format!("tcp://{}", port.address())).await;
     let settings = "reconnect_min=1ms&reconnect_max=20ms";
     let service = Service::start(&format!("{url}/lab?{settings}")).await;
     let Some(mut service) = service else {

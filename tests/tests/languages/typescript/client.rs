@@ -10,8 +10,8 @@ use msip_tests::{
 use tokio::{process::Command, sync::mpsc};
 
 use super::{
-    node::{Node, Programs},
-    tools::tools,
+    node::{Node, Programs, with_interval},
+    tools::{Tools, tools},
 };
 
 fn program() -> Command {
@@ -161,10 +161,18 @@ async fn a_server_that_is_killed_is_missed_and_its_successor_found() {
 async fn each_delivery_is_handled_once_over_connections_that_end_badly() {
     let Some(tools) = tools() else { return };
     let programs = Programs::bundle(tools, "client_troubled");
+    with_interval(async |interval_ms| troubled(tools, &programs, interval_ms).await).await;
+}
+
+async fn troubled(tools: &Tools, programs: &Programs, interval_ms: u64) {
     let (url, mut events, _serving) = start("tcp://127.0.0.1:0").await;
     let target = url.address().authority().parse().expect("an address");
     let proxy = Proxy::with_plan(target, Plan::seeded(7, 14, 4000)).await;
-    let url = format!("{}?ping_interval=50ms&handshake_timeout=500ms", proxy.url());
+    let url = format!(
+        "{}?ping_interval={interval_ms}ms&handshake_timeout={}ms",
+        proxy.url(),
+        10 * interval_ms
+    );
     let mut node = Node::start(tools, &programs.client, &[&url, "deliver"]);
     node.until("connected").await;
     let mut tally = proxy.tally();

@@ -4,12 +4,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use msip_tests::soon;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
 
 use super::{
@@ -129,4 +131,18 @@ impl Programs {
             server: folder.join("out/lab-server.mjs"),
         }
     }
+}
+
+/// Runs a test of connections that fall silent, with pings at an interval of so many milliseconds: short, so that it takes little time.
+/// On a machine so busy that peers answer later than that nothing would ever be done, and it is run again with a longer one.
+pub(super) async fn with_interval(test: impl AsyncFn(u64)) {
+    for interval_ms in [50, 400] {
+        if timeout(Duration::from_secs(20), test(interval_ms))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+    }
+    test(3000).await;
 }

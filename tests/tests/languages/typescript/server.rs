@@ -18,8 +18,8 @@ use msip_tests::{
 use tokio::task::JoinHandle;
 
 use super::{
-    node::{Node, Programs},
-    tools::tools,
+    node::{Node, Programs, with_interval},
+    tools::{Tools, tools},
 };
 
 /// What an error says.
@@ -208,11 +208,12 @@ async fn lab(url: &str) -> Client<Lab> {
 async fn each_delivery_is_handled_once_over_connections_that_end_badly() {
     let Some(tools) = tools() else { return };
     let programs = Programs::bundle(tools, "server_troubled");
-    let mut node = Node::start(
-        tools,
-        &programs.server,
-        &["tcp://127.0.0.1:0?ping_interval=50ms"],
-    );
+    with_interval(async |interval_ms| troubled(tools, &programs, interval_ms).await).await;
+}
+
+async fn troubled(tools: &Tools, programs: &Programs, interval_ms: u64) {
+    let url = format!("tcp://127.0.0.1:0?ping_interval={interval_ms}ms");
+    let mut node = Node::start(tools, &programs.server, &[&url]);
     let place = node.line().await;
     let target = place
         .trim_start_matches("tcp://")
@@ -220,8 +221,9 @@ async fn each_delivery_is_handled_once_over_connections_that_end_badly() {
         .expect("an address");
     let proxy = Proxy::with_plan(target, Plan::seeded(11, 14, 4000)).await;
     let url = format!(
-        "{}?ping_interval=50ms&handshake_timeout=500ms&reconnect_max=50ms&buffer_disconnected=1MiB",
-        proxy.url()
+        "{}?ping_interval={interval_ms}ms&handshake_timeout={}ms&reconnect_max=50ms&buffer_disconnected=1MiB",
+        proxy.url(),
+        10 * interval_ms
     );
     let client = loop {
         let (handler, _events) = LabClient::new();
@@ -270,7 +272,15 @@ async fn a_hostile_peer_ends_its_own_connection() {
         &["tcp://127.0.0.1:0?handshake_timeout=200ms"],
     );
     let place = node.line().await;
-    let (client, _events) = LabClient::connect(&place).await;
+    let client = soon("a client", async {
+        loop {
+            // The time for a handshake is short, and the machine may be busy.
+            if let Ok(client) = Client::<Lab>::connect(&place).await {
+                break client;
+            }
+        }
+    })
+    .await;
     let address = place.trim_start_matches("tcp://");
     for bytes in [
         &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
