@@ -1,6 +1,10 @@
 //! What ends a call: statuses of all codes, deadlines, and callers that give up at each moment.
 
-use super::goes_on;
+use super::{
+    goes_on,
+    hurried::{SHORT_MS, handled, hurried},
+    within,
+};
 use crate::{
     case::{Case, Group},
     message::{counted, item},
@@ -26,9 +30,6 @@ const CODES: [&str; 16] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
-
-/// Short enough for a test, and long enough for a call to arrive.
-const SHORT_MS: u32 = 250;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut group = Group::new("calls");
@@ -149,17 +150,9 @@ async fn both_fails(pair: Pair) {
     }
 }
 
-fn within(timeout_ms: u32) -> Start {
-    Start {
-        timeout_ms,
-        ..Start::default()
-    }
-}
-
 async fn deadline(pair: Pair) {
     for (caller, handler) in pair.talk().await.both_ways() {
-        let call = caller.start_with("unary_req", within(SHORT_MS)).await;
-        let handling = handler.handling("unary_req").await;
+        let (call, handling) = hurried(&caller, &handler, "unary_req", &mut { SHORT_MS }).await;
         assert_eq!(call.failure().await.code, "DEADLINE_EXCEEDED");
         handling.dropped().await;
         goes_on(&caller, &handler).await;
@@ -168,8 +161,12 @@ async fn deadline(pair: Pair) {
 
 async fn deadline_of_schema(pair: Pair) {
     for (caller, handler) in pair.talk().await.both_ways() {
-        let call = caller.start("short_req", &item(1)).await;
-        let handling = handler.handling("short_req").await;
+        let (call, handling) = loop {
+            let call = caller.start("short_req", &item(1)).await;
+            if let Some(handling) = handled(&call, &caller, &handler).await {
+                break (call, handling);
+            }
+        };
         let left = handling.told.remaining_ms;
         assert!((1..=300).contains(&left), "{left} ms");
         assert_eq!(call.failure().await.code, "DEADLINE_EXCEEDED");
@@ -180,14 +177,20 @@ async fn deadline_of_schema(pair: Pair) {
 
 async fn deadline_of_streams(pair: Pair) {
     for (caller, handler) in pair.talk().await.both_ways() {
-        let call = caller.start_with("download_req", within(SHORT_MS)).await;
-        let handling = handler.handling("download_req").await;
-        handling.send(&item(1), 1).await;
-        assert_eq!(call.item::<Item>().await, item(1));
-        assert_eq!(call.failure().await.code, "DEADLINE_EXCEEDED");
-        handling.dropped().await;
-        let call = caller.start_with("upload_req", within(SHORT_MS)).await;
-        let handling = handler.handling("upload_req").await;
+        let mut limit_ms = SHORT_MS;
+        loop {
+            let (call, handling) = hurried(&caller, &handler, "download_req", &mut limit_ms).await;
+            handling.send(&item(1), 1).await;
+            assert_eq!(call.failure().await.code, "DEADLINE_EXCEEDED");
+            handling.dropped().await;
+            // It may have been too late for the item, as for the call.
+            if let Some(found) = call.seen_item::<Item>() {
+                assert_eq!(found, item(1));
+                break;
+            }
+            limit_ms *= 4;
+        }
+        let (call, handling) = hurried(&caller, &handler, "upload_req", &mut limit_ms).await;
         assert_eq!(call.failure().await.code, "DEADLINE_EXCEEDED");
         handling.dropped().await;
         goes_on(&caller, &handler).await;

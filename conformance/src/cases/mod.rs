@@ -9,6 +9,7 @@ mod codecs;
 mod connections;
 mod credentials;
 mod fields;
+mod hurried;
 mod limits;
 mod metadata;
 mod order;
@@ -136,6 +137,14 @@ async fn talks(talk: &Talk, text: &str) {
 
 fn large() -> String {
     "as good as new, ".repeat(2_000)
+}
+
+/// A call that may take this long.
+fn within(timeout_ms: u32) -> Start {
+    Start {
+        timeout_ms,
+        ..Start::default()
+    }
 }
 
 /// A call, after whatever has happened.

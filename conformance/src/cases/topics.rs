@@ -3,6 +3,7 @@
 use msip_broker::Broker;
 use tokio::{sync::oneshot, task::AbortHandle};
 
+use super::hurried::{SHORT_MS, hurried};
 use crate::{
     case::{Case, Group},
     end::End,
@@ -275,13 +276,10 @@ async fn deadline(pair: Pair) {
     let broker = Running::start(&pair).await;
     let (client, peer, _) = broker.talk(&pair).await;
     for (caller, handler) in [(&client, &peer), (&peer, &client)] {
-        let start = Start {
-            timeout_ms: 250,
-            ..Start::default()
-        };
-        let call = caller.start_with("unary_req", start).await;
-        let handling = handler.handling("unary_req").await;
-        assert!((1..=250).contains(&handling.told.remaining_ms));
+        let mut limit_ms = SHORT_MS;
+        let (call, handling) = hurried(caller, handler, "unary_req", &mut limit_ms).await;
+        let left = handling.told.remaining_ms;
+        assert!((1..=limit_ms).contains(&left), "{left} of {limit_ms} ms");
         assert_eq!(call.failure().await.code, "DEADLINE_EXCEEDED");
         handling.dropped().await;
     }
