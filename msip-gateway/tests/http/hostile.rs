@@ -4,7 +4,7 @@ use std::{io::Write as _, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
 use msip_gateway::{Gateway, GatewayLimits, Hosts};
-use msip_tests::{SeenByServer, soon};
+use msip_tests::{SeenByServer, advance, soon};
 
 use crate::{
     client::{Ask, Connection},
@@ -94,24 +94,32 @@ async fn a_request_may_not_be_smuggled_in_another() {
 
 #[tokio::test]
 async fn a_slow_head_and_a_slow_body_are_ended() {
+    let limit = Duration::from_secs(10);
     let lab = Lab::with(with(|limits| {
-        limits.head_timeout = Duration::from_millis(100);
-        limits.body_timeout = Duration::from_millis(100);
+        limits.head_timeout = Duration::from_secs(10);
+        limits.body_timeout = Duration::from_secs(10);
     }))
     .await;
+    // Whoever is served came later than those before, whose time goes on then.
+    let later = async || {
+        still_serves(&lab).await;
+        advance(limit).await;
+    };
     let mut connection = Connection::open(lab.url()).await;
     connection
         .write(b"POST /v1/lab/echo_req HTTP/1.1\r\nhost: lo")
         .await
         .unwrap();
-    connection.rest().await;
     let mut idle = Connection::open(lab.url()).await;
+    later().await;
+    connection.rest().await;
     idle.rest().await;
     let slow = Ask::new("POST", ECHO)
         .header("content-type", "application/json")
         .header("content-length", "2");
     let mut connection = slow.open(lab.url()).await;
     connection.write(b"{").await.unwrap();
+    later().await;
     let answer = soon("an answer", connection.answer()).await;
     assert_eq!(answer.code(), (408, "DEADLINE_EXCEEDED".to_owned()));
     connection.rest().await;
@@ -119,6 +127,7 @@ async fn a_slow_head_and_a_slow_body_are_ended() {
         .header("content-type", "application/x-ndjson")
         .header("transfer-encoding", "chunked");
     let mut connection = stream.open(lab.url()).await;
+    later().await;
     let answer = soon("an answer", connection.answer()).await;
     assert_eq!(answer.code(), (408, "DEADLINE_EXCEEDED".to_owned()));
     still_serves(&lab).await;

@@ -6,9 +6,12 @@ use msip_gateway::{
     GatewayLimits, Hosts,
     jesus::{JesusOptions, Methods},
 };
-use msip_tests::soon;
+use msip_tests::{advance, soon};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::{
     client::{Answer, ask},
@@ -83,13 +86,30 @@ async fn the_four_response_types() {
 /// 1
 #[tokio::test]
 async fn a_stream_has_a_time_limit_and_its_handler_hears_that_the_reader_leaves() {
-    let mut running = start(private().stream_limit(Duration::from_millis(50))).await;
-    let endless = post(&running.url, "/count", "{}").await;
-    assert_eq!(endless.chunks.len(), 2, "{endless:?}");
-    let last = endless.chunks[1]
-        .strip_prefix("data: ")
-        .and_then(|data| serde_json::from_str::<Value>(data).ok());
-    assert_eq!(last.expect("JSON")["__RESULT_TYPE__"], "error");
+    let limit = Duration::from_secs(10);
+    let mut running = start(private().stream_limit(limit)).await;
+    let authority = running.url.trim_start_matches("http://");
+    let mut reader = TcpStream::connect(authority).await.expect("connects");
+    let request = format!("GET /count HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+    reader.write_all(request.as_bytes()).await.expect("sent");
+    let mut endless = Vec::new();
+    while !String::from_utf8_lossy(&endless).contains("\"number\":0") {
+        let read = soon("an item", reader.read_buf(&mut endless)).await;
+        assert!(read.expect("is connected") > 0, "it has an item");
+    }
+    advance(limit).await;
+    let ended = soon("the end", reader.read_to_end(&mut endless)).await;
+    ended.expect("is connected");
+    let endless = String::from_utf8(endless).expect("text");
+    let items: Vec<&str> = endless
+        .split("data: ")
+        .skip(1)
+        .filter_map(|item| item.split_once("\n\n"))
+        .map(|(item, _)| item)
+        .collect();
+    assert_eq!(items.len(), 2, "{endless}");
+    let last: Value = serde_json::from_str(items[1]).expect("JSON");
+    assert_eq!(last["__RESULT_TYPE__"], "error");
     assert_eq!(
         soon("the service", running.seen.recv()).await,
         Some(Seen::StreamDropped)
@@ -475,15 +495,17 @@ async fn uploads_have_limits_and_nothing_of_them_stays() {
     assert_eq!(temporary_files(), before);
 }
 
-/// Files that this process has in the folder for temporary ones, open or not: none of a gateway are.
+/// Files right in the folder for temporary ones that this process has open: none of a gateway are. Those of other tests, which run
+/// at the same time, are in folders of their own.
 fn temporary_files() -> usize {
     let open = std::fs::read_dir("/proc/self/fd")
         .into_iter()
         .flatten()
         .flatten();
     let folder = std::env::temp_dir();
-    open.filter_map(|entry| std::fs::read_link(entry.path()).ok())
-        .filter(|path| path.starts_with(&folder))
+    open.filter(|entry| std::fs::metadata(entry.path()).is_ok_and(|file| file.is_file()))
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .filter(|path| path.parent() == Some(&*folder))
         .count()
 }
 
