@@ -18,7 +18,7 @@ use msip_tests::{
     raw::{self, Playing, RawPeer},
     soon,
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::sync::mpsc;
 
 use crate::{
     mip::{self, EVENT, Peer},
@@ -763,39 +763,22 @@ async fn play_mip(broker: &Broker, case: &MipCase) -> Result<(), String> {
     Err("the connection goes on".to_owned())
 }
 
-/// The middle one.
-fn median(mut taken: Vec<Duration>) -> Duration {
-    taken.sort_unstable();
-    taken[taken.len() / 2]
-}
-
 /// MIP's own server answers after 44 ms where a message comes in two writes: the system waits for more on one side, and to
-/// acknowledge on the other. Here a message takes as long as a few round trips of a plain loop in the same run.
+/// acknowledge on the other, for 40 ms at least. Here it never waits: at most the machine does, and not each time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_in_small_writes_is_answered_at_once() {
-    const COUNT: u64 = 100;
+    const COUNT: usize = 100;
+    /// The first ones are acknowledged at once in any case.
+    const QUICK: usize = COUNT / 4;
+    const DELAYED: Duration = Duration::from_millis(40);
     let broker = broker().await;
     let mut subscriber = Peer::connect(broker.address()).await;
     subscriber.subscribe("small").await;
     let mut publisher = Peer::connect(broker.address()).await;
     let message = mip::publish(0, 7, "small", b"hello");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
-    let mut near = Peer::silent(&listener.local_addr().expect("an address").to_string())
-        .await
-        .expect("connects");
-    let (far, _) = listener.accept().await.expect("a connection");
-    far.set_nodelay(true).expect("is set");
-    let echoing = tokio::spawn(async move {
-        let (mut from, mut to) = far.into_split();
-        tokio::io::copy(&mut from, &mut to).await
-    });
-    let (mut plain, mut whole, mut small) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..COUNT {
-        let begun = Instant::now();
-        near.send(&message).await.expect("is written");
-        near.hear().await.expect("the same");
-        plain.push(begun.elapsed());
-        for (chunk, taken) in [(message.len(), &mut whole), (3, &mut small)] {
+    for chunk in [message.len(), 3] {
+        let mut taken = Vec::new();
+        for _ in 0..COUNT {
             let begun = Instant::now();
             for part in message.chunks(chunk) {
                 publisher.send(part).await.expect("is written");
@@ -804,17 +787,11 @@ async fn what_comes_in_small_writes_is_answered_at_once() {
             assert_eq!(publisher.hear().await.expect("an answer").0, mip::ACK);
             taken.push(begun.elapsed());
         }
+        taken.sort_unstable();
+        assert!(
+            taken[QUICK] < DELAYED,
+            "in writes of {chunk} bytes: {taken:?}"
+        );
     }
-    let [plain, whole, small] = [plain, whole, small].map(median);
-    println!("a plain loop {plain:?}, a message in one write {whole:?}, in small ones {small:?}");
-    assert!(
-        whole < plain * 100,
-        "{whole:?} in one write, {plain:?} in a plain loop"
-    );
-    assert!(
-        small < plain * 100,
-        "{small:?} in small writes, {plain:?} in a plain loop"
-    );
-    echoing.abort();
     broker.stop().await;
 }

@@ -19,7 +19,10 @@ struct Bystander(Client);
 
 impl Bystander {
     async fn connect(broker: &Broker) -> Self {
-        let mut client = Client::connect(broker, TRUSTED).await;
+        Self::of(Client::connect(broker, TRUSTED).await).await
+    }
+
+    async fn of(mut client: Client) -> Self {
         client.send("SUB still here\n\n.\n").await;
         Self(client)
     }
@@ -262,7 +265,8 @@ async fn what_is_no_websocket_is_told_so_or_closed() {
 async fn half_a_request_is_not_waited_for() {
     let keys = Keys::new();
     let broker = broker(&keys, "&handshake_timeout=1s", &[]).await;
-    let mut bystander = Bystander::connect(&broker).await;
+    let bystander = Client::connect_in_time(&broker, TRUSTED).await;
+    let mut bystander = Bystander::of(bystander).await;
     let before = broker.memory().resident;
     let mut strangers = Vec::new();
     for _ in 0..100 {

@@ -96,14 +96,24 @@ async fn two_listeners_take_exact_keys_at_any_path_and_say_why_they_refuse() {
 async fn a_client_that_gives_no_key_is_told_so_however_short_its_time_is() {
     let keys = Keys::new();
     let broker = broker(&keys, "&handshake_timeout=1s", &[]).await;
-    let silent = open(&broker.urls[0], "/", None).await.expect("a WebSocket");
-    let mut silent = Client {
-        socket: silent,
-        id: String::new(),
-        is_trusted: false,
+    let told = async {
+        loop {
+            // On a busy machine its time may be over before the request is answered, or before it can be told: then once more.
+            let Ok(socket) = open(&broker.urls[0], "/", None).await else {
+                continue;
+            };
+            let mut silent = Client {
+                socket,
+                id: String::new(),
+                is_trusted: false,
+            };
+            if let Err(Some(close)) = silent.next().await {
+                break (close.code.into(), close.reason.to_string());
+            }
+        }
     };
-    let told = (1008, "no key came in time".to_owned());
-    assert_eq!(silent.closed().await, told);
+    let expected = (1008, "no key came in time".to_owned());
+    assert_eq!(soon("it is told", told).await, expected);
     broker.stop().await;
 }
 
