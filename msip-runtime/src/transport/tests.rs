@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 
 fn url(text: &str) -> ServiceUrl {
     text.parse()
@@ -127,7 +127,7 @@ async fn a_name_in_memory_belongs_to_one_listener_until_it_is_dropped() {
     Listener::bind(&here).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn connections_in_memory_queue_up_to_a_bound() {
     let here = url("mem://bounded");
     let listener = Listener::bind(&here).await.unwrap();
