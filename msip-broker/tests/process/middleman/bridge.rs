@@ -7,7 +7,7 @@ use msip_runtime::{
         UntypedMessage, UntypedPeer,
     },
 };
-use msip_tests::soon;
+use msip_tests::{advance, soon};
 use tokio::sync::mpsc;
 
 use super::{Client, Keys, PUBLIC, TRUSTED, broker, error, header, parts};
@@ -207,10 +207,11 @@ async fn a_service_of_middleman_answers_calls_of_msip() {
         refused.expect_err("is no text").code(),
         Code::InvalidArgument
     );
-    // A deadline is the caller's. It is long enough for the request to arrive, however busy the machine.
-    let brief = CallOptions::new().timeout(std::time::Duration::from_secs(2));
-    let late = call(ask(b"slow"), brief);
+    // A deadline is the caller's.
+    let limit = std::time::Duration::from_secs(10);
+    let late = call(ask(b"slow"), CallOptions::new().timeout(limit));
     assert_eq!(parts(&service.hear().await).2, "slow");
+    advance(limit).await;
     let late = soon("a deadline", late).await.expect("no panic");
     assert_eq!(late.expect_err("is late").code(), Code::DeadlineExceeded);
     // Its service dies.
