@@ -113,7 +113,7 @@ async fn a_conversation_is_byte_for_byte_that_of_messis_own_client() {
 #[tokio::test]
 async fn an_answer_that_comes_late_is_that_of_its_own_question() {
     let fake = Fake::start().await;
-    let limit = Duration::from_secs(10);
+    let limit = Duration::from_secs(5);
     let url = fake.url("keepalive_interval=1h&keepalive_timeout=1h");
     let ((client, _seen), mut server) = tokio::join!(connect(&url), fake.accept());
     let short = client.with(CallOptions::new().timeout(limit));
@@ -151,8 +151,8 @@ async fn an_answer_that_comes_late_is_that_of_its_own_question() {
 #[tokio::test]
 async fn a_server_that_answers_no_ping_is_given_up_and_half_a_frame_of_it_forgotten() {
     let fake = Fake::start().await;
-    let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(20));
-    let url = fake.url("keepalive_interval=10s&keepalive_timeout=20s&reconnect_min=1ms");
+    let (interval, timeout) = (Duration::from_secs(5), Duration::from_secs(10));
+    let url = fake.url("keepalive_interval=5s&keepalive_timeout=10s&reconnect_min=1ms");
     let ((client, mut seen), mut server) = tokio::join!(connect(&url), fake.accept());
     for _ in 0..3 {
         advance(interval).await;
@@ -169,7 +169,7 @@ async fn a_server_that_answers_no_ping_is_given_up_and_half_a_frame_of_it_forgot
     };
     assert_eq!(
         reason.to_string(),
-        "protocol error: no pong for 20s (keepalive_timeout)"
+        "protocol error: no pong for 10s (keepalive_timeout)"
     );
     let mut server = fake.accept().await;
     assert!(matches!(next(&mut seen).await, Seen::Connected));
