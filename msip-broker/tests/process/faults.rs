@@ -107,8 +107,7 @@ fn ask(body: &'static str) -> UntypedMessage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_killed_in_mid_call_ends_that_call_and_no_other() {
-    let arguments = ["--listen", "tcp://127.0.0.1:0?ping_interval=200ms"];
-    let broker = Broker::start(&arguments, 1).await;
+    let broker = Broker::plain().await;
     let url = broker.urls[0].clone();
     let mut process = Process::start(&url).await;
     let client = UntypedClient::builder(&url, "raw", 0).connect().await;
