@@ -16,13 +16,16 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{CLIENT, ClientProcess, FIRST, Figures, SERVER, STRETCH, seeds};
+use crate::{CLIENT, ClientProcess, FIRST, Figures, OFTEN, SERVER, STRETCH, seeds};
 
 /// How many connections the network breaks, of the client and of each service: each way in which it can.
 const TROUBLES: u64 = 7;
 
 /// How often a service or the broker is killed, or a service is drained.
 const ROUNDS: u64 = 8;
+
+/// No process is given up that is only slow: where none falls silent, and a call must not be lost.
+const SELDOM: &str = "ping_interval=20s";
 
 /// The numbers that one service sends back, from those of the other.
 const OFFSET: u64 = 1_000_000_000;
@@ -54,19 +57,19 @@ async fn start(command: &mut Command) -> (Child, String) {
 }
 
 /// Starts a broker, and returns where it listens.
-async fn start_broker() -> (Child, SocketAddr) {
+async fn start_broker(pings: &str) -> (Child, SocketAddr) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_journal-broker"));
-    let (child, line) = start(command.arg(format!("tcp://{SERVER}"))).await;
+    let (child, line) = start(command.arg(format!("tcp://{SERVER}&{pings}"))).await;
     let address = line.trim_start_matches("tcp://").parse();
     (child, address.expect("an address"))
 }
 
 /// Starts a service, again until it is attached: as with a client, the first attempt is not repeated.
-async fn start_service(proxy: &Proxy, folder: &Path, number: u64) -> Child {
+async fn start_service(proxy: &Proxy, pings: &str, folder: &Path, number: u64) -> Child {
     loop {
         let mut command = Command::new(env!("CARGO_BIN_EXE_journal-server"));
         command
-            .arg(url(proxy))
+            .arg(url(proxy, pings))
             .arg(folder.join(format!("service-{number}")))
             .arg((number * OFFSET).to_string())
             .stderr(Stdio::null());
@@ -77,12 +80,14 @@ async fn start_service(proxy: &Proxy, folder: &Path, number: u64) -> Child {
     }
 }
 
-fn url(proxy: &Proxy) -> String {
-    format!("{}/lab?{CLIENT}", proxy.url())
+fn url(proxy: &Proxy, pings: &str) -> String {
+    format!("{}/lab?{CLIENT}&{pings}", proxy.url())
 }
 
 /// The processes with the proxies between them.
 struct Stage {
+    /// How often each process looks for silence.
+    pings: &'static str,
     folder: tempfile::TempDir,
     broker: Child,
     client: ClientProcess,
@@ -99,17 +104,18 @@ struct Stage {
 }
 
 impl Stage {
-    async fn open(seed: u64, troubles: u64) -> Self {
+    async fn open(seed: u64, troubles: u64, pings: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (broker, address) = start_broker().await;
+        let (broker, address) = start_broker(pings).await;
         let plan = |part: u64| Plan::seeded(seed ^ part, troubles, 60_000);
         let to_steady = Proxy::with_plan(address, plan(1)).await;
         let to_other = Proxy::with_plan(address, plan(2)).await;
         let to_client = Proxy::with_plan(address, plan(3)).await;
-        let steady = start_service(&to_steady, folder.path(), 0).await;
-        let other = start_service(&to_other, folder.path(), 1).await;
-        let client = ClientProcess::start(&url(&to_client), folder.path(), seed).await;
+        let steady = start_service(&to_steady, pings, folder.path(), 0).await;
+        let other = start_service(&to_other, pings, folder.path(), 1).await;
+        let client = ClientProcess::start(&url(&to_client, pings), folder.path(), seed).await;
         Self {
+            pings,
             folder,
             broker,
             client,
@@ -135,7 +141,13 @@ impl Stage {
 
     /// Starts another in place of the second service, which has gone.
     async fn replace_other(&mut self) {
-        self.other = start_service(&self.to_other, self.folder.path(), self.services).await;
+        self.other = start_service(
+            &self.to_other,
+            self.pings,
+            self.folder.path(),
+            self.services,
+        )
+        .await;
         self.services += 1;
     }
 
@@ -161,7 +173,7 @@ impl Stage {
             ));
         }
         let first = FIRST + self.clients * NUMBERS;
-        let url = url(&self.to_client);
+        let url = url(&self.to_client, self.pings);
         self.client = ClientProcess::start_at(&url, self.folder.path(), seed, first).await;
         self.clients += 1;
     }
@@ -171,7 +183,7 @@ impl Stage {
         let lost = self.client.progress.borrow().lost_sessions;
         self.broker.kill().await.expect("it runs");
         let address;
-        (self.broker, address) = start_broker().await;
+        (self.broker, address) = start_broker(self.pings).await;
         for proxy in self.proxies() {
             proxy.aim(address);
         }
@@ -291,7 +303,7 @@ fn all_are_good(figures: &Figures, what: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn connections_to_a_broker_that_break_lose_and_repeat_nothing() {
     for seed in seeds() {
-        let mut stage = Stage::open(seed, TROUBLES).await;
+        let mut stage = Stage::open(seed, TROUBLES, OFTEN).await;
         for mut tally in stage.proxies().map(Proxy::tally) {
             let over = tally.wait_for(|tally| tally.troubles() == TROUBLES);
             soon("the end of the plan", over).await.expect("runs");
@@ -312,7 +324,7 @@ async fn connections_to_a_broker_that_break_lose_and_repeat_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_service_that_is_killed_takes_no_acknowledged_message_with_it() {
     for seed in seeds() {
-        let mut stage = Stage::open(seed, 0).await;
+        let mut stage = Stage::open(seed, 0, SELDOM).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS {
             stage.work(&mut random).await;
@@ -334,7 +346,7 @@ async fn a_service_that_is_killed_takes_no_acknowledged_message_with_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_client_that_is_killed_takes_no_acknowledged_message_with_it() {
     for seed in seeds() {
-        let mut stage = Stage::open(seed, 0).await;
+        let mut stage = Stage::open(seed, 0, SELDOM).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS {
             stage.work(&mut random).await;
@@ -357,7 +369,7 @@ async fn a_client_that_is_killed_takes_no_acknowledged_message_with_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn each_call_through_a_broker_that_is_killed_has_one_outcome() {
     for seed in seeds() {
-        let mut stage = Stage::open(seed, 0).await;
+        let mut stage = Stage::open(seed, 0, SELDOM).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS {
             stage.work(&mut random).await;
@@ -378,7 +390,7 @@ async fn each_call_through_a_broker_that_is_killed_has_one_outcome() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn services_that_drain_under_load_cost_no_call() {
     for seed in seeds() {
-        let mut stage = Stage::open(seed, 0).await;
+        let mut stage = Stage::open(seed, 0, SELDOM).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS {
             stage.work(&mut random).await;
@@ -399,7 +411,7 @@ async fn services_that_drain_under_load_cost_no_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_service_that_is_stopped_loses_and_repeats_nothing_when_it_goes_on() {
     for seed in seeds() {
-        let mut stage = Stage::open(seed, 0).await;
+        let mut stage = Stage::open(seed, 0, OFTEN).await;
         let mut random = Random(seed);
         for _ in 0..ROUNDS / 2 {
             stage.work(&mut random).await;
