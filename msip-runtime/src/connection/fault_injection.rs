@@ -36,6 +36,8 @@ pub(crate) enum FaultInjection {
     RelayWithoutLooking,
     /// A relayed call that is given up is taken out by its token alone, which may be another's.
     GiveUpRelayedByToken,
+    /// Whether a call that was given up counts at the peer still is asked under one lock, and its permit kept under another.
+    KeepPermitLate,
 }
 
 #[cfg(shuttle)]

@@ -36,7 +36,7 @@ impl ConnectionInner {
         }
     }
 
-    fn is_given_up(&self, slot: Slot) -> bool {
+    pub(super) fn is_given_up(&self, slot: Slot) -> bool {
         let session = self.session.awake();
         session.is_some_and(|session| session.is_given_up(slot))
     }

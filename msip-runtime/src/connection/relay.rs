@@ -285,7 +285,16 @@ impl CalleeConnection for ConnectionShared {
             session.forget(slot);
         }
         let permit = target.take_permit();
-        state.keep_permit_if_given_up(slot, permit);
+        if FaultInjection::KeepPermitLate.is_on() && state.is_given_up(slot) {
+            state.wake_driver();
+            drop(state);
+            state = self.lock();
+            if let Some(permit) = permit {
+                state.keep_permit(slot, permit);
+            }
+        } else {
+            state.keep_permit_if_given_up(slot, permit);
+        }
         state.relays.push(Relay::Ended(target, RelayEnd::GivenUp));
         state.wake_one_call();
         state.wake_driver();

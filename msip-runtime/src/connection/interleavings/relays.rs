@@ -6,10 +6,10 @@ use msip_session::{
     Outcome, Reply, Token,
     wire::{Code, ErrorRef, Topic},
 };
-use shuttle::thread;
+use shuttle::{future::block_on, thread};
 
 use super::{
-    check, join,
+    ask, check, join,
     network::{HELD, Network, Say},
 };
 use crate::{
@@ -28,6 +28,8 @@ struct Target {
     network: Arc<Network>,
     call: CallToAnswer,
     said: Say,
+    /// Says when it is dropped.
+    permit: Option<Arc<()>>,
 }
 
 impl CallToOpen for Target {
@@ -63,7 +65,7 @@ impl RelayTarget for Target {
     fn set_timeout(&mut self, _: Duration) {}
 
     fn take_permit(&mut self) -> Option<CallPermit> {
-        None
+        Some(Box::new(self.permit.take()?))
     }
 
     fn answered(self: Box<Self>) {
@@ -85,10 +87,22 @@ impl RelayTarget for Target {
 /// Relays a call of the peer of `from`, as this one. `false` where there is nowhere to relay it to.
 fn relay(from: &Arc<Network>, call: CallToAnswer, to: &Network, said: Say) -> bool {
     let network = Arc::clone(from);
+    relay_with(network, call, to, said, None)
+}
+
+/// The same with a permit.
+fn relay_with(
+    network: Arc<Network>,
+    call: CallToAnswer,
+    to: &Network,
+    said: Say,
+    permit: Option<Arc<()>>,
+) -> bool {
     let target = Box::new(Target {
         network,
         call,
         said,
+        permit,
     });
     let mut is_relayed = true;
     to.client.relay_all(vec![target], |_, _| is_relayed = false);
@@ -157,6 +171,34 @@ fn a_call_that_is_given_up_takes_none_with_it_that_has_its_place() {
         relay_next(&from, &to, Say::Ask(2));
         join([caller]);
         check_ends(&from, &to);
+    });
+}
+
+#[test]
+fn the_permit_of_a_call_that_is_given_up_comes_back_when_the_peer_has_ended_it() {
+    check(FaultInjection::KeepPermitLate, || {
+        let (from, to) = (Network::start(), Network::start());
+        let first = from.peer_asks(Token::new(1), Say::Ask(HELD));
+        let (call, permit) = (from.next_call(), Arc::new(()));
+        let caller = Arc::clone(&from);
+        let caller = thread::spawn(move || caller.peer_gives_up(first));
+        let kept = Some(Arc::clone(&permit));
+        assert!(relay_with(
+            Arc::clone(&from),
+            call,
+            &to,
+            Say::Ask(HELD),
+            kept
+        ));
+        join([caller]);
+        from.wait_until(|peer| peer.relays_ended > 0);
+        // The peer has said before what has become of the first.
+        let answer = block_on(ask(&to, 2));
+        assert!(matches!(answer, Ok(Say::Ask(2))));
+        assert_eq!(Arc::strong_count(&permit), 1, "it is kept no longer");
+        for network in [from, to] {
+            network.stop();
+        }
     });
 }
 
