@@ -13,12 +13,12 @@ use msip_tests::{
 use tokio::sync::mpsc;
 
 /// Answers each call with its own body, rests whenever nothing comes, and says what it does.
-struct Sleeper(mpsc::UnboundedSender<&'static str>);
+struct Sleeper(mpsc::Sender<&'static str>);
 
 impl Sleeper {
-    fn says(&self, what: &'static str) {
+    async fn says(&self, what: &'static str) {
         // Nobody hears it where the test has ended.
-        let _ = self.0.send(what);
+        let _ = self.0.send(what).await;
     }
 }
 
@@ -28,7 +28,7 @@ impl Service for Sleeper {
         let mut inbound = Box::new(inbound);
         while let Some(event) = inbound.next().await {
             match event {
-                Event::Messages(_) => self.says("message"),
+                Event::Messages(_) => self.says("message").await,
                 Event::Exchange(exchange) => {
                     if let Reply::Call(responder) = exchange.reply {
                         responder.answer(&exchange.message);
@@ -36,9 +36,9 @@ impl Service for Sleeper {
                 }
                 Event::Idle => match inbound.rest() {
                     Ok(mut idle) => {
-                        self.says("rests");
+                        self.says("rests").await;
                         poll_fn(|task| idle.poll_ready(task)).await;
-                        self.says("wakes");
+                        self.says("wakes").await;
                         inbound = Box::new(idle.wake());
                     }
                     Err(awake) => inbound = awake,
@@ -46,13 +46,13 @@ impl Service for Sleeper {
                 _ => {}
             }
         }
-        self.says("ended");
+        self.says("ended").await;
     }
 }
 
 #[tokio::test]
 async fn a_service_that_rests_gets_what_comes_then() {
-    let (says, mut said) = mpsc::unbounded_channel();
+    let (says, mut said) = mpsc::channel(16);
     let server = UntypedServer::builder("tcp://127.0.0.1:0")
         .untyped(UntypedProtocol::any(), Sleeper(says))
         .bind()
