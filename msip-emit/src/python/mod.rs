@@ -13,6 +13,7 @@ pub mod names;
 mod protocol;
 mod protocol_names;
 mod read_bytes;
+mod read_value;
 mod rules;
 mod sending;
 mod signature;
