@@ -4,12 +4,12 @@
 //! without gaps, lead to their slots through a ring.
 
 mod delivery_ids;
+mod droppable;
+mod ending;
 mod entry;
 mod resume;
 #[cfg(test)]
 mod tests;
-
-use std::time::Duration;
 
 use slab::Slab;
 
@@ -18,13 +18,14 @@ use super::{
     fault_injection::FaultInjection,
     outgoing::Position,
     slot::{Slot, Token},
-    streams::{LATE_FRAMES, StreamKey, StreamTable},
+    streams::StreamKey,
     to_usize,
 };
 use crate::wire::{MsgId, Side};
 pub(super) use delivery_ids::DELIVERY_WINDOW;
 use delivery_ids::DeliveryIds;
-use entry::{Books, Entry, cost};
+pub(super) use ending::Ended;
+use entry::{Books, Entry};
 pub(super) use entry::{Opening, VacantExchange};
 
 /// How many bits of an id are its slot.
@@ -52,15 +53,6 @@ pub enum Class {
     Droppable,
     /// A call that nobody here waits for any more, and that counts until the peer has ended it. It has no outcome.
     Abandoned,
-}
-
-/// What an ACK or ERROR has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// An exchange that is awaited.
-    Awaited(Token),
-    /// A call that is not, which was in this slot; there may be capacity for another.
-    Abandoned(Slot),
 }
 
 /// A call that is not awaited any more.
@@ -251,44 +243,6 @@ impl OutboundExchanges {
         }
     }
 
-    /// Whether the droppable delivery with this placeholder is awaited.
-    pub(super) fn is_droppable(&self, placeholder: MsgId) -> bool {
-        self.droppable(placeholder).is_some()
-    }
-
-    fn droppable(&self, placeholder: MsgId) -> Option<Slot> {
-        let slot = self.find(placeholder)?;
-        let entry = self.entries.get(slot.index())?;
-        (entry.class == Class::Droppable).then_some(slot)
-    }
-
-    /// The droppable delivery with this placeholder is sent: it becomes a delivery with the next id, whose frame `frame`
-    /// makes. `None` where it is not awaited.
-    pub(super) fn number_droppable(
-        &mut self,
-        placeholder: MsgId,
-        frame: impl FnOnce(MsgId) -> (Position, Vec<u8>),
-    ) -> Option<MsgId> {
-        let slot = self.droppable(placeholder)?;
-        let entry = self.entries.get_mut(slot.index())?;
-        let books = &mut self.books;
-        let id = MsgId::delivery(books.side, books.deliveries.next());
-        let (position, kept) = frame(id);
-        books.kept_cost += cost(&kept);
-        entry.id = id;
-        entry.class = Class::Delivery;
-        entry.position = position;
-        entry.kept = kept;
-        books.deliveries.push(slot);
-        Some(id)
-    }
-
-    /// The droppable delivery with this placeholder was dropped; it is closed.
-    pub(super) fn close_droppable(&mut self, placeholder: MsgId) -> Option<Token> {
-        let slot = self.droppable(placeholder)?;
-        self.take(slot).map(|entry| entry.token)
-    }
-
     /// Whether an exchange under this id is awaited.
     pub(super) fn is_awaited(&self, id: MsgId) -> bool {
         self.entry_of(id)
@@ -350,61 +304,6 @@ impl OutboundExchanges {
         self.entries.contains(slot.index())
     }
 
-    /// Whether a frame for an exchange that is not open may be late: it was under way when the exchange ended here.
-    pub(super) fn allows_late(&mut self, id: MsgId) -> bool {
-        let was_issued = id.chosen_by() == self.books.side && !id.is_connection();
-        if was_issued && self.late_frames > 0 {
-            self.late_frames -= 1;
-            return true;
-        }
-        false
-    }
-
-    /// So many more frames may be late.
-    pub(super) fn allow_late(&mut self, frames: usize) {
-        self.late_frames += frames as u64;
-    }
-
-    /// Closes the call or delivery that an ACK or ERROR with this id answers. `None` where none is open under it.
-    pub(super) fn answer(&mut self, id: MsgId, streams: &mut StreamTable) -> Option<Ended> {
-        let slot = self.find(id)?;
-        match self.entries.get(slot.index())?.class {
-            Class::Call | Class::Delivery | Class::Subscribe => {
-                let entry = self.remove(slot, streams)?;
-                Some(Ended::Awaited(entry.token))
-            }
-            Class::Abandoned => self.take(slot).map(|_| Ended::Abandoned(slot)),
-            Class::Ping | Class::Droppable => None,
-        }
-    }
-
-    /// The same for a call, whose streams end with it. `None` where it is another exchange, and nothing has happened.
-    #[inline]
-    pub(super) fn answer_call(&mut self, id: MsgId, streams: &mut StreamTable) -> Option<Token> {
-        let slot = self.find(id).filter(|_| !id.is_delivery())?;
-        let entry = self.entries.get(slot.index())?;
-        if entry.class != Class::Call || !entry.kept.is_empty() {
-            return None;
-        }
-        let (token, key) = (entry.token, entry.streams);
-        self.entries.try_remove(slot.index())?;
-        self.books.calls = self.books.calls.saturating_sub(1);
-        if let Some(key) = key {
-            streams.close(key);
-            self.late_frames += LATE_FRAMES;
-        }
-        Some(token)
-    }
-
-    /// Closes the ping that a PONG with this id answers.
-    pub(super) fn pong(&mut self, id: MsgId) -> Option<Token> {
-        let slot = self.find(id)?;
-        if self.entries.get(slot.index())?.class != Class::Ping {
-            return None;
-        }
-        self.take(slot).map(|entry| entry.token)
-    }
-
     #[inline]
     fn find(&self, id: MsgId) -> Option<Slot> {
         let slot = if id.is_delivery() {
@@ -420,101 +319,6 @@ impl OutboundExchanges {
     #[inline]
     fn entry_of(&self, id: MsgId) -> Option<&Entry> {
         self.entries.get(self.find(id)?.index())
-    }
-
-    /// A call is not awaited any more, and the peer will say when it has ended there. Until then it counts, since it counts
-    /// there.
-    pub(super) fn abandon(&mut self, slot: Slot, streams: &mut StreamTable) {
-        let Some(entry) = self.entries.get_mut(slot.index()) else {
-            return;
-        };
-        if let Some(key) = entry.streams.take() {
-            streams.close(key);
-            self.late_frames += LATE_FRAMES;
-        }
-        let kept = std::mem::take(&mut entry.kept);
-        self.books.kept_cost = self.books.kept_cost.saturating_sub(cost(&kept));
-        self.books.abandoned += 1;
-        entry.class = Class::Abandoned;
-        entry.deadline = Duration::MAX;
-    }
-
-    /// Closes an exchange that is not awaited any more.
-    pub(super) fn forget(&mut self, slot: Slot, streams: &mut StreamTable) {
-        let entry = self.entries.get(slot.index());
-        if entry.is_some_and(|entry| entry.class == Class::Abandoned) {
-            return;
-        }
-        if let Some(entry) = self.remove(slot, streams) {
-            // What was never sent is never answered.
-            self.late_frames += u64::from(entry.class != Class::Droppable);
-        }
-    }
-
-    /// Closes an exchange and its streams.
-    fn remove(&mut self, slot: Slot, streams: &mut StreamTable) -> Option<Entry> {
-        let entry = self.take(slot)?;
-        if let Some(key) = entry.streams {
-            streams.close(key);
-            self.late_frames += LATE_FRAMES;
-        }
-        Some(entry)
-    }
-
-    /// Closes an exchange, which has no streams or whose streams are closed by the caller.
-    fn take(&mut self, slot: Slot) -> Option<Entry> {
-        let entry = self.entries.try_remove(slot.index())?;
-        let books = &mut self.books;
-        books.kept_cost = books.kept_cost.saturating_sub(cost(&entry.kept));
-        match entry.class {
-            Class::Call => books.calls = books.calls.saturating_sub(1),
-            Class::Abandoned => {
-                books.calls = books.calls.saturating_sub(1);
-                books.abandoned = books.abandoned.saturating_sub(1);
-            }
-            Class::Delivery => books.deliveries.remove(entry.id.sequence()),
-            Class::Ping | Class::Subscribe | Class::Droppable => {}
-        }
-        Some(entry)
-    }
-
-    /// When the next exchange may time out.
-    #[inline]
-    pub(super) const fn poll_timeout(&self) -> Option<Duration> {
-        self.books.next_deadline
-    }
-
-    /// Adds the exchanges that have timed out to `expired`, and closes them but for the calls, which it returns.
-    pub(super) fn expire(
-        &mut self,
-        now: Duration,
-        streams: &mut StreamTable,
-        expired: &mut Vec<Token>,
-    ) -> Vec<Slot> {
-        let mut calls = Vec::new();
-        if self.books.next_deadline.is_none_or(|next| now < next) {
-            return calls;
-        }
-        let mut next_deadline: Option<Duration> = None;
-        let mut late = Vec::new();
-        for (index, entry) in &self.entries {
-            if entry.deadline <= now {
-                late.push(Slot::from_index(index));
-                expired.push(entry.token);
-            } else {
-                next_deadline =
-                    Some(next_deadline.map_or(entry.deadline, |next| next.min(entry.deadline)));
-            }
-        }
-        self.books.next_deadline = next_deadline;
-        for slot in late {
-            if self.to_abandon(slot).is_some() {
-                calls.push(slot);
-            } else {
-                self.forget(slot, streams);
-            }
-        }
-        calls
     }
 
     /// The frames that are kept to be sent again, in bytes, each counted as its length + 64.

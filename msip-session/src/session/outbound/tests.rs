@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::{
-    session::{outgoing::OutgoingQueue, request::Priority},
+    session::{outgoing::OutgoingQueue, request::Priority, streams::StreamTable},
     wire::Credit,
 };
 
