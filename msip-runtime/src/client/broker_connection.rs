@@ -5,8 +5,9 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use tokio::sync::watch;
 
 use super::{
-    Client, ClientBuilder, ClientSide, ConnectWith, ConnectionInfo, ConnectionState, KeepOpen,
-    Login, MultiplexedConnection, Shared, connection,
+    Client, ClientBuilder, ClientShared, ClientSide, ConnectWith, ConnectionInfo, ConnectionState,
+    KeepOpen, Login, MultiplexedConnection,
+    connection::SharedInfo,
     establish::ProtocolId,
     parent::ParentConnection,
     subscription::Spoken,
@@ -195,7 +196,7 @@ impl BrokerConnection {
             schemas: PeerSchemas::of_servers(OwnSchema::of::<P>()),
             limit: mux.timeouts().handshake,
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ClientShared {
             connection: Arc::clone(mux.connection()),
             topic: Some(at),
             parent: Some(ParentConnection::new(mux.shared())),
@@ -203,7 +204,7 @@ impl BrokerConnection {
             state: watch::Sender::new(ConnectionState::Connected),
             stop: watch::Sender::new(false),
             login: watch::Sender::new(Login::Pending),
-            info: connection::Shared::default(),
+            info: SharedInfo::default(),
         });
         let login_timeout = mux.timeouts().login;
         let endpoint = TopicClient::new(side, &shared, spoken, login_timeout, topic);

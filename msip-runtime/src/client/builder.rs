@@ -5,7 +5,7 @@ mod parts;
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
-    Client, ClientSide, ConnectWith, Shared,
+    Client, ClientShared, ClientSide, ConnectWith,
     credential::{CredentialSource, IntoCredential},
     endpoint::TypedEndpoint,
     establish::ProtocolId,
@@ -340,7 +340,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         });
         let schemas = PeerSchemas::of_servers(OwnSchema::of::<P>());
         let target = parts.target(protocol, Translations::of::<P>(), Some(schemas));
-        let endpoint = |shared: &Arc<Shared>| TypedEndpoint {
+        let endpoint = |shared: &Arc<ClientShared>| TypedEndpoint {
             side,
             client: Client::weak(shared),
         };

@@ -10,7 +10,7 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    Login, Shared,
+    ClientShared, Login,
     backoff::{Backoff, random},
     endpoint::Endpoint,
     establish::{Established, Target, establish},
@@ -29,7 +29,7 @@ use msip_session::wire::SessionId;
 
 /// The channels of one session. Dropping it breaks their connections.
 pub(super) struct SessionChannels {
-    shared: Arc<Shared>,
+    shared: Arc<ClientShared>,
     tasks: JoinSet<()>,
     /// Set once none is opened any more.
     over: watch::Sender<bool>,
@@ -43,7 +43,7 @@ impl SessionChannels {
     pub(super) fn open<E: Endpoint>(
         target: &Arc<Target>,
         endpoint: &Arc<E>,
-        shared: &Arc<Shared>,
+        shared: &Arc<ClientShared>,
         session: SessionId,
         key: Option<ChannelKey>,
     ) -> Self {
@@ -120,7 +120,7 @@ struct ClientChannel<E> {
     index: usize,
     target: Target,
     endpoint: Arc<E>,
-    shared: Arc<Shared>,
+    shared: Arc<ClientShared>,
     over: watch::Receiver<bool>,
 }
 
@@ -207,12 +207,12 @@ impl<E: Endpoint> ClientChannel<E> {
 
 /// A channel that is there as long as this lives.
 struct Up<'a> {
-    shared: &'a Shared,
+    shared: &'a ClientShared,
     connection: Arc<ConnectionShared>,
 }
 
 impl<'a> Up<'a> {
-    fn new(shared: &'a Shared, index: usize, connection: &Arc<ConnectionShared>) -> Self {
+    fn new(shared: &'a ClientShared, index: usize, connection: &Arc<ConnectionShared>) -> Self {
         shared.connection.channel_up(index, connection);
         shared.channels_changed();
         Self {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Shared as ClientShared, establish::Target, subscription::Spoken, topic::ClientTopic};
+use super::{ClientShared, establish::Target, subscription::Spoken, topic::ClientTopic};
 use crate::{
     CallOptions, CloseReason, Codec, Compression, Dropped, MemoryUse, SchemaDifference, SchemaRule,
     SessionLost,
@@ -36,7 +36,7 @@ pub enum ConnectionState {
 
 /// What the handshake yielded.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedInfo {
     pub(super) welcomed: Mutex<Welcomed>,
     pub(super) lost: watch::Sender<Option<SessionLost>>,
     schema: Mutex<SchemaState>,
@@ -63,7 +63,7 @@ impl fmt::Debug for Checking {
     }
 }
 
-impl Default for Shared {
+impl Default for SharedInfo {
     fn default() -> Self {
         Self {
             welcomed: Mutex::default(),
@@ -75,7 +75,7 @@ impl Default for Shared {
     }
 }
 
-impl Shared {
+impl SharedInfo {
     pub(super) fn welcomed(&self) -> Welcomed {
         self.lock_welcomed().clone()
     }

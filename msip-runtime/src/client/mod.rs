@@ -4,6 +4,7 @@ mod backoff;
 mod broker_connection;
 mod builder;
 mod channels;
+mod client_side;
 mod connect_with;
 mod connection;
 mod credential;
@@ -42,16 +43,15 @@ pub(crate) use stub::StubOutbound;
 pub use untyped::{Ignore, UntypedClient, UntypedService};
 
 use crate::{
-    Answered, CallError, CallOptions, CloseReason, ConnectError, DisconnectReason, Metadata,
-    Protocol, Sender, Status, Streaming,
+    CallError, CallOptions, CloseReason, Code, ConnectError, Protocol, Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
-    dispatch::Dispatch,
     middleware::Stack,
     outbound::SendHandle,
     with::With,
 };
-use msip_session::wire::{Escaped, broker::TopicInd};
+use client_side::ClientSide;
+use connection::SharedInfo;
 use parent::ParentConnection;
 use topic::ClientTopic;
 
@@ -136,7 +136,7 @@ use topic::ClientTopic;
 ///
 /// docs/protocol.md, "Handshake" and "Liveness".
 pub struct Client<P: Protocol> {
-    shared: Arc<Shared>,
+    shared: Arc<ClientShared>,
     /// Closes the connection when the last handle goes. Handlers have none.
     keep: Option<Arc<KeepOpen>>,
     serving: Serving,
@@ -147,7 +147,7 @@ pub struct Client<P: Protocol> {
 
 /// What the handles and the supervisor task share.
 #[derive(Debug)]
-struct Shared {
+struct ClientShared {
     connection: Arc<ConnectionShared>,
     /// The topic of a broker that it speaks at; `None` on a direct connection.
     topic: Option<ClientTopic>,
@@ -159,7 +159,7 @@ struct Shared {
     stop: watch::Sender<bool>,
     /// How far the login is.
     login: watch::Sender<Login>,
-    info: connection::Shared,
+    info: SharedInfo,
 }
 
 /// How far the login of a connection is, for the handlers of what came by it.
@@ -173,7 +173,7 @@ enum Login {
 
 /// Asks the connection to close when it is dropped.
 #[derive(Debug)]
-struct KeepOpen(Arc<Shared>);
+struct KeepOpen(Arc<ClientShared>);
 
 impl Drop for KeepOpen {
     fn drop(&mut self) {
@@ -181,13 +181,13 @@ impl Drop for KeepOpen {
     }
 }
 
-impl Shared {
+impl ClientShared {
     fn request_stop(&self) {
         if self.parent.is_some() {
             return self.end_at_topic(CloseReason::ClosedByUs);
         }
         self.stop.send_replace(true);
-        let status = Status::new(crate::Code::Cancelled, "the client closes the connection");
+        let status = Status::new(Code::Cancelled, "the client closes the connection");
         self.connection.close_channels(&status);
         self.connection.begin_close(&status);
     }
@@ -378,7 +378,7 @@ impl<P: Protocol> Client<P> {
     }
 
     /// The handle for handlers, which does not keep the connection open.
-    fn weak(shared: &Arc<Shared>) -> Self {
+    fn weak(shared: &Arc<ClientShared>) -> Self {
         Self {
             shared: Arc::clone(shared),
             keep: None,
@@ -410,108 +410,4 @@ impl<P: Protocol> std::fmt::Debug for Client<P> {
             .field("state", &*self.shared.state.borrow())
             .finish_non_exhaustive()
     }
-}
-
-/// A client's handler, as the dispatcher sees it.
-struct ClientSide<P, H> {
-    handler: Arc<H>,
-    incoming: Stack,
-    protocol: PhantomData<fn() -> P>,
-}
-
-impl<P, H> Dispatch for ClientSide<P, H>
-where
-    P: ConnectWith<H>,
-    H: Send + Sync + 'static,
-{
-    type In = P::ServerToClient;
-    type Out = P::ClientToServer;
-    type Context = Client<P>;
-
-    fn incoming(&self) -> Option<&Stack> {
-        self.incoming.installed()
-    }
-
-    fn serving(context: &Client<P>, mut serving: Serving) -> Client<P> {
-        if serving.metadata.is_some() {
-            Self::complete(context, &mut serving);
-        }
-        context.serving(serving)
-    }
-
-    fn complete(_: &Client<P>, serving: &mut Serving) {
-        Metadata::forget_nameless(&mut serving.metadata);
-    }
-
-    fn topic_speaks(context: &Client<P>, spoken: &TopicInd) {
-        if spoken.protocol == P::NAME {
-            context.shared.topic_speaks(spoken.fingerprint);
-        } else {
-            tracing::warn!(
-                topic = %Escaped::new(&spoken.topic),
-                ours = P::NAME,
-                theirs = %Escaped::new(&spoken.protocol),
-                "the service that came to the topic speaks another protocol"
-            );
-        }
-    }
-
-    fn subscription_ended(context: &Client<P>, topic: &str, why: Status) {
-        let shared = &context.shared;
-        let own = shared.topic.as_ref().map(|topic| topic.name().as_str());
-        if own == Some(topic) {
-            tracing::warn!(
-                topic,
-                %why,
-                "the broker has ended the subscription: its services are not heard any more"
-            );
-            let text = format!(
-                "the broker has ended the subscription to {topic}: {}",
-                why.message()
-            );
-            let status = Status::new(why.code(), text);
-            if shared.parent.is_some() {
-                shared.end_at_topic(CloseReason::ClosedByPeer(status));
-            }
-        }
-    }
-
-    fn dispatch(
-        &self,
-        context: &Client<P>,
-        message: P::ServerToClient,
-    ) -> impl Future<Output = Result<Answered<P::ClientToServer>, Status>> + Send {
-        P::dispatch(&self.handler, context, message)
-    }
-
-    fn cleared(
-        &self,
-        context: &Client<P>,
-        state: P::ServerToClient,
-    ) -> impl Future<Output = ()> + Send {
-        P::cleared(&self.handler, context, state)
-    }
-
-    fn dispatch_stream(
-        &self,
-        context: &Client<P>,
-        variant: u16,
-        requests: Streaming<P::ServerToClient>,
-    ) -> impl Future<Output = Result<Answered<P::ClientToServer>, Status>> + Send {
-        P::dispatch_stream(&self.handler, context, variant, requests)
-    }
-
-    /// The supervisor calls the handler's `on_connected`; what came by the connection is handled once it has returned.
-    async fn connected(&self, context: &Client<P>) {
-        let shared = &context.shared;
-        let of_parent = shared.parent.as_ref().map(|parent| &parent.shared);
-        for shared in [Some(shared), of_parent].into_iter().flatten() {
-            let mut login = shared.login.subscribe();
-            // The sender is in `shared`, which the context holds: it cannot be dropped.
-            let _ = login.wait_for(|login| *login == Login::Done).await;
-        }
-    }
-
-    /// The supervisor calls the handler's `on_disconnected`.
-    async fn disconnected(&self, _: &Client<P>, _: DisconnectReason) {}
 }

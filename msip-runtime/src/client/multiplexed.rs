@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::yield_now};
 
 use super::{
-    ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Reconnect, Shared,
+    ClientBuilder, ClientShared, ConnectionInfo, ConnectionState, KeepOpen, Reconnect,
     endpoint::Endpoint, establish::ProtocolId, supervisor, topic_clients::TopicClients,
 };
 use crate::{
@@ -78,7 +78,7 @@ impl<P, H> ClientBuilder<P, H> {
         let target = parts.target(protocol, Translations::none(), None);
         let endpoints = Endpoints::default();
         let clients = TopicClients::default();
-        let endpoint = |_: &Arc<Shared>| MultiplexedEndpoint {
+        let endpoint = |_: &Arc<ClientShared>| MultiplexedEndpoint {
             endpoints: endpoints.clone(),
             clients: clients.clone(),
         };
@@ -110,7 +110,7 @@ impl MultiplexedConnection {
     }
 
     /// What all of its handles share.
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<ClientShared> {
         &self.keep.0
     }
 
@@ -195,7 +195,7 @@ impl MultiplexedConnection {
 }
 
 /// Closes the connection, also where its services are not waited for.
-struct CloseOnDrop<'a>(&'a Arc<Shared>);
+struct CloseOnDrop<'a>(&'a Arc<ClientShared>);
 
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::Shared;
+use super::ClientShared;
 use crate::connection::{ClosedConnection, ConnectionShared};
 
 /// The connection that a client shares with others.
 #[derive(Debug)]
 pub(super) struct ParentConnection {
     /// What the handles of the whole connection share.
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<ClientShared>,
     pub(super) closed: ClosedConnection,
 }
 
 impl ParentConnection {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(shared: &Arc<ClientShared>) -> Self {
         Self {
             shared: Arc::clone(shared),
             closed: ClosedConnection::default(),

@@ -4,17 +4,17 @@ use std::{marker::PhantomData, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::{Client, ConnectionState, KeepOpen, Login, Shared, connection};
+use super::{Client, ClientShared, ConnectionState, KeepOpen, Login, connection::SharedInfo};
 use crate::{Protocol, call::Serving, connection::ConnectionShared, middleware::Stack};
 
 /// Stands in for the task that would keep a client connected.
 #[derive(Debug)]
-pub(crate) struct StubOutbound(Arc<Shared>);
+pub(crate) struct StubOutbound(Arc<ClientShared>);
 
 impl StubOutbound {
     /// A client that sends by this connection, whose session may be there already or not.
     pub(crate) fn client<P: Protocol>(connection: &Arc<ConnectionShared>) -> (Client<P>, Self) {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ClientShared {
             connection: Arc::clone(connection),
             topic: None,
             parent: None,
@@ -22,7 +22,7 @@ impl StubOutbound {
             state: watch::Sender::new(ConnectionState::Connected),
             stop: watch::Sender::new(false),
             login: watch::Sender::new(Login::Done),
-            info: connection::Shared::default(),
+            info: SharedInfo::default(),
         });
         let client = Client {
             shared: Arc::clone(&shared),

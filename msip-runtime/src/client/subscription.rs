@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use prost::Message as _;
 
 use super::{
-    Shared,
+    ClientShared,
     establish::{ProtocolId, Target},
 };
 use crate::{
@@ -41,7 +41,7 @@ impl Target {
     }
 }
 
-impl Shared {
+impl ClientShared {
     /// Subscribes to the topic of the client, where it has one: what a new session begins with.
     pub(super) async fn subscribe(
         &self,
@@ -115,7 +115,7 @@ impl Spoken {
     }
 
     /// What ends the subscription of a client.
-    pub(super) fn revoked(&self, shared: &Shared) -> Option<SubscribeAsk> {
+    pub(super) fn revoked(&self, shared: &ClientShared) -> Option<SubscribeAsk> {
         Some(SubscribeAsk {
             is_unsubscribe: true,
             subscribe: None,

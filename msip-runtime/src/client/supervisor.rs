@@ -1,10 +1,10 @@
 //! The supervisor of a client: a task that connects, runs the connection, and reconnects.
 
-use std::{
-    future::{Future, pending},
-    pin::Pin,
-    sync::Arc,
-};
+mod login;
+mod reconnect;
+mod welcome;
+
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use tokio::{
     sync::{oneshot, watch},
@@ -13,19 +13,18 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    ConnectionState, KeepOpen, Login, Reconnect, Shared,
+    ClientShared, ConnectionState, KeepOpen, Login, Reconnect,
     backoff::{Backoff, random},
     channels::SessionChannels,
-    connection,
+    connection::SharedInfo,
     endpoint::Endpoint,
     establish::{Established, Identity, Target, establish},
-    login::login_outcome,
-    subscription::{Spoken, SubscribeError},
+    subscription::Spoken,
 };
 use crate::{
     CloseReason, Code, ConnectError, DisconnectReason, SessionLost,
     connection::ConnectionShared,
-    driver::{ConnectionEnd, Driver, Ending, HandlerTask, drain},
+    driver::{ConnectionEnd, Driver, HandlerTask, drain},
     error::WithCauses,
     instruments::{self, SessionCount},
     service::{Inbox, caught},
@@ -37,14 +36,11 @@ use msip_session::{Lost, wire::Decoder};
 use reconnect::{Failed, Reconnected, Route};
 use welcome::{Ready, attach};
 
-mod reconnect;
-mod welcome;
-
 /// Connects for the first time and logs in, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
 /// Dropping the future closes the connection.
 pub(super) async fn start<E: Endpoint>(
     target: Target,
-    endpoint: impl FnOnce(&Arc<Shared>) -> E,
+    endpoint: impl FnOnce(&Arc<ClientShared>) -> E,
 ) -> Result<KeepOpen, ConnectError> {
     instruments::describe();
     let connection = ConnectionShared::new(&target.settings);
@@ -55,7 +51,7 @@ pub(super) async fn start<E: Endpoint>(
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
     let established = establish(&target, &mut addresses, &connection, None).await?;
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(ClientShared {
         connection,
         topic: target.topic.clone(),
         parent: None,
@@ -63,7 +59,7 @@ pub(super) async fn start<E: Endpoint>(
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),
         login: watch::Sender::new(Login::Pending),
-        info: connection::Shared::default(),
+        info: SharedInfo::default(),
     });
     let keep = KeepOpen(Arc::clone(&shared));
     let connection = attach(&target, &shared, established);
@@ -105,13 +101,6 @@ enum Next {
     Stop(CloseReason),
 }
 
-/// Why a login did not succeed.
-enum LoginFailure {
-    /// Its connection has ended.
-    Ended(Ending),
-    Failed(ConnectError),
-}
-
 /// What a session has through all of its connections.
 struct SessionRun {
     /// Its channels, which end with it.
@@ -130,7 +119,7 @@ struct SessionRun {
 struct Supervisor<E> {
     target: Arc<Target>,
     endpoint: Arc<E>,
-    shared: Arc<Shared>,
+    shared: Arc<ClientShared>,
     /// What is spoken at the topic of the client, where it has one.
     spoken: Option<Arc<Spoken>>,
     route: Route,
@@ -139,7 +128,7 @@ struct Supervisor<E> {
 }
 
 /// Closes a client whose task ends, or is dropped before it has: its runtime is shut down. Nobody waits for it any longer.
-struct AbandonOnDrop(Arc<Shared>);
+struct AbandonOnDrop(Arc<ClientShared>);
 
 impl Drop for AbandonOnDrop {
     fn drop(&mut self) {
@@ -241,28 +230,6 @@ impl<E: Endpoint> Supervisor<E> {
             Arc::clone(connection),
             Arc::clone(&run.inbox),
         )
-    }
-
-    /// The login has failed. Returns how its connection ends, and what the handler is to hear of it.
-    async fn login_failed(
-        &mut self,
-        failure: LoginFailure,
-        driver: &mut Driver,
-        run: &mut SessionRun,
-    ) -> (Ending, Failed) {
-        match failure {
-            LoginFailure::Ended(ending) => (ending, Failed::Nothing),
-            LoginFailure::Failed(error) => {
-                if let Some(first) = self.first_login.take() {
-                    // Nobody waits where the future of `connect` was dropped.
-                    let _ = first.send(Err(error));
-                    self.shared.request_stop();
-                    (driver.run(&mut run.handlers).await, Failed::Nothing)
-                } else {
-                    (Ending::LoginFailed, Failed::Attempt(error))
-                }
-            }
-        }
     }
 
     /// A connection of a session has ended, with this outcome of its login. Returns the session and its next connection, or
@@ -371,52 +338,6 @@ impl<E: Endpoint> Supervisor<E> {
         Err(next)
     }
 
-    /// Runs the connection until the handler's `on_connected` has returned, which begins once the `on_disconnected` of the
-    /// connection before has.
-    async fn log_in(
-        &mut self,
-        driver: &mut Driver,
-        run: &mut SessionRun,
-    ) -> Result<(), LoginFailure> {
-        let login = run.login;
-        let disconnecting = run.disconnecting.take();
-        let limit = self.target.settings.login_timeout;
-        let is_subscribed = &mut run.is_subscribed;
-        let logging_in = async {
-            if !*is_subscribed {
-                self.subscribe(login).await?;
-                *is_subscribed = true;
-            }
-            let connected = async {
-                if let Some(disconnecting) = disconnecting {
-                    disconnecting.await;
-                }
-                caught(self.endpoint.connected(login)).await
-            };
-            login_outcome(timeout(limit, connected).await, limit)
-        };
-        let outcome = tokio::select! {
-            // Nothing is lost where it is dropped, and it is run again.
-            ending = driver.run(&mut run.handlers) => return Err(LoginFailure::Ended(ending)),
-            // Where its connection has ended there is nothing to log in to.
-            outcome = logging_in => outcome,
-        };
-        outcome.map_err(LoginFailure::Failed)
-    }
-
-    /// Subscribes to the topic of the client, where it has one.
-    async fn subscribe(&self, login: u64) -> Result<(), ConnectError> {
-        let Some(spoken) = &self.spoken else {
-            return Ok(());
-        };
-        match self.shared.subscribe(spoken, login).await {
-            Ok(()) => Ok(()),
-            // The driver knows better why.
-            Err(SubscribeError::ConnectionEnded) => pending().await,
-            Err(SubscribeError::Failed(error)) => Err(error),
-        }
-    }
-
     /// The handlers of a session, with the checks of the schemas of its server, or of who speaks at its topic, beside them.
     fn beside_schema_checks(&self, handlers: HandlerTask) -> HandlerTask {
         match &self.spoken {
@@ -447,23 +368,6 @@ impl<E: Endpoint> Supervisor<E> {
                 tracing::error!(panic, "on_closed_by_server panicked");
                 Next::Stop(CloseReason::ClosedByPeer(status))
             }
-        }
-    }
-
-    /// The client is connected, and logged in.
-    fn is_connected(&mut self) {
-        self.route.failed_attempts = 0;
-        let shared = &self.shared;
-        shared.connection.logged_in();
-        shared.login.send_replace(Login::Done);
-        shared.state.send_replace(ConnectionState::Connected);
-        if *shared.stop.borrow() {
-            // It was asked to close before there was a session to close.
-            shared.request_stop();
-        }
-        if let Some(first) = self.first_login.take() {
-            // Where nobody waits any more, the client is being closed.
-            let _ = first.send(Ok(()));
         }
     }
 

@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use super::{
-    Client, ClientSide, ConnectWith, ConnectionState, Login, MultiplexedConnection, Reconnect,
-    Shared,
+    Client, ClientShared, ClientSide, ConnectWith, ConnectionState, Login, MultiplexedConnection,
+    Reconnect,
     login::login_outcome,
     subscription::{Spoken, SubscribeError},
     topic_clients::{Hook, TopicHooks},
@@ -54,7 +54,7 @@ where
 {
     pub(super) fn new(
         side: Arc<ClientSide<P, H>>,
-        shared: &Arc<Shared>,
+        shared: &Arc<ClientShared>,
         spoken: Spoken,
         login_timeout: Duration,
         topic: &str,
@@ -136,7 +136,7 @@ where
         }
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Arc<ClientShared> {
         &self.client.shared
     }
 
@@ -310,7 +310,7 @@ pub(super) async fn keep<P, H>(
 }
 
 /// The task of a client has ended, or was dropped.
-struct CloseOnDrop(Arc<Shared>);
+struct CloseOnDrop(Arc<ClientShared>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, future::Future, ops::Deref, sync::Arc};
 
 use super::{
-    ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Login, Shared,
+    ClientBuilder, ClientShared, ConnectionInfo, ConnectionState, KeepOpen, Login,
     endpoint::UntypedEndpoint, establish::ProtocolId, login_hook::LoginHook, supervisor,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub struct UntypedService<S> {
 #[derive(Clone)]
 pub struct UntypedClient {
     handle: Handle,
-    shared: Arc<Shared>,
+    shared: Arc<ClientShared>,
     _keep: Arc<KeepOpen>,
 }
 
@@ -267,7 +267,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
         } = before;
         let target = parts.target(protocol.clone(), Translations::none(), None);
         let ProtocolId { name, fingerprint } = protocol;
-        let endpoint = |shared: &Arc<Shared>| UntypedEndpoint {
+        let endpoint = |shared: &Arc<ClientShared>| UntypedEndpoint {
             service: Arc::new(service),
             peer: UntypedPeer::server(
                 Handle::new(&shared.connection),
@@ -287,7 +287,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
 }
 
 /// What waits until the login of a connection is done.
-fn logged_in(shared: &Shared) -> Readiness {
+fn logged_in(shared: &ClientShared) -> Readiness {
     let login = shared.login.subscribe();
     Readiness::new(move || {
         let mut login = login.clone();

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::super::{
-    Shared,
+    ClientShared,
     connection::Welcomed,
     establish::{Established, Identity, Target},
 };
@@ -23,7 +23,7 @@ use msip_session::{
 pub(super) type Ready = (Stream, Decoder, Identity, u64, Option<ChannelKey>);
 
 /// Whether the server goes on with the session that this client has.
-pub(super) fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
+pub(super) fn is_same_session(shared: &ClientShared, welcome: &Welcome) -> bool {
     let welcomed = shared
         .info
         .welcomed
@@ -33,7 +33,7 @@ pub(super) fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
 }
 
 /// Makes a new session the client's, and says what it learned.
-pub(super) fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
+pub(super) fn attach(target: &Target, shared: &ClientShared, established: Established) -> Ready {
     let Established {
         address,
         stream,
@@ -75,7 +75,7 @@ pub(super) fn attach(target: &Target, shared: &Shared, established: Established)
 }
 
 /// The session has the channels of its client, where the server takes them: returns the key of their tokens.
-fn begin_channels(target: &Target, shared: &Shared, welcome: &Welcome) -> Option<ChannelKey> {
+fn begin_channels(target: &Target, shared: &ClientShared, welcome: &Welcome) -> Option<ChannelKey> {
     let sessions = target.channels.iter().filter(|plan| plan.is_session());
     let mut kinds: Vec<KindSet> = sessions.map(|plan| plan.kinds).collect();
     let key = welcome.extensions.get(CHANNELS);
@@ -100,7 +100,7 @@ pub(super) fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
 
 /// Keeps the outcome of the handshake.
 pub(super) fn remember(
-    shared: &Shared,
+    shared: &ClientShared,
     welcome: &Welcome,
     address: &Address,
     is_confidential: bool,
