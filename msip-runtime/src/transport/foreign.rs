@@ -26,85 +26,43 @@ pub(super) struct Foreign<T> {
     renamed: Renamed<T>,
 }
 
-pub(super) static MIP: Foreign<Tcp> = Foreign {
-    dialect: DialectName::Mip,
-    renamed: Renamed {
-        scheme: "mip",
-        inner: Tcp,
-    },
-};
+impl<T> Foreign<T> {
+    const fn new(dialect: DialectName, scheme: &'static str, inner: T) -> Self {
+        Self {
+            dialect,
+            renamed: Renamed { scheme, inner },
+        }
+    }
+}
+
+pub(super) static MIP: Foreign<Tcp> = Foreign::new(DialectName::Mip, "mip", Tcp);
 
 #[cfg(feature = "tls")]
-pub(super) static MIP_TLS: Foreign<Tls> = Foreign {
-    dialect: DialectName::Mip,
-    renamed: Renamed {
-        scheme: "mip+tls",
-        inner: Tls::UNNAMED,
-    },
-};
+pub(super) static MIP_TLS: Foreign<Tls> = Foreign::new(DialectName::Mip, "mip+tls", Tls::UNNAMED);
 
 #[cfg(unix)]
-pub(super) static MIP_UNIX: Foreign<Unix> = Foreign {
-    dialect: DialectName::Mip,
-    renamed: Renamed {
-        scheme: "mip+unix",
-        inner: Unix,
-    },
-};
+pub(super) static MIP_UNIX: Foreign<Unix> = Foreign::new(DialectName::Mip, "mip+unix", Unix);
 
 #[cfg(feature = "flyrpc")]
-pub(super) static FLYRPC: Foreign<Tcp> = Foreign {
-    dialect: DialectName::FlyRpc,
-    renamed: Renamed {
-        scheme: "flyrpc",
-        inner: Tcp,
-    },
-};
+pub(super) static FLYRPC: Foreign<Tcp> = Foreign::new(DialectName::FlyRpc, "flyrpc", Tcp);
 
 #[cfg(all(feature = "flyrpc", feature = "tls"))]
-pub(super) static FLYRPC_TLS: Foreign<Tls> = Foreign {
-    dialect: DialectName::FlyRpc,
-    renamed: Renamed {
-        scheme: "flyrpc+tls",
-        inner: Tls::UNNAMED,
-    },
-};
+pub(super) static FLYRPC_TLS: Foreign<Tls> =
+    Foreign::new(DialectName::FlyRpc, "flyrpc+tls", Tls::UNNAMED);
 
 #[cfg(all(feature = "flyrpc", unix))]
-pub(super) static FLYRPC_UNIX: Foreign<Unix> = Foreign {
-    dialect: DialectName::FlyRpc,
-    renamed: Renamed {
-        scheme: "flyrpc+unix",
-        inner: Unix,
-    },
-};
+pub(super) static FLYRPC_UNIX: Foreign<Unix> =
+    Foreign::new(DialectName::FlyRpc, "flyrpc+unix", Unix);
 
 #[cfg(feature = "messi")]
-pub(super) static MESSI: Foreign<Tcp> = Foreign {
-    dialect: DialectName::Messi,
-    renamed: Renamed {
-        scheme: "messi",
-        inner: Tcp,
-    },
-};
+pub(super) static MESSI: Foreign<Tcp> = Foreign::new(DialectName::Messi, "messi", Tcp);
 
 #[cfg(all(feature = "messi", feature = "tls"))]
-pub(super) static MESSI_TLS: Foreign<Tls> = Foreign {
-    dialect: DialectName::Messi,
-    renamed: Renamed {
-        scheme: "messi+tls",
-        inner: Tls::UNNAMED,
-    },
-};
+pub(super) static MESSI_TLS: Foreign<Tls> =
+    Foreign::new(DialectName::Messi, "messi+tls", Tls::UNNAMED);
 
 #[cfg(all(feature = "messi", unix))]
-pub(super) static MESSI_UNIX: Foreign<Unix> = Foreign {
-    dialect: DialectName::Messi,
-    renamed: Renamed {
-        scheme: "messi+unix",
-        inner: Unix,
-    },
-};
+pub(super) static MESSI_UNIX: Foreign<Unix> = Foreign::new(DialectName::Messi, "messi+unix", Unix);
 
 impl<T: Transport> Transport for Foreign<T> {
     fn scheme(&self) -> &'static str {
