@@ -1,5 +1,8 @@
 //! The task of a connection of a MIP peer: reads, publishes, and writes what its session hears.
 
+mod closing;
+mod requests;
+
 use std::{
     future::{Future, poll_fn},
     io,
@@ -11,13 +14,12 @@ use std::{
 
 use bytes::BytesMut;
 use msip_runtime::{
-    Status,
-    transport::{self, Stream},
+    transport,
     untyped::{HandedOff, HandoffPermit},
 };
 use msip_session::wire::{Code, Escaped};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWrite as _},
     task::yield_now,
     time::timeout,
 };
@@ -25,15 +27,19 @@ use tokio::{
 use super::{
     Admission, Inner, buffers,
     ending::Ending,
-    frame::{Fault, write_close, write_error},
-    ids::{Claimed, NotClaimed},
-    session::{Hello, Input, Session},
+    frame::Fault,
+    ids::Claimed,
+    session::Session,
     writer::{TAKE_LEN, Writer},
 };
 use crate::{
     connections::{DeadlineTimer, Drain, OpenConnection, Partial},
     router::{EndReason, OutboxItem, Publisher, WakeList},
 };
+
+use closing::{CLOSE_TIME, close};
+
+pub(super) use closing::refuse;
 
 /// Beyond so many bytes of answers that the peer has not read, nothing more is read from it.
 const MAX_ANSWERS: usize = 256 * 1024;
@@ -43,10 +49,6 @@ const MAX_STEPS: usize = 4;
 
 /// How many subscriptions one step may change: they are the router's, and others wait for them.
 const MAX_CHANGED: usize = 256;
-
-/// How long, and for how many bytes, a connection that is over is read, so that the last text arrives.
-const CLOSE_TIME: Duration = Duration::from_secs(1);
-const CLOSE_READ_LEN: usize = 64 * 1024;
 
 /// A connection, and the session that its peer has asked for.
 pub(super) struct Connection<'a> {
@@ -296,113 +298,6 @@ impl<'a> Connection<'a> {
         )))
     }
 
-    /// Returns how many subscriptions it has changed.
-    fn handle(
-        &mut self,
-        input: Input,
-        now: Duration,
-        wakes: &mut WakeList,
-    ) -> Result<usize, Ending> {
-        let Some(attached) = &mut self.attached else {
-            // The session lets nothing else pass before HELLO.
-            return match input {
-                Input::Hello(hello) => self.attach(&hello, now).map(|()| 0),
-                _ => Err(Ending::Closed),
-            };
-        };
-        let mut changed = 0;
-        let sessions = &self.peers.sessions;
-        match input {
-            Input::Publish(publication) => {
-                let frames = publication.frames.clone();
-                let count = publication.count.into();
-                self.peers.received.fetch_add(count, Relaxed);
-                match attached.publisher.publish(publication, now, wakes) {
-                    Ok(published) => self.is_pushed_back |= published.is_congested,
-                    Err(refused) => self.session.refuse(frames, &refused),
-                }
-            }
-            Input::Subscribe(request) => {
-                let outcome = sessions.subscribe(&attached.claimed, &request.topic, now);
-                changed = *outcome.as_ref().unwrap_or(&1);
-                self.session.answer(&request, outcome.as_ref().map(|_| ()));
-            }
-            Input::Unsubscribe(request) => {
-                changed = sessions.unsubscribe(&attached.claimed, &request.topic);
-                self.session.answer(&request, Ok(()));
-            }
-            Input::Hello(hello) => {
-                sessions.greeted_again(&attached.claimed, hello.msg_id);
-                let Claimed {
-                    session, number, ..
-                } = &attached.claimed;
-                self.session.welcome(&hello, session.key(), *number);
-            }
-            Input::Close => return Err(Ending::Closed),
-        }
-        Ok(changed)
-    }
-
-    /// Gives the peer the session that it has asked for.
-    fn attach(&mut self, hello: &Hello, now: Duration) -> Result<(), Ending> {
-        let refused = match self.permit.greeted() {
-            Ok(()) => {
-                let Admission {
-                    principal,
-                    rights,
-                    may_resume,
-                } = &self.admission;
-                let sessions = &self.peers.sessions;
-                match sessions.claim(hello, principal, rights, *may_resume, now) {
-                    Ok(claimed) => {
-                        self.attached = Some(self.attached_to(hello, claimed));
-                        return Ok(());
-                    }
-                    Err(NotClaimed::Refused(refused)) => (refused.code, refused.text.into_owned()),
-                    Err(NotClaimed::Random(error)) => {
-                        (Code::Internal, format!("no random numbers: {error}"))
-                    }
-                }
-            }
-            Err(status) => {
-                if self.permit.may_log(&self.transport.peer) {
-                    tracing::info!(limit = "connections", "a MIP peer was refused");
-                }
-                (status.code(), status.message().to_owned())
-            }
-        };
-        self.session.refuse_hello(hello, refused.0, &refused.1);
-        Err(Ending::Refused)
-    }
-
-    fn attached_to(&mut self, hello: &Hello, claimed: Claimed) -> Attached {
-        let session = &claimed.session;
-        self.session.welcome(hello, session.key(), claimed.number);
-        self.peers.connected.begun();
-        if self.permit.may_log(&self.transport.peer) {
-            let principal = session.principal().name();
-            tracing::info!(session = %session.key(), principal, "a MIP peer is here");
-        }
-        let publisher = Publisher::new(&self.peers.router, session);
-        let listed = self.peers.settings.connections.opened_at(
-            &self.transport.peer,
-            Some(self.transport.local.clone()),
-            session,
-        );
-        // From here on it is found when rights change: what has changed since it was admitted is looked up.
-        if let Ok(admission) = (self.peers.admit)(&self.transport) {
-            let now = self.peers.now();
-            self.peers
-                .router
-                .reauthorize(session, admission.rights, now);
-        }
-        Attached {
-            claimed,
-            publisher,
-            listed,
-        }
-    }
-
     /// There is nothing to do until something happens: gives back what is not needed meanwhile.
     fn park(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
         let (connected, spread) = (&self.peers.connected, self.peers.settings.drain_spread);
@@ -477,31 +372,6 @@ impl<'a> Connection<'a> {
         // It is over either way.
         let _ = timeout(CLOSE_TIME, close(&mut self.transport.stream, &last)).await;
     }
-}
-
-/// Tells a peer that it may not come in, and closes the connection.
-pub(super) async fn refuse(mut peer: HandedOff, status: Status) {
-    let mut last = Vec::new();
-    write_error(&mut last, status.code(), status.message(), 0);
-    write_close(&mut last);
-    let closing = close(&mut peer.connection.stream, &last);
-    // It is over either way.
-    let _ = timeout(CLOSE_TIME, closing).await;
-}
-
-/// Writes the last bytes, and reads what the peer still sends: else they may be lost with it.
-async fn close(stream: &mut Stream, last: &[u8]) -> io::Result<()> {
-    stream.write_all(last).await?;
-    stream.shutdown().await?;
-    let mut left = CLOSE_READ_LEN;
-    let mut discarded = [0; 1024];
-    while left > 0 {
-        match stream.read(&mut discarded).await? {
-            0 => break,
-            len => left = left.saturating_sub(len),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
