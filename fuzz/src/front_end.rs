@@ -14,8 +14,10 @@ pub(crate) fn compile(data: &[u8]) {
     } else {
         tempfile::tempdir()
     };
+    // A fuzz target fails by a panic, also where it has nowhere to write.
     let folder = folder.expect("a folder");
     let written = std::fs::write(folder.path().join("main.proto"), data);
+    // The same.
     written.expect("can be written");
     let out = folder.path().join("out");
     let builder = Builder::new()

@@ -60,6 +60,7 @@ impl Random {
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        // It has 32 bits.
         usize::try_from((z ^ (z >> 31)) >> 32).unwrap() % bound.max(1)
     }
 
@@ -84,6 +85,7 @@ impl Random {
                     data.splice(at..at, other[from..from + len].iter().copied());
                 }
                 _ => {
+                    // It is below 256.
                     let byte = u8::try_from(self.below(256)).unwrap();
                     if let Some(place) = data.get_mut(at) {
                         *place = byte;
