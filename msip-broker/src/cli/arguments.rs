@@ -27,13 +27,13 @@ variable or the file is wrong.";
 
 /// What it was asked for.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Arguments {
     said: Overrides,
     /// Only to look whether the configuration is right.
     pub(super) is_check: bool,
 }
 
-impl Asked {
+impl Arguments {
     /// Reads the arguments and the environment. Ends the program where they ask for help, or are wrong.
     pub(super) fn read() -> Result<Self, Failure> {
         let matches = match command().try_get_matches() {
@@ -112,11 +112,11 @@ mod tests {
         ];
         let matches = command().try_get_matches_from(arguments).unwrap();
         let environment = [("MSIP_BROKER_ADMIN".into(), "127.0.0.1:9001".into())];
-        let asked = Asked::of(&matches, environment).unwrap();
-        let config = asked.config().unwrap();
+        let arguments = Arguments::of(&matches, environment).unwrap();
+        let config = arguments.config().unwrap();
         assert_eq!(config.listeners.len(), 2);
         assert_eq!(config.admin.map(|admin| admin.address.port()), Some(9001));
-        assert!(!asked.is_check);
+        assert!(!arguments.is_check);
     }
 
     #[test]

@@ -7,19 +7,19 @@ use std::process::ExitCode;
 use msip_broker::{Broker, BrokerError, Config, ConfigErrors};
 use msip_daemon::{Failure, Signals, say};
 
-use arguments::Asked;
+use arguments::Arguments;
 
 const NAME: &str = "msip-broker";
 
 /// Runs the program, and returns how it has ended: 0 as it was asked to, 1 since something could not be done, 2 since something
 /// that it was told is wrong.
 pub(crate) fn run() -> ExitCode {
-    let ended = Asked::read().and_then(|asked| {
-        let config = asked.config()?;
-        match asked.is_check {
+    let ended = Arguments::read().and_then(|arguments| {
+        let config = arguments.config()?;
+        match arguments.is_check {
             true => check(&config),
             false => msip_daemon::run(NAME, config.log.level, config.log.format, |signals| {
-                serve(&config, &asked, signals)
+                serve(&config, &arguments, signals)
             }),
         }
     });
@@ -35,7 +35,7 @@ fn check(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn serve(config: &Config, asked: &Asked, signals: Signals) -> Result<(), Failure> {
+async fn serve(config: &Config, arguments: &Arguments, signals: Signals) -> Result<(), Failure> {
     let broker = Broker::builder().config(config.clone()).bind().await;
     let broker = broker.map_err(failure)?;
     for url in broker.local_urls() {
@@ -45,7 +45,7 @@ async fn serve(config: &Config, asked: &Asked, signals: Signals) -> Result<(), F
         say(&format!("admin on http://{address}"));
     }
     let reloader = broker.reloader();
-    let reload = || match asked.config() {
+    let reload = || match arguments.config() {
         Ok(config) => drop(reloader.reload(&config)),
         Err(failure) => {
             tracing::error!(error = %failure, "cannot reload: the configuration stays what it is");

@@ -76,10 +76,11 @@ enum Source {
     #[default]
     None,
     Fixed(Credential),
-    Function(Arc<dyn Fn() -> Asked + Send + Sync>),
+    Function(Arc<dyn Fn() -> CredentialFuture + Send + Sync>),
 }
 
-type Asked = Pin<Box<dyn Future<Output = Result<Credential, Arc<dyn Error + Send + Sync>>> + Send>>;
+type CredentialFuture =
+    Pin<Box<dyn Future<Output = Result<Credential, Arc<dyn Error + Send + Sync>>> + Send>>;
 
 impl CredentialSource {
     /// The credential to connect with; `None` where there is none.

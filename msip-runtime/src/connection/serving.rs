@@ -107,7 +107,7 @@ impl ConnectionShared {
 
     /// Answers what has been handled, and grants the peer `handled` again; nothing where the session has ended by which
     /// it came. Leaves `completions` empty.
-    pub(crate) fn settle<Out: Outgoing>(
+    pub(crate) fn complete<Out: Outgoing>(
         &self,
         terms: &Terms,
         handled: Credit,
@@ -119,7 +119,7 @@ impl ConnectionShared {
             return;
         }
         for completion in &*completions {
-            state.settle(completion);
+            state.apply(completion);
         }
         completions.clear();
         if let Some(session) = state.session().filter(|_| handled.items > 0) {
@@ -232,7 +232,7 @@ impl ConnectionShared {
 }
 
 impl ConnectionInner {
-    fn settle<Out: Outgoing>(&mut self, completion: &Completion<Out>) {
+    fn apply<Out: Outgoing>(&mut self, completion: &Completion<Out>) {
         match completion {
             &Completion::Call {
                 slot,

@@ -54,12 +54,12 @@ pub(crate) struct RefusedSubscription {
 pub(super) struct Subscriptions {
     pub(super) made: BTreeMap<Key, SubscribeAsk>,
     /// What is not answered, by its exchange.
-    pub(super) asked: BTreeMap<Token, Asked>,
+    pub(super) pending: BTreeMap<Token, PendingSubscribe>,
     pub(super) refused: Vec<RefusedSubscription>,
 }
 
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum PendingSubscribe {
     /// By a caller.
     First(SubscribeAsk),
     /// Of an earlier session.
@@ -69,14 +69,14 @@ pub(super) enum Asked {
 impl Subscriptions {
     /// An exchange has ended; it may be none of these.
     pub(super) fn ended(&mut self, token: Token, outcome: &Outcome) {
-        let Some(asked) = self.asked.remove(&token) else {
+        let Some(pending) = self.pending.remove(&token) else {
             return;
         };
-        match (asked, outcome) {
-            (Asked::First(ask), Outcome::Answer { .. }) => {
+        match (pending, outcome) {
+            (PendingSubscribe::First(ask), Outcome::Answer { .. }) => {
                 self.made.insert(ask.key(), ask);
             }
-            (Asked::Again(key), Outcome::Error(text, _)) => {
+            (PendingSubscribe::Again(key), Outcome::Error(text, _)) => {
                 if let Some(ask) = self.made.remove(&key) {
                     self.refused.push(RefusedSubscription {
                         topic: ask.topic,
@@ -91,16 +91,16 @@ impl Subscriptions {
 
     /// Nobody waits for this exchange any more; it may be none of these.
     pub(super) fn forget(&mut self, token: Token) {
-        self.asked.remove(&token);
+        self.pending.remove(&token);
     }
 
     /// It is not wanted any more, accepted or not.
     pub(super) fn revoke(&mut self, ask: &SubscribeAsk) {
         let key = ask.key();
         self.made.remove(&key);
-        self.asked.retain(|_, asked| match asked {
-            Asked::First(ask) => ask.key() != key,
-            Asked::Again(again) => *again != key,
+        self.pending.retain(|_, pending| match pending {
+            PendingSubscribe::First(ask) => ask.key() != key,
+            PendingSubscribe::Again(again) => *again != key,
         });
     }
 }

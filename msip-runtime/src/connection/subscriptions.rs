@@ -10,7 +10,7 @@ use super::{
     deadline::Deadline,
     exchange_table::OpenedExchange,
     reply_slot::ReplySlot,
-    subscription_table::{Asked, RefusedSubscription, SubscribeAsk, Subscriptions},
+    subscription_table::{PendingSubscribe, RefusedSubscription, SubscribeAsk, Subscriptions},
 };
 use crate::{
     CallError, Code, MsgKind, Status, Unsupported,
@@ -83,8 +83,8 @@ impl ConnectionInner {
         if ask.is_unsubscribe {
             subscriptions.revoke(ask);
         } else {
-            let first = Asked::First(ask.clone());
-            subscriptions.asked.insert(opened.token, first);
+            let first = PendingSubscribe::First(ask.clone());
+            subscriptions.pending.insert(opened.token, first);
         }
         Ok(opened)
     }
@@ -129,18 +129,18 @@ impl ConnectionInner {
         let Some(session) = session.as_mut() else {
             return;
         };
-        let Subscriptions { made, asked, .. } = &mut **subscriptions;
+        let Subscriptions { made, pending, .. } = &mut **subscriptions;
         for (key, ask) in made {
             let entry = exchanges.vacant_entry();
             let token = entry.token();
             match session.restore(&ask.head(), token) {
                 Ok(slot) => {
                     entry.insert_unattended(slot);
-                    asked.insert(token, Asked::Again(key.clone()));
+                    pending.insert(token, PendingSubscribe::Again(key.clone()));
                 }
                 // More than there are exchanges, or the session is closing: none of the others can be made either.
                 Err(error) => {
-                    tracing::warn!(%error, restored = asked.len(), "not all subscriptions are made again");
+                    tracing::warn!(%error, restored = pending.len(), "not all subscriptions are made again");
                     return;
                 }
             }

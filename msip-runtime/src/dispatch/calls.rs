@@ -69,7 +69,7 @@ pub(super) struct LongCall<D: Dispatch> {
 }
 
 /// The request of a call.
-enum Asked<D: Dispatch> {
+enum CallRequest<D: Dispatch> {
     Now(Request<D::In>, &'static Variant),
     Later(Decoding<Decoded<D>>),
 }
@@ -187,10 +187,10 @@ where
             .check_awaited(call.to_answer)
             .and_then(|()| request::<D>(receiver, incoming, slot));
         match request {
-            Ok(Asked::Now(request, row)) => {
+            Ok(CallRequest::Now(request, row)) => {
                 self.serve_request(task, receiver, call, request, row);
             }
-            Ok(Asked::Later(decoding)) => {
+            Ok(CallRequest::Later(decoding)) => {
                 let call = Some(call);
                 return Some(Box::new(LongCall { decoding, call }));
             }
@@ -425,16 +425,16 @@ fn request<D: Dispatch>(
     receiver: &Receiver<D::Out>,
     incoming: Incoming,
     slot: InboundSlot,
-) -> Result<Asked<D>, Status> {
+) -> Result<CallRequest<D>, Status> {
     let connection = receiver.connection();
     if !incoming.is_stream {
         return match decode::<D>(receiver, incoming) {
             Decode::Now(read) => {
                 let (message, row) = read?;
                 expect_one_request(row)?;
-                Ok(Asked::Now(Request::Message(message), row))
+                Ok(CallRequest::Now(Request::Message(message), row))
             }
-            Decode::Later(decoding) => Ok(Asked::Later(decoding)),
+            Decode::Later(decoding) => Ok(CallRequest::Later(decoding)),
         };
     }
     let row = expect::<D>(incoming.variant, incoming.reply)?;
@@ -452,7 +452,7 @@ fn request<D: Dispatch>(
     };
     let requests = requests.ok_or_else(|| Status::new(Code::Cancelled, "the call has ended"))?;
     let requests = Request::Stream(Streaming::requests(requests));
-    Ok(Asked::Now(requests, row))
+    Ok(CallRequest::Now(requests, row))
 }
 
 #[inline]

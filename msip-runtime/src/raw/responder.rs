@@ -309,12 +309,12 @@ impl Acknowledgment {
 
     /// The message has been handled.
     pub fn acknowledge(mut self) {
-        self.settle(Ok(()));
+        self.end(Ok(()));
     }
 
     /// The message could not be handled.
     pub fn fail(mut self, status: Status) {
-        self.settle(Err(status));
+        self.end(Err(status));
     }
 
     /// Passes on the outcome of another delivery.
@@ -325,7 +325,7 @@ impl Acknowledgment {
         }
     }
 
-    fn settle(&mut self, outcome: Result<(), Status>) {
+    fn end(&mut self, outcome: Result<(), Status>) {
         self.is_done = true;
         let mut completed = vec![Completion::<UntypedMessage>::Delivery {
             id: self.id,
@@ -333,14 +333,14 @@ impl Acknowledgment {
             outcome,
         }];
         self.connection
-            .settle(&self.terms, self.credit, &mut completed);
+            .complete(&self.terms, self.credit, &mut completed);
     }
 }
 
 impl Drop for Acknowledgment {
     fn drop(&mut self) {
         if !self.is_done {
-            self.settle(Err(Status::new(Code::Cancelled, "the handler was dropped")));
+            self.end(Err(Status::new(Code::Cancelled, "the handler was dropped")));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     about_client::AboutClient,
     authenticate::{ConnectRequest, Refusal},
     channel_connection::BegunChannel,
-    channels::{Asked, BoundChannel, ChannelHost, HostedChannels, parse_kinds},
+    channels::{BoundChannel, ChannelHost, ChannelRequest, HostedChannels, parse_kinds},
     introduction::{Introduction, SchemaTerms},
     listeners::AcceptedConnection,
     permits::ConnectionPermit,
@@ -86,7 +86,7 @@ struct Accepted<'a> {
 /// What a HELLO says of channels.
 enum Channels {
     /// The session is to have these.
-    Asked(Option<Asked>),
+    Asked(Option<ChannelRequest>),
     /// It is one.
     Bound(BoundChannel),
 }
@@ -140,7 +140,7 @@ pub(super) async fn begin(
             }
             None => {
                 let kinds = parse_kinds(hello.channels.as_deref().unwrap_or_default())?;
-                let asked = (!kinds.is_empty()).then(|| Asked {
+                let asked = (!kinds.is_empty()).then(|| ChannelRequest {
                     session: hello.session_id,
                     owner: key.owner(),
                     fingerprint: hello.fingerprint,

@@ -43,7 +43,7 @@ pub(super) struct ChannelHost {
 }
 
 /// What the HELLO of a session asks for.
-pub(super) struct Asked {
+pub(super) struct ChannelRequest {
     pub(super) session: SessionId,
     pub(super) owner: [u8; 32],
     pub(super) fingerprint: u64,
@@ -106,13 +106,13 @@ pub(super) fn parse_kinds(bytes: &[u8]) -> Result<Vec<KindSet>, Status> {
 
 impl ChannelHost {
     pub(super) fn new(
-        asked: Asked,
+        asked: ChannelRequest,
         key: ChannelKey,
         id: PeerId,
         main: &Arc<ConnectionShared>,
         peer: &Arc<dyn ServedPeer>,
     ) -> Arc<Self> {
-        let Asked {
+        let ChannelRequest {
             owner,
             fingerprint,
             kinds,

@@ -81,25 +81,25 @@ impl<Out: Outgoing> CompletionBatch<Out> {
             || self.answers_len >= ANSWERS_LEN
     }
 
-    /// Tells the session.
+    /// Reports all of it to the session.
     #[inline]
-    pub(super) fn settle(&mut self, connection: &ConnectionShared, inbox: &Inbox) {
+    pub(super) fn flush(&mut self, connection: &ConnectionShared, inbox: &Inbox) {
         if self.has_some() {
-            self.settle_now(connection, inbox);
+            self.flush_now(connection, inbox);
         }
     }
 
     /// By itself, so that a poll that has nothing to tell stays short.
     #[inline(never)]
-    fn settle_now(&mut self, connection: &ConnectionShared, inbox: &Inbox) {
+    fn flush_now(&mut self, connection: &ConnectionShared, inbox: &Inbox) {
         let handled = std::mem::replace(&mut self.handled, NOTHING);
         self.answers_len = 0;
         let Some(window) = inbox.window() else {
-            return connection.settle(&self.terms, handled, &mut self.answers);
+            return connection.complete(&self.terms, handled, &mut self.answers);
         };
         // The session has granted that already.
         if !self.answers.is_empty() {
-            connection.settle(&self.terms, NOTHING, &mut self.answers);
+            connection.complete(&self.terms, NOTHING, &mut self.answers);
         }
         if handled.items > 0 {
             window.handled(handled, self.terms.connection);

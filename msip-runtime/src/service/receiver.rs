@@ -128,23 +128,23 @@ impl<A: Outgoing> Receiver<A> {
                 }
                 Some(Item::Connected(terms)) => {
                     self.connection.forget_lost_backlog();
-                    self.settle();
+                    self.flush_completions();
                     self.completions.terms = terms;
                     return Poll::Ready(Some(Received::Connected));
                 }
                 Some(Item::Terms(terms)) => {
-                    self.settle();
+                    self.flush_completions();
                     self.completions.terms = terms;
                     continue;
                 }
                 Some(Item::Disconnected(reason)) => {
                     self.connection.forget_lost_backlog();
-                    self.settle();
+                    self.flush_completions();
                     return Poll::Ready(Some(Received::Disconnected(reason)));
                 }
                 None => {}
             }
-            self.settle();
+            self.flush_completions();
             if !ready!(self.poll_inbox(task)) {
                 return Poll::Ready(None);
             }
@@ -183,7 +183,7 @@ impl<A: Outgoing> Receiver<A> {
     /// What comes next may cost much, and has to wait for its turn.
     #[cold]
     fn yield_costly(&mut self, task: &Context<'_>) {
-        self.settle();
+        self.flush_completions();
         self.turn.end(&self.inbox);
         self.inbox.set_busy();
         self.inbox.yield_turn(task);
@@ -258,7 +258,7 @@ impl<A: Outgoing> Receiver<A> {
     /// Pending where what comes next is held back.
     #[cold]
     fn poll_held_back(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        self.settle();
+        self.flush_completions();
         let is_next_begun = self.bare.is_taken()
             && !matches!(
                 self.batch.front(),
@@ -440,7 +440,7 @@ impl<A: Outgoing> Receiver<A> {
             return;
         }
         self.completions.handled(payload_len);
-        self.settle_if_due();
+        self.flush_if_due();
     }
 
     /// A message has been handled that came by a datagram, and took no credit.
@@ -452,20 +452,20 @@ impl<A: Outgoing> Receiver<A> {
     /// One-way messages have been handled.
     pub(crate) fn handled_many(&mut self, credit: Credit) {
         self.completions.handled_many(credit);
-        self.settle_if_due();
+        self.flush_if_due();
     }
 
     /// A delivery has been handled.
     pub(crate) fn acknowledge(&mut self, id: MsgId, urgent: bool, outcome: Result<(), Status>) {
         self.completions.acknowledge(id, urgent, outcome);
-        self.settle_if_due();
+        self.flush_if_due();
     }
 
     /// A call has been answered, by a message that needs no encoding but its own.
     #[inline]
     pub(crate) fn answer(&mut self, call: CallToAnswer, variant: &'static Variant, answer: A) {
         self.completions.answer(call.slot, variant, answer);
-        self.settle_if_due();
+        self.flush_if_due();
     }
 
     /// A message was refused before it reached a handler.
@@ -490,21 +490,21 @@ impl<A: Outgoing> Receiver<A> {
     /// The service waits for something else than the next message: what it has come to so far is told to the session, since the
     /// other side may go on meanwhile.
     #[inline]
-    pub(crate) fn settle(&mut self) {
-        self.completions.settle(&self.connection, &self.inbox);
+    pub(crate) fn flush_completions(&mut self) {
+        self.completions.flush(&self.connection, &self.inbox);
     }
 
     /// The service waits within a batch: memory of which nothing is needed any more is given back meanwhile.
     pub(crate) fn wait(&mut self) {
         self.turn.end(&self.inbox);
         self.bare.release();
-        self.settle();
+        self.flush_completions();
     }
 
     #[inline]
-    fn settle_if_due(&mut self) {
+    fn flush_if_due(&mut self) {
         if self.completions.is_due() {
-            self.settle();
+            self.flush_completions();
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     error_code::error_of,
     inbound::{Asker, Request},
     packet::{Head, PacketKind, fault},
-    requests::Asked,
+    requests::AwaitedResponse,
 };
 use crate::Exchange;
 
@@ -107,8 +107,8 @@ impl FlyRpc {
         match (self.requests.answered(head.seq), error) {
             (
                 Some(
-                    Asked::Call { id, .. }
-                    | Asked::Message {
+                    AwaitedResponse::Call { id, .. }
+                    | AwaitedResponse::Message {
                         delivery: Some(id), ..
                     },
                 ),
@@ -116,19 +116,21 @@ impl FlyRpc {
             ) => {
                 write_error(to_session, Flags::NONE, id, error.code, &error.message);
             }
-            (Some(Asked::Call { id, response }), None) => {
+            (Some(AwaitedResponse::Call { id, response }), None) => {
                 self.give_answer(id, response, payload, output);
             }
-            (Some(Asked::Message { delivery, .. }), None) => {
+            (Some(AwaitedResponse::Message { delivery, .. }), None) => {
                 if let Some(id) = delivery {
                     write_ack(to_session, Flags::NONE, id);
                 }
             }
-            (Some(Asked::Message { delivery: None, .. }), Some(error)) => {
+            (Some(AwaitedResponse::Message { delivery: None, .. }), Some(error)) => {
                 tracing::debug!(%error, "the peer refused a message that nobody waits for");
             }
             // Its code says that nothing handles it, as expected.
-            (Some(Asked::Ping { id, len }), _) => write_pong(to_session, id, &vec![0; len]),
+            (Some(AwaitedResponse::Ping { id, len }), _) => {
+                write_pong(to_session, id, &vec![0; len])
+            }
             // The session counts what nobody has asked for, and ends a flood of it.
             (None, _) => write_ack(to_session, Flags::NONE, never_opened(self.side)),
         }
@@ -180,8 +182,8 @@ impl FlyRpc {
             };
             asker.fail(Code::ResourceExhausted.name(), output);
         } else if let Some(
-            Asked::Call { id, .. }
-            | Asked::Message {
+            AwaitedResponse::Call { id, .. }
+            | AwaitedResponse::Message {
                 delivery: Some(id), ..
             },
         ) = self.requests.answered(head.seq)

@@ -17,7 +17,7 @@ use super::{
     codes::CodedMember,
     error_code::code_of,
     packet::{PacketKind, write_packet},
-    requests::Asked,
+    requests::AwaitedResponse,
 };
 use crate::{Exchange, body::Negotiable as _};
 
@@ -75,7 +75,9 @@ impl FlyRpc {
         let code = member.code;
         let id = header.msg_id;
         let seq = match member.exchange {
-            Exchange::Call { response, .. } => self.requests.open(Asked::Call { id, response })?,
+            Exchange::Call { response, .. } => {
+                self.requests.open(AwaitedResponse::Call { id, response })?
+            }
             _ => {
                 let delivery = header.flags.contains(Flags::ACK_REQUIRED).then_some(id);
                 self.requests
@@ -160,7 +162,7 @@ impl FlyRpc {
             write_pong(&mut output.to_session, header.msg_id, payload);
             return Ok(());
         }
-        let seq = self.requests.open(Asked::Ping {
+        let seq = self.requests.open(AwaitedResponse::Ping {
             id: header.msg_id,
             len: payload.len(),
         })?;

@@ -20,7 +20,7 @@ const MAX_UNANSWERED: usize = 32_768;
 
 /// Who waits for a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum AwaitedResponse {
     /// A call, answered by this variant.
     Call { id: MsgId, response: u16 },
     /// A one-way message; its sender too, where it waits for the acknowledgment.
@@ -29,7 +29,7 @@ pub(super) enum Asked {
     Ping { id: MsgId, len: usize },
 }
 
-impl Asked {
+impl AwaitedResponse {
     const fn is_awaited(self) -> bool {
         match self {
             Self::Call { .. } => true,
@@ -42,7 +42,7 @@ impl Asked {
 /// The requests that were sent, by their numbers. A number is not used again before its response is there.
 #[derive(Debug)]
 pub(super) struct Requests {
-    open: HashMap<u16, Asked>,
+    open: HashMap<u16, AwaitedResponse>,
     /// How many of them somebody waits for.
     awaited: usize,
     next: u16,
@@ -71,7 +71,7 @@ impl Requests {
     /// # Errors
     ///
     /// The peer has left too many without a response.
-    pub(super) fn open(&mut self, asked: Asked) -> Result<u16, DialectError> {
+    pub(super) fn open(&mut self, asked: AwaitedResponse) -> Result<u16, DialectError> {
         if self.open.len() >= MAX_UNANSWERED {
             return Err(fault(format!(
                 "{MAX_UNANSWERED} requests have no response: the peer does not answer what it cannot read"
@@ -102,19 +102,19 @@ impl Requests {
         now: Duration,
     ) -> Result<u16, DialectError> {
         let nth = self.next_message;
-        let seq = self.open(Asked::Message { nth, delivery })?;
+        let seq = self.open(AwaitedResponse::Message { nth, delivery })?;
         self.next_message = nth.saturating_add(1);
         self.messages.insert(nth, (now, len));
         Ok(seq)
     }
 
     /// Takes out what the peer answers; `None` where nobody waits for that.
-    pub(super) fn answered(&mut self, seq: u16) -> Option<Asked> {
+    pub(super) fn answered(&mut self, seq: u16) -> Option<AwaitedResponse> {
         let asked = self.open.remove(&seq)?;
         if asked.is_awaited() {
             self.awaited = self.awaited.saturating_sub(1);
         }
-        if let Asked::Message { nth, .. } = asked {
+        if let AwaitedResponse::Message { nth, .. } = asked {
             self.earn(nth);
         }
         Some(asked)
@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    const CALL: Asked = Asked::Call {
+    const CALL: AwaitedResponse = AwaitedResponse::Call {
         id: MsgId::CONNECTION,
         response: 1,
     };
