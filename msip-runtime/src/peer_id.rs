@@ -29,7 +29,7 @@ impl PeerId {
         Self::parse(name).unwrap_or_else(|| Self(hashed()))
     }
 
-    /// The number.
+    /// The number, for programs; `Display` is for people and logs.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0

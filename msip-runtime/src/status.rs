@@ -72,13 +72,13 @@ impl Status {
         }
     }
 
-    /// The code.
+    /// What went wrong, for programs.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
     }
 
-    /// The message.
+    /// What went wrong, for people.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

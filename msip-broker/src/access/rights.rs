@@ -50,6 +50,28 @@ pub struct Filters {
 /// - `publish` and `request` of `T` cover sending to `T/$in`;
 /// - `subscribe` of `T` covers hearing `T/$to/<own peer>`;
 /// - `serve` of `T` covers hearing `T/$in`, `$presence/T` and `$dead/T`, and sending to `T` and `T/$to/+`.
+///
+/// # Examples
+///
+/// ```
+/// use msip_broker::{
+///     access::{Access, Rights, Uses},
+///     topic::{FilterError, TopicFilter},
+/// };
+///
+/// # fn main() -> Result<(), FilterError> {
+/// let mut rights = Rights::none();
+/// rights.subscribe.allow.push(TopicFilter::new("fleet/#")?);
+/// rights.subscribe.deny.push(TopicFilter::new("fleet/+/keys")?);
+///
+/// let may_hear = |text| TopicFilter::new(text).map(|filter| rights.filter(Uses::Subscribe, &filter));
+/// assert_eq!(may_hear("fleet/7/position")?, Access::Allowed);
+/// // It overlaps with what is denied.
+/// assert_eq!(may_hear("fleet/7/#")?, Access::Denied);
+/// assert_eq!(may_hear("news")?, Access::NeedsGrant);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     /// What it is.
@@ -132,7 +154,7 @@ impl Rights {
         }
     }
 
-    /// None.
+    /// Those of a client that may do nothing: a start for rights that are given one by one.
     pub fn none() -> Self {
         Self {
             role: Role::Client,

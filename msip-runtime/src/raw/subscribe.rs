@@ -335,7 +335,8 @@ impl SubscribeRequest {
         self.answer(Ok(&spoken.0.encode_to_vec()));
     }
 
-    /// Refuses it.
+    /// Refuses it: the client gets the code and the text of this status. So it does where the request is dropped without an answer,
+    /// with `CANCELLED`.
     pub fn refuse(mut self, status: &Status) {
         self.answer(Err(status));
     }
