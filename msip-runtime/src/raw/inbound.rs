@@ -60,13 +60,14 @@ impl fmt::Debug for Inbound {
 /// What a session receives next.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
+// How large the difference is depends on the features.
+#[allow(
     clippy::large_enum_variant,
     reason = "it is moved once and taken apart, and a box would be an allocation for each exchange"
 )]
 pub enum Event<'a> {
-    /// One-way messages with nothing but a body, or a topic and a body, that were read together, in the memory that they were read into. Most messages
-    /// come so.
+    /// One-way messages with nothing but a body, or a topic and a body, that were read together, in the memory that they were read
+    /// into. Most messages come so.
     Messages(Messages<'a>),
     /// Any other message, or a call.
     Exchange(UntypedExchange),
